@@ -1,0 +1,24 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Say in one sentence each what is wrong with an input: the file, what was found and what was expected.
+
+    `errors` holds the sentences; the exception's text is these sentences, a line each.
+    """
+
+    def __init__(self, errors: str | Iterable[str]) -> None:
+        self.errors: list[str] = [errors] if isinstance(errors, str) else list(errors)
+        super().__init__("\n".join(self.errors))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint ` (did you mean 'x'?)` with the known name nearest to `name`, or an empty text."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f" (did you mean '{by_folded[found[0]]}'?)" if found else ""

@@ -1,0 +1,65 @@
+"""World and voxel coordinates, walls and boxes.
+
+World points are LPS millimetres in the order (x, y, z); voxel indices are (z, y, x), as arrays are. A scan in model
+space has the identity direction: one origin and one spacing say everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+WALLS = ("right", "left", "anterior", "posterior", "inferior", "superior")
+"""The six walls of a box: x min, x max, y min, y max, z min, z max."""
+
+CORNERS = ("minimum", "maximum")
+"""The two diagonal corners of a box."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The voxel grid of a scan in model space: identity direction, axes x, y, z in LPS millimetres."""
+
+    size: tuple[int, int, int]
+    """Voxels along x, y, z."""
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float]
+    """World point of the first voxel's centre."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Grid:
+        """Read the `model` entry of a preprocessed scan's JSON."""
+        x, y, z = (int(n) for n in values["size"])
+        sx, sy, sz = (float(s) for s in values["spacing_mm"])
+        ox, oy, oz = (float(o) for o in values["origin_mm"])
+        return cls((x, y, z), (sx, sy, sz), (ox, oy, oz))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry that `from_json` reads."""
+        return {"size": list(self.size), "spacing_mm": list(self.spacing_mm), "origin_mm": list(self.origin_mm)}
+
+    def world(self, index_voxel: Any) -> FloatArray:
+        """Return the world points (..., 3) in (x, y, z) mm of voxel indices (..., 3) in (z, y, x)."""
+        index = np.asarray(index_voxel, dtype=np.float64)[..., ::-1]
+        return np.asarray(self.origin_mm) + index * np.asarray(self.spacing_mm)
+
+    def voxel(self, points_mm: Any) -> FloatArray:
+        """Return the fractional voxel indices (..., 3) in (z, y, x) of world points (..., 3) in (x, y, z) mm."""
+        index = (np.asarray(points_mm, dtype=np.float64) - np.asarray(self.origin_mm)) / np.asarray(self.spacing_mm)
+        return index[..., ::-1]
+
+    def nearest_voxel(self, points_mm: Any) -> NDArray[np.int64]:
+        """Return the voxel indices (..., 3) in (z, y, x) nearest to world points, kept inside the grid."""
+        last = np.asarray(self.size[::-1]) - 1
+        return np.clip(np.rint(self.voxel(points_mm)), 0, last).astype(np.int64)
+
+
+def box_of_points(points_mm: Any) -> FloatArray:
+    """Return the box (2, 3) in mm, minimum and maximum, of points (..., n, 3) (section 2 of the paper)."""
+    points = np.asarray(points_mm, dtype=np.float64)
+    return np.stack([points.min(axis=-2), points.max(axis=-2)], axis=-2)

@@ -1,0 +1,1 @@
+"""One scan, from its file to model space."""

@@ -1,0 +1,64 @@
+"""The box and the extreme points of each structure, in mm, from the native label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from rprloc.geometry import WALLS, FloatArray
+
+
+def structure_landmarks(
+    label: NDArray[np.integer[Any]],
+    structures: dict[str, int] | None,
+    *,
+    origin_mm: FloatArray,
+    spacing_mm: FloatArray,
+    direction: FloatArray,
+) -> dict[str, dict[str, Any]]:
+    """Return each structure's box, extreme points and half voxel in mm; a structure without voxels is left out.
+
+    `label` is (z, y, x); origin and spacing are (x, y, z), direction is 3 x 3 as SimpleITK gives it. `structures` maps
+    names to label values; None takes every value found, named `label_<value>`. The box lies on voxel edges. A wall's
+    landmark is the voxel of that face nearest the face's centroid, moved half a voxel outward onto the wall
+    ("extreme points", section 2 and figure 3 of the paper).
+    """
+    objects = ndimage.find_objects(label)
+    if structures is None:
+        structures = {f"label_{value}": value for value, box in enumerate(objects, start=1) if box is not None}
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in structures.items():
+        box = objects[value - 1] if 0 < value <= len(objects) else None
+        if box is None:
+            continue
+        start = np.array([axis.start for axis in box])
+        index = (np.argwhere(label[box] == value) + start)[:, ::-1]
+        centres = origin_mm + (index * spacing_mm) @ direction.T
+        half = np.abs(direction) @ spacing_mm / 2
+        found[name] = _landmarks(centres, half)
+    return found
+
+
+def _landmarks(centres_mm: FloatArray, half_mm: FloatArray) -> dict[str, Any]:
+    """Return box, half voxel and extreme points of a structure from its voxel centres (n, 3)."""
+    low, high = centres_mm.min(axis=0) - half_mm, centres_mm.max(axis=0) + half_mm
+    extreme: dict[str, list[float]] = {}
+    for number, wall in enumerate(WALLS):
+        axis, upper = divmod(number, 2)
+        plane = (high if upper else low)[axis]
+        # Voxels whose centre lies within one voxel extent of the wall: exactly the face where axes are aligned.
+        depth = np.abs(centres_mm[:, axis] - plane)
+        face = centres_mm[depth <= 2 * half_mm[axis] * 0.999]
+        nearest = np.argmin(((face - face.mean(axis=0)) ** 2).sum(axis=1))
+        point = face[nearest].copy()
+        point[axis] = plane
+        extreme[wall] = point.tolist()
+    return {
+        "box_mm": [low.tolist(), high.tolist()],
+        "half_voxel_mm": half_mm.tolist(),
+        "extreme_mm": extreme,
+        "voxels": len(centres_mm),
+    }

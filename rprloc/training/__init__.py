@@ -1,0 +1,1 @@
+"""Patch sampling and the one training loop for every network."""
