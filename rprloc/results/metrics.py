@@ -1,0 +1,294 @@
+"""How far each answer is from the truth, and a row for every answer that was expected.
+
+Boxes are (..., 2, 3): minimum and maximum corner in LPS millimetres, on voxel edges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rprloc.errors import InputError
+from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.methods.prediction import draw_order
+
+COLUMNS = (
+    "cohort", "subject", "structure", "method", "setting", "support", "drawn", "n_supports",
+    "iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "failed", "reason", "seconds",
+)  # fmt: skip
+"""The columns of metrics.csv, in this order."""
+
+KEY = ("cohort", "subject", "structure", "method", "setting", "support")
+"""What names one answer."""
+
+METHOD = "regression"
+"""The paper's method, whose answers tables 1 and 2 are about."""
+
+STARTS = (1, 5, 10, 15, 20)
+"""The numbers of starts K of the paper's table 1."""
+
+Row = dict[str, Any]
+
+
+def box_iou(first_mm: Any, second_mm: Any) -> FloatArray:
+    """Return the intersection over union (...) of boxes (..., 2, 3), a fraction; two boxes without volume give 0."""
+    first, second = np.asarray(first_mm, dtype=np.float64), np.asarray(second_mm, dtype=np.float64)
+    low = np.maximum(first[..., 0, :], second[..., 0, :])
+    high = np.minimum(first[..., 1, :], second[..., 1, :])
+    common = np.prod(np.clip(high - low, 0, None), axis=-1)
+    union = _volume(first) + _volume(second) - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(union), where=union > 0))
+
+
+def _volume(box_mm: FloatArray) -> FloatArray:
+    """Return the volumes (...) in cubic mm of boxes (..., 2, 3)."""
+    return np.asarray(np.prod(box_mm[..., 1, :] - box_mm[..., 0, :], axis=-1))
+
+
+def shrink(box_mm: Any, half_voxel_mm: Any) -> FloatArray:
+    """Return boxes (..., 2, 3) on the centres of their outermost voxels, given half voxels (..., 3) in mm.
+
+    A box thinner than a voxel becomes a plane through its middle, and so has no volume.
+    """
+    box, half = np.asarray(box_mm, dtype=np.float64), np.asarray(half_voxel_mm, dtype=np.float64)
+    middle = box.mean(axis=-2)
+    return np.stack([np.minimum(box[..., 0, :] + half, middle), np.maximum(box[..., 1, :] - half, middle)], axis=-2)
+
+
+def reference_iou(true_mm: Any, true_half_mm: Any, found_mm: Any, found_half_mm: Any) -> FloatArray:
+    """Return the intersection over union in the voxel-centre convention of the paper's published code.
+
+    The true box is shrunk by half a voxel of the query, the found one by half a voxel of the support it copies.
+    """
+    return box_iou(shrink(true_mm, true_half_mm), shrink(found_mm, found_half_mm))
+
+
+def wall_distance(true_mm: Any, found_mm: Any) -> FloatArray:
+    """Return the absolute wall distance AWD (...) in mm: the mean over the six walls of boxes (..., 2, 3)."""
+    difference = np.asarray(true_mm, dtype=np.float64) - np.asarray(found_mm, dtype=np.float64)
+    return np.asarray(np.abs(difference).mean(axis=(-2, -1)))
+
+
+def point_error(true_mm: Any, found_mm: Any) -> float:
+    """Return the mean radial error in mm: the mean Euclidean distance of points (n, 3)."""
+    difference = np.asarray(true_mm, dtype=np.float64) - np.asarray(found_mm, dtype=np.float64)
+    return float(np.linalg.norm(difference, axis=-1).mean())
+
+
+def settings_of(starts: int, tables: bool) -> list[str]:
+    """Return the settings that the regression answers for each query, structure and support, the main one last.
+
+    Tables 1 and 2 of the paper want {diagonal, extreme} x K with the coarse step alone, and one, two and three
+    coarse steps beside coarse and fine; without the tables there is coarse and fine alone.
+    """
+    main = main_setting(starts)
+    if not tables:
+        return [main]
+    single = [f"{points}.k{k}.c1f0" for points in ("diagonal", "extreme") for k in STARTS]
+    steps = [f"extreme.k{starts}.c{coarse}f0" for coarse in (2, 3)]
+    return [*single, *steps, main]
+
+
+def main_setting(starts: int) -> str:
+    """Return the setting of the paper's headline: extreme points, `starts` starts, one coarse and one fine step."""
+    return f"extreme.k{starts}.c1f1"
+
+
+def evaluate(
+    check: Mapping[str, Any],
+    cohort: str,
+    scans: Mapping[str, Row],
+    predictions: Sequence[Row],
+    *,
+    seed: int,
+    tables: bool,
+) -> tuple[list[Row], pd.DataFrame, pd.DataFrame]:
+    """Return one cohort's complete answers, their metrics and the scans that were set aside.
+
+    `check` is what the checked sheet holds, `scans` the preprocessed scans' JSON by subject, `predictions` the answers
+    that came back. An answer that was expected and did not come back becomes a failed row with the reason; nothing is
+    dropped. Raises InputError for an answer that is there twice or belongs to no query of the cohort.
+    """
+    members = [row for row in check["rows"] if row["cohort"] == cohort]
+    answers = _answers_by_key(cohort, members, predictions)
+    expected = _expected(check["cohorts"][cohort], members, scans, answers, draw_order_seed=seed, tables=tables)
+    rows = []
+    for blank in expected:
+        key = _key(blank)
+        rows.append(answers.pop(key) if key in answers else _failed(blank, scans))
+    rows.extend(answers.values())
+    return rows, measure(rows, members, scans), set_aside_table(members, scans)
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    """Return what names the row's answer."""
+    return tuple(str(row[name]) for name in KEY)
+
+
+def _answers_by_key(cohort: str, members: Sequence[Row], predictions: Iterable[Row]) -> dict[tuple[str, ...], Row]:
+    """Return the cohort's answers by key; raises InputError for repeated answers and unknown queries."""
+    queries = {row["subject"] for row in members if row["query"]}
+    answers: dict[tuple[str, ...], Row] = {}
+    errors = []
+    for row in predictions:
+        if row["cohort"] != cohort:
+            continue
+        key = _key(row)
+        if key in answers:
+            errors.append(f"predictions of cohort {cohort}: two answers for {' x '.join(key[1:])}, expected one.")
+        if row["subject"] not in queries:
+            errors.append(f"predictions of cohort {cohort}: an answer for {row['subject']}, expected a query of it.")
+        answers[key] = row
+    if errors:
+        raise InputError(errors)
+    return answers
+
+
+def _expected(
+    settings: Row,
+    members: Sequence[Row],
+    scans: Mapping[str, Row],
+    answers: Mapping[tuple[str, ...], Row],
+    *,
+    draw_order_seed: int,
+    tables: bool,
+) -> list[Row]:
+    """Return a blank row for each query x structure x setting x support, a query never with itself as support."""
+    cohort = members[0]["cohort"] if members else ""
+    supports = [row["subject"] for row in members if row["support"]]
+    queries = [row["subject"] for row in members if row["query"]]
+    order = draw_order(draw_order_seed, cohort, supports)
+    # Where no support can be used the first of the draw stands for it, so that its misses count.
+    drawn = next((name for name in order if _usable(scans, name)), next(iter(order), None))
+    structures = _structures(settings, supports, queries, scans, answers)
+    return [
+        {
+            "cohort": cohort, "subject": query, "structure": structure, "method": METHOD, "setting": setting,
+            "support": support, "drawn": support == drawn, "n_supports": 1,
+        }
+        for query in queries
+        for structure in structures
+        for setting in settings_of(settings["starts"], tables)
+        for support in supports
+        if support != query
+    ]  # fmt: skip
+
+
+def _usable(scans: Mapping[str, Row], subject: str) -> bool:
+    """Say whether the subject's scan came through preprocessing."""
+    return scans.get(subject, {}).get("status") == "ok"
+
+
+def _structures(
+    settings: Row,
+    supports: Sequence[str],
+    queries: Sequence[str],
+    scans: Mapping[str, Row],
+    answers: Mapping[tuple[str, ...], Row],
+) -> list[str]:
+    """Return the settings' structures, or those found in the supports, else in the answers, else in the queries."""
+    if settings.get("structures"):
+        return list(settings["structures"])
+    found = [set(scans[name]["structures"]) for name in supports if _usable(scans, name)]
+    if not any(found):
+        found = [{key[KEY.index("structure")] for key in answers}]
+    if not any(found):
+        found = [set(scans[name]["structures"]) for name in queries if _usable(scans, name)]
+    return sorted(set().union(*found), key=natural)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return a sorting key by which label_2 comes before label_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _aside_reason(scans: Mapping[str, Row], subject: str) -> str:
+    """Return why a subject has no usable scan."""
+    scan = scans.get(subject)
+    return "its preprocessing task died" if scan is None else str(scan.get("reason") or "no reason was written")
+
+
+def _failed(blank: Row, scans: Mapping[str, Row]) -> Row:
+    """Return the failed answer, with its reason, for an expected row that no task answered."""
+    query, support, structure = blank["subject"], blank["support"], blank["structure"]
+    if not _usable(scans, query):
+        reason = f"scan set aside: {_aside_reason(scans, query)}"
+    elif not _usable(scans, support):
+        reason = f"support {support} set aside: {_aside_reason(scans, support)}"
+    elif structure not in scans[support]["structures"]:
+        reason = f"{structure} is absent from the label of support {support}"
+    else:
+        reason = "no answer: its task died"
+    nothing = {"points_mm": None, "box_mm": None, "half_voxel_mm": None, "spread_mm": None, "confidence": None}
+    return {**blank, **nothing, "seconds": {}, "failed": True, "reason": reason}
+
+
+def set_aside_table(members: Sequence[Row], scans: Mapping[str, Row]) -> pd.DataFrame:
+    """Return one line (subject, file, reason) for each scan of the sheet that cannot be used."""
+    rows = [
+        {
+            "subject": row["subject"],
+            "file": scans.get(row["subject"], {}).get("file") or row["image"],
+            "reason": _aside_reason(scans, row["subject"]),
+        }
+        for row in members
+        if not _usable(scans, row["subject"])
+    ]
+    return pd.DataFrame(rows, columns=["subject", "file", "reason"])
+
+
+def measure(rows: Sequence[Row], members: Sequence[Row], scans: Mapping[str, Row]) -> pd.DataFrame:
+    """Return metrics.csv's table, one line for each answer.
+
+    A miss has IoU 0 and no distances; a structure without truth has no metrics. A query that was set aside counts as a
+    miss where the sheet gives it a label: what the label holds is then unknown.
+    """
+    labelled = {row["subject"] for row in members if row.get("label")}
+    truths = [_truth(scans.get(row["subject"]), row["structure"]) for row in rows]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table["n_supports"] = table["n_supports"].astype(int)
+    for name in ("drawn", "failed"):
+        table[name] = table[name].astype(bool)
+    table["seconds"] = [sum(row["seconds"].values()) if row["seconds"] else np.nan for row in rows]
+    for name in ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence"):
+        table[name] = table[name].astype(float)
+    unknown = np.array([not _usable(scans, row["subject"]) and row["subject"] in labelled for row in rows], dtype=bool)
+    true = np.array([truth is not None for truth in truths], dtype=bool)
+    failed = table["failed"].to_numpy(dtype=bool)
+    table.loc[failed & (true | unknown), ["iou", "iou_reference"]] = 0.0
+    _compare(table, rows, truths, np.flatnonzero(true & ~failed))
+    return table
+
+
+def _truth(scan: Row | None, structure: str) -> Row | None:
+    """Return the structure's entry of a preprocessed scan, or None where its label lacks it."""
+    found: Row | None = (scan or {}).get("structures", {}).get(structure)
+    return found
+
+
+def _compare(table: pd.DataFrame, rows: Sequence[Row], truths: Sequence[Row | None], where: NDArray[np.intp]) -> None:
+    """Fill in the metrics of the rows at the positions `where`, which have both an answer and a truth."""
+    if not where.size:
+        return
+    pairs = [(rows[i], truth) for i in where if (truth := truths[i]) is not None]
+    true = np.array([truth["box_mm"] for _, truth in pairs], dtype=np.float64)
+    true_half = np.array([truth["half_voxel_mm"] for _, truth in pairs], dtype=np.float64)
+    found = np.array([row["box_mm"] for row, _ in pairs], dtype=np.float64)
+    found_half = np.array([row["half_voxel_mm"] for row, _ in pairs], dtype=np.float64)
+    table.loc[where, "iou"] = box_iou(true, found)
+    table.loc[where, "iou_reference"] = reference_iou(true, true_half, found, found_half)
+    table.loc[where, "awd_mm"] = wall_distance(true, found)
+    table.loc[where, "mre_mm"] = [_landmark_error(row, truth) for row, truth in pairs]
+
+
+def _landmark_error(row: Row, truth: Row) -> float:
+    """Return the mean radial error in mm of an answer's landmarks: six extreme points or two corners."""
+    points = row["points_mm"]
+    if set(points) == set(CORNERS):
+        return point_error(truth["box_mm"], [points[name] for name in CORNERS])
+    return point_error([truth["extreme_mm"][wall] for wall in WALLS], [points[wall] for wall in WALLS])

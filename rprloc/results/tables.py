@@ -1,0 +1,296 @@
+"""Tables 1 and 2 of the paper for any cohort, the paper's numbers beside ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rprloc.files import whole_file, write_text
+from rprloc.results.metrics import METHOD, main_setting
+from rprloc.results.statistics import describe
+
+MEAN = "mean"
+"""The column that stands for all structures of a cohort."""
+
+PAPER_ORGANS = frozenset({"brainstem", "mandible", "parotid_left", "parotid_right"})
+"""The organs that the paper's column `Mean` is over."""
+
+WIDEST = 8
+"""With more structures than this a table for people shows their mean alone; the CSV has each."""
+
+TITLES = {
+    1: "Table 1: diagonal or extreme points, K starts, one coarse step",
+    2: "Table 2: one, two and three coarse steps, and coarse + fine",
+}
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of a table: its name in paper_tables.csv, its words, its setting with {k} for the cohort's starts."""
+
+    key: str
+    label: str
+    setting: str
+
+
+_DIAGONAL = tuple(TableRow(f"diagonal.k{k}", f"diagonal, K = {k}", f"diagonal.k{k}.c1f0") for k in (1, 5, 10, 15, 20))
+_EXTREME = tuple(TableRow(f"extreme.k{k}", f"extreme, K = {k}", f"extreme.k{k}.c1f0") for k in (1, 5, 10, 15, 20))
+ROWS = {
+    # The paper's six rows come first, in its order; the other diagonal rows are ours.
+    1: (_DIAGONAL[0], *_EXTREME, *_DIAGONAL[1:]),
+    2: (
+        TableRow("c1f0", "Mc (one step)", "extreme.k{k}.c1f0"),
+        TableRow("c2f0", "Mc (two steps)", "extreme.k{k}.c2f0"),
+        TableRow("c3f0", "Mc (three steps)", "extreme.k{k}.c3f0"),
+        TableRow("c1f1", "Mc + Mf", "extreme.k{k}.c1f1"),
+    ),
+}
+"""The rows of each table, in the order of the paper."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table for people: who answered (`kind` is drawn, all or paper) and the text of each column."""
+
+    label: str
+    kind: str
+    support: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CohortTable:
+    """One table of one cohort for people: `lines` under `columns`, and notes to read it; no lines without truth."""
+
+    number: int
+    cohort: str
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+
+@cache
+def paper_numbers() -> dict[tuple[int, str, str], tuple[float, float]]:
+    """Return the paper's IoU (a fraction) and AWD (mm) by table, row and structure (its tables 1 and 2)."""
+    source = resources.files("rprloc.results").joinpath("paper_tables.csv")
+    with source.open(encoding="utf-8") as stream:
+        table = pd.read_csv(stream)
+    return {
+        (int(row["table"]), str(row["row"]), str(row["structure"])): (row["iou_percent"] / 100, float(row["awd_mm"]))
+        for row in table.to_dict("records")
+    }
+
+
+def tidy_table(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) -> pd.DataFrame:
+    """Return table 1 or 2 as one line per cohort x row x support mode x structure (and their mean); IoU are fractions.
+
+    `metrics` is metrics.csv of all cohorts, `starts` the K of each cohort. The mode `drawn` is the one support that the
+    seed drew, `all` is the mean over all supports, each alone. Cohorts without truth and settings that were not run
+    have no lines.
+    """
+    lines: list[dict[str, Any]] = []
+    known = metrics[metrics["iou"].notna() & (metrics["method"] == METHOD) & (metrics["n_supports"] == 1)]
+    for cohort in sorted(starts):
+        of_cohort = known[known["cohort"] == cohort]
+        structures = _structures(of_cohort)
+        for row in ROWS[number]:
+            setting = row.setting.format(k=starts[cohort])
+            answers = of_cohort[of_cohort["setting"] == setting]
+            for mode, rows in (("drawn", answers[answers["drawn"]]), ("all", answers)):
+                if rows.empty:
+                    continue
+                names = {"cohort": cohort, "row": row.label, "setting": setting, "support": mode}
+                for structure in [*structures, MEAN]:
+                    chosen = rows if structure == MEAN else rows[rows["structure"] == structure]
+                    paper = _paper(number, row.key, structure, structures)
+                    lines.append({**names, "structure": structure, **describe(chosen), **paper})
+    columns = ["cohort", "row", "setting", "support", "structure", *describe(known[:0]), "paper_iou", "paper_awd_mm"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _structures(metrics: pd.DataFrame) -> list[str]:
+    """Return the structures of metrics rows in the order of the settings, which is the order they come in."""
+    return [str(name) for name in metrics["structure"].unique()]
+
+
+def _paper(number: int, key: str, structure: str, structures: Sequence[str]) -> dict[str, float]:
+    """Return the paper's numbers for one entry, NaN where it has none; its mean is comparable over its organs only."""
+    comparable = structure != MEAN or set(structures) == PAPER_ORGANS
+    nothing = (float("nan"), float("nan"))
+    iou, awd = paper_numbers().get((number, key, structure), nothing) if comparable else nothing
+    return {"paper_iou": iou, "paper_awd_mm": awd}
+
+
+def pair(iou: float, awd_mm: float) -> str:
+    """Return `46.1, 8.34`, as the paper writes IoU in % and AWD in mm; a dash for what is not known."""
+    return f"{number_text(100 * iou, 1)}, {number_text(awd_mm, 2)}" if not math.isnan(iou) else "–"
+
+
+def number_text(value: float, digits: int) -> str:
+    """Return a number with so many digits after the point, or a dash where it is not known."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def cohort_tables(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
+    """Return table 1 or 2 laid out for people, one for each cohort of `starts`, from metrics.csv of all cohorts."""
+    tidy = tidy_table(number, metrics, starts)
+    drawn = metrics[metrics["drawn"]].drop_duplicates("cohort").set_index("cohort")["support"]
+    return [
+        _cohort_table(number, cohort, tidy[tidy["cohort"] == cohort], starts[cohort], str(drawn.get(cohort, "drawn")))
+        if metrics[metrics["cohort"] == cohort]["iou"].notna().any()
+        else _without_truth(number, cohort)
+        for cohort in sorted(starts)
+    ]
+
+
+def _without_truth(number: int, cohort: str) -> CohortTable:
+    """Return the sentence that stands for a table where no query has a label."""
+    note = "No query of this cohort has a label, so there is nothing to compare its answers with."
+    return CohortTable(number, cohort, TITLES[number], (), (), (note,))
+
+
+def _cohort_table(number: int, cohort: str, tidy: pd.DataFrame, starts: int, drawn: str) -> CohortTable:
+    """Return one cohort's table from its tidy lines."""
+    if tidy.empty:
+        note = "The settings of this table were not run."
+        return CohortTable(number, cohort, TITLES[number], (), (), (note,))
+    names = [name for name in _structures(tidy) if name != MEAN]
+    shown = names if len(names) <= WIDEST else []
+    lines: list[Line] = []
+    for label, rows in tidy.groupby("row", sort=False):
+        own = "" if rows["setting"].iloc[0] in _paper_settings(number, starts) else " (ours)"
+        for mode, lines_of_mode in rows.groupby("support", sort=False):
+            entries = {str(entry["structure"]): entry for entry in lines_of_mode.to_dict("records")}
+            count = entries[MEAN]["n_supports"]
+            support = drawn if mode == "drawn" else f"all {count}, each alone"
+            lines.append(Line(f"{label}{own}", str(mode), support, _cells(entries, shown)))
+        paper = _paper_cells(entries, shown)
+        if paper:
+            lines.append(Line(str(label), "paper", "the paper", paper))
+    columns = (*shown, MEAN, "± 95 %", "SD of supports", "n", "failed")
+    return CohortTable(number, cohort, TITLES[number], columns, tuple(lines), _notes(number, tidy, names, starts))
+
+
+def _paper_settings(number: int, starts: int) -> set[str]:
+    """Return the settings of the rows that the paper's table has."""
+    keys = {key for table, key, _ in paper_numbers() if table == number}
+    return {row.setting.format(k=starts) for row in ROWS[number] if row.key in keys}
+
+
+def _cells(entries: Mapping[str, Mapping[Any, Any]], shown: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts of one line of ours: each structure, the mean, its interval, the spread, n and the misses."""
+    mean = entries[MEAN]
+    half = [
+        (mean[f"{name}_high{unit}"] - mean[f"{name}_low{unit}"]) / 2 for name, unit in (("iou", ""), ("awd", "_mm"))
+    ]
+    return (
+        *(pair(entries[name]["iou"], entries[name]["awd_mm"]) if name in entries else "–" for name in shown),
+        pair(mean["iou"], mean["awd_mm"]),
+        pair(*half),
+        pair(mean["iou_sd_supports"], mean["awd_sd_supports_mm"]),
+        str(mean["n"]),
+        f"{mean['failures']} of {mean['answers']}",
+    )
+
+
+def _paper_cells(entries: Mapping[str, Mapping[Any, Any]], shown: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts of the paper's line, or nothing where the paper has no number for any column shown."""
+    cells = [pair(entries[name]["paper_iou"], entries[name]["paper_awd_mm"]) for name in [*shown, MEAN]]
+    return (*cells, "–", "–", "–", "–") if any(cell != "–" for cell in cells) else ()
+
+
+def _notes(number: int, tidy: pd.DataFrame, names: Sequence[str], starts: int) -> tuple[str, ...]:
+    """Return what a reader has to know, most of all what differs from the paper."""
+    compared = tidy["setting"].isin(_paper_settings(number, starts))
+    mean = tidy[(tidy["structure"] == MEAN) & (tidy["support"] == "all") & compared]
+    notes = [
+        "Each entry: IoU in %, AWD in mm. n: query scans. ±: half the 95 % t interval of the mean over these scans.",
+        "SD of supports: between the means that the supports reach, each alone.",
+        "A miss counts as IoU 0 and has no AWD, so read AWD together with `failed` (answers that are missing).",
+    ]
+    if len(names) > WIDEST:
+        notes.append(f"Mean over {len(names)} structures; the CSV has a line for each.")
+    if tidy["paper_iou"].notna().any() and len(mean):
+        last = mean.iloc[-1]
+        notes.append(
+            "The paper's numbers come from another cohort (head and neck: 109 training and 38 test scans; pancreas: 50 "
+            "and 21), one drawn support, no interval. Its published code lays boxes on voxel centres: in that "
+            f"convention the mean IoU of `{last['row']}`, all supports, is {100 * last['iou_reference']:.1f} % here "
+            f"instead of {100 * last['iou']:.1f} % (`iou_reference` in the CSV)."
+        )
+        if number == 2:
+            notes.append(f"K = {starts} here; in the paper K = 15 for head and neck and 20 for the pancreas.")
+    return tuple(notes)
+
+
+def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int]) -> None:
+    """Write table1.csv, table1.md, table2.csv and table2.md to `folder` from metrics.csv of all cohorts."""
+    for number in ROWS:
+        with whole_file(folder / f"table{number}.csv") as path:
+            tidy_table(number, metrics, starts).to_csv(path, index=False, float_format="%.6g")
+        write_text(folder / f"table{number}.md", markdown(cohort_tables(number, metrics, starts)))
+
+
+def markdown(tables: Sequence[CohortTable]) -> str:
+    """Return the tables as Markdown whose columns are aligned, so that it also reads well in a terminal."""
+    blocks = [f"# {tables[0].title}"] if tables else []
+    for table in tables:
+        blocks.append(f"## {escape(table.cohort)}")
+        if table.lines:
+            head = ["", "support", *table.columns]
+            blocks.append(grid([head, *([line.label, line.support, *line.cells] for line in table.lines)]))
+        blocks.extend(escape(note, code=True) for note in table.notes)
+    return "\n\n".join(blocks) + "\n"
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of texts, the first of which is the head, as an aligned Markdown table."""
+    texts = [[escape(cell) for cell in row] for row in rows]
+    widths = [max(3, *(len(row[i]) for row in texts)) for i in range(len(texts[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in texts
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def escape(text: str, code: bool = False) -> str:
+    """Return text in which no character is Markdown or HTML of its own (`code` keeps backquotes)."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+    return text if code else text.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+
+
+def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
+    """Return a small table for the terminal: each cohort's structures in the main setting, coarse + fine.
+
+    IoU in % and AWD in mm, with the drawn support and as the mean over all supports, each alone.
+    """
+    tidy = tidy_table(2, metrics, starts)
+    rows = [["cohort", "structure", "drawn support", "all supports", "the paper", "n", "failed"]]
+    for cohort in sorted(starts):
+        main = tidy[(tidy["cohort"] == cohort) & (tidy["setting"] == main_setting(starts[cohort]))]
+        for structure, lines in main.groupby("structure", sort=False):
+            by_mode = {str(entry["support"]): entry for entry in lines.to_dict("records")}
+            drawn, every = by_mode.get("drawn"), by_mode["all"]
+            rows.append(
+                [
+                    cohort,
+                    str(structure),
+                    pair(drawn["iou"], drawn["awd_mm"]) if drawn else "–",
+                    pair(every["iou"], every["awd_mm"]),
+                    pair(every["paper_iou"], every["paper_awd_mm"]),
+                    str(every["n"]),
+                    f"{every['failures']} of {every['answers']}",
+                ]
+            )
+    if len(rows) == 1:
+        return "No query has a label, so there is nothing to compare the answers with.\n"
+    return "IoU in %, AWD in mm; coarse + fine\n\n" + grid(rows) + "\n"
