@@ -1,0 +1,1 @@
+"""Who takes part: sample sheet, settings, phantom cohort."""

@@ -1,0 +1,272 @@
+"""Everything that the pipeline knows about a cohort: one YAML file, validated, and cut into what each stage uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from rprloc.cohort.faults import Fault, listed, raise_faults, shown
+from rprloc.cohort.settings_file import parse_yaml, schema_faults
+from rprloc.errors import InputError, nearest
+
+Triple = tuple[float, float, float]
+Stage = Literal["coarse", "fine"]
+
+BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
+"""Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
+
+MR_WINDOW = ((0.2, 0.0), (99.8, 1.0))
+"""MR, percentile of the body's values -> grey value."""
+
+PATCH_VOXELS = (4, 512)
+"""Fewest and most voxels a patch may have along an axis."""
+
+PATCH_VOLUME = 2**24
+"""Most voxels a patch may have: 256 cubed, beyond what any training could hold."""
+
+SUFFIXES = (".yml", ".yaml")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Shape of the patch network: kind of convolution (`in_plane` or `isotropic`) and base number of channels."""
+
+    convolution: str = "isotropic"
+    width: int = 24
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Longest offset in mm of the coarse and of the fine network, r in the paper's offset = r * tanh(...)."""
+
+    coarse: float = 700.0
+    fine: float = 50.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one cohort; the defaults are those of a whole-body CT.
+
+    structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct,
+    (percentile of the body, grey value) for mr. spacing, patch: z, y, x in mm. r: mm. starts: K of the paper.
+    given: the keys that the file itself held, which a trained model may not contradict (see `adopt_model`).
+    """
+
+    structures: Mapping[str, int] | None = None
+    modality: str = "ct"
+    window: tuple[tuple[float, float], ...] = BODY_WINDOW
+    spacing: Triple = (3.0, 3.0, 3.0)
+    patch: Triple = (144.0, 144.0, 144.0)
+    network: Network = Network()
+    r: Reach = Reach()
+    starts: int = 20
+    given: frozenset[str] = frozenset()
+
+    @property
+    def patch_voxels(self) -> tuple[int, int, int]:
+        """Return the patch's size z, y, x in voxels."""
+        z, y, x = (round(size / step) for size, step in zip(self.patch, self.spacing, strict=True))
+        return z, y, x
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all keys of the settings as plain values for JSON, as a settings file would hold them."""
+        return {
+            "structures": None if self.structures is None else dict(self.structures),
+            "modality": self.modality,
+            "window": [list(knot) for knot in self.window],
+            "spacing": list(self.spacing),
+            "patch": list(self.patch),
+            "network": {"convolution": self.network.convolution, "width": self.network.width},
+            "r": {"coarse": self.r.coarse, "fine": self.r.fine},
+            "starts": self.starts,
+        }
+
+    def preprocess(self) -> dict[str, Any]:
+        """Return only what PREPROCESS uses: structures with label values, modality, spacing."""
+        return self._only("structures", "modality", "spacing")
+
+    def train(self, stage: Stage) -> dict[str, Any]:
+        """Return only what TRAIN of a stage uses: modality, window, spacing, patch, network and that stage's r in mm."""
+        return self._only("modality", "window", "spacing", "patch", "network") | {"r": getattr(self.r, stage)}
+
+    def localize(self) -> dict[str, Any]:
+        """Return only what LOCALIZE uses: names of structures (None: those found), starts, and what a model must match."""
+        return self._only("modality", "window", "spacing", "patch") | self.evaluate()
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return only what EVALUATE uses: names of structures (None: those found) and starts."""
+        return {"structures": None if self.structures is None else list(self.structures), "starts": self.starts}
+
+    def stages(self) -> dict[str, Any]:
+        """Return the settings of every stage: preprocess, train (coarse and fine), localize, evaluate."""
+        return {
+            "preprocess": self.preprocess(),
+            "train": {"coarse": self.train("coarse"), "fine": self.train("fine")},
+            "localize": self.localize(),
+            "evaluate": self.evaluate(),
+        }
+
+    def _only(self, *keys: str) -> dict[str, Any]:
+        everything = self.as_dict()
+        return {key: everything[key] for key in keys}
+
+
+KEYS = tuple(field.name for field in fields(Settings) if field.name != "given")
+
+
+def settings_from(values: Mapping[str, Any]) -> Settings:
+    """Make settings from plain values that are known to be valid, such as `Settings.as_dict()` or check.json's.
+
+    Other keys than those of the settings are ignored.
+    """
+    given = {key: value for key, value in values.items() if key in KEYS}
+    made: dict[str, Any] = dict(given)
+    if given.get("modality") == "mr":
+        made.setdefault("window", MR_WINDOW)
+    for key in ("spacing", "patch"):
+        if key in made:
+            made[key] = tuple(float(value) for value in made[key])
+    if "window" in made:
+        made["window"] = tuple((float(value), float(grey)) for value, grey in made["window"])
+    if "network" in made:
+        network = Network(**made["network"])
+        made["network"] = Network(network.convolution, int(network.width))
+    if "r" in made:
+        reach = Reach(**made["r"])
+        made["r"] = Reach(float(reach.coarse), float(reach.fine))
+    if "starts" in made:
+        made["starts"] = int(made["starts"])
+    if made.get("structures") is not None:
+        made["structures"] = {name: int(value) for name, value in made["structures"].items()}
+    return Settings(**made, given=frozenset(given))
+
+
+def parse_settings(text: str, *, file: str) -> tuple[Settings | None, list[Fault]]:
+    """Read settings from YAML text; `file` names it in messages.
+
+    Returns the settings, or None where there is a fault, and all faults at once.
+    """
+    values, lines, faults = parse_yaml(text, file=file)
+    if values is None:
+        return None, faults
+    faults += schema_faults(values, lines, file=file)
+    if faults:
+        return None, faults
+    settings = settings_from(values)
+    for key, value, expected in _contradictions(settings):
+        path = tuple(key.split("."))
+        line = lines.get(path, lines.get(path[:1]))
+        faults.append(Fault(file=file, line=line, column=key, value=value, expected=expected, kind="key"))
+    return (None if faults else settings), faults
+
+
+def read_settings(path: Path | str) -> Settings:
+    """Read a cohort's settings file (YAML); raises InputError with a sentence for each fault."""
+    settings, faults = load_settings(Path(path))
+    raise_faults(faults)
+    assert settings is not None
+    return settings
+
+
+def load_settings(path: Path) -> tuple[Settings | None, list[Fault]]:
+    """Read a settings file as `read_settings` does, returning the faults in place of raising them."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        return None, [Fault(file=str(path), value=reason, expected="a readable YAML file of settings")]
+    return parse_settings(text, file=str(path))
+
+
+def _contradictions(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return (key, found, expected) for all that a schema cannot say."""
+    found: list[tuple[str, str, str]] = []
+    inputs, greys = zip(*settings.window, strict=True)
+    window = shown([list(knot) for knot in settings.window])
+    if any(b <= a for a, b in pairwise(inputs)):
+        found.append(("window", window, "knots whose first number increases"))
+    if any(b < a for a, b in pairwise(greys)):
+        found.append(("window", window, "grey values that never fall"))
+    if greys[0] != 0 or greys[-1] == 0:
+        found.append(("window", window, "grey values that start at 0 and end above 0"))
+    if settings.modality == "mr" and not 0 <= min(inputs) <= max(inputs) <= 100:
+        found.append(("window", window, "percentiles from 0 to 100 as the first numbers, because modality is mr"))
+    fewest, most = PATCH_VOXELS
+    voxels = settings.patch_voxels
+    if not all(fewest <= n <= most for n in voxels):
+        expected = f"from {fewest} to {most} voxels along each axis at a spacing of {shown(list(settings.spacing))} mm"
+        found.append(("patch", f"{shown(list(settings.patch))} mm or {shown(list(voxels))} voxels", expected))
+    elif math.prod(voxels) > PATCH_VOLUME:
+        found.append(("patch", f"{math.prod(voxels)} voxels", f"at most {PATCH_VOLUME} voxels in a patch"))
+    if settings.r.fine > settings.r.coarse:
+        found.append(("r.fine", f"{settings.r.fine:g}", f"at most r.coarse, {settings.r.coarse:g} mm"))
+    return found + _structure_contradictions(settings.structures or {})
+
+
+def _structure_contradictions(structures: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """Return (key, found, expected) for structures that share a name but for case, or share a label value."""
+    found: list[tuple[str, str, str]] = []
+    by_folded: dict[str, str] = {}
+    by_value: dict[int, str] = {}
+    for name, value in structures.items():
+        if (other := by_folded.setdefault(name.casefold(), name)) != name:
+            found.append((f"structures.{name}", name, f"a name that differs from {other} in more than case"))
+        if (other := by_value.setdefault(value, name)) != name:
+            found.append((f"structures.{name}", str(value), f"another label value than that of {other}"))
+    return found
+
+
+def find_settings(name: str, folders: list[Path]) -> Path:
+    """Return the settings file of a cohort: the first NAME.yml or NAME.yaml in the folders, in their order.
+
+    Raises InputError naming the nearest known cohort.
+    """
+    known = known_cohorts(folders)
+    if name not in known:
+        raise InputError(f"cohort {shown(name)}: expected {listed(sorted(known))}{nearest(name, known)}.")
+    return known[name]
+
+
+def known_cohorts(folders: list[Path]) -> dict[str, Path]:
+    """Return name -> settings file for all cohorts in the folders; an earlier folder hides a later one's file."""
+    known: dict[str, Path] = {}
+    for folder in folders:
+        # Listed and not tried by name, so that a case-blind file system gives the answer of any other.
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix in SUFFIXES and not path.name.startswith("."):
+                known.setdefault(path.stem, path)
+    return known
+
+
+def adopt_model(settings: Settings, model: Mapping[str, Any], *, file: str, cohort: str) -> Settings:
+    """Return the settings with modality, window, spacing and patch of a trained model (its header's values).
+
+    A key that the cohort's settings file leaves out is the model's; raises InputError, a sentence for each key, where
+    the file holds a key with another value, because a network is no good at settings it was not trained with.
+    """
+    errors = []
+    current = settings.as_dict()
+    shared = {key: model[key] for key in ("modality", "window", "spacing", "patch") if key in model}
+    for key, value in shared.items():
+        if key in settings.given and not _equal(current[key], value):
+            errors.append(
+                f"{file}: trained with {key} {shown(value)}, expected {shown(current[key])} as in the settings of "
+                f"cohort '{cohort}'."
+            )
+    if errors:
+        raise InputError(errors)
+    merged = {key: current[key] for key in settings.given} | shared
+    return Settings(**{**vars(settings_from(merged)), "given": settings.given})
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Tell whether two plain values are equal, numbers within the rounding of a text."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(one == other)

@@ -1,0 +1,380 @@
+"""Read a sample sheet: which scans there are, and what each is used for."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, raise_faults, shown
+from rprloc.errors import nearest
+
+COLUMNS = ("subject", "image", "label", "split", "cohort")
+REQUIRED = ("subject", "image")
+SPLITS = ("train", "validation", "test")
+
+_DELIMITERS = ",;\t"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# A preprocessed scan's files are <subject>.nii.gz, <subject>_body.nii.gz and <subject>_label.nii.gz.
+_DERIVED = ("_body", "_label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One scan of a sheet and what it is used for.
+
+    `image` and `label` are as in the sheet, `line` counts from 1, `batch` is the query's position within its cohort
+    divided by the size of a batch (0 for a scan that is no query). `validation` scans measure the training,
+    `support` scans carry the annotation to find structures by, `query` scans are searched.
+    """
+
+    cohort: str
+    subject: str
+    image: str
+    label: str | None
+    split: str | None
+    line: int
+    batch: int = 0
+    train: bool = False
+    validation: bool = False
+    support: bool = False
+    query: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as check.json holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet that was read: its name, the rows that could be, all faults, and sentences on what looks odd."""
+
+    name: str
+    rows: tuple[Row, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Reading:
+    """What gathers while a sheet is read.
+
+    `columns` are those of the header, None for one to be skipped. `sure` ends where a line or a column could not be
+    told: what a cohort then lacks may stand there.
+    """
+
+    file: str
+    sure: bool = True
+    columns: list[str | None] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, line: int, column: str | None, value: str | None, expected: str, *, sure: bool = True) -> None:
+        """Note a fault of this sheet; `sure` is False where it hides what the sheet says."""
+        self.sure = self.sure and sure
+        self.faults.append(Fault(file=self.file, line=line, column=column, value=value, expected=expected))
+
+
+def read_sheet(
+    source: Path | str,
+    *,
+    name: str | None = None,
+    cohort: str = "default",
+    cohorts: Collection[str] | None = None,
+    exists: Callable[[str], bool] | None = None,
+    training: bool = True,
+    queries_per_task: int = 10,
+) -> Sheet:
+    """Read a sample sheet; raises InputError with a sentence for each fault.
+
+    source: a path, or the sheet's text. name: what messages call the sheet. cohort: that of rows which name none.
+    cohorts: the names that have settings (None: not tested). exists: tells whether a path as in the sheet exists
+    (None: not tested; see `exists_beside`). training: whether scans to train on are needed.
+    """
+    sheet = parse_sheet(
+        source if isinstance(source, str) else source.read_bytes(),
+        name=name or (source.name if isinstance(source, Path) else "sheet"),
+        cohort=cohort,
+        cohorts=cohorts,
+        exists=exists,
+        training=training,
+        queries_per_task=queries_per_task,
+    )
+    raise_faults(sheet.faults)
+    return sheet
+
+
+def parse_sheet(
+    source: bytes | str,
+    *,
+    name: str = "sheet",
+    cohort: str = "default",
+    cohorts: Collection[str] | None = None,
+    exists: Callable[[str], bool] | None = None,
+    training: bool = True,
+    queries_per_task: int = 10,
+) -> Sheet:
+    """Read a sheet as `read_sheet` does, from its bytes or text, returning the faults in place of raising them."""
+    reading = _Reading(name)
+    text = source.removeprefix("\ufeff") if isinstance(source, str) else decode(source)
+    if control := _CONTROL.search(text):
+        line = len(re.split(r"\r\n|\r|\n", text[: control.start()]))
+        reading.fault(line, None, control[0], "a text file of comma-separated values")
+        return Sheet(name, faults=tuple(reading.faults))
+    records = list(_records(text, reading))
+    found = [(line, cells) for line, cells in records if any(cells.values())]
+    if reading.columns and not found and not reading.faults:
+        reading.fault(1, None, None, "a row for each scan below the header")
+    rows = [row for line, cells in found if (row := _row(line, cells, cohort, reading))]
+    _check_names(rows, reading, cohorts)
+    _check_files(rows, reading, exists)
+    rows = _with_uses(rows)
+    _check_uses(rows, reading, training)
+    reading.faults.sort(key=lambda fault: fault.line or 0)
+    valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
+    warnings = _same_image(valid, name)
+    return Sheet(name, tuple(_with_batches(valid, queries_per_task)), tuple(reading.faults), tuple(warnings))
+
+
+def exists_beside(folder: Path) -> Callable[[str], bool]:
+    """Return a test for paths of a sheet in `folder`, which may be relative to it; addresses (s3://...) pass untested."""
+
+    def exists(path: str) -> bool:
+        if _URL.match(path):
+            return True
+        try:
+            return (folder / path).exists()
+        # Too long a name, or a character that no file name can hold.
+        except (OSError, ValueError):
+            return False
+
+    return exists
+
+
+def decode(data: bytes) -> str:
+    """Return a sheet's text, whichever of UTF-8 (with or without mark), UTF-16 with mark or Western Latin it is in."""
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")
+
+
+def _records(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and cells by column for each line below the header, which is noted in `reading`.
+
+    Each line is parsed by itself: no cell may hold a line break, and so a quote that is never closed spoils one line
+    only and every other line's faults are found as well.
+    """
+    delimiter = ""
+    for line, content in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        if not content.strip(_DELIMITERS + " ") or (not delimiter and re.fullmatch(r"sep=[,;\t]", content.strip(" "))):
+            continue
+        if not delimiter:
+            delimiter = max(_DELIMITERS, key=lambda each: _header_score(content, each))
+            cells = _cells(content, delimiter)
+            _note_header(cells or [], line, reading, content if cells is None else None)
+            continue
+        cells = _cells(content, delimiter)
+        if cells is None:
+            reading.fault(line, None, content, "cells whose quotes are closed and doubled within", sure=False)
+            continue
+        extra = [cell for cell in cells[len(reading.columns) :] if cell]
+        if extra:
+            expected = f"{len(reading.columns)} cells as in the header (quote a path that holds {delimiter!r})"
+            reading.fault(line, None, content, expected, sure=False)
+            continue
+        yield line, {column: cell for column, cell in zip(reading.columns, cells, strict=False) if column}
+    if not delimiter:
+        reading.fault(1, None, None, f"a header with the columns {listed(REQUIRED, 'and')}")
+
+
+def _cells(content: str, delimiter: str) -> list[str] | None:
+    """Return the cells of one line, or None where its quotes do not match."""
+    try:
+        rows = list(csv.reader([content], delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t"))
+    except csv.Error:
+        return None
+    return [cell.strip() for row in rows for cell in row]
+
+
+def _header_score(content: str, delimiter: str) -> tuple[int, int]:
+    """Return how well a delimiter cuts a header: known columns, then columns."""
+    cells = _cells(content, delimiter) or []
+    return len(set(cells) & set(COLUMNS)), len(cells)
+
+
+def _note_header(cells: list[str], line: int, reading: _Reading, unreadable: str | None) -> None:
+    """Note the header's columns and what is wrong with them."""
+    if unreadable is not None:
+        reading.fault(line, None, unreadable, "cells whose quotes are closed and doubled within", sure=False)
+    seen: set[str] = set()
+    for number, cell in enumerate(cells, start=1):
+        known = cell in COLUMNS and cell not in seen
+        reading.columns.append(cell if known else None)
+        if cell in seen:
+            reading.fault(line, cell, cell, "every column once")
+        elif cell and not known:
+            expected = f"one of the columns {listed(COLUMNS)}{nearest(cell, COLUMNS)}"
+            reading.fault(line, cell, cell, expected, sure=False)
+        elif not cell and any(cells[number:]):
+            reading.fault(line, None, f"column {number} without a name", f"one of the columns {listed(COLUMNS)}")
+        seen.add(cell)
+    for column in REQUIRED:
+        if column not in seen and unreadable is None:
+            reading.fault(line, column, None, f"a column named {column}", sure=False)
+
+
+def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Row | None:
+    """Return one line's row, with the faults of its cells noted; None where nothing can be said of it."""
+    for column, expected in (("subject", NAME_EXPECTED), ("cohort", NAME_EXPECTED)):
+        value = cells.get(column, "")
+        if column in reading.columns and not NAME.fullmatch(value) and (value or column == "subject"):
+            reading.fault(line, column, value, expected)
+    if "image" in reading.columns and not cells.get("image"):
+        reading.fault(line, "image", "", "the path of a scan")
+    split = cells.get("split") or None
+    if split is not None and split not in SPLITS:
+        reading.fault(line, "split", split, f"{listed(SPLITS)}{nearest(split, SPLITS)}")
+    if cells.get("label") and cells.get("label") == cells.get("image"):
+        reading.fault(line, "label", cells["label"], "another file than the image")
+    return Row(
+        cohort=cells.get("cohort") or cohort,
+        subject=cells.get("subject", ""),
+        image=cells.get("image", ""),
+        label=cells.get("label") or None,
+        split=split,
+        line=line,
+    )
+
+
+def _check_names(rows: list[Row], reading: _Reading, cohorts: Collection[str] | None) -> None:
+    """Note subjects that occur twice and cohorts that differ only by case or have no settings."""
+    subjects: dict[tuple[str, str], Row] = {}
+    folded: dict[str, str] = {}
+    for row in rows:
+        if row.subject:
+            first = subjects.setdefault((row.cohort, row.subject.casefold()), row)
+            if first is not row:
+                expected = f"a subject that line {first.line} does not have (case does not count)"
+                reading.fault(row.line, "subject", row.subject, expected)
+        if not NAME.fullmatch(row.cohort):
+            continue
+        if folded.setdefault(row.cohort.casefold(), row.cohort) != row.cohort:
+            expected = f"{folded[row.cohort.casefold()]} as in a row above (case counts)"
+            reading.fault(row.line, "cohort", row.cohort, expected, sure=False)
+        elif cohorts is not None and row.cohort not in cohorts:
+            expected = f"a cohort with settings: {listed(sorted(cohorts))}{nearest(row.cohort, cohorts)}"
+            reading.fault(row.line, "cohort", row.cohort, expected, sure=False)
+    for (cohort, subject), row in subjects.items():
+        for ending in _DERIVED:
+            if subject.endswith(ending) and (cohort, subject.removesuffix(ending)) in subjects:
+                expected = f"a name that does not end in {ending}, because a file of another subject is called so"
+                reading.fault(row.line, "subject", row.subject, expected)
+
+
+def _check_files(rows: list[Row], reading: _Reading, exists: Callable[[str], bool] | None) -> None:
+    """Note files that do not exist."""
+    if exists is None:
+        return
+    for row in rows:
+        for column, path in (("image", row.image), ("label", row.label)):
+            if path and not exists(path):
+                reading.fault(row.line, column, path, "a file that exists (paths are relative to the sheet)")
+
+
+def _by_cohort(rows: list[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each cohort, in the sheet's order."""
+    cohorts: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        cohorts[row.cohort].append(row)
+    return cohorts
+
+
+def _with_uses(rows: list[Row]) -> list[Row]:
+    """Return the rows with their uses; a cohort with no split at all uses every scan for everything."""
+    divided = {cohort for cohort, members in _by_cohort(rows).items() if any(row.split for row in members)}
+    return [_with_use(row, row.cohort in divided) for row in rows]
+
+
+def _with_use(row: Row, divided: bool) -> Row:
+    """Return a row with its uses; `divided` tells whether its cohort has splits."""
+    uses = {
+        "train": row.split == "train" or not divided,
+        "validation": row.split == "validation",
+        "support": (row.split == "validation" or not divided) and row.label is not None,
+        "query": row.split == "test" or not divided,
+    }
+    return Row(**{**row.as_dict(), **uses})
+
+
+def _with_batches(rows: list[Row], size: int) -> Iterator[Row]:
+    """Yield the rows with the batch of each query: appended queries change the last batch only."""
+    position: dict[str, int] = defaultdict(int)
+    for row in rows:
+        yield Row(**{**row.as_dict(), "batch": position[row.cohort] // size if row.query else 0})
+        position[row.cohort] += row.query
+
+
+def _check_uses(rows: list[Row], reading: _Reading, training: bool) -> None:
+    """Note rows without a split among others with one, and cohorts that lack a scan to train on, support or query.
+
+    An empty split is a fault there and not "for everything": that scan would train in silence what is tested on
+    others. A cohort in whose rows a split is faulty or empty is not tested for what it lacks.
+    """
+    for cohort, members in _by_cohort(rows).items():
+        empty = [row for row in members if row.split is None]
+        if empty and len(empty) < len(members):
+            for row in empty:
+                reading.fault(row.line, "split", "", f"{listed(SPLITS)}, as other rows of cohort {shown(cohort)} have")
+        elif reading.sure and all(row.split in (None, *SPLITS) for row in members):
+            _check_lacks(cohort, members, reading, training)
+
+
+def _check_lacks(cohort: str, members: list[Row], reading: _Reading, training: bool) -> None:
+    """Note what a cohort lacks, at its first row."""
+    line = members[0].line
+    divided = any(row.split for row in members)
+    found = ", ".join(f"{sum(row.split == split for row in members)} {split}" for split in SPLITS)
+    if not divided:
+        found = f"{len(members)} row{'s' * (len(members) > 1)} without a split"
+    name = shown(cohort)
+    supports = {row.subject for row in members if row.support}
+    queries = {row.subject for row in members if row.query}
+    if training and not any(row.train for row in members):
+        expected = f"a scan to train on in cohort {name}: a row with split train (or trained weights)"
+        reading.fault(line, "split", found, expected)
+    if not supports:
+        where = "a row with split validation and a label" if divided else "a row with a label"
+        labels = f"{found}, {sum(row.label is not None for row in members)} with a label"
+        reading.fault(line, "label", labels, f"a support in cohort {name}: {where}")
+    if not queries:
+        reading.fault(line, "split", found, f"a query in cohort {name}: a row with split test")
+    elif supports == queries and len(supports) == 1:
+        expected = f"a query in cohort {name} beside the only support, which is not searched by itself"
+        reading.fault(line, "subject", found, expected)
+
+
+def _same_image(rows: list[Row], file: str) -> list[str]:
+    """Return a sentence for each image that a cohort holds under two subjects.
+
+    A warning and no fault: repeated scans are used on purpose in tests of speed and memory.
+    """
+    seen: dict[tuple[str, str], Row] = {}
+    warnings = []
+    for row in rows:
+        first = seen.setdefault((row.cohort, str(PurePosixPath(row.image))), row)
+        if first is not row:
+            warnings.append(
+                f"{file}, line {row.line}, column image: {shown(row.image)} is also that of line {first.line}."
+            )
+    return warnings
