@@ -90,11 +90,11 @@ class Settings:
         return self._only("structures", "modality", "spacing")
 
     def train(self, stage: Stage) -> dict[str, Any]:
-        """Return only what TRAIN of a stage uses: modality, window, spacing, patch, network and that stage's r in mm."""
+        """Return only what TRAIN of a stage uses: modality, window, spacing, patch, network, and its own r in mm."""
         return self._only("modality", "window", "spacing", "patch", "network") | {"r": getattr(self.r, stage)}
 
     def localize(self) -> dict[str, Any]:
-        """Return only what LOCALIZE uses: names of structures (None: those found), starts, and what a model must match."""
+        """Return only what LOCALIZE uses: what EVALUATE does, and the keys that a model must agree with."""
         return self._only("modality", "window", "spacing", "patch") | self.evaluate()
 
     def evaluate(self) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def parse_sheet(
 
 
 def exists_beside(folder: Path) -> Callable[[str], bool]:
-    """Return a test for paths of a sheet in `folder`, which may be relative to it; addresses (s3://...) pass untested."""
+    """Return a test whether a path of a sheet in `folder` exists; addresses (s3://...) pass untested."""
 
     def exists(path: str) -> bool:
         if _URL.match(path):

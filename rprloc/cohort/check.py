@@ -1,0 +1,102 @@
+"""Check a run before it starts: parameters, sample sheet, settings, and whether the files exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
+from rprloc.cohort.parameters import Schema, check_parameters
+from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
+from rprloc.cohort.sheet import Sheet, parse_sheet
+from rprloc.errors import nearest
+
+
+def check(
+    parameters: Mapping[str, object],
+    *,
+    schema: Schema,
+    sheet: Path,
+    folders: Sequence[Path],
+    name: str | None = None,
+    settings_file: Path | None = None,
+    exists: Callable[[str], bool] | None = None,
+) -> dict[str, Any]:
+    """Return the content of check.json: parameters, errors, warnings, rows, cohorts.
+
+    parameters: as Nextflow gives them. schema: of nextflow_schema.json. sheet: the file to read, which messages call
+    `name`. folders: of settings files, the first that has a cohort's file wins. settings_file: where the file that
+    the parameter `cohort` names lies for this process, if it names a file. exists: as for `parse_sheet`.
+    Nothing is raised for a fault: "errors" holds all of them, each with file, line, column, value, expected, message.
+    "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process.
+    """
+    coerced, faults = check_parameters(parameters, schema)
+    known = known_cohorts(list(folders))
+    cohort, more = _add_default(str(coerced["cohort"]), known, settings_file)
+    faults += more
+    read = _read(sheet, name or sheet.name, coerced, cohort, known, exists)
+    faults += read.faults
+    cohorts: dict[str, Settings] = {}
+    # Cohorts without settings are among the faults already.
+    for each in dict.fromkeys(row.cohort for row in read.rows):
+        if each in known:
+            settings, wrong = load_settings(known[each])
+            faults += wrong
+            if settings is not None:
+                cohorts[each] = settings
+    return {
+        "parameters": coerced,
+        "errors": [fault.as_dict() for fault in faults],
+        "warnings": list(read.warnings),
+        "rows": [row.as_dict() for row in read.rows],
+        "cohorts": {each: settings.as_dict() | {"stages": settings.stages()} for each, settings in cohorts.items()},
+    }
+
+
+def is_settings_file(cohort: str) -> bool:
+    """Tell whether the parameter `cohort` names a settings file and not a cohort."""
+    return "/" in cohort or cohort.endswith(SUFFIXES)
+
+
+def _add_default(cohort: str, known: dict[str, Path], settings_file: Path | None) -> tuple[str, list[Fault]]:
+    """Return the name of the default cohort, add its file to the known ones where it is given as a file, and faults."""
+
+    def fault(expected: str) -> list[Fault]:
+        return [Fault(file="command line", column="cohort", value=cohort, expected=expected, kind="parameter")]
+
+    if not is_settings_file(cohort):
+        hint = f"a cohort with settings: {listed(sorted(known))}{nearest(cohort, known)}, or a YAML file"
+        return cohort, [] if cohort in known else fault(hint)
+    path, name = settings_file or Path(cohort), Path(cohort).stem
+    faults = [] if path.is_file() else fault("a settings file that exists")
+    if not NAME.fullmatch(name):
+        faults += fault(f"a file NAME.yml whose NAME has {NAME_EXPECTED}")
+    known[name] = path
+    return name, faults
+
+
+def _read(
+    path: Path,
+    name: str,
+    parameters: Mapping[str, Any],
+    cohort: str,
+    known: Mapping[str, Path],
+    exists: Callable[[str], bool] | None,
+) -> Sheet:
+    """Read the sheet with the run's parameters; a sheet that cannot be read has a fault and no rows."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        fault = Fault(file=name, value=error.strerror, expected="a sample sheet that can be read")
+        return Sheet(name, faults=(fault,))
+    # The default cohort's fault is said once, as the parameter's, and not again for each row.
+    return parse_sheet(
+        content,
+        name=name,
+        cohort=cohort,
+        cohorts={*known, cohort},
+        exists=exists,
+        training=parameters["weights"] is None,
+        queries_per_task=parameters["queries_per_task"],
+    )
