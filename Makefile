@@ -1,0 +1,62 @@
+# The two commands are `make demo` and `make test`; `make help` says the rest. Everything is installed into .venv.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+export PYTHON
+PY := .venv/bin/python
+NEXTFLOW := .venv/bin/nextflow
+COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+.PHONY: help install nextflow demo test lint types unit pipeline lock clean
+
+help:
+	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
+	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
+	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
+	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
+	@echo 'make lint | types | unit | pipeline    one part of make test'
+	@echo 'make lock       resolve the locked Python packages anew'
+	@echo 'make clean      forget runs (results, work, .nextflow, .rprloc); .venv stays'
+
+install:
+	@sh assets/setup/environment.sh all
+
+nextflow:
+	@sh assets/setup/environment.sh bare
+	@$(PY) assets/setup/engine.py
+
+demo: install nextflow
+	@echo 'Demo: 16 real CT scans, one of them annotated for the method to learn from where to look; the pipeline starts.'
+	@$(PY) assets/setup/demo.py
+
+test: install nextflow lint types unit pipeline
+
+lint:
+	@echo 'Lint: ruff, then nextflow lint.'
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@sh assets/setup/lint.sh
+
+types:
+	@echo 'Types: mypy.'
+	@$(PY) -m mypy
+
+unit:
+	@echo 'Unit tests: pytest, all but tests/pipeline.'
+	@$(PY) -m pytest tests --ignore=tests/pipeline
+
+pipeline:
+	@echo 'Pipeline tests: Nextflow on a generated phantom cohort, a few minutes.'
+	@$(PY) -m pytest tests/pipeline
+
+lock:
+	@echo 'Resolving packages into assets/setup/*.txt (names, versions and hashes).'
+	@$(COMPILE) pyproject.toml --group dev --upgrade -o assets/setup/lock.txt
+	@$(COMPILE) pyproject.toml -c assets/setup/lock.txt -o assets/setup/runtime.txt
+	@$(COMPILE) --group engine -c assets/setup/lock.txt -o assets/setup/engine.txt
+	@$(COMPILE) --group bootstrap -c assets/setup/lock.txt -o assets/setup/uv.txt
+
+clean:
+	@echo 'Removing results/, work/, .nextflow*, .rprloc/ and caches; .venv stays.'
+	@rm -rf results work .nextflow .nextflow.log* .rprloc .pytest_cache .mypy_cache .ruff_cache .hypothesis
