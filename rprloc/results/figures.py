@@ -1,4 +1,4 @@
-"""Pictures of the answers: three planes through each structure with the true and the found box (figure 4 of the paper)."""
+"""Pictures of the answers: three planes through each structure with its true and found box (figure 4 of the paper)."""
 
 from __future__ import annotations
 
@@ -184,8 +184,9 @@ def draw_query(
     gap = 0.03
     for i, answer in enumerate(answers):
         bottom = height - HEAD_INCHES - (i + 1) * (PANEL_INCHES + STRIP_INCHES)
+        words = f"{answer['structure']}   {scores[answer['structure']]}"
         figure.text(
-            0.06 / width, (bottom + PANEL_INCHES + 0.08) / height, f"{answer['structure']}   {scores[answer['structure']]}",
+            0.06 / width, (bottom + PANEL_INCHES + 0.08) / height, words,
             color="white", fontsize=9, parse_math=False,
         )  # fmt: skip
         panels = [
@@ -207,7 +208,7 @@ def _draw_row(panels: Sequence[Axes], query: Picture, answer: Row, support: Pict
     if support is not None:
         template = support.structures.get(answer["structure"])
         shown = [np.asarray(template["box_mm"])] if template else []
-        _draw_or_say(panels[0], support, PLANES[0], shown, width, template, None, f"support {support.subject}")
+        _draw_or_say(panels[0], support, PLANES[0], shown, width, template, None, "support")
     for axes, plane in zip(panels[-len(PLANES) :], PLANES, strict=True):
         _draw_or_say(axes, query, plane, boxes, width, true, answer, plane.name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -174,7 +175,7 @@ def _cohort_table(number: int, cohort: str, tidy: pd.DataFrame, starts: int, dra
             lines.append(Line(f"{label}{own}", str(mode), support, _cells(entries, shown)))
         paper = _paper_cells(entries, shown)
         if paper:
-            lines.append(Line(str(label), "paper", "the paper", paper))
+            lines.append(Line(f"{label}{own}", "paper", "the paper", paper))
     columns = (*shown, MEAN, "± 95 %", "SD of supports", "n", "failed")
     return CohortTable(number, cohort, TITLES[number], columns, tuple(lines), _notes(number, tidy, names, starts))
 
@@ -214,7 +215,7 @@ def _notes(number: int, tidy: pd.DataFrame, names: Sequence[str], starts: int) -
     notes = [
         "Each entry: IoU in %, AWD in mm. n: query scans. ±: half the 95 % t interval of the mean over these scans.",
         "SD of supports: between the means that the supports reach, each alone.",
-        "A miss counts as IoU 0 and has no AWD, so read AWD together with `failed` (answers that are missing).",
+        "A miss counts as IoU 0 and has no AWD, so read AWD together with the number of failed answers.",
     ]
     if len(names) > WIDEST:
         notes.append(f"Mean over {len(names)} structures; the CSV has a line for each.")
@@ -223,8 +224,8 @@ def _notes(number: int, tidy: pd.DataFrame, names: Sequence[str], starts: int) -
         notes.append(
             "The paper's numbers come from another cohort (head and neck: 109 training and 38 test scans; pancreas: 50 "
             "and 21), one drawn support, no interval. Its published code lays boxes on voxel centres: in that "
-            f"convention the mean IoU of `{last['row']}`, all supports, is {100 * last['iou_reference']:.1f} % here "
-            f"instead of {100 * last['iou']:.1f} % (`iou_reference` in the CSV)."
+            f"convention the mean IoU of {last['row']}, all supports, is {100 * last['iou_reference']:.1f} % here "
+            f"instead of {100 * last['iou']:.1f} % (iou_reference in the CSV)."
         )
         if number == 2:
             notes.append(f"K = {starts} here; in the paper K = 15 for head and neck and 20 for the pancreas.")
@@ -247,7 +248,7 @@ def markdown(tables: Sequence[CohortTable]) -> str:
         if table.lines:
             head = ["", "support", *table.columns]
             blocks.append(grid([head, *([line.label, line.support, *line.cells] for line in table.lines)]))
-        blocks.extend(escape(note, code=True) for note in table.notes)
+        blocks.extend(escape(note) for note in table.notes)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -262,10 +263,10 @@ def grid(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def escape(text: str, code: bool = False) -> str:
-    """Return text in which no character is Markdown or HTML of its own (`code` keeps backquotes)."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
-    return text if code else text.replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+def escape(text: str) -> str:
+    """Return text in which no character is Markdown or HTML of its own."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+    return re.sub(r"([\\|`*\[])", r"\\\1", text)
 
 
 def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:

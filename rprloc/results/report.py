@@ -1,0 +1,311 @@
+"""The report: one self-contained HTML page with what was run, tables, training curves and a picture of every query."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from rprloc.errors import InputError
+from rprloc.files import write_text
+from rprloc.results.curves import Log, draw_training
+from rprloc.results.figures import Picture, draw_query, load_picture
+from rprloc.results.metrics import METHOD, main_setting
+from rprloc.results.statistics import describe
+from rprloc.results.tables import MEAN, ROWS, WIDEST, cohort_tables, number_text
+
+ROWS_PER_PICTURE = 8
+"""A query with more structures than this gets several pictures."""
+
+FAILURES_SHOWN = 100
+"""The page lists no more groups of failures than this; metrics.csv has all."""
+
+Row = dict[str, Any]
+Scans = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def write_report(
+    path: Path,
+    *,
+    run: Mapping[str, Any],
+    check: Mapping[str, Any],
+    metrics: pd.DataFrame,
+    predictions: Sequence[Row],
+    set_aside: pd.DataFrame,
+    scans: Scans,
+    logs: Mapping[str, Log],
+    figures_folder: Path,
+    embedded: int = 200,
+) -> None:
+    """Write the page to `path` and its pictures to `figures_folder`/<cohort>/.
+
+    `run` is shown as it is: words by name, such as command, date, machine, or a group of them, such as versions.
+    `check` is what the checked sheet holds (its parameters, rows and cohorts' settings), `metrics` metrics.csv and
+    `predictions` the complete answers of all cohorts, `set_aside` set_aside.csv (subject, file, reason). `scans` gives
+    for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie in; it must hold every query
+    and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the first `embedded` pictures are
+    put into the page (some 100 kB each); all are in the folder. A picture whose scan cannot be read leaves a sentence.
+    """
+    room = iter(range(embedded))
+    cohorts = [
+        _cohort(name, check, metrics, predictions, scans, logs, figures_folder / name, room)
+        for name in sorted(check["cohorts"])
+    ]
+    content = _template().render(
+        facts=[_fact(name, value) for name, value in run.items()],
+        parameters=[_fact(name, value) for name, value in check["parameters"].items()],
+        cohorts=cohorts,
+        aside=set_aside.fillna("").to_dict("records"),
+        embedded=embedded,
+    )
+    write_text(path, content)
+
+
+def _template() -> jinja2.Template:
+    """Return the page's template, which escapes whatever is put into it."""
+    source = resources.files("rprloc.results").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string(source)
+
+
+def _fact(name: str, value: Any) -> tuple[str, str]:
+    """Return a name and its value in words."""
+    if isinstance(value, Mapping):
+        return name, ", ".join(f"{key} {entry}" for key, entry in value.items())
+    return name, "–" if value is None else str(value)
+
+
+def _cohort(
+    name: str,
+    check: Mapping[str, Any],
+    metrics: pd.DataFrame,
+    predictions: Sequence[Row],
+    scans: Scans,
+    logs: Mapping[str, Log],
+    folder: Path,
+    room: Iterator[int],
+) -> dict[str, Any]:
+    """Return what the page says about one cohort, and draw its pictures."""
+    settings = check["cohorts"][name]
+    members = [row for row in check["rows"] if row["cohort"] == name]
+    of_cohort = metrics[metrics["cohort"] == name]
+    starts = settings["starts"]
+    main = of_cohort[(of_cohort["setting"] == main_setting(starts)) & (of_cohort["method"] == METHOD)]
+    answers = _shown_answers(predictions, name, main_setting(starts))
+    return {
+        "name": name,
+        "sizes": _sizes(members, scans),
+        "settings": [_fact(key, value) for key, value in settings.items()],
+        "headline": headline(main),
+        "tables": [table for number in ROWS for table in cohort_tables(number, of_cohort, {name: starts})],
+        "curves": _curves(name, logs, folder),
+        "overview": _overview(main, members),
+        "failures": failures(of_cohort),
+        "queries": [
+            _query(row["subject"], answers.get(row["subject"], []), main, settings, scans, folder, room)
+            for row in members
+            if row["query"]
+        ],
+    }
+
+
+def _sizes(members: Sequence[Row], scans: Scans) -> list[tuple[str, int]]:
+    """Return the number of scans of each kind in the sheet, and how many of all were set aside."""
+    kinds = (("training", "train"), ("validation", "validation"), ("support", "support"), ("query", "query"))
+    aside = [row for row in members if _scan(scans, row["cohort"], row["subject"]).get("status") != "ok"]
+    return [(words, sum(row[key] for row in members)) for words, key in kinds] + [("set aside", len(aside))]
+
+
+def _scan(scans: Scans, cohort: str, subject: str) -> Row:
+    """Return a scan's JSON, empty where there is none."""
+    found: Row = scans[cohort, subject]["json"] if (cohort, subject) in scans else {}
+    return found
+
+
+def headline(main: pd.DataFrame) -> str:
+    """Return one cohort's result in a sentence or two, from the metrics rows of its main setting."""
+    if main.empty:
+        return "There is nothing to report: no query, no support or no structure."
+    drawn = main[main["drawn"]]
+    name = str(drawn["support"].iloc[0]) if len(drawn) else "none"
+    queries, structures = main["subject"].nunique(), main["structure"].nunique()
+    asked = f"{structures} structure{'s' * (structures != 1)} in {queries} quer{'y' if queries == 1 else 'ies'}"
+    if not main["iou"].notna().any():
+        found = int((~drawn["failed"]).sum())
+        return (
+            f"With {name} as the one annotated scan, {found} of {len(drawn)} answers were found ({asked}). "
+            "No query has a label, so nothing says how good they are."
+        )
+    starts = str(main["setting"].iloc[0]).split(".")[1].removeprefix("k")
+    how = f"{name} (drawn) as the one annotated scan, coarse + fine, K = {starts}"
+    sentences = [f"{asked.capitalize()}, {how}: {_numbers(drawn)}."] if len(drawn) else []
+    if main["support"].nunique() > 1 or not sentences:
+        sentences.append(f"Each of {main['support'].nunique()} supports alone: {_numbers(main)}.")
+    return " ".join(sentences)
+
+
+def _numbers(rows: pd.DataFrame) -> str:
+    """Return the mean IoU and AWD of metrics rows with their intervals, in words."""
+    values = describe(rows)
+    text = (
+        f"mean IoU {number_text(100 * values['iou'], 1)} % "
+        f"(95 % interval {number_text(100 * values['iou_low'], 1)} to {number_text(100 * values['iou_high'], 1)}), "
+        f"AWD {number_text(values['awd_mm'], 2)} mm "
+        f"({number_text(values['awd_low_mm'], 2)} to {number_text(values['awd_high_mm'], 2)}), n = {values['n']}"
+    )
+    if not math.isnan(values["iou_sd_supports"]):
+        text += f", SD between supports {number_text(100 * values['iou_sd_supports'], 1)} points"
+    return text + (f", {values['failures']} of {values['answers']} answers missing" if values["failures"] else "")
+
+
+def _curves(cohort: str, logs: Mapping[str, Log], folder: Path) -> str | None:
+    """Draw the cohort's training curves and return them as a data URI; None where nothing was trained."""
+    stages = {name.rsplit(".", 1)[1]: log for name, log in sorted(logs.items()) if name.rsplit(".", 1)[0] == cohort}
+    if not stages:
+        return None
+    # No subject begins with an underscore, so the name is free.
+    draw_training(folder / "_training.png", stages)
+    return data_uri(folder / "_training.png")
+
+
+def data_uri(path: Path) -> str:
+    """Return a picture as a data URI in WebP, a fifth of the size of the PNG it comes from."""
+    stream = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(stream, "WEBP", quality=75, method=4)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _shown_answers(predictions: Sequence[Row], cohort: str, setting: str) -> dict[str, list[Row]]:
+    """Return for each query its answers in one setting and from one support: the drawn one, else the first there is."""
+    by_query: dict[str, list[Row]] = {}
+    for row in predictions:
+        if (row["cohort"], row["setting"], row["method"]) == (cohort, setting, METHOD):
+            by_query.setdefault(row["subject"], []).append(row)
+    for query, rows in by_query.items():
+        support = next((row["support"] for row in rows if row["drawn"]), rows[0]["support"])
+        by_query[query] = [row for row in rows if row["support"] == support]
+    return by_query
+
+
+def _overview(main: pd.DataFrame, members: Sequence[Row]) -> dict[str, Any]:
+    """Return the table of queries x structures with the drawn support's scores, queries in the order of the sheet."""
+    drawn = main[main["drawn"]]
+    structures = [str(name) for name in main["structure"].unique()]
+    columns = structures if len(structures) <= WIDEST else []
+    entries = {(row["subject"], row["structure"]): row for row in drawn.to_dict("records")}
+    means = drawn.groupby("subject")[["iou", "awd_mm"]].mean().to_dict("index")
+    lines = []
+    for row in members:
+        subject = row["subject"]
+        if not row["query"]:
+            continue
+        cells = [_cell(entries.get((subject, structure))) for structure in columns]
+        mean = means.get(subject)
+        cells.append(_score(mean["iou"], mean["awd_mm"]) if mean and not math.isnan(mean["iou"]) else "–")
+        lines.append({"subject": subject, "cells": cells})
+    return {"columns": [*columns, MEAN], "lines": lines}
+
+
+def _cell(entry: Mapping[Any, Any] | None) -> str:
+    """Return one answer's score in words."""
+    if entry is None:
+        return "–"
+    if entry["failed"]:
+        return "missing"
+    return "found" if math.isnan(entry["iou"]) else _score(entry["iou"], entry["awd_mm"])
+
+
+def _score(iou: float, awd_mm: float) -> str:
+    """Return IoU and AWD in words."""
+    return f"{number_text(100 * iou, 0)} %" + ("" if math.isnan(awd_mm) else f", {number_text(awd_mm, 1)} mm")
+
+
+def failures(metrics: pd.DataFrame) -> dict[str, Any]:
+    """Return the failed answers of a cohort, grouped by query and reason: how many, of which structures."""
+    failed = metrics[metrics["failed"]]
+    groups = [
+        {
+            "subject": str(subject),
+            "reason": str(reason),
+            "structures": ", ".join(str(name) for name in rows["structure"].unique()),
+            "answers": len(rows),
+        }
+        for (subject, reason), rows in failed.fillna({"reason": "no reason was written"}).groupby(
+            ["subject", "reason"], sort=False
+        )
+    ]
+    shown, more = groups[:FAILURES_SHOWN], len(groups) > FAILURES_SHOWN
+    return {"answers": len(failed), "of": len(metrics), "groups": shown, "more": more}
+
+
+def _query(
+    subject: str,
+    answers: Sequence[Row],
+    main: pd.DataFrame,
+    settings: Row,
+    scans: Scans,
+    folder: Path,
+    room: Iterator[int],
+) -> dict[str, Any]:
+    """Draw one query and return its pictures as data URIs, with a sentence for what is missing."""
+    said = [f"{row['structure']}: {row['reason']}" for row in answers if row["failed"]]
+    query: dict[str, Any] = {"subject": subject, "pictures": [], "left_out": 0}
+    if not answers:
+        return query | {"said": ["No answer was expected: there is no other scan with an annotation."]}
+    cohort, support = answers[0]["cohort"], answers[0]["support"]
+    if _scan(scans, cohort, subject).get("status") != "ok":
+        return query | {"said": sorted({str(row["reason"]) for row in answers})}
+    try:
+        picture = _load(scans, cohort, subject, settings)
+        usable = _scan(scans, cohort, support).get("status") == "ok"
+        template = _load(scans, cohort, support, settings) if usable else None
+    except InputError as error:
+        return query | {"said": [*said, f"No picture: {error}"]}
+    scores = _scores(main[(main["subject"] == subject) & (main["support"] == support)])
+    for part in range(0, len(answers), ROWS_PER_PICTURE):
+        # No subject holds a tilde, so the name is free.
+        path = folder / (f"{subject}.png" if part == 0 else f"{subject}~{part // ROWS_PER_PICTURE + 1}.png")
+        chosen = answers[part : part + ROWS_PER_PICTURE]
+        heading = f"{_short(subject)}, coarse + fine, support {_short(support)}"
+        draw_query(path, query=picture, answers=chosen, scores=scores, heading=heading, support=template)
+        if next(room, None) is None:
+            query["left_out"] += 1
+        else:
+            query["pictures"].append(data_uri(path))
+    return query | {"said": said}
+
+
+def _short(name: str, longest: int = 40) -> str:
+    """Return a name that leaves room for the rest of a picture's heading; the page has it in full."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def _load(scans: Scans, cohort: str, subject: str, settings: Row) -> Picture:
+    """Read one scan to be drawn; raises InputError where it cannot be read."""
+    entry = scans[cohort, subject]
+    return load_picture(Path(entry["folder"]), entry["json"], settings.get("modality", "ct"))
+
+
+def _scores(rows: pd.DataFrame) -> dict[str, str]:
+    """Return each structure's score in words, for the pictures of one query with one support."""
+    words = {}
+    for entry in rows.to_dict("records"):
+        if entry["failed"]:
+            text = "no answer"
+        elif math.isnan(entry["iou"]):
+            text = "found; no truth to compare with"
+        else:
+            text = f"IoU {number_text(100 * entry['iou'], 1)} %, AWD {number_text(entry['awd_mm'], 1)} mm"
+        words[str(entry["structure"])] = text
+    return words
