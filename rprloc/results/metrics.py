@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, FloatArray
-from rprloc.methods.prediction import draw_order
+from rprloc.methods.prediction import draw_order, main_setting, table_settings
 
 COLUMNS = (
     "cohort", "subject", "structure", "method", "setting", "support", "drawn", "n_supports",
@@ -28,9 +28,6 @@ KEY = ("cohort", "subject", "structure", "method", "setting", "support")
 
 METHOD = "regression"
 """The paper's method, whose answers tables 1 and 2 are about."""
-
-STARTS = (1, 5, 10, 15, 20)
-"""The numbers of starts K of the paper's table 1."""
 
 Row = dict[str, Any]
 
@@ -81,22 +78,8 @@ def point_error(true_mm: Any, found_mm: Any) -> float:
 
 
 def settings_of(starts: int, tables: bool) -> list[str]:
-    """Return the settings that the regression answers for each query, structure and support, the main one last.
-
-    Tables 1 and 2 of the paper want {diagonal, extreme} x K with the coarse step alone, and one, two and three
-    coarse steps beside coarse and fine; without the tables there is coarse and fine alone.
-    """
-    main = main_setting(starts)
-    if not tables:
-        return [main]
-    single = [f"{points}.k{k}.c1f0" for points in ("diagonal", "extreme") for k in STARTS]
-    steps = [f"extreme.k{starts}.c{coarse}f0" for coarse in (2, 3)]
-    return [*single, *steps, main]
-
-
-def main_setting(starts: int) -> str:
-    """Return the setting of the paper's headline: extreme points, `starts` starts, one coarse and one fine step."""
-    return f"extreme.k{starts}.c1f1"
+    """Return the settings that are answered for each query, structure and support, the main one last."""
+    return [str(setting) for setting in (table_settings(starts) if tables else [main_setting(starts)])]
 
 
 def evaluate(

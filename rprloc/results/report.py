@@ -16,9 +16,10 @@ from PIL import Image
 
 from rprloc.errors import InputError
 from rprloc.files import write_text
+from rprloc.methods.prediction import main_setting
 from rprloc.results.curves import Log, draw_training
 from rprloc.results.figures import Picture, draw_query, load_picture
-from rprloc.results.metrics import METHOD, main_setting
+from rprloc.results.metrics import METHOD
 from rprloc.results.statistics import describe
 from rprloc.results.tables import MEAN, ROWS, WIDEST, cohort_tables, number_text
 
@@ -100,8 +101,9 @@ def _cohort(
     members = [row for row in check["rows"] if row["cohort"] == name]
     of_cohort = metrics[metrics["cohort"] == name]
     starts = settings["starts"]
-    main = of_cohort[(of_cohort["setting"] == main_setting(starts)) & (of_cohort["method"] == METHOD)]
-    answers = _shown_answers(predictions, name, main_setting(starts))
+    setting = str(main_setting(starts))
+    main = of_cohort[(of_cohort["setting"] == setting) & (of_cohort["method"] == METHOD)]
+    answers = _shown_answers(predictions, name, setting)
     return {
         "name": name,
         "sizes": _sizes(members, scans),

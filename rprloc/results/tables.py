@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from rprloc.files import whole_file, write_text
-from rprloc.results.metrics import METHOD, main_setting
+from rprloc.methods.prediction import TABLE_STARTS, main_setting
+from rprloc.results.metrics import METHOD
 from rprloc.results.statistics import describe
 
 MEAN = "mean"
@@ -41,8 +42,8 @@ class TableRow:
     setting: str
 
 
-_DIAGONAL = tuple(TableRow(f"diagonal.k{k}", f"diagonal, K = {k}", f"diagonal.k{k}.c1f0") for k in (1, 5, 10, 15, 20))
-_EXTREME = tuple(TableRow(f"extreme.k{k}", f"extreme, K = {k}", f"extreme.k{k}.c1f0") for k in (1, 5, 10, 15, 20))
+_DIAGONAL = tuple(TableRow(f"diagonal.k{k}", f"diagonal, K = {k}", f"diagonal.k{k}.c1f0") for k in TABLE_STARTS)
+_EXTREME = tuple(TableRow(f"extreme.k{k}", f"extreme, K = {k}", f"extreme.k{k}.c1f0") for k in TABLE_STARTS)
 ROWS = {
     # The paper's six rows come first, in its order; the other diagonal rows are ours.
     1: (_DIAGONAL[0], *_EXTREME, *_DIAGONAL[1:]),
@@ -277,7 +278,7 @@ def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
     tidy = tidy_table(2, metrics, starts)
     rows = [["cohort", "structure", "drawn support", "all supports", "the paper", "n", "failed"]]
     for cohort in sorted(starts):
-        main = tidy[(tidy["cohort"] == cohort) & (tidy["setting"] == main_setting(starts[cohort]))]
+        main = tidy[(tidy["cohort"] == cohort) & (tidy["setting"] == str(main_setting(starts[cohort])))]
         for structure, lines in main.groupby("structure", sort=False):
             by_mode = {str(entry["support"]): entry for entry in lines.to_dict("records")}
             drawn, every = by_mode.get("drawn"), by_mode["all"]
