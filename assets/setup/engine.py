@@ -169,7 +169,8 @@ def fetch_jars() -> None:
         shutil.copy(SETUP / "jgo.toml", work)
         command = [sys.executable, "-m", "jgo", "--quiet", "--system-java", "--resolver", "python", "--timeout", "60"]
         places = ["--file", "jgo.toml", "--repo-cache", work / "repository", "--cache-dir", work / "cache"]
-        run = subprocess.run([*command, *places, "sync"], cwd=work, capture_output=True, text=True)
+        environment = os.environ | {"CJDK_CACHE_DIR": str(work / "cjdk")}  # else it leaves an empty folder in ~/.cache
+        run = subprocess.run([*command, *places, "sync"], cwd=work, env=environment, capture_output=True, text=True)
         gathered = work / "jars"
         gathered.mkdir()
         for path in (work / "cache").glob("*/*.jar"):  # jgo sorts them into two folders; one class path takes all

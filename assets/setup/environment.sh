@@ -42,7 +42,7 @@ if [ "$lock" = lock ]; then
   echo "Installing Python packages into .venv: a download of about 3 GB that takes about 6 GB of disk, because the"
   echo "registry's PyTorch brings NVIDIA's CUDA libraries along. Once only; a call after an interruption goes on."
 else
-  echo "Installing what fetches Nextflow into .venv: a download of about 75 MB."
+  echo "Installing what fetches Nextflow into .venv: a download of about 60 MB."
 fi
 
 # uv asks for certificates and registries by other names than pip does: what a person has told pip holds for both
