@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,24 +41,28 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Es
     return Estimate(mean, mean - half, mean + half, int(known.size))
 
 
-def organ_mean(rows: pd.DataFrame, column: str) -> Estimate:
-    """Return the mean of `column` over images per organ, then over organs, as the paper's tables have it.
+def organ_means(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, Estimate]:
+    """Return the means of `columns` over images per organ, then over organs, as the paper's tables have it.
 
     `rows` are lines of metrics.csv of one setting. An image's value for an organ is its mean over the supports, each of
     which answered alone; the interval is the one of the images' means over their organs, laid round the mean. Lines
     without a value (no truth, or a distance of a miss) do not take part.
     """
-    per_image = rows.groupby(["structure", "subject"], observed=True)[column].mean()
-    mean = float(per_image.groupby("structure").mean().mean())
-    images = mean_interval(per_image.groupby("subject").mean())
-    return Estimate(mean, mean - images.half_width, mean + images.half_width, images.n)
+    per_image = rows.groupby(["structure", "subject"])[list(columns)].mean()
+    means = per_image.groupby("structure").mean().mean()
+    images = per_image.groupby("subject").mean()
+    estimates = {}
+    for column in columns:
+        mean, interval = float(means[column]), mean_interval(images[column])
+        estimates[column] = Estimate(mean, mean - interval.half_width, mean + interval.half_width, interval.n)
+    return estimates
 
 
-def spread_between_supports(rows: pd.DataFrame, column: str) -> float:
-    """Return the standard deviation between supports of their means of `column`; NaN for fewer than two supports."""
-    per_organ = rows.groupby(["support", "structure"], observed=True)[column].mean()
-    means = per_organ.groupby("support").mean().dropna()
-    return float(means.std(ddof=1)) if len(means) > 1 else float("nan")
+def spread_between_supports(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
+    """Return the standard deviation between supports of their means of `columns`; NaN for fewer than two supports."""
+    per_organ = rows.groupby(["support", "structure"])[list(columns)].mean()
+    spread = per_organ.groupby("support").mean().std(ddof=1)
+    return {column: float(spread[column]) for column in columns}
 
 
 def describe(rows: pd.DataFrame) -> dict[str, float | int]:
@@ -68,7 +72,9 @@ def describe(rows: pd.DataFrame) -> dict[str, float | int]:
     the `answers` must be read with them. `n` is the number of images.
     """
     known = rows[rows["iou"].notna()]
-    iou, awd = organ_mean(known, "iou"), organ_mean(known, "awd_mm")
+    means = organ_means(known, ["iou", "iou_reference", "awd_mm", "mre_mm"])
+    spread = spread_between_supports(known, ["iou", "awd_mm"])
+    iou, awd = means["iou"], means["awd_mm"]
     return {
         "n": iou.n,
         "n_supports": int(known["support"].nunique()),
@@ -77,11 +83,11 @@ def describe(rows: pd.DataFrame) -> dict[str, float | int]:
         "iou": iou.mean,
         "iou_low": iou.low,
         "iou_high": iou.high,
-        "iou_reference": organ_mean(known, "iou_reference").mean,
+        "iou_reference": means["iou_reference"].mean,
         "awd_mm": awd.mean,
         "awd_low_mm": awd.low,
         "awd_high_mm": awd.high,
-        "mre_mm": organ_mean(known, "mre_mm").mean,
-        "iou_sd_supports": spread_between_supports(known, "iou"),
-        "awd_sd_supports_mm": spread_between_supports(known, "awd_mm"),
+        "mre_mm": means["mre_mm"].mean,
+        "iou_sd_supports": spread["iou"],
+        "awd_sd_supports_mm": spread["awd_mm"],
     }

@@ -141,9 +141,14 @@ def number_text(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def cohort_tables(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
-    """Return table 1 or 2 laid out for people, one for each cohort of `starts`, from metrics.csv of all cohorts."""
-    tidy = tidy_table(number, metrics, starts)
+def cohort_tables(
+    number: int, metrics: pd.DataFrame, starts: Mapping[str, int], tidy: pd.DataFrame | None = None
+) -> list[CohortTable]:
+    """Return table 1 or 2 laid out for people, one for each cohort of `starts`, from metrics.csv of all cohorts.
+
+    `tidy` is what `tidy_table` returns for the same arguments, where it is at hand.
+    """
+    tidy = tidy_table(number, metrics, starts) if tidy is None else tidy
     drawn = metrics[metrics["drawn"]].drop_duplicates("cohort").set_index("cohort")["support"]
     return [
         _cohort_table(number, cohort, tidy[tidy["cohort"] == cohort], starts[cohort], str(drawn.get(cohort, "drawn")))
@@ -236,9 +241,10 @@ def _notes(number: int, tidy: pd.DataFrame, names: Sequence[str], starts: int) -
 def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int]) -> None:
     """Write table1.csv, table1.md, table2.csv and table2.md to `folder` from metrics.csv of all cohorts."""
     for number in ROWS:
+        tidy = tidy_table(number, metrics, starts)
         with whole_file(folder / f"table{number}.csv") as path:
-            tidy_table(number, metrics, starts).to_csv(path, index=False, float_format="%.6g")
-        write_text(folder / f"table{number}.md", markdown(cohort_tables(number, metrics, starts)))
+            tidy.to_csv(path, index=False, float_format="%.6g")
+        write_text(folder / f"table{number}.md", markdown(cohort_tables(number, metrics, starts, tidy)))
 
 
 def markdown(tables: Sequence[CohortTable]) -> str:
