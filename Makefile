@@ -27,7 +27,7 @@ nextflow:
 	@$(PY) assets/setup/engine.py
 
 demo: install nextflow
-	@echo 'Demo: 16 real CT scans, one of them annotated for the method to learn from where to look; the pipeline starts.'
+	@echo 'Demo: organs are found in 4 real CT scans from one annotated scan, after a short training on 10 others.'
 	@$(PY) assets/setup/demo.py
 
 test: install nextflow lint types unit pipeline

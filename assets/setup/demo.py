@@ -72,13 +72,9 @@ def run_pipeline() -> int:
     command = [str(ROOT / ".venv/bin/nextflow"), *COMMAND, *resume]
     print("$ .venv/bin/nextflow " + " ".join([*COMMAND, *resume]), flush=True)
     follower = Follower(CHECKPOINTS)
-    # a terminal's Ctrl-C reaches Nextflow too, which ends its tasks; this process waits for it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nextflow = subprocess.Popen(
-        command,
-        env=os.environ | {"NXF_ANSI_LOG": "false"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    # a terminal's Ctrl-C reaches Nextflow too, which ends its tasks; this process only waits for it
+    signal.signal(signal.SIGINT, lambda *_: print("\nStopping; 'make demo' goes on from here.", flush=True))
+    nextflow = subprocess.Popen(command, env=os.environ | {"NXF_ANSI_LOG": "false"})
     signal.signal(signal.SIGTERM, lambda *_: nextflow.terminate())
     follower.start()
     status = nextflow.wait()

@@ -39,7 +39,7 @@ fi
 [ "$what" != bare ] || exit 0
 
 if [ "$lock" = lock ]; then
-  echo "Installing Python packages into .venv: a download of about 3 GB that takes about 6 GB of disk, because the"
+  echo "Installing Python packages into .venv: a download of 3.3 GB that takes 6 GB of disk, because the"
   echo "registry's PyTorch brings NVIDIA's CUDA libraries along. Once only; a call after an interruption goes on."
 else
   echo "Installing what fetches Nextflow into .venv: a download of about 60 MB."
