@@ -1,0 +1,195 @@
+"""The report: everything is said, nothing is fetched, and no name or reason becomes part of the page."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rprloc.geometry import Grid
+from rprloc.results import metrics, report
+from rprloc.scans.volume import write_volume
+from tests.results import cohorts
+
+HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>{{ 7*7 }}"
+LOG = [{"step": 10 * i, "loss": 5.0 / i, "validation_error_mm": 50.0 / i} for i in range(1, 4)]
+
+
+class Page(HTMLParser):
+    """Collects a page's tags, the values of its attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of all attributes of one name."""
+        return [value or "" for key, value in self.attributes if key == name]
+
+
+def written(tmp_path: Path, *, change: Any = None, **options: Any) -> Page:
+    """Write a report for a made-up cohort, after `change(check, scans, answers)`, and return the page."""
+    check, scans, answers = cohorts.cohort(queries=2, supports=2, tables=False)
+    if change is not None:
+        changed = change(check, scans, answers)
+        answers = answers if changed is None else changed
+    (name,) = check["cohorts"]
+    rows, table, aside = metrics.evaluate(check, name, scans, answers, seed=0, tables=False)
+    for subject, scan in scans.items():
+        if scan["status"] == "ok":
+            grid = Grid.from_json(scan["model"])
+            write_volume(tmp_path / f"{subject}.nii.gz", np.zeros(grid.size[::-1], dtype=np.int16), grid)
+    report.write_report(
+        tmp_path / "report.html",
+        run={"command": "nextflow run main.nf", "versions": {"python": "3.11", "torch": "2"}} | options.pop("run", {}),
+        check=check,
+        metrics=table,
+        predictions=rows,
+        set_aside=aside,
+        scans={(name, subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
+        logs=options.pop("logs", {f"{name}.coarse": LOG, f"{name}.fine": LOG, "other.coarse": LOG}),
+        figures_folder=tmp_path / "figures",
+        **options,
+    )
+    return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    for words in (
+        "nextflow run main.nf",
+        "python 3.11, torch 2",
+        "4 structures in 2 queries",
+        "Every scan could be used",
+    ):
+        assert words in page.text
+    assert "Mc + Mf" in page.text and "55.1, 6.12" in page.text
+    assert len(page.values("src")) == 3  # the curves and two queries
+    pictures = sorted(path.name for path in (tmp_path / "figures" / "demo").iterdir())
+    assert pictures == ["_training.png", "q0.png", "q1.png"]
+
+
+def test_the_headline_has_the_numbers_of_the_main_setting() -> None:
+    check, scans, answers = cohorts.cohort(supports=3)
+    table = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=True)[1]
+    main = table[table["setting"] == "extreme.k15.c1f1"]
+    text = report.headline(main)
+    drawn = main[main["drawn"]]
+    assert f"mean IoU {100 * drawn['iou'].mean():.1f} %" in text
+    assert f"mean IoU {100 * main['iou'].mean():.1f} %" in text
+    assert "n = 4" in text and "K = 15" in text and "Each of 3 supports alone" in text
+    assert "missing" not in text
+
+
+def test_the_page_fetches_and_runs_nothing(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    assert "script" not in page.tags and "link" not in page.tags and "iframe" not in page.tags
+    assert all(value.startswith("data:image/webp;base64,") for value in page.values("src"))
+    assert all(value.startswith("#") for value in page.values("href"))
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert {value.removeprefix("#") for value in page.values("href")} <= set(page.values("id"))
+
+
+def test_hostile_words_stay_words(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        check["parameters"] = {"input": HOSTILE}
+        check["cohorts"]["demo"]["structures"] = {HOSTILE: 1}
+        scans["q1"] = cohorts.aside("demo", "q1", HOSTILE, file=f"{HOSTILE}.nii.gz")
+        entry = scans["q0"]["structures"]["mandible"]
+        for scan in scans.values():
+            if scan["status"] == "ok":
+                scan["structures"] = {HOSTILE: entry}
+        answers[:] = [row | {"structure": HOSTILE} for row in answers if row["structure"] == "mandible"]
+        answers[:] = [row | {"setting": "extreme.k15.c1f1"} for row in answers if row["subject"] == "q0"]
+        answers[0] |= {"failed": True, "reason": HOSTILE, "box_mm": None, "points_mm": None}
+
+    page = written(tmp_path, change=change, run={HOSTILE: HOSTILE, "versions": {HOSTILE: HOSTILE}})
+    assert "script" not in page.tags
+    assert not {"onerror", "onload"} & {name for name, _ in page.attributes}
+    assert all(value.startswith("data:") for value in page.values("src"))
+    assert page.text.count(HOSTILE) >= 8
+    assert "49" not in re.sub(r"\d+\.\d+", "", page.text)
+
+
+def test_failures_are_listed_with_their_reasons(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        scans["q1"] = cohorts.aside("demo", "q1", "q1.nii.gz: found nothing but air, expected a body.", "q1.nii.gz")
+        kept = [answer for answer in answers if answer["subject"] != "q1"]
+        return kept[1:]
+
+    page = written(tmp_path, change=change)
+    assert "9 of 16 answers" in page.text
+    assert "scan set aside: q1.nii.gz: found nothing but air, expected a body." in page.text
+    assert "no answer: its task died" in page.text
+    assert len(page.values("src")) == 2
+
+
+def test_a_cohort_without_truth_says_so(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        for name in ("q0", "q1"):
+            scans[name]["structures"] = {}
+
+    page = written(tmp_path, change=change)
+    assert "No query has a label, so nothing says how good they are" in page.text
+    assert "No query of this cohort has a label" in page.text
+    assert len(page.values("src")) == 3
+
+
+def test_a_cohort_without_any_answer_still_has_a_page(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        for row in check["rows"]:
+            row["support"] = False
+        return []
+
+    page = written(tmp_path, change=change, logs={})
+    assert "There is nothing to report" in page.text
+    assert page.values("src") == []
+
+
+def test_a_scan_that_cannot_be_read_leaves_a_sentence(tmp_path: Path) -> None:
+    check, scans, answers = cohorts.cohort(queries=1, supports=1, tables=False)
+    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
+    report.write_report(
+        tmp_path / "report.html", run={}, check=check, metrics=table, predictions=rows,
+        set_aside=pd.DataFrame(columns=["subject", "file", "reason"]),
+        scans={("demo", subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
+        logs={}, figures_folder=tmp_path / "figures",
+    )  # fmt: skip
+    assert "No picture: q0.nii.gz: no such file." in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_many_structures_and_queries_keep_the_page_usable(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        names = [f"label_{i}" for i in range(10)]
+        check["cohorts"]["demo"]["structures"] = dict.fromkeys(names, 1)
+        for scan in scans.values():
+            scan["structures"] = {name: cohorts.structure([-9, -9, -9], [9, 9, 9]) for name in names}
+        return [row | {"structure": name} for row in answers if row["structure"] == "mandible" for name in names]
+
+    page = written(tmp_path, change=change, embedded=3, logs={})
+    names = sorted(path.name for path in (tmp_path / "figures" / "demo").iterdir())
+    assert names == ["q0.png", "q0~2.png", "q1.png", "q1~2.png"]
+    assert len(page.values("src")) == 3
+    assert "This page holds 3 pictures" in page.text
+
+
+@pytest.mark.parametrize("length", [1, 40, 64])
+def test_long_names_are_cut_in_pictures_only(length: int) -> None:
+    shown = report._short("x" * length)
+    assert len(shown) <= 40 and (shown == "x" * length) == (length <= 40)
