@@ -31,7 +31,7 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
   for name in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python3.14; do
     if recent "$name"; then chosen=$name; break; fi
   done
-  [ -n "$chosen" ] || fail "Python 3.11 or later is needed and was not found on the PATH (python3 is $(python3 --version 2>&1 || true)); name another one with 'make PYTHON=/path/to/python3 ...'."
+  [ -n "$chosen" ] || fail "Python 3.11 or later is needed and was not found on the PATH (python3 there: $(python3 --version 2>/dev/null || echo none)); name another one with 'make PYTHON=/path/to/python3 ...'."
   "$chosen" -c 'import venv, ensurepip' 2>/dev/null || fail "Python's venv module is not complete on this machine: install it (on Debian and Ubuntu the package python3-venv), then call make again."
   echo "Making a virtual environment in .venv with $("$chosen" --version)."
   "$chosen" -m venv .venv
