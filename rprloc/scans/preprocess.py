@@ -21,15 +21,26 @@ MR_SCALE = 1000
 """An MR scan's 0.2 and 99.8 percentiles of the body become 0 and this value."""
 
 
+def scan_folder(cohort: str, subject: str) -> str:
+    """Return the name of a preprocessed scan's folder; no cohort's or subject's name holds an `@`."""
+    return f"{cohort}@{subject}"
+
+
+def subject_of(folder: Path) -> str:
+    """Return the subject of a preprocessed scan's folder."""
+    return folder.name.partition("@")[2]
+
+
 def preprocess(
-    folder: Path, *, cohort: str, subject: str, image: Path, label: Path | None, settings: dict[str, Any]
+    parent: Path, *, cohort: str, subject: str, image: Path, label: Path | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write a scan in model space, its body mask, its label and its JSON to `folder`; return the JSON's content.
+    """Write a scan in model space, its body mask, label and JSON to `<cohort>@<subject>`; return the JSON's content.
 
     `settings` are a cohort's `modality`, `spacing` (z, y, x mm) and `structures`. A scan that cannot be used leaves
     only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the LPS axes
     whatever the file's orientation; landmarks come from the native label.
     """
+    folder = parent / scan_folder(cohort, subject)
     about: dict[str, Any] = {"cohort": cohort, "subject": subject, "version": rprloc.__version__}
     try:
         about |= {"status": "ok", "reason": None} | _preprocess(folder, subject, image, label, settings)
@@ -132,7 +143,7 @@ def _to_int16(values: NDArray[np.float32], body: NDArray[np.bool_], modality: st
 def _structures(label: sitk.Image, structures: dict[str, int] | None) -> dict[str, Any]:
     """Return the landmarks of a native label image."""
     return structure_landmarks(
-        np.asarray(sitk.GetArrayViewFromImage(sitk.Cast(label, sitk.sitkInt32))),
+        sitk.GetArrayFromImage(sitk.Cast(label, sitk.sitkInt32)),
         structures,
         origin_mm=np.asarray(label.GetOrigin()),
         spacing_mm=np.asarray(label.GetSpacing()),

@@ -15,6 +15,9 @@ from rprloc.geometry import FloatArray, Grid
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
 
+_READERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".mha": "MetaImageIO", ".nrrd": "NrrdImageIO"}
+"""SimpleITK's reader of each supported format; naming it keeps other formats' parsers away from unknown files."""
+
 _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 
@@ -28,7 +31,13 @@ def read_volume(path: Path) -> sitk.Image:
         raise InputError(
             f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
         )
+    formats = [suffix for suffix in _READERS if path.name.lower().endswith(suffix)]
+    if not formats:
+        raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
+    if not path.is_file():
+        raise InputError(f"{path.name}: no such file.")
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(_READERS[formats[0]])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -46,11 +55,8 @@ def _reason(error: RuntimeError) -> str:
 
 def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
     """Refuse what is no 3D grey-value image before its voxels are read; raises InputError."""
-    size = reader.GetSize()
-    if len(size) != 3 and not (len(size) == 4 and size[3] == 1):
-        raise InputError(f"{name}: found {len(size)} dimensions, expected 3.")
-    if len(size) == 4:
-        raise InputError(f"{name}: found 4 dimensions, expected 3 (a single volume of a series can be saved as 3D).")
+    if len(reader.GetSize()) != 3:
+        raise InputError(f"{name}: found {len(reader.GetSize())} dimensions, expected 3.")
     if reader.GetNumberOfComponents() != 1:
         raise InputError(f"{name}: found {reader.GetNumberOfComponents()} values a voxel, expected 1.")
     spacing = reader.GetSpacing()

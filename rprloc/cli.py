@@ -1,0 +1,295 @@
+"""The command line: parse, call one function, write. Each process of the pipeline runs one `rprloc step`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+import rprloc
+from rprloc.errors import InputError
+
+# What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
+
+EXIT_INTERRUPTED = 143
+"""As if SIGTERM had ended the process: the pipeline starts the task again."""
+EXIT_OUT_OF_MEMORY = 137
+"""The GPU's memory did not suffice: the pipeline starts the task again, with more."""
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+values_option = click.option(
+    "--values", type=click.File("r", encoding="utf-8"), default="-", help="JSON with the step's settings [stdin]."
+)
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+threads_option = click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads [all cores].")
+
+
+def main() -> None:
+    """Run the command line; an input that cannot be used ends it with its sentences and exit status 1."""
+    try:
+        command(standalone_mode=False)
+    except InputError as error:
+        sys.exit("\n".join(f"rprloc: {sentence}" for sentence in error.errors))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RuntimeError as error:
+        sys.exit(_exit_status(error))
+
+
+def _exit_status(error: RuntimeError) -> int:
+    """Return the exit status of a failure that the pipeline may try again; raises every other one."""
+    import torch
+
+    from rprloc.training.state import Interrupted
+
+    if isinstance(error, Interrupted):
+        status = EXIT_INTERRUPTED
+    elif isinstance(error, torch.OutOfMemoryError):
+        status = EXIT_OUT_OF_MEMORY
+    else:
+        raise error
+    print(f"rprloc: {error}", file=sys.stderr)
+    return status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rprloc.__version__)
+def command() -> None:
+    """Find any organ or landmark in every scan of a cohort from one annotated example."""
+
+
+@command.command()
+@click.argument("folder", type=NEW_FOLDER)
+@seed_option
+@click.option("--train", "n_train", type=click.IntRange(min=0), default=12, show_default=True)
+@click.option("--validation", "n_validation", type=click.IntRange(min=0), default=2, show_default=True)
+@click.option("--test", "n_test", type=click.IntRange(min=0), default=3, show_default=True)
+def phantom(folder: Path, seed: int, n_train: int, n_validation: int, n_test: int) -> None:
+    """Write a generated cohort with known landmarks to FOLDER and print its sample sheet."""
+    from rprloc.cohort.phantom import write_phantom
+
+    click.echo(write_phantom(folder, seed=seed, n_train=n_train, n_validation=n_validation, n_test=n_test))
+
+
+@command.group()
+def step() -> None:
+    """One step of the pipeline; main.nf calls these."""
+
+
+@step.command()
+@values_option
+@click.option("--schema", type=FILE, required=True, help="nextflow_schema.json.")
+@click.option("--sheet", type=click.Path(path_type=Path), required=True, help="The sample sheet.")
+@click.option("--name", required=True, help="What messages call the sheet.")
+@click.option("--cohorts", "folders", type=NEW_FOLDER, multiple=True, help="Folder of NAME.yml, the first one wins.")
+@click.option("--weights", type=NEW_FOLDER, default=None, help="Folder of trained models.")
+@click.option("--settings-file", type=click.Path(path_type=Path), default=None, help="The file `cohort` names.")
+@click.option("--output", type=Path, required=True, help="check.json.")
+def check(
+    values: TextIO,
+    schema: Path,
+    sheet: Path,
+    name: str,
+    folders: tuple[Path, ...],
+    weights: Path | None,
+    settings_file: Path | None,
+    output: Path,
+) -> None:
+    """Check parameters, sample sheet and settings; all faults are in the output, none ends the command."""
+    from rprloc.cohort.check import check as check_run
+    from rprloc.cohort.parameters import read_schema
+    from rprloc.files import write_json
+
+    found = check_run(
+        json.load(values),
+        schema=read_schema(schema),
+        sheet=sheet,
+        name=name,
+        folders=[folder for folder in folders if folder.is_dir()],
+        settings_file=settings_file,
+        weights=weights,
+    )
+    write_json(output, found)
+
+
+@step.command()
+@values_option
+@click.option("--cohort", required=True)
+@click.option("--subject", required=True)
+@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
+@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's one file, if any.")
+@click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Path, folder: Path, threads: int) -> None:
+    """Bring one scan to model space; one that cannot be used is set aside with the reason."""
+    import SimpleITK as sitk
+
+    from rprloc.scans.preprocess import preprocess as run
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    labels = sorted(label.iterdir()) if label.is_dir() else []
+    about = run(
+        folder,
+        cohort=cohort,
+        subject=subject,
+        image=next(image.iterdir()),
+        label=labels[0] if labels else None,
+        settings=json.load(values),
+    )
+    click.echo(f"{cohort} {subject}: {about['reason'] or 'ok'}")
+
+
+@step.command()
+@values_option
+@click.option("--cohort", required=True)
+@click.option("--stage", type=click.Choice(["coarse", "fine"]), required=True)
+@click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of the training scans' folders.")
+@click.option("--validation", type=NEW_FOLDER, required=True, help="Folder of the validation scans' folders.")
+@click.option("--training", required=True, help="demo, quick, standard or paper.")
+@click.option("--checkpoints", type=NEW_FOLDER, required=True, help="Where the state and the log are kept.")
+@click.option("--code", default="", help="Hash of the code, part of the state's name.")
+@click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
+@seed_option
+@device_option
+@threads_option
+def train(
+    values: TextIO,
+    cohort: str,
+    stage: str,
+    scans: Path,
+    validation: Path,
+    training: str,
+    checkpoints: Path,
+    code: str,
+    folder: Path,
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train the coarse or the fine network of a cohort, or go on with it."""
+    from rprloc.training.run import device_of, train_stage
+
+    _set_threads(threads)
+    train_stage(
+        folder,
+        cohort=cohort,
+        stage=stage,
+        scans=_folders(scans),
+        validation=_folders(validation),
+        settings=json.load(values),
+        training=training,
+        seed=seed,
+        checkpoints=checkpoints,
+        code=code,
+        device=device_of(device),
+        log=click.echo,
+    )
+
+
+@step.command()
+@values_option
+@click.option("--supports", type=NEW_FOLDER, required=True, help="Folder of the supports' folders.")
+@click.option("--queries", type=FOLDER, required=True, help="Folder of the queries' folders.")
+@click.option("--models", type=FOLDER, required=True, help="Folder of the trained networks.")
+@click.option("--tables/--no-tables", default=True, show_default=True, help="Answer tables 1 and 2 as well.")
+@click.option("--output", type=Path, required=True, help="predictions.jsonl.")
+@seed_option
+@device_option
+@threads_option
+def localize(
+    values: TextIO,
+    supports: Path,
+    queries: Path,
+    models: Path,
+    tables: bool,
+    output: Path,
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Find the structures of all supports in a batch of queries."""
+    from rprloc.files import write_json_lines
+    from rprloc.methods.localize import localize as run
+    from rprloc.training.run import device_of
+
+    _set_threads(threads)
+    rows = run(
+        supports=_folders(supports),
+        queries=_folders(queries),
+        models=sorted(models.glob("*.safetensors")),
+        settings=json.load(values),
+        tables=tables,
+        seed=seed,
+        device=device_of(device),
+    )
+    write_json_lines(output, [row.to_json() for row in rows])
+
+
+@step.command()
+@values_option
+@click.option("--cohort", required=True)
+@click.option("--scans", type=FOLDER, required=True, help="Folder of the cohort's scans' folders.")
+@click.option("--predictions", type=NEW_FOLDER, required=True, help="Folder of the batches' predictions.")
+@click.option("--tables/--no-tables", default=True, show_default=True)
+@click.option("--folder", type=NEW_FOLDER, required=True, help="Where to write to.")
+@seed_option
+def evaluate(
+    values: TextIO, cohort: str, scans: Path, predictions: Path, tables: bool, folder: Path, seed: int
+) -> None:
+    """Measure every expected answer of a cohort."""
+    from rprloc.results.collect import evaluate_cohort
+
+    batches = sorted(predictions.glob("*.jsonl")) if predictions.is_dir() else []
+    evaluate_cohort(
+        folder, json.load(values), cohort=cohort, scans=_folders(scans), batches=batches, seed=seed, tables=tables
+    )
+
+
+@step.command()
+@values_option
+@click.option("--evaluated", type=FOLDER, required=True, help="Folder of the cohorts' evaluations.")
+@click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
+def tabulate(values: TextIO, evaluated: Path, folder: Path) -> None:
+    """Put all cohorts together and write the paper's tables."""
+    from rprloc.results.collect import tabulate_cohorts
+
+    click.echo(tabulate_cohorts(folder, json.load(values), _folders(evaluated)))
+
+
+@step.command()
+@values_option
+@click.option("--results", type=FOLDER, required=True, help="Folder with what `tabulate` wrote.")
+@click.option("--scans", type=FOLDER, required=True, help="Folder of all scans' folders.")
+@click.option("--logs", type=NEW_FOLDER, required=True, help="Folder of the training curves.")
+@click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
+def report(values: TextIO, results: Path, scans: Path, logs: Path, folder: Path) -> None:
+    """Write the page to open first and its pictures."""
+    from rprloc.results.collect import report_run
+
+    report_run(folder, json.load(values), results=results, scans=_folders(scans), logs=sorted(logs.glob("*.jsonl")))
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it does not exist."""
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+
+def _set_threads(threads: int | None) -> None:
+    """Limit torch to as many threads as the scheduler gave."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What every way of finding shares: scans, settings, answers and the draw of the support."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rprloc.files import read_json
+from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.preprocess import subject_of
+from rprloc.scans.volume import read_model_volume
+
+TABLE_STARTS = (1, 5, 10, 15, 20)
+"""The starts of table 1."""
+POINTS = ("extreme", "diagonal")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a box is found: which points, from how many starts, by how many coarse and fine steps."""
+
+    points: str
+    starts: int
+    coarse: int
+    fine: int
+
+    def __str__(self) -> str:
+        """Return the setting's name, such as `extreme.k15.c1f1`."""
+        return f"{self.points}.k{self.starts}.c{self.coarse}f{self.fine}"
+
+    @classmethod
+    def of(cls, name: str) -> Setting:
+        """Return the setting of a name; raises ValueError for a name that is none."""
+        match = re.fullmatch(r"(extreme|diagonal)\.k(\d+)\.c(\d+)f(\d+)", name)
+        if not match:
+            raise ValueError(f"{name!r} is no setting, expected one like extreme.k15.c1f1")
+        return cls(match[1], int(match[2]), int(match[3]), int(match[4]))
+
+
+def main_setting(starts: int) -> Setting:
+    """Return the paper's method: extreme points, one coarse and one fine step (last row of table 2)."""
+    return Setting("extreme", starts, 1, 1)
+
+
+def table_settings(starts: int) -> list[Setting]:
+    """Return the settings of tables 1 and 2 for a cohort whose main setting has `starts` starts, the main one last."""
+    table1 = [Setting(points, k, 1, 0) for points in reversed(POINTS) for k in TABLE_STARTS]
+    table2 = [Setting("extreme", starts, steps, 0) for steps in (1, 2, 3)]
+    return list(dict.fromkeys([*table1, *table2, main_setting(starts)]))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A preprocessed scan with its landmarks."""
+
+    cohort: str
+    subject: str
+    grid: Grid
+    structures: dict[str, Any]
+    """What the scan's JSON says of each labelled structure."""
+    values: NDArray[np.int16]
+    """(z, y, x)."""
+    body: NDArray[np.bool_]
+    """(z, y, x)."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Scan | None:
+        """Read a preprocessed scan from its folder; None for one that was set aside."""
+        subject = subject_of(folder)
+        about = read_json(folder / f"{subject}.json")
+        if about["status"] != "ok":
+            return None
+        return cls(
+            cohort=about["cohort"],
+            subject=subject,
+            grid=Grid.from_json(about["model"]),
+            structures=about["structures"],
+            values=read_model_volume(folder / f"{subject}.nii.gz"),
+            body=read_model_volume(folder / f"{subject}_body.nii.gz") > 0,
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer: where a structure of a query lies, from one support by one method and setting."""
+
+    cohort: str
+    subject: str
+    structure: str
+    method: str
+    setting: str
+    support: str
+    drawn: bool
+    n_supports: int = 1
+    points_mm: dict[str, list[float]] | None = None
+    """Each wall's (or corner's) point in LPS mm."""
+    box_mm: list[list[float]] | None = None
+    half_voxel_mm: list[float] | None = None
+    """Half a native voxel of the support, whose label's voxel edges the box inherits."""
+    spread_mm: float | None = None
+    """Root mean square distance of the starts' answers to their mean, averaged over the points."""
+    confidence: float | None = None
+    """10 mm / (10 mm + spread): orders answers, is no probability."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """The row's share of each stage's time."""
+    failed: bool = False
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of predictions.jsonl."""
+        return asdict(self)
+
+
+class Method(Protocol):
+    """A way of finding structures of support scans in query scans."""
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Take the support scans, once."""
+
+    def locate(self, query: Scan) -> list[Prediction]:
+        """Return an answer for each structure, setting and support, other than the query itself."""
+
+
+def draw_order(seed: int, cohort: str, names: Sequence[str]) -> list[str]:
+    """Return a cohort's support candidates in the order of the draw: the first that can be used is the drawn one.
+
+    The order depends on the seed, the cohort's name and the set of names only.
+    """
+    return [sorted(names)[i] for i in generator_of(seed, cohort, "supports").permutation(len(names))]
+
+
+def generator_of(seed: int, *names: str) -> np.random.Generator:
+    """Return a random generator of its own for `names`, whatever else is drawn from the same seed."""
+    digest = hashlib.sha256("\n".join(names).encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+
+
+def confidence_of(spread_mm: float) -> float:
+    """Return a number from 1 (all starts agree) towards 0; 10 mm of spread are one half."""
+    return float(10.0 / (10.0 + spread_mm))
+
+
+def spread_of(positions_mm: FloatArray) -> FloatArray:
+    """Return the root mean square distance in mm (...) of positions (..., k, 3) to their mean."""
+    moved = positions_mm - positions_mm.mean(axis=-2, keepdims=True)
+    return np.asarray(np.sqrt((moved**2).sum(axis=-1).mean(axis=-1)))

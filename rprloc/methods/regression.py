@@ -1,0 +1,273 @@
+"""The paper's method: relative position regression, coarse then fine, from many starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rprloc.errors import InputError
+from rprloc.geometry import CORNERS, WALLS, FloatArray, box_of_points
+from rprloc.methods.prediction import (
+    Prediction,
+    Scan,
+    Setting,
+    confidence_of,
+    generator_of,
+    spread_of,
+)
+from rprloc.networks.checkpoint import Model
+from rprloc.networks.offsets import offset_mm
+from rprloc.networks.patches import PaddedScan
+
+METHOD = "regression"
+
+_POINT_NAMES = {"extreme": WALLS, "diagonal": CORNERS}
+
+
+@dataclass(frozen=True)
+class _Landmarks:
+    """All landmarks of one structure in one support for one kind of points."""
+
+    support: str
+    structure: str
+    points: str
+    half_voxel_mm: list[float]
+    rest_mm: FloatArray
+    """(n, 3), from the centre of the support's patch, a voxel, to the landmark."""
+    latents: dict[str, Tensor]
+    """Stage -> (n, 3)."""
+
+
+class Regression:
+    """Locate landmarks by moving from random starts of the query to where the support's patch lies (section 2).
+
+    A start moves by the coarse network's offset, once or more, and then by the fine network's; the positions that K
+    starts reach are averaged (not their latents: the average belongs outside the tanh). Every offset is added to the
+    centre of the patch that was really cropped.
+    """
+
+    def __init__(
+        self,
+        models: dict[str, Model],
+        settings: Sequence[Setting],
+        *,
+        structures: Sequence[str] | None,
+        drawn: str | None,
+        seed: int,
+    ) -> None:
+        """Take the networks by stage, the settings to answer, the structures (None: those of each support), the name
+        of the drawn support and the seed of the starts; raises InputError where a network is missing.
+        """
+        needed = {stage for s in settings for stage, steps in (("coarse", s.coarse), ("fine", s.fine)) if steps}
+        missing = sorted(needed - models.keys())
+        if missing:
+            raise InputError(f"Found no {' and no '.join(missing)} network, expected one for each of {sorted(needed)}.")
+        self._models = models
+        self._settings = list(settings)
+        self._structures = structures
+        self._drawn = drawn
+        self._seed = seed
+        self._landmarks: list[_Landmarks] = []
+        self._absent: list[tuple[str, str]] = []
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Compute the latents of every landmark of the supports, once for all queries."""
+        kinds = dict.fromkeys(setting.points for setting in self._settings)
+        names = self._structures or sorted({name for scan in supports for name in scan.structures})
+        for scan in supports:
+            padded = {stage: model.pad(scan.values) for stage, model in self._models.items()}
+            for structure in names:
+                about = scan.structures.get(structure)
+                if about is None:
+                    self._absent.append((scan.subject, structure))
+                    continue
+                self._landmarks += [self._prepared(scan, padded, structure, about, points) for points in kinds]
+
+    def _prepared(
+        self, scan: Scan, padded: dict[str, PaddedScan], structure: str, about: dict[str, Any], points: str
+    ) -> _Landmarks:
+        """Return one structure's landmarks with their latents."""
+        points_mm = np.array(
+            [about["extreme_mm"][wall] for wall in WALLS] if points == "extreme" else about["box_mm"], dtype=np.float64
+        )
+        voxels = scan.grid.nearest_voxel(points_mm)
+        centres = torch.from_numpy(voxels)
+        return _Landmarks(
+            support=scan.subject,
+            structure=structure,
+            points=points,
+            half_voxel_mm=about["half_voxel_mm"],
+            rest_mm=points_mm - scan.grid.world(voxels),
+            latents={stage: model.latents(padded[stage], centres) for stage, model in self._models.items()},
+        )
+
+    def locate(self, query: Scan) -> list[Prediction]:
+        """Return the answers for a query: a row for each support other than the query, structure and setting."""
+        landmarks = [marks for marks in self._landmarks if marks.support != query.subject]
+        rows: list[Prediction] = []
+        clock = _Clock()
+        walk = _Walk(self._models, query, clock)
+        starts = self._starts(query, max(setting.starts for setting in self._settings))
+        for points in dict.fromkeys(setting.points for setting in self._settings):
+            of_kind = [marks for marks in landmarks if marks.points == points]
+            settings = [setting for setting in self._settings if setting.points == points]
+            if of_kind:
+                rows += self._answers(query, of_kind, settings, walk, starts)
+        share = {stage: seconds / len(rows) for stage, seconds in clock.seconds.items()} if rows else {}
+        rows = [self._timed(row, share) for row in rows]
+        return rows + self._absences(query)
+
+    def _starts(self, query: Scan, count: int) -> NDArray[np.int64]:
+        """Return random voxels (count, 3) of the query's body; fewer starts are a prefix of more."""
+        voxels = np.argwhere(query.body)
+        generator = generator_of(self._seed, query.cohort, query.subject, "starts")
+        return voxels[generator.integers(len(voxels), size=count)]
+
+    def _answers(
+        self,
+        query: Scan,
+        landmarks: list[_Landmarks],
+        settings: list[Setting],
+        walk: _Walk,
+        starts: NDArray[np.int64],
+    ) -> list[Prediction]:
+        """Return the answers of all settings with one kind of points, walking for all landmarks together."""
+        latents = {stage: torch.cat([marks.latents[stage] for marks in landmarks]) for stage in self._models}
+        rest_mm = np.concatenate([marks.rest_mm for marks in landmarks])[:, np.newaxis]
+        per_structure = len(_POINT_NAMES[settings[0].points])
+        rows = []
+        most: dict[tuple[int, int], int] = {}
+        for setting in settings:
+            way = (setting.coarse, setting.fine)
+            most[way] = max(setting.starts, most.get(way, 0))
+        for (coarse, fine), count in most.items():
+            reached = walk.positions_mm(starts[:count], latents, coarse=coarse, fine=fine) + rest_mm
+            reached = reached.reshape(len(landmarks), per_structure, count, 3)
+            for setting in settings:
+                if (setting.coarse, setting.fine) == (coarse, fine):
+                    rows += [
+                        self._answer(query, marks, setting, positions[:, : setting.starts])
+                        for marks, positions in zip(landmarks, reached, strict=True)
+                    ]
+        return rows
+
+    def _answer(self, query: Scan, marks: _Landmarks, setting: Setting, positions_mm: FloatArray) -> Prediction:
+        """Return the answer for one structure from the positions (points, starts, 3) that its landmarks reached."""
+        common = self._key(query, marks.structure, setting, marks.support)
+        if not np.isfinite(positions_mm).all():
+            return Prediction(**common, failed=True, reason="the network's answer is not a number")
+        points_mm = positions_mm.mean(axis=1)
+        spread = float(spread_of(positions_mm).mean()) if setting.starts > 1 else None
+        return Prediction(
+            **common,
+            points_mm=dict(zip(_POINT_NAMES[setting.points], points_mm.tolist(), strict=True)),
+            box_mm=box_of_points(points_mm).tolist(),
+            half_voxel_mm=marks.half_voxel_mm,
+            spread_mm=spread,
+            confidence=None if spread is None else confidence_of(spread),
+        )
+
+    def _absences(self, query: Scan) -> list[Prediction]:
+        """Return failed rows for the structures that a support does not have."""
+        return [
+            Prediction(
+                **self._key(query, structure, setting, support),
+                failed=True,
+                reason=f"{structure} is absent in the support {support}",
+            )
+            for support, structure in self._absent
+            if support != query.subject
+            for setting in self._settings
+        ]
+
+    def _key(self, query: Scan, structure: str, setting: Setting, support: str) -> dict[str, Any]:
+        """Return the columns that name a row."""
+        return {
+            "cohort": query.cohort,
+            "subject": query.subject,
+            "structure": structure,
+            "method": METHOD,
+            "setting": str(setting),
+            "support": support,
+            "drawn": support == self._drawn,
+        }
+
+    @staticmethod
+    def _timed(row: Prediction, share: dict[str, float]) -> Prediction:
+        """Return a row with its share of the query's time."""
+        return Prediction(**{**row.__dict__, "seconds": {stage: round(s, 6) for stage, s in share.items()}})
+
+
+class _Walk:
+    """The positions that starts in one query reach; the latent of each voxel that is met is computed once."""
+
+    def __init__(self, models: dict[str, Model], query: Scan, clock: _Clock) -> None:
+        self._models = models
+        self._query = query
+        self._clock = clock
+        with clock.stage("prepare"):
+            self._padded = {stage: model.pad(query.values) for stage, model in models.items()}
+        nothing = np.zeros(0, dtype=np.int64)
+        self._known = {stage: (nothing, torch.zeros(0, 3, device=model.device)) for stage, model in models.items()}
+
+    def positions_mm(
+        self, starts_voxel: NDArray[np.int64], latents: dict[str, Tensor], *, coarse: int, fine: int
+    ) -> FloatArray:
+        """Return the positions (landmarks, starts, 3) in mm after `coarse` and then `fine` steps.
+
+        `starts_voxel` is (starts, 3) in (z, y, x), `latents` (landmarks, 3) by stage. The starts are the same for all
+        landmarks, so their latents are computed once.
+        """
+        voxels = starts_voxel[np.newaxis]
+        positions = self._query.grid.world(voxels)
+        for number, stage in enumerate(["coarse"] * coarse + ["fine"] * fine):
+            with self._clock.stage(stage):
+                if number:
+                    voxels = self._query.grid.nearest_voxel(positions)
+                positions = self._step(stage, voxels, latents[stage])
+        return np.broadcast_to(positions, (len(latents["coarse"]), len(starts_voxel), 3))
+
+    def _step(self, stage: str, voxels: NDArray[np.int64], support: Tensor) -> FloatArray:
+        """Return where the patches at `voxels` (landmarks or 1, starts, 3) move to, in mm (landmarks, starts, 3)."""
+        model = self._models[stage]
+        here = self._latents(stage, voxels.reshape(-1, 3)).view(*voxels.shape[:2], 3)
+        moved = offset_mm(here, support[:, None], model.settings.r_mm)
+        return np.asarray(self._query.grid.world(voxels) + moved.double().cpu().numpy())
+
+    def _latents(self, stage: str, voxels: NDArray[np.int64]) -> Tensor:
+        """Return the latents (n, 3) of voxels (n, 3), computing those that no earlier step has met."""
+        shape = self._query.values.shape
+        wanted, place = np.unique(np.ravel_multi_index(tuple(voxels.T), shape), return_inverse=True)
+        ids, latents = self._known[stage]
+        new = np.setdiff1d(wanted, ids, assume_unique=True)
+        if len(new):
+            centres = torch.from_numpy(np.stack(np.unravel_index(new, shape), axis=1))
+            ids = np.concatenate([ids, new])
+            latents = torch.cat([latents, self._models[stage].latents(self._padded[stage], centres)])
+            order = np.argsort(ids)
+            ids, latents = ids[order], latents[torch.from_numpy(order).to(latents.device)]
+            self._known[stage] = ids, latents
+        found = torch.from_numpy(np.searchsorted(ids, wanted)[place]).to(latents.device)
+        return latents[found]
+
+
+class _Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the block's time to a stage."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin

@@ -1,0 +1,172 @@
+"""Trained networks as files: safetensors whose header says what the network may be used with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rprloc.errors import InputError
+from rprloc.files import whole_file
+from rprloc.networks.patches import PaddedScan, apply_window
+from rprloc.networks.pnet import Pnet
+
+FORMAT = "rprloc-model-1"
+STAGES = ("coarse", "fine")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a network was trained with and cannot be used without."""
+
+    stage: str
+    modality: str
+    spacing: tuple[float, float, float]
+    """Millimetres, (z, y, x)."""
+    patch_voxels: tuple[int, int, int]
+    window: tuple[tuple[float, float], ...]
+    r_mm: float
+    """Largest offset of equation 2."""
+    convolution: str
+    width: int
+    method: str = "regression"
+
+    @classmethod
+    def of_cohort(cls, settings: dict[str, Any], stage: str) -> ModelSettings:
+        """Return the model settings of a stage from a cohort's training settings."""
+        spacing = settings["spacing"]
+        patch = [max(1, round(mm / s)) for mm, s in zip(settings["patch"], spacing, strict=True)]
+        return cls(
+            stage=stage,
+            modality=settings["modality"],
+            spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+            patch_voxels=(patch[0], patch[1], patch[2]),
+            window=tuple((float(value), float(level)) for value, level in settings["window"]),
+            r_mm=float(settings["r"]),
+            convolution=settings["network"]["convolution"],
+            width=int(settings["network"]["width"]),
+        )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ModelSettings:
+        """Read the `settings` of a model file's header; raises KeyError, TypeError or ValueError where it is wrong."""
+        spacing, patch = values["spacing"], values["patch_voxels"]
+        return cls(
+            stage=str(values["stage"]),
+            modality=str(values["modality"]),
+            spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+            patch_voxels=(int(patch[0]), int(patch[1]), int(patch[2])),
+            window=tuple((float(value), float(level)) for value, level in values["window"]),
+            r_mm=float(values["r_mm"]),
+            convolution=str(values["convolution"]),
+            width=int(values["width"]),
+            method=str(values["method"]),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network together with the settings that it was trained with and its training record."""
+
+    network: Pnet
+    settings: ModelSettings
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """The device on which the network computes."""
+        return next(self.network.parameters()).device
+
+    def pad(self, values: Any) -> PaddedScan:
+        """Return a preprocessed scan (z, y, x) ready for `latents`."""
+        return PaddedScan.of(values, self.settings.patch_voxels, modality=self.settings.modality, device=self.device)
+
+    @torch.inference_mode()
+    def latents(self, scan: PaddedScan, centres_voxel: Tensor, *, patches_at_once: int = 32) -> Tensor:
+        """Return the latents (n, 3) of the patches around voxels (n, 3) in (z, y, x), in float32.
+
+        The last batch is filled up by repeating a voxel, so that a latent does not depend on how many others are
+        asked for: convolution libraries choose their summation order by the batch's size.
+        """
+        found = []
+        for chunk in centres_voxel.to(self.device).split(patches_at_once):
+            full = torch.cat([chunk, chunk[:1].expand(patches_at_once - len(chunk), 3)])
+            found.append(self.network(apply_window(scan.crop(full), self.settings.window))[: len(chunk)])
+        return torch.cat(found)
+
+
+def new_network(settings: ModelSettings, *, seed: int) -> Pnet:
+    """Return an untrained network whose weights come from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write tensors and a JSON header as one safetensors file, whole."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"rprloc": json.dumps(header, sort_keys=True, allow_nan=False)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the header of a file that `write_tensors` wrote; raises InputError for any other file."""
+    try:
+        with safe_open(path, framework="pt") as stream:
+            header = json.loads((stream.metadata() or {})["rprloc"])
+            return {name: stream.get_tensor(name) for name in stream.keys()}, header  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path.name}: expected a model file of rprloc (safetensors), found: {error}.") from error
+
+
+def write_model(path: Path, model: Model) -> None:
+    """Write a trained network with its settings and training record."""
+    header = {"format": FORMAT, "settings": asdict(model.settings), "record": model.record}
+    write_tensors(path, dict(model.network.state_dict()), header)
+
+
+def read_model(path: Path, *, device: torch.device | str = "cpu") -> Model:
+    """Return the network of a model file, ready to use; raises InputError for a file that is none or does not fit."""
+    tensors, header = read_tensors(path)
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path.name}: found a file of format {header.get('format')!r}, expected {FORMAT!r}.")
+    try:
+        settings = ModelSettings.from_json(header["settings"])
+        network = new_network(settings, seed=0)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{path.name}: its weights do not fit its own settings ({first}).") from error
+    network.requires_grad_(False)
+    return Model(network.to(device).eval(), settings, dict(header.get("record", {})))
+
+
+def check_conflicts(name: str, model: ModelSettings, settings: dict[str, Any]) -> None:
+    """Refuse a model that was trained for other scans than a cohort's settings ask for; raises InputError.
+
+    Spacing, window and modality are compared; patch, r and network always come from the model.
+    """
+    asked = {
+        "modality": settings["modality"],
+        "spacing": tuple(float(s) for s in settings["spacing"]),
+        "window": tuple((float(value), float(level)) for value, level in settings["window"]),
+    }
+    errors = [
+        f"{name}: was trained with {key} {_plain(getattr(model, key))}, the cohort's settings say {_plain(value)}."
+        for key, value in asked.items()
+        if getattr(model, key) != value
+    ]
+    if errors:
+        raise InputError(errors)
+
+
+def _plain(value: str | Sequence[Any]) -> str:
+    """Return a setting as a person writes it."""
+    return value if isinstance(value, str) else json.dumps(value)

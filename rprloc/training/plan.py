@@ -1,0 +1,32 @@
+"""How long and with how many patches a network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The length and the batch of a training."""
+
+    steps: int
+    groups: int
+    """Groups of patches a step, each from one scan drawn at random."""
+    patches: int
+    """Patches a group: n of them give n (n - 1) / 2 pairs for n network passes."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a step: times 0.9 at each fiftieth of the training, as 250 epochs / 5 are."""
+        return float(self.learning_rate * 0.9 ** (50 * step // self.steps))
+
+
+PLANS = {
+    "demo": TrainingPlan(steps=500, groups=6, patches=8),
+    "quick": TrainingPlan(steps=6_000, groups=6, patches=8),
+    "standard": TrainingPlan(steps=60_000, groups=16, patches=16),
+    # Six independent pairs, two patches each, as in section 3 of the paper; 2,000 steps an epoch as in its code.
+    "paper": TrainingPlan(steps=250 * 2_000, groups=6, patches=2),
+}
+"""What `--training` offers."""

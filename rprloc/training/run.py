@@ -1,0 +1,88 @@
+"""Train one network of a cohort, or go on with it: the TRAIN step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rprloc.files import read_json, write_json_lines
+from rprloc.networks.checkpoint import Model, ModelSettings, write_model
+from rprloc.scans.preprocess import subject_of
+from rprloc.training.data import read_training_scans
+from rprloc.training.loop import train
+from rprloc.training.plan import PLANS, TrainingPlan
+from rprloc.training.state import TrainingState, one_writer
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device of a name; `auto` is the GPU where there is one."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+def train_stage(
+    folder: Path,
+    *,
+    cohort: str,
+    stage: str,
+    scans: Sequence[Path],
+    validation: Sequence[Path],
+    settings: dict[str, Any],
+    training: str,
+    seed: int,
+    checkpoints: Path,
+    code: str,
+    device: torch.device,
+    log: Callable[[str], None] = print,
+) -> Model:
+    """Train a cohort's coarse or fine network and write it to `folder` with its training curve.
+
+    `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
+    stage, `training` names the plan. The folder `checkpoints` keeps the state, in a file named by the hash of
+    everything the weights depend on, and a log to follow, `<cohort>.<stage>.log`; the next start with the same inputs
+    goes on from the state. Raises what `rprloc.training.loop.train` raises.
+    """
+    model_settings, plan = ModelSettings.of_cohort(settings, stage), PLANS[training]
+    state_path = (
+        checkpoints / f"{cohort}.{stage}.{_key(model_settings, plan, seed, code, scans, validation)}.safetensors"
+    )
+    log_path = checkpoints / f"{cohort}.{stage}.log"
+    state = TrainingState(state_path)
+    with one_writer(state_path, log), state.stop_on_signal():
+        if not state_path.exists():
+            log_path.write_text("", encoding="utf-8")
+
+        def say(line: str) -> None:
+            log(f"{cohort} {stage}: {line}")
+            with log_path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+
+        read = [read_training_scans(folders, model_settings, device=device) for folders in (scans, validation)]
+        say(
+            f"training on {len(read[0])} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
+            f"on {device}, {torch.get_num_threads()} threads"
+        )
+        model = train(*read, model_settings, plan, seed=seed, device=device, state=state, log=say)
+    write_model(folder / f"{stage}.safetensors", model)
+    write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
+    return model
+
+
+def _key(
+    settings: ModelSettings,
+    plan: TrainingPlan,
+    seed: int,
+    code: str,
+    scans: Sequence[Path],
+    validation: Sequence[Path],
+) -> str:
+    """Return a short hash of everything that a training's weights depend on."""
+    sources = [[read_json(f / f"{subject_of(f)}.json") for f in sorted(part)] for part in (scans, validation)]
+    data = [[(about["subject"], about.get("source_sha256"), about.get("model")) for about in part] for part in sources]
+    everything = [asdict(settings), asdict(plan), seed, code, data, torch.__version__]
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]

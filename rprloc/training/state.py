@@ -1,0 +1,99 @@
+"""What a training needs to go on after a kill, in one file that is written every minute."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rprloc.networks.checkpoint import read_tensors, write_tensors
+
+SAVE_SECONDS = 60.0
+
+
+class Interrupted(RuntimeError):
+    """A signal asked the training to stop; its state is saved."""
+
+
+class TrainingState:
+    """A training's weights, optimiser, step, curve and time, kept in a file named by the hash of all it depends on."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Take the file to keep the state in, or None to keep none."""
+        self.path = path
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        """Training time before this start."""
+        self.interrupted = False
+        self._saved = time.monotonic()
+
+    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+        """Fill the network and its optimiser from the file, where there is one; return the step to go on from.
+
+        Raises InputError where the file is not whole, which a kill cannot cause.
+        """
+        if self.path is None or not self.path.exists():
+            return 0
+        tensors, header = read_tensors(self.path)
+        network.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, number, moment = name.split(".", 2)
+            if kind == "adam":
+                moments.setdefault(int(number), {})[moment] = tensor
+        optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+        self.history, self.seconds = header["history"], header["seconds"]
+        return int(header["step"])
+
+    def save(self, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
+        """Write the state after `step` steps and `seconds` of this start."""
+        if self.path is None:
+            return
+        tensors = {f"model.{name}": tensor for name, tensor in network.state_dict().items()}
+        for number, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
+        header = {"step": step, "history": self.history, "seconds": round(self.seconds + seconds, 1)}
+        write_tensors(self.path, tensors, header)
+        self._saved = time.monotonic()
+
+    def save_when_due(self, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
+        """Write the state if a minute has passed since the last time or a signal asked to stop."""
+        if self.interrupted or time.monotonic() - self._saved >= SAVE_SECONDS:
+            self.save(step, network, optimiser, seconds)
+
+    @contextmanager
+    def stop_on_signal(self) -> Iterator[None]:
+        """Let SIGTERM, which schedulers send before they kill, end the training after its present step."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def one_writer(path: Path, log: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file beside `path` so that two runs never train the same network at once; the second one waits.
+
+    The operating system frees the lock of a killed process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log("another run trains this very network: waiting for its result")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
