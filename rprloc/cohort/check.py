@@ -72,7 +72,8 @@ def _add_default(cohort: str, known: dict[str, Path], settings_file: Path | None
     faults = [] if path.is_file() else fault("a settings file that exists")
     if not NAME.fullmatch(name):
         faults += fault(f"a file NAME.yml whose NAME has {NAME_EXPECTED}")
-    known[name] = path
+    if path.is_file():
+        known[name] = path
     return name, faults
 
 

@@ -135,10 +135,15 @@ def parse_sheet(
     _check_files(rows, reading, exists)
     rows = _with_uses(rows)
     _check_uses(rows, reading, training)
-    reading.faults.sort(key=lambda fault: fault.line or 0)
+    reading.faults.sort(key=_position)
     valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
     warnings = _same_image(valid, name)
     return Sheet(name, tuple(_with_batches(valid, queries_per_task)), tuple(reading.faults), tuple(warnings))
+
+
+def _position(fault: Fault) -> tuple[int, int]:
+    """Return where a fault stands in the sheet: its line, then its column in the order of COLUMNS."""
+    return fault.line or 0, COLUMNS.index(fault.column) if fault.column in COLUMNS else -1
 
 
 def exists_beside(folder: Path) -> Callable[[str], bool]:

@@ -1,0 +1,147 @@
+"""Parameters and check.json: texts or typed values, every fault at once, and what the other stages read."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rprloc.cohort.check import check
+from rprloc.cohort.parameters import check_parameters, coerce_parameters, properties_of, read_schema
+from rprloc.cohort.settings import settings_from
+from rprloc.cohort.sheet import exists_beside
+from rprloc.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+COHORTS = ROOT / "assets" / "cohorts"
+DEMO = ROOT / "assets" / "demo"
+SCHEMA = read_schema(ROOT / "nextflow_schema.json")
+
+
+def messages(**raw: object) -> list[str]:
+    return [fault.message for fault in check_parameters(raw, SCHEMA)[1]]
+
+
+def run(sheet: Path, **raw: object) -> dict[str, Any]:
+    return check(
+        {"input": "x", **raw}, schema=SCHEMA, sheet=sheet, folders=[COHORTS], exists=exists_beside(sheet.parent)
+    )
+
+
+def test_schema_documents_every_parameter() -> None:
+    properties = properties_of(SCHEMA)
+    assert {entry["$ref"].split("/")[-1] for entry in SCHEMA["allOf"]} == set(SCHEMA["$defs"])
+    for name, entry in properties.items():
+        assert entry["description"].endswith("."), name
+        assert "default" in entry or name == "input", name
+    typed = {name: entry["default"] for name, entry in properties.items() if "default" in entry}
+    assert coerce_parameters({"input": "a.csv"}, SCHEMA) == typed | {"input": "a.csv"}
+
+
+def test_texts_and_typed_values_are_one() -> None:
+    typed = {"input": "7", "tables": False, "queries_per_task": 10, "seed": 0, "weights": None, "training": "demo"}
+    texts = {"input": 7, "tables": "false", "queries_per_task": "10", "seed": 0.0, "weights": "", "training": "demo"}
+    assert coerce_parameters(typed, SCHEMA) == coerce_parameters(texts, SCHEMA)
+    assert coerce_parameters(typed, SCHEMA)["tables"] is False
+
+
+def test_help_needs_no_input() -> None:
+    assert coerce_parameters({"help": "true"}, SCHEMA)["help"] is True
+    (message,) = messages()
+    assert message.startswith("command line, parameter 'input': found nothing, expected --input FILE")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"cohrt": "x"}, "found '--cohrt', expected a parameter of this pipeline (did you mean 'cohort'?)"),
+        ({"queries-per-task": "5", "queriesPerTask": "5"}, "(did you mean 'queries_per_task'?)"),
+        ({"zzz": 1}, "expected a parameter of this pipeline: input, outdir"),
+        ({"training": "qick"}, "found 'qick', expected demo, quick, standard or paper (did you mean 'quick'?)"),
+        ({"tables": "maybe"}, "found 'maybe', expected true or false"),
+        ({"queries_per_task": "0"}, "found '0', expected a whole number from 1"),
+        ({"queries_per_task": True}, "found 'True', expected a whole number"),
+        ({"seed": "1.5"}, "found '1.5', expected a whole number from 0"),
+        ({"seed": "9" * 30}, "expected a whole number from 0"),
+        ({"cohort": True}, "found 'True', expected a text"),
+        ({"outdir": True}, "found 'True', expected a folder"),
+        ({"weights": ["a"]}, "expected a folder"),
+    ],
+)
+def test_fault(raw: dict[str, object], expected: str) -> None:
+    (message,) = messages(input="a.csv", **raw)
+    assert expected in message
+    with pytest.raises(InputError):
+        coerce_parameters({"input": "a.csv", **raw}, SCHEMA)
+
+
+def test_the_demo_passes() -> None:
+    found = run(DEMO / "samples.csv")
+    assert found["errors"] == found["warnings"] == []
+    rows = found["rows"]
+    assert [sum(row[use] for row in rows) for use in ("train", "validation", "support", "query")] == [10, 2, 2, 4]
+    assert {row["cohort"] for row in rows} == set(found["cohorts"]) == {"openkbp"}
+    settings = settings_from(found["cohorts"]["openkbp"])
+    assert found["cohorts"]["openkbp"]["stages"] == settings.stages()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (DEMO / "LICENSE").is_file()
+
+
+def test_faults_of_parameters_sheet_and_settings_come_together(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text("spacing: 3\n")
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("subject,image,label,cohort\na,a.nii,,\n$b,b.nii,l,\nc,c,l,none\n")
+    found = run(sheet, cohort=str(mine), seed="x")
+    places = [(error["file"], error["line"], error["column"]) for error in found["errors"]]
+    assert places == [
+        ("command line", None, "seed"),
+        ("s.csv", 2, "image"),
+        ("s.csv", 3, "subject"),
+        ("s.csv", 3, "image"),
+        ("s.csv", 3, "label"),
+        ("s.csv", 4, "image"),
+        ("s.csv", 4, "label"),
+        ("s.csv", 4, "cohort"),
+        (str(mine), 1, "spacing"),
+    ]
+    assert all(set(error) == {"file", "line", "column", "value", "expected", "message"} for error in found["errors"])
+
+
+def test_cohort_by_file(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text("structures: {heart: 4}\n")
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("subject,image,label\na,s.csv,mine.yml\nb,s.csv,\n")
+    found = run(sheet, cohort=str(mine))
+    assert found["errors"] == []
+    assert found["cohorts"]["mine"]["structures"] == {"heart": 4}
+    assert [row["cohort"] for row in found["rows"]] == ["mine", "mine"]
+    assert len(found["warnings"]) == 1
+    staged = check(
+        {"input": "x", "cohort": "else/mine.yml"}, schema=SCHEMA, sheet=sheet, folders=[], settings_file=mine
+    )
+    assert staged["cohorts"] == found["cohorts"]
+
+
+@pytest.mark.parametrize("cohort", ["opnkbp", "missing.yml", "no name.yml", "../openkbp"])
+def test_unknown_default_cohort_is_said_once(cohort: str) -> None:
+    sheet = DEMO / "samples.csv"
+    errors = run(sheet, cohort=cohort)["errors"]
+    assert errors
+    assert {(error["file"], error["column"], error["value"]) for error in errors} == {
+        ("command line", "cohort", cohort)
+    }
+
+
+def test_missing_sheet(tmp_path: Path) -> None:
+    (error,) = run(tmp_path / "s.csv")["errors"]
+    assert error["message"] == "s.csv: found 'No such file or directory', expected a sample sheet that can be read."
+
+
+def test_check_starts_without_heavy_libraries() -> None:
+    code = "import sys, rprloc.cohort.check; print(*{'torch', 'pandas', 'numpy', 'SimpleITK'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

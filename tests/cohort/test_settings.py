@@ -1,0 +1,216 @@
+"""Cohort settings: the shipped files, the subset of each stage, and one sentence for every fault."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rprloc.cohort.settings import (
+    BODY_WINDOW,
+    KEYS,
+    MR_WINDOW,
+    Settings,
+    adopt_model,
+    find_settings,
+    known_cohorts,
+    parse_settings,
+    read_settings,
+    settings_from,
+)
+from rprloc.cohort.settings_file import settings_schema
+from rprloc.errors import InputError
+
+COHORTS = Path(__file__).parents[2] / "assets" / "cohorts"
+EXAMPLE = (COHORTS / "openkbp.yml").read_text()
+
+
+def read(text: str) -> Settings:
+    found, faults = parse_settings(text, file="my.yml")
+    assert found is not None, [fault.message for fault in faults]
+    return found
+
+
+def messages(text: str) -> list[str]:
+    found, faults = parse_settings(text, file="my.yml")
+    assert (found is None) == bool(faults)
+    return [fault.message for fault in faults]
+
+
+def same(one: Settings, other: Settings) -> bool:
+    return one.as_dict() == other.as_dict()
+
+
+def test_shipped_settings() -> None:
+    shipped = {name: read_settings(path) for name, path in known_cohorts([COHORTS]).items()}
+    assert set(shipped) == {"default", "head_neck", "openkbp", "pancreas", "phantom"}
+    organs = {"brainstem": 1, "mandible": 2, "parotid_left": 3, "parotid_right": 4}
+    assert shipped["openkbp"].structures == shipped["head_neck"].structures == organs
+    assert shipped["head_neck"].patch_voxels == (16, 64, 64)
+    assert shipped["pancreas"].patch_voxels == (48, 48, 48)
+    assert (shipped["head_neck"].r.coarse, shipped["head_neck"].r.fine) == (300, 30)
+    assert (shipped["pancreas"].r.coarse, shipped["pancreas"].r.fine) == (700, 50)
+    assert (shipped["head_neck"].starts, shipped["pancreas"].starts) == (15, 20)
+    # A scientist copies a file and changes it: every key is there to be seen.
+    assert all(one.given == frozenset(KEYS) for one in shipped.values())
+
+
+def test_defaults_live_in_one_place() -> None:
+    """The dataclass, the schema and default.yml say the same."""
+    assert same(read(""), Settings())
+    assert same(read_settings(COHORTS / "default.yml"), Settings())
+
+    def defaults(schema: dict) -> dict:  # type: ignore[type-arg]
+        properties = schema["properties"].items()
+        return {key: below["default"] if "default" in below else defaults(below) for key, below in properties}
+
+    assert same(settings_from(defaults(settings_schema())), Settings())
+    assert set(KEYS) == {field.name for field in fields(Settings)} - {"given"} == set(settings_schema()["properties"])
+
+
+def test_plain_values_make_the_same_settings() -> None:
+    one = read(EXAMPLE)
+    assert settings_from(one.as_dict()) == one
+    assert settings_from(yaml.safe_load(yaml.safe_dump(one.as_dict()))) == one
+
+
+def test_stages_hold_what_they_use_and_no_more() -> None:
+    one = read(EXAMPLE)
+    assert set(one.preprocess()) == {"structures", "modality", "spacing"}
+    shared = {"modality", "window", "spacing", "patch"}
+    assert set(one.train("coarse")) == set(one.train("fine")) == shared | {"network", "r"}
+    assert (one.train("coarse")["r"], one.train("fine")["r"]) == (300, 30)
+    assert set(one.localize()) == shared | {"structures", "starts"}
+    assert set(one.evaluate()) == {"structures", "starts"}
+    assert one.evaluate()["structures"] == ["brainstem", "mandible", "parotid_left", "parotid_right"]
+    assert Settings().evaluate()["structures"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        (("brainstem: 1", "stem: 1"), {"preprocess", "localize", "evaluate"}),
+        (("brainstem: 1", "brainstem: 9"), {"preprocess"}),
+        (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
+        (("fine: 30", "fine: 40"), {"fine"}),
+        (("coarse: 300", "coarse: 400"), {"coarse"}),
+        (("width: 16", "width: 32"), {"coarse", "fine"}),
+        (("[3, 4, 4]", "[3, 4, 5]"), {"preprocess", "coarse", "fine", "localize"}),
+        (("[3, 4, 4]", "[3.0, 4.0, 4]"), set()),
+    ],
+)
+def test_a_change_touches_only_the_stages_that_use_it(change: tuple[str, str], touched: set[str]) -> None:
+    def stages(one: Settings) -> dict[str, object]:
+        found = one.stages()
+        return {**found.pop("train"), **found}
+
+    before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))
+    assert {name for name in before if before[name] != after[name]} == touched
+
+
+def test_mr_has_a_window_of_percentiles() -> None:
+    assert read("modality: mr").window == MR_WINDOW
+    assert read("modality: ct").window == BODY_WINDOW
+
+
+FAULTS = {
+    "unknown key": ("spacng: [1, 1, 1]", "line 1, key 'spacng'", "(did you mean 'spacing'?)"),
+    "unknown key within": ("network:\n  widht: 8", "line 2, key 'network.widht'", "(did you mean 'width'?)"),
+    "key twice": ("starts: 1\nstarts: 2", "line 2, key 'starts'", "every key once"),
+    "key that is no text": ("structures: {no: 1}", "line 1: found 'no'", "put it in quotes"),
+    "type of starts": ("starts: many", "key 'starts': found 'many'", "whole number"),
+    "boolean is no number": ("starts: yes", "key 'starts': found 'True'", "whole number"),
+    "type of network": ("network: isotropic", "key 'network'", "convolution and width"),
+    "width": ("network: {width: 10}", "key 'network.width': found '10'", "multiple of 4"),
+    "modality": ("modality: pet", "key 'modality': found 'pet'", "ct or mr"),
+    "spacing of two": ("spacing: [1, 2]", "key 'spacing': found '[1, 2]'", "three numbers"),
+    "spacing of zero": ("spacing: [0, 1, 1]", "key 'spacing'", "from 0.1 to 50"),
+    "spacing not finite": ("spacing: [.nan, 1, 1]", "key 'spacing'", "finite"),
+    "patch not positive": ("patch: [-48, 64, 64]", "key 'patch'", "above 0"),
+    "patch too large": ("patch: [600, 60, 60]\nspacing: [1, 1, 1]", "key 'patch'", "from 4 to 512 voxels"),
+    "patch too small": ("patch: [6, 60, 60]", "key 'patch'", "from 4 to 512 voxels"),
+    "patch of too many voxels": ("patch: [500, 500, 500]\nspacing: [1, 1, 1]", "key 'patch'", "at most"),
+    "r of zero": ("r: {fine: 0}", "key 'r.fine': found '0'", "above 0"),
+    "r infinite": ("r: {coarse: .inf}", "key 'r.coarse'", "finite"),
+    "r fine above coarse": ("r: {coarse: 20}", "key 'r.fine': found '50'", "at most r.coarse"),
+    "window of one knot": ("window: [[0, 0]]", "key 'window'", "two or more knots"),
+    "window not increasing": ("window: [[0, 0], [0, 1]]", "key 'window'", "increases"),
+    "window falling": ("window: [[0, 0], [1, 1], [2, 0.5]]", "key 'window'", "never fall"),
+    "window not from zero": ("window: [[0, 0.1], [1, 1]]", "key 'window'", "start at 0"),
+    "window of percentiles": ("modality: mr\nwindow: [[-5, 0], [99, 1]]", "key 'window'", "percentiles"),
+    "structure name": ("structures: {'a b': 1}", "key 'structures.a b'", "a structure's name"),
+    "structure value": ("structures: {a: 0}", "key 'structures.a': found '0'", "label value"),
+    "structures by case": ("structures: {a: 1, A: 2}", "key 'structures.A'", "more than case"),
+    "structures by value": ("structures: {a: 1, b: 1}", "key 'structures.b'", "another label value"),
+    "no structures": ("structures: {}", "key 'structures'", "null, or names"),
+    "a list": ("- 1", "line 1", "keys with values"),
+    "no YAML": ("a: [", "line 1", "YAML"),
+    "a date that is none": ("a: 2020-13-45", "my.yml: found", "YAML"),
+    "aliases": ("a: &x [1]\nb: *x", "line 2: found '*x'", "no aliases"),
+    "objects": ("a: !!python/object/apply:os.getcwd []", "line 1", "YAML"),
+    "endless": ("# " + "x" * 1_000_001, "my.yml: found", "at most"),
+}
+
+
+@pytest.mark.parametrize(("text", "place", "expected"), FAULTS.values(), ids=FAULTS)
+def test_fault(text: str, place: str, expected: str) -> None:
+    found = messages(text)
+    assert any(place in one and expected in one.split(", expected ")[1] for one in found), found
+
+
+def test_all_faults_at_once() -> None:
+    text = "starts: 0\nspacng: 3\nr: {coarse: -1, fine: x}\nstructures: {a: 1, no: 2, b: x}\n"
+    assert sorted(message.split(":")[0] for message in messages(text)) == [
+        "my.yml, line 1, key 'starts'",
+        "my.yml, line 2, key 'spacng'",
+        "my.yml, line 3, key 'r.coarse'",
+        "my.yml, line 3, key 'r.fine'",
+        "my.yml, line 4",
+        "my.yml, line 4, key 'structures.b'",
+    ]
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.data())
+def test_mutated_settings_give_sentences(data: st.DataObject) -> None:
+    content = "\n".join(line for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
+    for _ in range(data.draw(st.integers(1, 5))):
+        start = data.draw(st.integers(0, len(content)))
+        new = data.draw(st.text(max_size=4) | st.sampled_from(["{", "[", ": ", "\n", "*a", "&a ", "!!", "1e9", "? "]))
+        content = content[:start] + new + content[start + data.draw(st.integers(0, 8)) :]
+    for message in messages(content):
+        assert message.startswith("my.yml")
+        assert message.isprintable()
+        assert ": found " in message
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    binary = tmp_path / "b.yml"
+    binary.write_bytes(b"\x1f\x8b\x08\xff")
+    for path in (binary, tmp_path / "missing.yml", tmp_path):
+        with pytest.raises(InputError, match="expected a readable YAML file"):
+            read_settings(path)
+
+
+def test_a_folder_of_ones_own_hides_a_shipped_file(tmp_path: Path) -> None:
+    mine = tmp_path / "pancreas.yaml"
+    mine.write_text("starts: 3")
+    assert find_settings("pancreas", [tmp_path, COHORTS]) == mine
+    assert find_settings("openkbp", [tmp_path, COHORTS]) == COHORTS / "openkbp.yml"
+    with pytest.raises(InputError, match="did you mean 'openkbp'"):
+        find_settings("OpenKBP", [tmp_path / "missing", COHORTS])
+
+
+def test_a_model_fills_what_the_settings_leave_out_and_contradicts_nothing() -> None:
+    model = read(EXAMPLE).train("coarse")
+    bare = adopt_model(read("structures: {brainstem: 1}"), model, file="m.safetensors", cohort="mine")
+    assert bare.localize() | {"structures": None} == read(EXAMPLE).localize() | {"structures": None, "starts": 20}
+    assert same(adopt_model(read(EXAMPLE), model, file="m.safetensors", cohort="openkbp"), read(EXAMPLE))
+    with pytest.raises(InputError) as error:
+        adopt_model(read("spacing: [3, 3, 3]\nmodality: mr"), model, file="m.safetensors", cohort="mine")
+    assert [message.split(" [")[0].split(" '")[0] for message in sorted(error.value.errors)] == [
+        "m.safetensors: trained with modality",
+        "m.safetensors: trained with spacing",
+    ]

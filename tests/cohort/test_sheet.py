@@ -1,0 +1,253 @@
+"""Sample sheets: every spelling that is read, and one sentence for every fault."""
+
+import csv
+import io
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rprloc.cohort.sheet import COLUMNS, Sheet, exists_beside, parse_sheet, read_sheet
+from rprloc.errors import InputError
+
+GOOD = "subject,image,label,split\na,a.nii,,train\nb,b.nii,b_l.nii,validation\nc,c.nii,,test\n"
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,20}", fullmatch=True)
+PATHS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=30
+).filter(lambda text: text.strip() == text and text != "\ufeff")
+
+
+def messages(text: str | bytes, **options: Any) -> list[str]:
+    return [fault.message for fault in parse_sheet(text, name="s.csv", **options).faults]
+
+
+def uses(sheet: Sheet) -> list[tuple[str, bool, bool, bool, bool]]:
+    return [(row.subject, row.train, row.validation, row.support, row.query) for row in sheet.rows]
+
+
+def test_splits_say_what_a_scan_is_for() -> None:
+    sheet = read_sheet(GOOD)
+    assert uses(sheet) == [
+        ("a", True, False, False, False),
+        ("b", False, True, True, False),
+        ("c", False, False, False, True),
+    ]
+    assert [(row.line, row.cohort, row.label, row.split) for row in sheet.rows] == [
+        (2, "default", None, "train"),
+        (3, "default", "b_l.nii", "validation"),
+        (4, "default", None, "test"),
+    ]
+
+
+def test_without_split_every_scan_is_for_everything() -> None:
+    sheet = read_sheet("subject,image,label\na,a.nii,\nb,b.nii,b_l.nii\nc,c.nii,\n")
+    assert uses(sheet) == [
+        ("a", True, False, False, True),
+        ("b", True, False, True, True),
+        ("c", True, False, False, True),
+    ]
+
+
+def test_a_split_column_left_empty_by_a_whole_cohort_is_none() -> None:
+    text = GOOD.replace("split\n", "split,cohort\n") + "d,d.nii,l.nii,,other\ne,e.nii,,,other\n"
+    sheet = read_sheet(text, cohorts=["default", "other"])
+    assert uses(sheet)[3:] == [("d", True, False, True, True), ("e", True, False, False, True)]
+    assert {row.cohort for row in sheet.rows} == {"default", "other"}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_spellings_of_one_sheet(tmp_path: Path, delimiter: str, end: str, encoding: str) -> None:
+    rows = [
+        ["subject", "image", "label", "split"],
+        ["a", 'Große Köpfe/a, 1; "x"\'s\u00a0.nii', "", "train"],
+        ["b", "b b.nii", "ü.nii", "validation"],
+        ["c", "c\\c.nii", "", "test"],
+    ]
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=delimiter, lineterminator=f"{end}{end}").writerows(rows)
+    path = tmp_path / "my sheet.csv"
+    path.write_bytes((end + stream.getvalue() + delimiter * 3 + end).encode(encoding))
+    sheet = read_sheet(path)
+    assert [[row.subject, row.image, row.label or "", row.split or ""] for row in sheet.rows] == rows[1:]
+    assert [row.line for row in sheet.rows] == [4, 6, 8]
+    assert sheet.name == "my sheet.csv"
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(NAMES, PATHS), min_size=2, max_size=8, unique_by=lambda row: row[0].casefold()),
+    st.sampled_from(",;\t"),
+    st.permutations(["subject", "image", "label"]),
+    st.booleans(),
+)
+def test_whatever_csv_writes_is_read_back(
+    rows: list[tuple[str, str]], delimiter: str, header: list[str], quote: bool
+) -> None:
+    stream = io.StringIO()
+    options: dict[str, Any] = {"quoting": csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL}
+    writer = csv.DictWriter(stream, header, delimiter=delimiter, **options)
+    writer.writeheader()
+    writer.writerows({"subject": subject, "image": path, "label": f"{path}.l"} for subject, path in rows)
+    sheet = read_sheet(stream.getvalue())
+    assert [(row.subject, row.image, row.label) for row in sheet.rows] == [(s, p, f"{p}.l") for s, p in rows]
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(st.data())
+def test_mutated_sheets_give_sentences(data: st.DataObject) -> None:
+    """Whatever is done to a sheet, it is read or each fault is one sentence on one line that names the sheet."""
+    content = bytearray(GOOD.encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        start = data.draw(st.integers(0, len(content)))
+        stop = min(len(content), start + data.draw(st.integers(0, 12)))
+        content[start:stop] = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b",", b"\n", b";", b"\xff\xfe"]))
+    for message in messages(bytes(content), exists=exists_beside(Path("nowhere"))):
+        assert message.startswith("s.csv")
+        assert message.endswith(".")
+        assert message.isprintable()
+        assert ": found " in message
+        assert ", expected " in message
+
+
+@given(st.integers(1, 7), st.integers(1, 20), st.integers(0, 5))
+@settings(derandomize=True, max_examples=30, deadline=None)
+def test_appended_queries_touch_the_last_batch_only(size: int, count: int, more: int) -> None:
+    def batches(n: int) -> dict[str, int]:
+        text = GOOD + "".join(f"q{i},q.nii,,test\n" for i in range(n))
+        return {row.subject: row.batch for row in read_sheet(text, queries_per_task=size).rows if row.query}
+
+    before, after = batches(count), batches(count + more)
+    assert {name: after[name] for name in before} == before
+    assert list(after.values()) == [i // size for i in range(1 + count + more)]
+
+
+def test_batches_count_by_cohort_and_queries_only() -> None:
+    text = "subject,image,label,cohort\na,a,l,one\na,a,m,two\nb,b,,one\nb,b,,two\nc,c,,one\n"
+    rows = read_sheet(text, queries_per_task=2).rows
+    assert [(row.cohort, row.subject, row.batch) for row in rows] == [
+        ("one", "a", 0),
+        ("two", "a", 0),
+        ("one", "b", 0),
+        ("two", "b", 0),
+        ("one", "c", 1),
+    ]
+
+
+FAULTS = {
+    "empty sheet": ("", "line 1: found nothing, expected a header"),
+    "only empty lines": ("\n\n,,\n", "expected a header"),
+    "only a header": ("subject,image\n", "expected a row"),
+    "missing column": ("subject\na\n", "column 'image': found nothing"),
+    "unknown column": (GOOD.replace("label", "lable"), "column 'lable': found 'lable', expected one of the columns"),
+    "nearest column": (GOOD.replace("label", "lable"), "(did you mean 'label'?)"),
+    "column twice": (GOOD.replace("label", "image"), "expected every column once"),
+    "nameless column": (GOOD.replace("label", ""), "column 3 without a name"),
+    "unknown split": (GOOD.replace("train", "trian"), "line 2, column 'split': found 'trian', expected"),
+    "nearest split": (GOOD.replace("train", "trian"), "(did you mean 'train'?)"),
+    "split left empty": (GOOD + "d,d.nii,,\n", "line 5, column 'split': found ''"),
+    "duplicate subject": (GOOD + "b,d.nii,,test\n", "line 5, column 'subject': found 'b'"),
+    "duplicate but for case": (GOOD + "B,d.nii,,test\n", "line 5, column 'subject': found 'B'"),
+    "name of another's mask": (GOOD + "c_body,d.nii,,test\n", "line 5, column 'subject': found 'c_body'"),
+    "empty image": (GOOD.replace("a.nii", ""), "line 2, column 'image': found ''"),
+    "label is the image": (GOOD.replace("b_l.nii", "b.nii"), "line 3, column 'label': found 'b.nii'"),
+    "too many cells": (GOOD + "d,d,1,test,x\n", "line 5: found 'd,d,1,test,x', expected 4 cells"),
+    "open quote": (GOOD + 'd,"d.nii,,test\n', "line 5: found 'd,\"d.nii,,test', expected cells whose quotes"),
+    "open quote in the header": ('"subject,image\na,b\n', "line 1: found"),
+    "not a text": ("\x1f\x8b\x08\x00\x00", "expected a text file"),
+    "nothing to train on": (GOOD.replace("train", "test"), "expected a scan to train on in cohort 'default'"),
+    "no support": (GOOD.replace("b_l.nii", ""), "line 2, column 'label': found '1 train, 1 validation, 1 test, 0 with"),
+    "no query": (GOOD.replace("test", "train"), "expected a query in cohort 'default'"),
+    "only the support to search": (
+        "subject,image,label\na,a.nii,l.nii\n",
+        "expected a query in cohort 'default' beside",
+    ),
+    "bad cohort": (GOOD.replace("split\n", "cohort\n").replace("train", "../x"), "column 'cohort': found '../x'"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FAULTS.values(), ids=FAULTS)
+def test_fault(text: str, expected: str) -> None:
+    found = messages(text)
+    assert any(expected in message for message in found), found
+    with pytest.raises(InputError):
+        read_sheet(text)
+
+
+@pytest.mark.parametrize("subject", ["a;rm -rf x", "$(id)", "../x", "", "x" * 65, "-a", ".a", "ä", "a b", "a/b", "١"])
+def test_subject_outside_the_form(subject: str) -> None:
+    (message,) = messages(GOOD + f'"{subject}",d.nii,,test\n')
+    assert message.startswith("s.csv, line 5, column 'subject': found ")
+
+
+@pytest.mark.parametrize("subject", ["x" * 64, "0", "A.b_c-d", "nan", "1e3"])
+def test_subject_within_the_form(subject: str) -> None:
+    assert read_sheet(GOOD + f"{subject},d.nii,,test\n").rows[-1].subject == subject
+
+
+def test_unknown_cohort_names_the_nearest() -> None:
+    text = GOOD.replace("split\n", "split,cohort\n") + "d,d.nii,,test,opnkbp\n"
+    (message,) = messages(text, cohorts=["default", "openkbp"])
+    assert message.startswith("s.csv, line 5, column 'cohort': found 'opnkbp'")
+    assert "(did you mean 'openkbp'?)" in message
+
+
+def test_cohorts_that_differ_by_case() -> None:
+    text = "subject,image,label,cohort\na,a,l,one\nb,b,,one\nc,c,,One\n"
+    (message,) = messages(text)
+    assert message.startswith("s.csv, line 4, column 'cohort': found 'One'")
+
+
+def test_trained_weights_need_no_scan_to_train_on() -> None:
+    assert messages(GOOD.replace("train", "test"), training=False) == []
+
+
+def test_missing_files_are_those_beside_the_sheet(tmp_path: Path) -> None:
+    for name in ("a.nii", "b.nii", "b_l.nii"):
+        (tmp_path / name).touch()
+    text = GOOD + f"d,{tmp_path}/b.nii,,test\ne,s3://x/y.nii,,test\nf,{'z' * 5000},,test\n"
+    found = messages(text, exists=exists_beside(tmp_path))
+    assert [message.split(":")[0] for message in found] == [f"s.csv, line {n}, column 'image'" for n in (4, 7)]
+    assert messages(text) == []
+
+
+def test_all_faults_at_once_and_none_that_only_follow() -> None:
+    text = "subject,image,split,color\na,,train,1\nA,x.nii,tset,2\n$(id),y.nii,test,\n"
+    found = messages(text)
+    assert [message.split(":")[0] for message in found] == [
+        "s.csv, line 1, column 'color'",
+        "s.csv, line 2, column 'image'",
+        "s.csv, line 3, column 'subject'",
+        "s.csv, line 3, column 'split'",
+        "s.csv, line 4, column 'subject'",
+    ]
+
+
+def test_an_image_under_two_subjects_is_a_warning() -> None:
+    sheet = parse_sheet(GOOD + "d,./c.nii,,test\n", name="s.csv")
+    assert sheet.faults == ()
+    assert sheet.warnings == ("s.csv, line 5, column image: './c.nii' is also that of line 4.",)
+
+
+def test_a_row_is_plain_json() -> None:
+    row = read_sheet(GOOD).rows[1].as_dict()
+    assert row == {
+        "cohort": "default",
+        "subject": "b",
+        "image": "b.nii",
+        "label": "b_l.nii",
+        "split": "validation",
+        "line": 3,
+        "batch": 0,
+        "train": False,
+        "validation": True,
+        "support": True,
+        "query": False,
+    }
+    assert set(COLUMNS) <= set(row)
+    assert set("".join(row)) <= set(string.ascii_lowercase)
