@@ -73,13 +73,17 @@ def run_pipeline() -> int:
     print("$ .venv/bin/nextflow " + " ".join([*COMMAND, *resume]), flush=True)
     follower = Follower(CHECKPOINTS)
     # a terminal's Ctrl-C reaches Nextflow too, which ends its tasks; this process only waits for it
-    signal.signal(signal.SIGINT, lambda *_: print("\nStopping; 'make demo' goes on from here.", flush=True))
+    interrupted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     nextflow = subprocess.Popen(command, env=os.environ | {"NXF_ANSI_LOG": "false"})
     signal.signal(signal.SIGTERM, lambda *_: nextflow.terminate())
     follower.start()
     status = nextflow.wait()
     follower.finished.set()
     follower.join()
+    if interrupted.is_set():
+        print("Stopped; 'make demo' goes on from here.", file=sys.stderr)
+        sys.exit(130)
     return 128 - status if status < 0 else status
 
 
