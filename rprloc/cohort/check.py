@@ -10,6 +10,7 @@ from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Sheet, parse_sheet
+from rprloc.cohort.weights import adopt_weights
 from rprloc.errors import nearest
 
 
@@ -21,15 +22,18 @@ def check(
     folders: Sequence[Path],
     name: str | None = None,
     settings_file: Path | None = None,
+    weights: Path | None = None,
     exists: Callable[[str], bool] | None = None,
 ) -> dict[str, Any]:
-    """Return the content of check.json: parameters, errors, warnings, rows, cohorts.
+    """Return the content of check.json: parameters, errors, warnings, rows, cohorts, models.
 
     parameters: as Nextflow gives them. schema: of nextflow_schema.json. sheet: the file to read, which messages call
     `name`. folders: of settings files, the first that has a cohort's file wins. settings_file: where the file that
-    the parameter `cohort` names lies for this process, if it names a file. exists: as for `parse_sheet`.
+    the parameter `cohort` names lies for this process, if it names a file; weights: the same for the folder of
+    trained models. exists: as for `parse_sheet`.
     Nothing is raised for a fault: "errors" holds all of them, each with file, line, column, value, expected, message.
-    "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process.
+    "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process;
+    "models" has the model files of each cohort, as paths within the folder of weights, where there is one.
     """
     coerced, faults = check_parameters(parameters, schema)
     known = known_cohorts(list(folders))
@@ -37,12 +41,18 @@ def check(
     faults += more
     read = _read(sheet, name or sheet.name, coerced, cohort, known, exists)
     faults += read.faults
+    if weights is None and coerced["weights"] is not None:
+        weights = Path(coerced["weights"])
     cohorts: dict[str, Settings] = {}
+    models: dict[str, list[str]] = {}
     # Cohorts without settings are among the faults already.
     for each in dict.fromkeys(row.cohort for row in read.rows):
         if each in known:
             settings, wrong = load_settings(known[each])
             faults += wrong
+            if settings is not None and weights is not None:
+                settings, models[each], wrong = adopt_weights(settings, weights, cohort=each)
+                faults += wrong
             if settings is not None:
                 cohorts[each] = settings
     return {
@@ -51,6 +61,7 @@ def check(
         "warnings": list(read.warnings),
         "rows": [row.as_dict() for row in read.rows],
         "cohorts": {each: settings.as_dict() | {"stages": settings.stages()} for each, settings in cohorts.items()},
+        "models": models,
     }
 
 

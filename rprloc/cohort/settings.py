@@ -53,7 +53,7 @@ class Settings:
 
     structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct,
     (percentile of the body, grey value) for mr. spacing, patch: z, y, x in mm. r: mm. starts: K of the paper.
-    given: the keys that the file itself held, which a trained model may not contradict (see `adopt_model`).
+    given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 
     structures: Mapping[str, int] | None = None
@@ -240,33 +240,3 @@ def known_cohorts(folders: list[Path]) -> dict[str, Path]:
             if path.suffix in SUFFIXES and not path.name.startswith("."):
                 known.setdefault(path.stem, path)
     return known
-
-
-def adopt_model(settings: Settings, model: Mapping[str, Any], *, file: str, cohort: str) -> Settings:
-    """Return the settings with modality, window, spacing and patch of a trained model (its header's values).
-
-    A key that the cohort's settings file leaves out is the model's; raises InputError, a sentence for each key, where
-    the file holds a key with another value, because a network is no good at settings it was not trained with.
-    """
-    errors = []
-    current = settings.as_dict()
-    shared = {key: model[key] for key in ("modality", "window", "spacing", "patch") if key in model}
-    for key, value in shared.items():
-        if key in settings.given and not _equal(current[key], value):
-            errors.append(
-                f"{file}: trained with {key} {shown(value)}, expected {shown(current[key])} as in the settings of "
-                f"cohort '{cohort}'."
-            )
-    if errors:
-        raise InputError(errors)
-    merged = {key: current[key] for key in settings.given} | shared
-    return Settings(**{**vars(settings_from(merged)), "given": settings.given})
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Tell whether two plain values are equal, numbers within the rounding of a text."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
-    return bool(one == other)

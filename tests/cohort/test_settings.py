@@ -13,7 +13,6 @@ from rprloc.cohort.settings import (
     KEYS,
     MR_WINDOW,
     Settings,
-    adopt_model,
     find_settings,
     known_cohorts,
     parse_settings,
@@ -201,16 +200,3 @@ def test_a_folder_of_ones_own_hides_a_shipped_file(tmp_path: Path) -> None:
     assert find_settings("openkbp", [tmp_path, COHORTS]) == COHORTS / "openkbp.yml"
     with pytest.raises(InputError, match="did you mean 'openkbp'"):
         find_settings("OpenKBP", [tmp_path / "missing", COHORTS])
-
-
-def test_a_model_fills_what_the_settings_leave_out_and_contradicts_nothing() -> None:
-    model = read(EXAMPLE).train("coarse")
-    bare = adopt_model(read("structures: {brainstem: 1}"), model, file="m.safetensors", cohort="mine")
-    assert bare.localize() | {"structures": None} == read(EXAMPLE).localize() | {"structures": None, "starts": 20}
-    assert same(adopt_model(read(EXAMPLE), model, file="m.safetensors", cohort="openkbp"), read(EXAMPLE))
-    with pytest.raises(InputError) as error:
-        adopt_model(read("spacing: [3, 3, 3]\nmodality: mr"), model, file="m.safetensors", cohort="mine")
-    assert [message.split(" [")[0].split(" '")[0] for message in sorted(error.value.errors)] == [
-        "m.safetensors: trained with modality",
-        "m.safetensors: trained with spacing",
-    ]

@@ -1,0 +1,118 @@
+"""Find the trained models for a cohort and let its settings follow them, without loading a network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rprloc.cohort.faults import Fault, listed, shown
+from rprloc.cohort.settings import Settings, settings_from
+from rprloc.cohort.settings_file import schema_faults
+
+SHARED = ("modality", "window", "spacing")
+"""Keys of the settings that a model brings along and that a cohort's settings must not contradict."""
+
+STAGES = ("coarse", "fine")
+
+_LONGEST_HEADER = 10_000_000
+
+
+def adopt_weights(settings: Settings, folder: Path, *, cohort: str) -> tuple[Settings, list[str], list[Fault]]:
+    """Return a cohort's settings as its trained models need them, the models' paths within the folder, and faults.
+
+    The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
+    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault.
+    """
+    paths = find_models(folder, cohort)
+    found: dict[str, str] = {}
+    faults: list[Fault] = []
+    for path in paths:
+        name = str(path.relative_to(folder))
+        model, reason = read_model_settings(path)
+        if model is None:
+            expected = f"a trained model (safetensors) of rprloc for cohort {shown(cohort)}"
+            faults.append(Fault(file=name, value=reason, expected=expected))
+            continue
+        stage = str(model["stage"])
+        if stage in found:
+            faults.append(
+                Fault(file=name, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
+            )
+        found.setdefault(stage, name)
+        settings, conflicts = adopt_model(settings, model, file=name, cohort=cohort)
+        faults += conflicts
+    missing = [stage for stage in STAGES if stage not in found]
+    if missing and not faults:
+        expected = (
+            f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"
+        )
+        faults.append(
+            Fault(file=str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
+        )
+    return settings, [str(path.relative_to(folder)) for path in paths], faults
+
+
+def find_models(folder: Path, cohort: str) -> list[Path]:
+    """Return the model files of a cohort in a folder of weights, sorted."""
+    own = folder / cohort
+    return sorted((own if own.is_dir() else folder).glob("*.safetensors"))
+
+
+def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the settings in a model file's header, or None and what is wrong with the file.
+
+    A safetensors file begins with the length of its header (8 bytes, little end first) and the header, a JSON object.
+    Read here by hand, because the library comes with a network library that takes seconds to start.
+    """
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
+                return None, "a file that is no safetensors file or is cut short"
+            header = json.loads(stream.read(length))
+        model = json.loads(header["__metadata__"]["rprloc"])["settings"]
+        values = {key: model[key] for key in SHARED}
+        if schema_faults(values, {}, file=path.name):
+            return None, "a file whose header holds no model settings that are possible"
+        settings = settings_from(values)
+        return {"stage": str(model["stage"])} | {key: settings.as_dict()[key] for key in SHARED}, ""
+    except OSError as error:
+        return None, str(error.strerror)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None, "a file whose header holds no model settings"
+
+
+def adopt_model(
+    settings: Settings, model: Mapping[str, Any], *, file: str, cohort: str
+) -> tuple[Settings, list[Fault]]:
+    """Return settings with modality, window and spacing of a trained model, and a fault for each that conflicts.
+
+    A network is no good at settings that it was not trained with, so a key that was given with another value is a
+    fault; the settings that come back count the model's keys as given, so that a second model must agree as well.
+    """
+    current = settings.as_dict()
+    conflicts = [key for key in SHARED if key in settings.given and not _equal(current[key], model[key])]
+    faults = [
+        Fault(file=file, value=shown(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
+        for key in conflicts
+    ]
+    merged = current | {key: model[key] for key in SHARED if key not in settings.given}
+    given = settings.given | set(SHARED)
+    return Settings(**{**vars(settings_from(merged)), "given": given}), faults
+
+
+def _wanted(value: Any, cohort: str) -> str:
+    """Return in words the setting that a model should have been trained with."""
+    return f"{shown(value)} as in the settings of cohort {shown(cohort)} or its other model"
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Tell whether two plain values are equal, numbers within the rounding of a text."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    return bool(one == other)
