@@ -145,3 +145,11 @@ def test_check_starts_without_heavy_libraries() -> None:
     code = "import sys, rprloc.cohort.check; print(*{'torch', 'pandas', 'numpy', 'SimpleITK'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
+    found = run(DEMO / "samples.csv", weights=str(tmp_path))
+    (error,) = found["errors"]
+    assert "expected a coarse and a fine model for cohort 'openkbp'" in error["message"]
+    assert found["models"] == {"openkbp": []}
+    assert run(DEMO / "samples.csv")["models"] == {}
