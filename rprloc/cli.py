@@ -22,6 +22,7 @@ EXIT_OUT_OF_MEMORY = 137
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
 values_option = click.option(
     "--values", type=click.File("r", encoding="utf-8"), default="-", help="JSON with the step's settings [stdin]."
 )
@@ -88,20 +89,18 @@ def step() -> None:
 @step.command()
 @values_option
 @click.option("--schema", type=FILE, required=True, help="nextflow_schema.json.")
-@click.option("--sheet", type=click.Path(path_type=Path), required=True, help="The sample sheet.")
-@click.option("--name", required=True, help="What messages call the sheet.")
+@click.option("--sheet-folder", type=NEW_FOLDER, required=True, help="Folder that holds the sample sheet, if any.")
 @click.option("--cohorts", "folders", type=NEW_FOLDER, multiple=True, help="Folder of NAME.yml, the first one wins.")
-@click.option("--weights", type=NEW_FOLDER, default=None, help="Folder of trained models.")
-@click.option("--settings-file", type=click.Path(path_type=Path), default=None, help="The file `cohort` names.")
-@click.option("--output", type=Path, required=True, help="check.json.")
+@click.option("--settings-folder", type=NEW_FOLDER, required=True, help="Folder that holds the file `cohort` names.")
+@click.option("--weights", type=NEW_FOLDER, required=True, help="Folder of trained models, if any.")
+@click.option("--output", type=OUTPUT, required=True, help="check.json.")
 def check(
     values: TextIO,
     schema: Path,
-    sheet: Path,
-    name: str,
+    sheet_folder: Path,
     folders: tuple[Path, ...],
-    weights: Path | None,
-    settings_file: Path | None,
+    settings_folder: Path,
+    weights: Path,
     output: Path,
 ) -> None:
     """Check parameters, sample sheet and settings; all faults are in the output, none ends the command."""
@@ -109,14 +108,16 @@ def check(
     from rprloc.cohort.parameters import read_schema
     from rprloc.files import write_json
 
+    given = json.load(values)
+    name = given["name"] or "sample sheet"
     found = check_run(
-        json.load(values),
+        given["parameters"],
         schema=read_schema(schema),
-        sheet=sheet,
+        sheet=_only_file(sheet_folder) or Path(name),
         name=name,
         folders=[folder for folder in folders if folder.is_dir()],
-        settings_file=settings_file,
-        weights=weights,
+        settings_file=_only_file(settings_folder),
+        weights=weights if given["parameters"].get("weights") else None,
     )
     write_json(output, found)
 
@@ -136,13 +137,12 @@ def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Pa
     from rprloc.scans.preprocess import preprocess as run
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    labels = sorted(label.iterdir()) if label.is_dir() else []
     about = run(
         folder,
         cohort=cohort,
         subject=subject,
         image=next(image.iterdir()),
-        label=labels[0] if labels else None,
+        label=_only_file(label),
         settings=json.load(values),
     )
     click.echo(f"{cohort} {subject}: {about['reason'] or 'ok'}")
@@ -155,7 +155,6 @@ def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Pa
 @click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of the training scans' folders.")
 @click.option("--validation", type=NEW_FOLDER, required=True, help="Folder of the validation scans' folders.")
 @click.option("--training", required=True, help="demo, quick, standard or paper.")
-@click.option("--checkpoints", type=NEW_FOLDER, required=True, help="Where the state and the log are kept.")
 @click.option("--code", default="", help="Hash of the code, part of the state's name.")
 @click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
 @seed_option
@@ -168,7 +167,6 @@ def train(
     scans: Path,
     validation: Path,
     training: str,
-    checkpoints: Path,
     code: str,
     folder: Path,
     seed: int,
@@ -179,16 +177,18 @@ def train(
     from rprloc.training.run import device_of, train_stage
 
     _set_threads(threads)
+    given = json.load(values)
     train_stage(
         folder,
         cohort=cohort,
         stage=stage,
         scans=_folders(scans),
         validation=_folders(validation),
-        settings=json.load(values),
+        settings=given["settings"],
         training=training,
         seed=seed,
-        checkpoints=checkpoints,
+        # Where the state and the log are kept; a path of the user's that the shell never sees.
+        checkpoints=Path(given["checkpoints"]),
         code=code,
         device=device_of(device),
         log=click.echo,
@@ -201,7 +201,7 @@ def train(
 @click.option("--queries", type=FOLDER, required=True, help="Folder of the queries' folders.")
 @click.option("--models", type=FOLDER, required=True, help="Folder of the trained networks.")
 @click.option("--tables/--no-tables", default=True, show_default=True, help="Answer tables 1 and 2 as well.")
-@click.option("--output", type=Path, required=True, help="predictions.jsonl.")
+@click.option("--output", type=OUTPUT, required=True, help="predictions.jsonl.")
 @seed_option
 @device_option
 @threads_option
@@ -276,6 +276,11 @@ def report(values: TextIO, results: Path, scans: Path, logs: Path, folder: Path)
     from rprloc.results.collect import report_run
 
     report_run(folder, json.load(values), results=results, scans=_folders(scans), logs=sorted(logs.glob("*.jsonl")))
+
+
+def _only_file(folder: Path) -> Path | None:
+    """Return the one file in a folder, None where there is none."""
+    return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -69,7 +69,7 @@ def read_json(path: Path | str) -> Any:
 def read_json_lines(path: Path | str) -> list[Any]:
     """Read one JSON object a line; raises InputError where the file is missing or a line is not JSON."""
     try:
-        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected one JSON object a line, found: {error}.") from error
 

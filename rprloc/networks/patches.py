@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -47,6 +48,6 @@ def apply_window(values: Tensor, knots: Sequence[tuple[float, float]]) -> Tensor
     """Return grey values mapped piecewise linearly through knots (value, level), constant beyond the ends, float32."""
     values = values.float()
     mapped = torch.full_like(values, knots[0][1])
-    for (low, low_level), (high, high_level) in zip(knots[:-1], knots[1:], strict=True):
+    for (low, low_level), (high, high_level) in pairwise(knots):
         mapped += (values - low).clamp(0, high - low) * ((high_level - low_level) / (high - low))
     return mapped

@@ -22,7 +22,7 @@ class ResidualBlock(nn.Module):
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
         for number, kernel in enumerate(kernels):
-            padding = tuple(k // 2 for k in kernel)
+            padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
             channels = channels_in if number == 0 else channels_out
             self.convolutions.append(nn.Conv3d(channels, channels_out, kernel, padding=padding, bias=False))
             # Group norm: instance norm over near-constant patches (air, brain) blows noise up.

@@ -74,7 +74,6 @@ def _preprocess(
         structures = _structures(label, settings["structures"])
         on_grid = resample(label, grid, nearest=True, outside=0)
         write_volume(folder / f"{subject}_label.nii.gz", on_grid.astype(np.int16), grid)
-    sources = [image_path] if label_path is None else [image_path, label_path]
     return {
         "file": image_path.name,
         "native": {
@@ -85,7 +84,7 @@ def _preprocess(
         },
         "model": grid.to_json(),
         "body_box_mm": _body_box_mm(grid),
-        "source_sha256": sha256(*sources),
+        "source_sha256": sha256(image_path),
         "label": label is not None,
         "structures": structures,
     }

@@ -40,7 +40,7 @@ def train_stage(
     device: torch.device,
     log: Callable[[str], None] = print,
 ) -> Model:
-    """Train a cohort's coarse or fine network and write it to `folder` with its training curve.
+    """Train a cohort's coarse or fine network; write it to `folder`/<cohort> and its curve to `folder`.
 
     `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
     stage, `training` names the plan. The folder `checkpoints` keeps the state, in a file named by the hash of
@@ -62,13 +62,14 @@ def train_stage(
             with log_path.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
 
-        read = [read_training_scans(folders, model_settings, device=device) for folders in (scans, validation)]
+        ours = read_training_scans(scans, model_settings, device=device)
+        fixed = read_training_scans(validation, model_settings, device=device)
         say(
-            f"training on {len(read[0])} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
+            f"training on {len(ours)} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
             f"on {device}, {torch.get_num_threads()} threads"
         )
-        model = train(*read, model_settings, plan, seed=seed, device=device, state=state, log=say)
-    write_model(folder / f"{stage}.safetensors", model)
+        model = train(ours, fixed, model_settings, plan, seed=seed, device=device, state=state, log=say)
+    write_model(folder / cohort / f"{stage}.safetensors", model)
     write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
     return model
 

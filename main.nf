@@ -1,0 +1,105 @@
+#!/usr/bin/env nextflow
+// Find organs and landmarks in every scan of a cohort from one annotated example.
+//
+//   samples.csv - CHECK - PREPROCESS (each scan) - TRAIN coarse, fine - LOCALIZE (each batch of queries)
+//                                                - EVALUATE (each cohort) - TABULATE - REPORT
+
+include { CHECK } from './modules/check'
+include { PREPROCESS } from './modules/preprocess'
+include { TRAIN } from './modules/train'
+include { LOCALIZE } from './modules/localize'
+include { EVALUATE } from './modules/evaluate'
+include { TABULATE } from './modules/tabulate'
+include { REPORT } from './modules/report'
+include { accepted ; codeHash ; existing ; existingFolder ; grouped ; helpText ; runValues ; sheetFile ; toJson } from './modules/support'
+
+workflow RPRLOC {
+    main:
+    // CHECK's findings go on as one value; faults end the run there. `parameters` are typed, whatever came in.
+    sheet = existing(params.input)
+    CHECK(
+        toJson([parameters: params, name: params.input]), sheet, file("${projectDir}/nextflow_schema.json"),
+        files("${projectDir}/assets/cohorts/*.yml"), files("${params.cohort_folder ?: projectDir + '/none'}/*.yml"),
+        existing(params.cohort), existingFolder(params.weights), codeHash(['cohort']),
+    )
+    found = CHECK.out.found.map { json -> accepted(json, sheet) }
+    parameters = found.map { all -> all.parameters }
+    tables = parameters.map { given -> given.tables }
+    seed = parameters.map { given -> given.seed }
+
+    // [cohort, subject, settings, image, label]
+    inputs = found.flatMap { all -> all.rows.collect { row ->
+        [row.cohort, row.subject, toJson(all.cohorts[row.cohort].stages.preprocess), sheetFile(sheet, row.image), sheetFile(sheet, row.label)]
+    } }
+    PREPROCESS(inputs, codeHash(['scans']))
+
+    // [cohort, row, folder of the scan]
+    scans = found.flatMap { all -> all.rows.collect { row -> [row.cohort, row.subject, row] } }
+        .join(PREPROCESS.out.scan, by: [0, 1])
+        .map { cohort, _subject, row, scan -> [cohort, row, scan] }
+
+    // [cohort, stage, values, training scans, validation scans]
+    trainings = grouped(scans.filter { _cohort, row, _scan -> row.train || row.validation }, 'training')
+        .combine(found)
+        .filter { _cohort, _members, all -> all.parameters.weights == null }
+        .flatMap { cohort, members, all -> ['coarse', 'fine'].collect { stage -> [
+            cohort, stage,
+            toJson([settings: all.cohorts[cohort].stages.train[stage], checkpoints: file(params.checkpoints).toString()]),
+            members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
+            members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
+        ] } }
+    TRAIN(trainings, parameters.map { given -> given.training }, seed, codeHash(['scans', 'networks', 'training']))
+
+    // [cohort, models], trained or given
+    models = TRAIN.out.model.groupTuple(size: 2).map { cohort, files -> [cohort, files.sort { path -> path.name }] }
+        .mix(found.filter { all -> all.parameters.weights != null }
+            .flatMap { all -> all.models.collect { cohort, names -> [cohort, names.collect { name -> file(params.weights).resolve(name) }] } })
+
+    // [cohort, batch, settings, models, supports, queries]
+    supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
+    batches = grouped(scans.filter { _cohort, row, _scan -> row.query }.map { cohort, row, scan -> ["${cohort}@${row.batch}", row, scan] }, 'batch')
+        .map { _key, members -> [members[0][0].cohort, members[0][0].batch, members.collect { _row, scan -> scan }] }
+        .combine(models.join(supports), by: 0)
+        .combine(found)
+        .map { cohort, batch, queries, networks, members, all -> [
+            cohort, batch, toJson(all.cohorts[cohort].stages.localize), networks, members.collect { _row, scan -> scan }, queries,
+        ] }
+    LOCALIZE(batches, tables, seed, codeHash(['scans', 'networks', 'methods']))
+
+    // [cohort, checked rows and settings, scans, predictions]; a cohort without any answer is measured too
+    answers = grouped(scans, 'all')
+        .join(LOCALIZE.out.predictions.groupTuple().map { cohort, files -> [cohort, files.sort { path -> path.name }] }, remainder: true)
+        .combine(found)
+        .map { cohort, members, predictions, all -> [
+            cohort, toJson([rows: all.rows.findAll { row -> row.cohort == cohort }, cohorts: all.cohorts.subMap([cohort])]),
+            members.collect { _row, scan -> scan }, predictions ?: [],
+        ] }
+    EVALUATE(answers, tables, seed, codeHash(['scans', 'methods', 'results']))
+
+    TABULATE(
+        EVALUATE.out.evaluated.collect(sort: { path -> path.name }),
+        found.map { all -> toJson(all.cohorts.collectEntries { cohort, settings -> [cohort, settings.starts] }) },
+        codeHash(['results']),
+    )
+    REPORT(
+        found.map { all -> toJson(runValues(workflow, all)) }, TABULATE.out.results,
+        scans.map { _cohort, _row, scan -> scan }.collect(sort: { path -> path.name }),
+        TRAIN.out.log.collect(sort: { path -> path.name }).ifEmpty([]), codeHash(['scans', 'methods', 'results']),
+    )
+}
+
+workflow {
+    main:
+    if (params.help.toString() == 'true') {
+        println(helpText(file("${projectDir}/nextflow_schema.json")))
+    }
+    else {
+        RPRLOC()
+    }
+
+    workflow.onComplete = {
+        if (workflow.success && params.help.toString() != 'true') {
+            println("Open ${file(params.outdir)}/report.html")
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// Functions of main.nf.
+
+/** Text of --help: every parameter with its description and default, from the schema. */
+def helpText(schema_file) {
+    def groups = new groovy.json.JsonSlurper().parse(schema_file).get('$defs').values()
+    def lines = groups.collectMany { group ->
+        ['', group.title] + group.properties.collect { name, entry ->
+            def value = entry.default == null ? '' : " [${entry.default}]"
+            "  --${name.padRight(18)} ${entry.description}${value}"
+        }
+    }
+    "Usage: nextflow run main.nf [-profile NAME,NAME] --input samples.csv [--outdir results]\n" + lines.join('\n') + "\n"
+}
+
+/** Hash of the package's files that a process uses, so that edited code runs again and other code does not. */
+def codeHash(parts) {
+    def paths = (['*.py'] + parts.collect { part -> "${part}/**" })
+        .collectMany { pattern -> files("${projectDir}/rprloc/${pattern}") }
+        .findAll { path -> path.name ==~ /.*\.(py|json|csv|j2)/ && path.name != 'cli.py' }
+    paths.sort { path -> path.toString() }.collect { path -> "${path.name}\n${path.text}" }.join('\n').md5()
+}
+
+/** A value as one line of JSON: a process hands it to its command as the line of a quoted here-document, so that
+    nothing in it is ever read by the shell. */
+def toJson(value) {
+    groovy.json.JsonOutput.toJson(value)
+}
+
+/** The file of a name, or nothing where there is none. */
+def existing(name) {
+    def path = name ? file(name.toString(), glob: false) : null
+    path && path.exists() && !path.isDirectory() ? path : []
+}
+
+/** The folder of a name, or nothing where there is none. */
+def existingFolder(name) {
+    def path = name ? file(name.toString(), glob: false) : null
+    path && path.isDirectory() ? path : []
+}
+
+/** A file that a sheet names: an address, an absolute path, or one relative to the sheet; nothing for an empty cell. */
+def sheetFile(sheet, name) {
+    if (!name) {
+        return []
+    }
+    name =~ /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\// ? file(name, glob: false) : sheet.parent.resolve(name)
+}
+
+/** What CHECK found, with the size of every group, or the end of the run with all faults, a sentence each.
+    Whether files exist is looked up here: CHECK's container sees none of them. */
+def accepted(check_json, sheet) {
+    def found = new groovy.json.JsonSlurper().parse(check_json)
+    def missing = found.rows.collectMany { row ->
+        ['image', 'label'].findAll { column -> row[column] && !sheetFile(sheet, row[column]).exists() }.collect { column ->
+            def said = "${sheet.name}, line ${row.line}, column ${column}"
+            [line: row.line, message: "${said}: found '${row[column]}', expected a file that exists."]
+        }
+    }
+    def faults = (found.errors + missing).sort { fault -> fault.line ?: 0 }
+    if (faults) {
+        error(faults.collect { fault -> fault.message }.join('\n'))
+    }
+    found.warnings.each { warning -> log.warn(warning) }
+    found + [rows: found.rows.collect { row ->
+        def others = found.rows.findAll { other -> other.cohort == row.cohort }
+        row + [sizes: [
+            all: others.size(),
+            training: others.count { other -> other.train || other.validation },
+            support: others.count { other -> other.support },
+            batch: others.count { other -> other.query && other.batch == row.batch },
+        ]]
+    }]
+}
+
+/** Items [key, row, scan] grouped by key as [key, [[row, scan], ...]], sorted by subject, each as soon as it is
+    complete; a group that lost a member to a dead task goes on at the end without it. */
+def grouped(items, size) {
+    items.map { key, row, scan -> [groupKey(key.toString(), row.sizes[size]), [row, scan]] }
+        .groupTuple(remainder: true)
+        .map { key, members -> [key.toString(), members.sort { member -> member[0].subject }] }
+}
+
+/** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
+def runValues(run, found) {
+    def command = run.commandLine.replaceAll(/ -resume( [0-9a-f-]{36})?/, '')
+    [
+        run: [command: command, profile: run.profile, pipeline: run.manifest.version],
+        versions: [nextflow: run.nextflow.version.toString()],
+        check: [parameters: found.parameters, rows: found.rows, cohorts: found.cohorts],
+    ]
+}
