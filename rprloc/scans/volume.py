@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.files import whole_file
 from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.nifti import check_nifti
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
@@ -25,7 +26,8 @@ def read_volume(path: Path) -> sitk.Image:
     """Read a 3D scan with one value a voxel.
 
     Raises InputError for a file that is missing, is no image or is cut short, for another number of dimensions, for
-    colour, for a spacing that is not positive and for a header whose voxels lie in another file.
+    colour, for a spacing that is not positive, for a header whose voxels lie in another file and, in NIfTI, for voxels
+    that are not finite numbers.
     """
     if path.suffix.lower() in _DETACHED:
         raise InputError(
@@ -42,15 +44,21 @@ def read_volume(path: Path) -> sitk.Image:
     try:
         reader.ReadImageInformation()
         _check_header(reader, path.name)
+        if ".nii" in formats[0]:
+            check_nifti(path, reader)
         return reader.Execute()
     except RuntimeError as error:
-        raise InputError(f"{path.name}: expected a readable 3D image, found: {_reason(error)}.") from error
+        raise InputError(f"{path.name}: expected a readable 3D image, found: {_reason(error, path)}.") from error
 
 
-def _reason(error: RuntimeError) -> str:
-    """Return the last sentence of an ITK error without ITK's source file names."""
+def _reason(error: RuntimeError, path: Path) -> str:
+    """Return the last sentence of an ITK error without the names of ITK's source files and of the file's folder."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"
+    reason = lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"
+    # MetaImage's reason is the operating system's last error, which has nothing to do with the file.
+    if reason.startswith("Reason: "):
+        return "a file that is cut short or no image of this kind"
+    return reason.replace(str(path), "a file that")
 
 
 def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
