@@ -52,8 +52,7 @@ def _landmarks(centres_mm: FloatArray, half_mm: FloatArray) -> dict[str, Any]:
         # Voxels whose centre lies within one voxel extent of the wall: exactly the face where axes are aligned.
         depth = np.abs(centres_mm[:, axis] - plane)
         face = centres_mm[depth <= 2 * half_mm[axis] * 0.999]
-        nearest = np.argmin(((face - face.mean(axis=0)) ** 2).sum(axis=1))
-        point = face[nearest].copy()
+        point = _central(face)
         point[axis] = plane
         extreme[wall] = point.tolist()
     return {
@@ -62,3 +61,15 @@ def _landmarks(centres_mm: FloatArray, half_mm: FloatArray) -> dict[str, Any]:
         "extreme_mm": extreme,
         "voxels": len(centres_mm),
     }
+
+
+def _central(face_mm: FloatArray) -> FloatArray:
+    """Return the point (3,) of a face (n, 3) nearest its centroid; of several, the least in x, then y, then z.
+
+    The order of the file's voxels thus has no say where a face is symmetric.
+    """
+    distance = ((face_mm - face_mm.mean(axis=0)) ** 2).sum(axis=1)
+    nearest = face_mm[distance <= distance.min() + 1e-3]
+    for axis in range(3):
+        nearest = nearest[nearest[:, axis] <= nearest[:, axis].min() + 1e-3]
+    return np.array(nearest[0])
