@@ -58,10 +58,14 @@ def _preprocess(
     label = None if label_path is None else read_volume(label_path)
     if label is not None and label_path is not None:
         _check_same_geometry(image, label, image_path.name, label_path.name)
-    _check_values(image, image_path.name)
+        label = _whole_numbers(label, label_path.name)
+    air = _check_values(image, image_path.name)
     modality = settings["modality"]
+    if modality == "ct":
+        # Before smoothing, which would draw a scanner's padding of -2000 or -3024 into the body.
+        air, image = AIR_HU, sitk.Clamp(image, sitk.sitkFloat32, AIR_HU)
     grid = covering_grid(image, np.array(settings["spacing"][::-1], dtype=np.float64))
-    values = resample(image, grid, outside=AIR_HU if modality == "ct" else 0)
+    values = resample(image, grid, outside=air)
     body = body_mask(values, modality)
     if not body.any():
         raise InputError(f"{image_path.name}: found nothing but air, expected a body.")
@@ -106,14 +110,26 @@ def _check_same_geometry(image: sitk.Image, label: sitk.Image, image_name: str, 
             )
 
 
-def _check_values(image: sitk.Image, name: str) -> None:
-    """Refuse voxels that are not numbers and images of one value; raises InputError."""
+def _whole_numbers(label: sitk.Image, name: str) -> sitk.Image:
+    """Return a label image as integers; raises InputError where its values are none, as in a probability map."""
+    values = sitk.GetArrayViewFromImage(label)
+    if values.dtype.kind == "f":
+        wrong = values[~(np.abs(values - np.rint(values)) < 1e-3)]
+        if wrong.size:
+            raise InputError(f"{name}: found the value {wrong[0]:g}, expected whole numbers, one for each structure.")
+        label = sitk.Round(label)
+    return sitk.Cast(label, sitk.sitkInt32)
+
+
+def _check_values(image: sitk.Image, name: str) -> float:
+    """Refuse voxels that are not numbers and images of one value, raising InputError; return the lowest value."""
     values = sitk.GetArrayViewFromImage(image)
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{name}: found voxels that are not finite numbers, expected numbers everywhere.")
     if low == high:
         raise InputError(f"{name}: found {low} in every voxel, expected an image.")
+    return float(low)
 
 
 def _cropped(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
@@ -140,9 +156,9 @@ def _to_int16(values: NDArray[np.float32], body: NDArray[np.bool_], modality: st
 
 
 def _structures(label: sitk.Image, structures: dict[str, int] | None) -> dict[str, Any]:
-    """Return the landmarks of a native label image."""
+    """Return the landmarks of a native label image of integers."""
     return structure_landmarks(
-        sitk.GetArrayFromImage(sitk.Cast(label, sitk.sitkInt32)),
+        sitk.GetArrayFromImage(label),
         structures,
         origin_mm=np.asarray(label.GetOrigin()),
         spacing_mm=np.asarray(label.GetSpacing()),
