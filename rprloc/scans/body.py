@@ -30,9 +30,9 @@ def body_mask(values: NDArray[np.float32], modality: str) -> NDArray[np.bool_]:
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
-    """Return Otsu's threshold of all values."""
+    """Return Otsu's threshold of all values; the brightest are cut, as one alone would stretch its histogram."""
     otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(values))
+    otsu.Execute(sitk.GetImageFromArray(np.minimum(values, np.percentile(values, 99.8))))
     return float(otsu.GetThreshold())
 
 
