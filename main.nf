@@ -11,7 +11,7 @@ include { LOCALIZE } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; existingFolder ; grouped ; helpText ; runValues ; sheetFile ; toJson } from './modules/support'
+include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -19,7 +19,7 @@ workflow RPRLOC {
     sheet = existing(params.input)
     CHECK(
         toJson([parameters: params, name: params.input]), sheet, file("${projectDir}/nextflow_schema.json"),
-        files("${projectDir}/assets/cohorts/*.yml"), files("${params.cohort_folder ?: projectDir + '/none'}/*.yml"),
+        files("${projectDir}/assets/cohorts/*.yml"), settingsFiles(params.cohort_folder),
         existing(params.cohort), existingFolder(params.weights), codeHash(['cohort']),
     )
     found = CHECK.out.found.map { json -> accepted(json, sheet) }
@@ -44,7 +44,7 @@ workflow RPRLOC {
         .filter { _cohort, _members, all -> all.parameters.weights == null }
         .flatMap { cohort, members, all -> ['coarse', 'fine'].collect { stage -> [
             cohort, stage,
-            toJson([settings: all.cohorts[cohort].stages.train[stage], checkpoints: file(params.checkpoints).toString()]),
+            toJson([settings: all.cohorts[cohort].stages.train[stage], checkpoints: file(all.parameters.checkpoints).toString()]),
             members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
             members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
         ] } }
@@ -81,10 +81,13 @@ workflow RPRLOC {
         found.map { all -> toJson(all.cohorts.collectEntries { cohort, settings -> [cohort, settings.starts] }) },
         codeHash(['results']),
     )
+    // model's name in the results folder -> its hash
+    weights = models.flatMap { cohort, files -> files.collect { path -> [("${cohort}/${path.name}".toString()): fileHash(path)] } }
+        .reduce([:]) { all, one -> all + one }
     REPORT(
-        found.map { all -> toJson(runValues(workflow, all)) }, TABULATE.out.results,
+        found.combine(weights).map { all, hashes -> toJson(runValues(workflow, all, hashes)) }.first(), TABULATE.out.results,
         scans.map { _cohort, _row, scan -> scan }.collect(sort: { path -> path.name }),
-        TRAIN.out.log.collect(sort: { path -> path.name }).ifEmpty([]), codeHash(['scans', 'methods', 'results']),
+        TRAIN.out.curve.collect(sort: { path -> path.name }).ifEmpty([]), codeHash(['scans', 'methods', 'results']),
     )
 }
 
@@ -98,7 +101,7 @@ workflow {
     }
 
     workflow.onComplete = {
-        if (workflow.success && params.help.toString() != 'true') {
+        if (workflow.success && !workflow.preview && params.help.toString() != 'true') {
             println("Open ${file(params.outdir)}/report.html")
         }
     }

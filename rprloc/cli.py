@@ -106,19 +106,21 @@ def check(
     """Check parameters, sample sheet and settings; all faults are in the output, none ends the command."""
     from rprloc.cohort.check import check as check_run
     from rprloc.cohort.parameters import read_schema
-    from rprloc.files import write_json
+    from rprloc.files import sha256, write_json
 
     given = json.load(values)
     name = given["name"] or "sample sheet"
+    sheet = _only_file(sheet_folder)
     found = check_run(
         given["parameters"],
         schema=read_schema(schema),
-        sheet=_only_file(sheet_folder) or Path(name),
+        sheet=sheet or Path(name),
         name=name,
         folders=[folder for folder in folders if folder.is_dir()],
         settings_file=_only_file(settings_folder),
         weights=weights if given["parameters"].get("weights") else None,
     )
+    found["sheet"] = {"file": name, "sha256": sha256(sheet) if sheet else None}
     write_json(output, found)
 
 

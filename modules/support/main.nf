@@ -38,6 +38,17 @@ def existingFolder(name) {
     path && path.isDirectory() ? path : []
 }
 
+/** The settings files in a folder of the user's, by whatever name the folder goes. */
+def settingsFiles(name) {
+    def folder = existingFolder(name)
+    folder ? folder.listFiles().findAll { path -> path.name.endsWith('.yml') && !path.isDirectory() }.sort { path -> path.name } : []
+}
+
+/** SHA-256 of a file's content. */
+def fileHash(path) {
+    path.bytes.sha256()
+}
+
 /** A file that a sheet names: an address, an absolute path, or one relative to the sheet; nothing for an empty cell. */
 def sheetFile(sheet, name) {
     if (!name) {
@@ -52,11 +63,15 @@ def accepted(check_json, sheet) {
     def found = new groovy.json.JsonSlurper().parse(check_json)
     def missing = found.rows.collectMany { row ->
         ['image', 'label'].findAll { column -> row[column] && !sheetFile(sheet, row[column]).exists() }.collect { column ->
-            def said = "${sheet.name}, line ${row.line}, column ${column}"
+            def said = "${sheet.name}, line ${row.line}, column '${column}'"
             [line: row.line, message: "${said}: found '${row[column]}', expected a file that exists."]
         }
     }
-    def faults = (found.errors + missing).sort { fault -> fault.line ?: 0 }
+    def folder = params.cohort_folder
+    def unseen = !folder || existingFolder(folder) ? [] : [
+        [line: 0, message: "command line, parameter 'cohort_folder': found '${folder}', expected a folder that exists."]
+    ]
+    def faults = (unseen + found.errors + missing).sort { fault -> fault.line ?: 0 }
     if (faults) {
         error(faults.collect { fault -> fault.message }.join('\n'))
     }
@@ -81,11 +96,12 @@ def grouped(items, size) {
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
-def runValues(run, found) {
+def runValues(run, found, weights) {
     def command = run.commandLine.replaceAll(/ -resume( [0-9a-f-]{36})?/, '')
     [
         run: [command: command, profile: run.profile, pipeline: run.manifest.version],
         versions: [nextflow: run.nextflow.version.toString()],
+        sheet: found.sheet, weights: weights.sort(),
         check: [parameters: found.parameters, rows: found.rows, cohorts: found.cohorts],
     ]
 }

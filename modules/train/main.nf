@@ -11,7 +11,8 @@ process TRAIN {
 
     output:
     tuple val(cohort), path("${cohort}/${stage}.safetensors"), emit: model
-    path "${cohort}.${stage}.jsonl", emit: log
+    path "${cohort}.${stage}.jsonl", emit: curve
+    path "${cohort}.${stage}.log", emit: log
 
     script:
     """
@@ -26,6 +27,6 @@ process TRAIN {
     """
     # code ${code}
     mkdir ${cohort}
-    touch ${cohort}/${stage}.safetensors ${cohort}.${stage}.jsonl
+    touch ${cohort}/${stage}.safetensors ${cohort}.${stage}.jsonl ${cohort}.${stage}.log
     """
 }

@@ -101,7 +101,8 @@ def _read(
         content = path.read_bytes()
     except OSError as error:
         fault = Fault(file=name, value=error.strerror, expected="a sample sheet that can be read")
-        return Sheet(name, faults=(fault,))
+        # Without --input there is no sheet, which is said of the parameter.
+        return Sheet(name, faults=(fault,) if "input" in parameters else ())
     # The default cohort's fault is said once, as the parameter's, and not again for each row.
     return parse_sheet(
         content,

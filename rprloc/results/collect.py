@@ -85,7 +85,10 @@ def report_run(
         logs={path.stem: read_json_lines(path) for path in logs},
         figures_folder=folder / "figures",
     )
-    write_json(folder / "pipeline_info" / "run.json", {"run": run, "parameters": values["check"]["parameters"]})
+    about_run = {"run": run, "parameters": values["check"]["parameters"]}
+    # SHA-256 of the sample sheet and of every model.
+    about_run |= {name: values[name] for name in ("sheet", "weights") if name in values}
+    write_json(folder / "pipeline_info" / "run.json", about_run)
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rprloc.files import read_json, write_json_lines
+from rprloc.files import read_json, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, ModelSettings, write_model
 from rprloc.scans.preprocess import subject_of
 from rprloc.training.data import read_training_scans
@@ -40,7 +40,7 @@ def train_stage(
     device: torch.device,
     log: Callable[[str], None] = print,
 ) -> Model:
-    """Train a cohort's coarse or fine network; write it to `folder`/<cohort> and its curve to `folder`.
+    """Train a cohort's coarse or fine network; write it to `folder`/<cohort> and its curve and log to `folder`.
 
     `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
     stage, `training` names the plan. The folder `checkpoints` keeps the state, in a file named by the hash of
@@ -71,6 +71,7 @@ def train_stage(
         model = train(ours, fixed, model_settings, plan, seed=seed, device=device, state=state, log=say)
     write_model(folder / cohort / f"{stage}.safetensors", model)
     write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
+    write_text(folder / log_path.name, log_path.read_text(encoding="utf-8"))
     return model
 
 
