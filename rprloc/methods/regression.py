@@ -25,7 +25,6 @@ from rprloc.methods.prediction import (
 )
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.offsets import offset_mm
-from rprloc.networks.patches import PaddedScan
 
 METHOD = "regression"
 
@@ -83,31 +82,28 @@ class Regression:
         kinds = dict.fromkeys(setting.points for setting in self._settings)
         names = self._structures or sorted({name for scan in supports for name in scan.structures})
         for scan in supports:
-            padded = {stage: model.pad(scan.values) for stage, model in self._models.items()}
-            for structure in names:
-                about = scan.structures.get(structure)
-                if about is None:
-                    self._absent.append((scan.subject, structure))
-                    continue
-                self._landmarks += [self._prepared(scan, padded, structure, about, points) for points in kinds]
-
-    def _prepared(
-        self, scan: Scan, padded: dict[str, PaddedScan], structure: str, about: dict[str, Any], points: str
-    ) -> _Landmarks:
-        """Return one structure's landmarks with their latents."""
-        points_mm = np.array(
-            [about["extreme_mm"][wall] for wall in WALLS] if points == "extreme" else about["box_mm"], dtype=np.float64
-        )
-        voxels = scan.grid.nearest_voxel(points_mm)
-        centres = torch.from_numpy(voxels)
-        return _Landmarks(
-            support=scan.subject,
-            structure=structure,
-            points=points,
-            half_voxel_mm=about["half_voxel_mm"],
-            rest_mm=points_mm - scan.grid.world(voxels),
-            latents={stage: model.latents(padded[stage], centres) for stage, model in self._models.items()},
-        )
+            present = [(structure, points) for structure in names if structure in scan.structures for points in kinds]
+            self._absent += [(scan.subject, structure) for structure in names if structure not in scan.structures]
+            if not present:
+                continue
+            points_mm = [_points_mm(scan.structures[structure], points) for structure, points in present]
+            voxels = scan.grid.nearest_voxel(np.concatenate(points_mm))
+            latents = _Latents(self._models, scan)
+            at = {stage: latents.at(stage, voxels) for stage in self._models}
+            rest_mm = np.concatenate(points_mm) - scan.grid.world(voxels)
+            end = 0
+            for (structure, points), of_structure in zip(present, points_mm, strict=True):
+                start, end = end, end + len(of_structure)
+                self._landmarks.append(
+                    _Landmarks(
+                        support=scan.subject,
+                        structure=structure,
+                        points=points,
+                        half_voxel_mm=scan.structures[structure]["half_voxel_mm"],
+                        rest_mm=rest_mm[start:end],
+                        latents={stage: found[start:end] for stage, found in at.items()},
+                    )
+                )
 
     def locate(self, query: Scan) -> list[Prediction]:
         """Return the answers for a query: a row for each support other than the query, structure and setting."""
@@ -206,50 +202,23 @@ class Regression:
         return Prediction(**{**row.__dict__, "seconds": {stage: round(s, 6) for stage, s in share.items()}})
 
 
-class _Walk:
-    """The positions that starts in one query reach; the latent of each voxel that is met is computed once."""
+class _Latents:
+    """The latents of one scan, which is padded once; that of each voxel asked for is computed once."""
 
-    def __init__(self, models: dict[str, Model], query: Scan, clock: _Clock) -> None:
+    def __init__(self, models: dict[str, Model], scan: Scan) -> None:
         self._models = models
-        self._query = query
-        self._clock = clock
-        with clock.stage("prepare"):
-            self._padded = {stage: model.pad(query.values) for stage, model in models.items()}
+        self._shape = scan.values.shape
+        self._padded = {stage: model.pad(scan.values) for stage, model in models.items()}
         nothing = np.zeros(0, dtype=np.int64)
         self._known = {stage: (nothing, torch.zeros(0, 3, device=model.device)) for stage, model in models.items()}
 
-    def positions_mm(
-        self, starts_voxel: NDArray[np.int64], latents: dict[str, Tensor], *, coarse: int, fine: int
-    ) -> FloatArray:
-        """Return the positions (landmarks, starts, 3) in mm after `coarse` and then `fine` steps.
-
-        `starts_voxel` is (starts, 3) in (z, y, x), `latents` (landmarks, 3) by stage. The starts are the same for all
-        landmarks, so their latents are computed once.
-        """
-        voxels = starts_voxel[np.newaxis]
-        positions = self._query.grid.world(voxels)
-        for number, stage in enumerate(["coarse"] * coarse + ["fine"] * fine):
-            with self._clock.stage(stage):
-                if number:
-                    voxels = self._query.grid.nearest_voxel(positions)
-                positions = self._step(stage, voxels, latents[stage])
-        return np.broadcast_to(positions, (len(latents["coarse"]), len(starts_voxel), 3))
-
-    def _step(self, stage: str, voxels: NDArray[np.int64], support: Tensor) -> FloatArray:
-        """Return where the patches at `voxels` (landmarks or 1, starts, 3) move to, in mm (landmarks, starts, 3)."""
-        model = self._models[stage]
-        here = self._latents(stage, voxels.reshape(-1, 3)).view(*voxels.shape[:2], 3)
-        moved = offset_mm(here, support[:, None], model.settings.r_mm)
-        return np.asarray(self._query.grid.world(voxels) + moved.double().cpu().numpy())
-
-    def _latents(self, stage: str, voxels: NDArray[np.int64]) -> Tensor:
-        """Return the latents (n, 3) of voxels (n, 3), computing those that no earlier step has met."""
-        shape = self._query.values.shape
-        wanted, place = np.unique(np.ravel_multi_index(tuple(voxels.T), shape), return_inverse=True)
+    def at(self, stage: str, voxels: NDArray[np.int64]) -> Tensor:
+        """Return a stage's latents (n, 3) of voxels (n, 3) in (z, y, x)."""
+        wanted, place = np.unique(np.ravel_multi_index(tuple(voxels.T), self._shape), return_inverse=True)
         ids, latents = self._known[stage]
         new = np.setdiff1d(wanted, ids, assume_unique=True)
         if len(new):
-            centres = torch.from_numpy(np.stack(np.unravel_index(new, shape), axis=1))
+            centres = torch.from_numpy(np.stack(np.unravel_index(new, self._shape), axis=1))
             ids = np.concatenate([ids, new])
             latents = torch.cat([latents, self._models[stage].latents(self._padded[stage], centres)])
             order = np.argsort(ids)
@@ -257,6 +226,46 @@ class _Walk:
             self._known[stage] = ids, latents
         found = torch.from_numpy(np.searchsorted(ids, wanted)[place]).to(latents.device)
         return latents[found]
+
+
+class _Walk:
+    """The positions that starts in one query reach."""
+
+    def __init__(self, models: dict[str, Model], query: Scan, clock: _Clock) -> None:
+        self._r_mm = {stage: model.settings.r_mm for stage, model in models.items()}
+        self._grid = query.grid
+        self._clock = clock
+        with clock.stage("prepare"):
+            self._latents = _Latents(models, query)
+
+    def positions_mm(
+        self, starts_voxel: NDArray[np.int64], latents: dict[str, Tensor], *, coarse: int, fine: int
+    ) -> FloatArray:
+        """Return the positions (landmarks, starts, 3) in mm after `coarse` and then `fine` steps.
+
+        `starts_voxel` is (starts, 3) in (z, y, x), `latents` (landmarks, 3) by stage. The starts are the same for all
+        landmarks.
+        """
+        voxels = starts_voxel[np.newaxis]
+        positions = self._grid.world(voxels)
+        for number, stage in enumerate(["coarse"] * coarse + ["fine"] * fine):
+            with self._clock.stage(stage):
+                if number:
+                    voxels = self._grid.nearest_voxel(positions)
+                positions = self._step(stage, voxels, latents[stage])
+        return positions
+
+    def _step(self, stage: str, voxels: NDArray[np.int64], support: Tensor) -> FloatArray:
+        """Return where the patches at `voxels` (landmarks or 1, starts, 3) move to, in mm (landmarks, starts, 3)."""
+        here = self._latents.at(stage, voxels.reshape(-1, 3)).view(*voxels.shape[:2], 3)
+        moved = offset_mm(here, support[:, None], self._r_mm[stage])
+        return np.asarray(self._grid.world(voxels) + moved.double().cpu().numpy())
+
+
+def _points_mm(about: dict[str, Any], points: str) -> FloatArray:
+    """Return a structure's extreme points (6, 3) or its box's corners (2, 3) in mm."""
+    found = [about["extreme_mm"][wall] for wall in WALLS] if points == "extreme" else about["box_mm"]
+    return np.array(found, dtype=np.float64)
 
 
 class _Clock:
