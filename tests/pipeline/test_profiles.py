@@ -107,7 +107,8 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     record.mkdir()
     bin_folder.mkdir()
     for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n"), ("singularity", ENGINE)):
-        (bin_folder / name).write_text(text, encoding="utf-8")
+        # Named in full: Nextflow starts the engine with an empty environment.
+        (bin_folder / name).write_text(text.replace("$RECORD", str(record)), encoding="utf-8")
         (bin_folder / name).chmod(0o755)
     for name in "abcd":
         (tmp_path / f"{name}.nii.gz").touch()
@@ -118,7 +119,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     command += ["-profile", "test,gpu,slurm,singularity", "--slurm_account", "lab1", "--slurm_gres=--gpus=1"]
     command += ["--input", "samples.csv", "--checkpoints", "states of trainings"]
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "RECORD": str(record), "NXF_ANSI_LOG": "false"}
+    environment = os.environ | {"PATH": path, "NXF_ANSI_LOG": "false"}
     # The engine's wrapper puts .venv/bin first on the PATH, where none of the three commands is.
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
