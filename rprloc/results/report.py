@@ -107,7 +107,7 @@ def _cohort(
     return {
         "name": name,
         "sizes": _sizes(members, scans),
-        "settings": [_fact(key, value) for key, value in settings.items()],
+        "settings": [_fact(key, value) for key, value in settings.items() if key != "stages"],
         "headline": headline(main),
         "tables": [table for number in ROWS for table in cohort_tables(number, of_cohort, {name: starts})],
         "curves": _curves(name, logs, folder),
