@@ -19,8 +19,8 @@ Stage = Literal["coarse", "fine"]
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
 """Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
 
-MR_WINDOW = ((0.2, 0.0), (99.8, 1.0))
-"""MR, percentile of the body's values -> grey value."""
+MR_WINDOW = ((0.0, 0.0), (1000.0, 1.0))
+"""MR, from the 0.2 (0) to the 99.8 percentile (1000) of the body's values -> grey value."""
 
 PATCH_VOXELS = (4, 512)
 """Fewest and most voxels a patch may have along an axis."""
@@ -35,8 +35,8 @@ SUFFIXES = (".yml", ".yaml")
 class Network:
     """Shape of the patch network: kind of convolution (`in_plane` or `isotropic`) and base number of channels."""
 
-    convolution: str = "isotropic"
-    width: int = 24
+    convolution: str = "in_plane"
+    width: int = 16
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Settings:
     """Settings of one cohort; the defaults are those of a whole-body CT.
 
     structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct,
-    (percentile of the body, grey value) for mr. spacing, patch: z, y, x in mm. r: mm. starts: K of the paper.
+    (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value) for mr. spacing, patch: z, y, x in mm. r: mm. starts: K of the paper.
     given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 
     structures: Mapping[str, int] | None = None
     modality: str = "ct"
     window: tuple[tuple[float, float], ...] = BODY_WINDOW
-    spacing: Triple = (3.0, 3.0, 3.0)
+    spacing: Triple = (6.0, 6.0, 6.0)
     patch: Triple = (144.0, 144.0, 144.0)
     network: Network = Network()
     r: Reach = Reach()
@@ -193,8 +193,8 @@ def _contradictions(settings: Settings) -> list[tuple[str, str, str]]:
         found.append(("window", window, "grey values that never fall"))
     if greys[0] != 0 or greys[-1] == 0:
         found.append(("window", window, "grey values that start at 0 and end above 0"))
-    if settings.modality == "mr" and not 0 <= min(inputs) <= max(inputs) <= 100:
-        found.append(("window", window, "percentiles from 0 to 100 as the first numbers, because modality is mr"))
+    if settings.modality == "mr" and not 0 <= min(inputs) <= max(inputs) <= MR_WINDOW[-1][0]:
+        found.append(("window", window, "first numbers from 0 to 1000, because modality is mr"))
     fewest, most = PATCH_VOXELS
     voxels = settings.patch_voxels
     if not all(fewest <= n <= most for n in voxels):

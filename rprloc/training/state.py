@@ -46,8 +46,8 @@ class TrainingState:
         network.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
-            kind, number, moment = name.split(".", 2)
-            if kind == "adam":
+            if name.startswith("adam."):
+                _, number, moment = name.split(".")
                 moments.setdefault(int(number), {})[moment] = tensor
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
         self.history, self.seconds = header["history"], header["seconds"]

@@ -95,9 +95,9 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
         (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
         (("fine: 30", "fine: 40"), {"fine"}),
         (("coarse: 300", "coarse: 400"), {"coarse"}),
-        (("width: 16", "width: 32"), {"coarse", "fine"}),
-        (("[3, 4, 4]", "[3, 4, 5]"), {"preprocess", "coarse", "fine", "localize"}),
-        (("[3, 4, 4]", "[3.0, 4.0, 4]"), set()),
+        (("width: 8", "width: 12"), {"coarse", "fine"}),
+        (("[6, 6, 6]", "[6, 6, 5]"), {"preprocess", "coarse", "fine", "localize"}),
+        (("[6, 6, 6]", "[6.0, 6.0, 6]"), set()),
     ],
 )
 def test_a_change_touches_only_the_stages_that_use_it(change: tuple[str, str], touched: set[str]) -> None:
@@ -138,7 +138,7 @@ FAULTS = {
     "window not increasing": ("window: [[0, 0], [0, 1]]", "key 'window'", "increases"),
     "window falling": ("window: [[0, 0], [1, 1], [2, 0.5]]", "key 'window'", "never fall"),
     "window not from zero": ("window: [[0, 0.1], [1, 1]]", "key 'window'", "start at 0"),
-    "window of percentiles": ("modality: mr\nwindow: [[-5, 0], [99, 1]]", "key 'window'", "percentiles"),
+    "window of percentiles": ("modality: mr\nwindow: [[-5, 0], [99, 1]]", "key 'window'", "from 0 to 1000"),
     "structure name": ("structures: {'a b': 1}", "key 'structures.a b'", "a structure's name"),
     "structure value": ("structures: {a: 0}", "key 'structures.a': found '0'", "label value"),
     "structures by case": ("structures: {a: 1, A: 2}", "key 'structures.A'", "more than case"),
