@@ -121,6 +121,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as stream:
             header = json.loads((stream.metadata() or {})["rprloc"])
+            if not isinstance(header, dict):
+                raise ValueError("a header that is no JSON object")
             return {name: stream.get_tensor(name) for name in stream.keys()}, header  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path.name}: expected a model file of rprloc (safetensors), found: {error}.") from error

@@ -1,0 +1,138 @@
+"""What a training needs to go on: whole files, one writer, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from rprloc.errors import InputError
+from rprloc.training.state import TrainingState, one_writer
+
+
+def stepped(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return a small network and its optimiser after some steps."""
+    torch.manual_seed(0)
+    network = nn.Linear(3, 2)
+    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        network(torch.ones(1, 3)).sum().backward()
+        optimiser.step()
+    return network, optimiser
+
+
+def test_a_state_is_restored_bit_by_bit(tmp_path: Path) -> None:
+    network, optimiser = stepped(4)
+    state = TrainingState(tmp_path / "new" / "a.safetensors")
+    state.history.append({"step": 4, "loss": 0.1})
+    state.save(4, network, optimiser, 12.25)
+    again = TrainingState(tmp_path / "new" / "a.safetensors")
+    other, its_optimiser = stepped(0)
+    assert again.restore(other, its_optimiser) == 4
+    assert again.history == [{"step": 4, "loss": 0.1}] and again.seconds == pytest.approx(12.25, abs=0.06)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+    for number, moments in optimiser.state_dict()["state"].items():
+        for name, tensor in moments.items():
+            found = its_optimiser.state_dict()["state"][number][name]
+            assert torch.equal(found, tensor) and found.dtype == tensor.dtype, name
+    assert os.listdir(tmp_path / "new") == ["a.safetensors"]  # noqa: PTH208
+
+
+def test_without_a_file_the_training_begins_at_the_start(tmp_path: Path) -> None:
+    assert TrainingState(None).restore(*stepped(0)) == 0
+    assert TrainingState(tmp_path / "none").restore(*stepped(0)) == 0
+    TrainingState(None).save(3, *stepped(3), 1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
+def test_a_broken_state_is_a_clear_error(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "state.safetensors"
+    TrainingState(path).save(3, *stepped(3), 1.0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(InputError, match=r"state\.safetensors: expected a model file"):
+        TrainingState(path).restore(*stepped(0))
+
+
+def test_a_state_is_written_when_a_minute_has_passed_or_a_signal_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.safetensors"
+    state = TrainingState(path)
+    state.save_when_due(1, *stepped(1), 1.0)
+    assert not path.exists()
+    monkeypatch.setattr("rprloc.training.state.SAVE_SECONDS", 0.0)
+    state.save_when_due(1, *stepped(1), 1.0)
+    assert path.exists()
+    path.unlink()
+    monkeypatch.undo()
+    state.interrupted = True
+    state.save_when_due(1, *stepped(1), 1.0)
+    assert path.exists()
+
+
+def test_the_time_of_earlier_starts_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    for expected in (5.0, 10.0):
+        state = TrainingState(path)
+        state.restore(*stepped(0))
+        state.save(1, *stepped(1), 5.0)
+        again = TrainingState(path)
+        again.restore(*stepped(0))
+        assert again.seconds == expected
+
+
+def test_sigterm_asks_the_training_to_stop_and_the_old_handler_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    state = TrainingState(None)
+    with state.stop_on_signal():
+        assert not state.interrupted
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        assert state.interrupted
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+HOLDER = """
+import fcntl, sys, time
+stream = open(sys.argv[1], "w")
+fcntl.flock(stream, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def test_a_second_run_of_the_same_training_waits_for_the_first(tmp_path: Path) -> None:
+    path, logged = tmp_path / "new" / "a.safetensors", []
+    with one_writer(path, logged.append):
+        lock = path.with_suffix(".lock")
+        assert lock.exists() and logged == []
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock), "0.6"], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
+        begin = time.monotonic()
+        with one_writer(path, logged.append):
+            waited = time.monotonic() - begin
+    assert waited > 0.3
+    assert logged == ["another run trains this very network: waiting for its result"]
+
+
+def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
+    path, logged = tmp_path / "a.safetensors", []
+    lock = path.with_suffix(".lock")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(lock), "60"], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
+        holder.kill()
+        holder.wait()
+        with one_writer(path, logged.append):
+            assert logged == []
