@@ -41,7 +41,7 @@ def test_with_exact_latents_every_setting_finds_the_organ_exactly(setting: str) 
     assert not row.failed and row.reason is None and row.n_supports == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     shift=st.tuples(*[st.floats(-15, 15)] * 3),
     spacing=st.tuples(*[st.floats(1.0, 5.0)] * 3),

@@ -21,7 +21,7 @@ sizes = st.tuples(*[st.integers(1, 9)] * 3)
 voxels = st.tuples(st.integers(0, 5), st.integers(0, 6), st.integers(0, 7))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(size=sizes, centre=voxels)
 def test_every_voxel_of_a_patch_is_the_scans_or_air(size: Any, centre: Any) -> None:
     padded = PaddedScan.of(VALUES, size, modality="ct", device=CPU)

@@ -81,7 +81,7 @@ def test_mistake_8_the_extreme_point_is_the_face_voxel_nearest_the_faces_centroi
     np.testing.assert_allclose(point[2], ORIGIN[2] + 2.5 * SPACING[2])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.2, 0.7]))
 def test_every_extreme_point_lies_on_its_wall_and_on_a_voxel_of_the_organ(seed: int, share: float) -> None:
     label = (np.random.default_rng(seed).random((5, 6, 7)) < share).astype(np.int32)

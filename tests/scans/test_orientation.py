@@ -18,7 +18,7 @@ from tests.scans.images import ORIENTATIONS, image_of, model_volume, oriented, p
 SPACINGS = st.tuples(*[st.floats(1.2, 5.0)] * 3)
 ORIGINS = st.tuples(*[st.floats(-400.0, 400.0)] * 3)
 TURNS = st.integers(0, 2**32 - 1).map(lambda seed: Rotation.random(random_state=seed).as_matrix())
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=12)
 
 
 def points_of(about: dict[str, Any], structure: str) -> np.ndarray[Any, Any]:

@@ -22,7 +22,7 @@ def group(body: BodyVoxels, stage: str, *, count: int = 60, r_mm: float = 12.0, 
 
 
 @pytest.mark.parametrize("stage", ["coarse", "fine"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.003, 0.1, 0.6]), r_mm=st.floats(0.5, 30))
 def test_every_centre_is_a_voxel_of_the_body(stage: str, seed: int, share: float, r_mm: float) -> None:
     mask = np.random.default_rng(seed).random((9, 10, 11)) < share
