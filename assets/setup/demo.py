@@ -97,7 +97,7 @@ def main() -> int:
         return status
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     print(f"\nThe demo took {minutes} min {seconds:02d} s.\n")
-    print((RESULTS / "tables" / "table2.md").read_text(encoding="utf-8"))
+    print((RESULTS / "tables" / "summary.md").read_text(encoding="utf-8"))
     print(f"The report: {(RESULTS / 'report.html').resolve()}")
     return 0
 

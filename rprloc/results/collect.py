@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 import rprloc
-from rprloc.files import read_json, read_json_lines, whole_file, write_json, write_json_lines
+from rprloc.files import read_json, read_json_lines, whole_file, write_json, write_json_lines, write_text
 from rprloc.results.metrics import evaluate
 from rprloc.results.report import write_report
 from rprloc.results.tables import summary, write_tables
@@ -46,7 +46,7 @@ def evaluate_cohort(
 
 
 def tabulate_cohorts(folder: Path, starts: Mapping[str, int], evaluated: Sequence[Path]) -> str:
-    """Put the cohorts' files together in `folder`, write the tables below it, and return the small table.
+    """Put the cohorts' files together in `folder`, write the tables below it, and return tables/summary.md.
 
     `starts` has each cohort's K, `evaluated` are the folders that `evaluate_cohort` wrote.
     """
@@ -56,7 +56,9 @@ def tabulate_cohorts(folder: Path, starts: Mapping[str, int], evaluated: Sequenc
     _write_csv(folder / "metrics.csv", metrics)
     _write_csv(folder / "set_aside.csv", set_aside)
     write_tables(folder / "tables", metrics, starts)
-    return summary(metrics, starts)
+    small = summary(metrics, starts)
+    write_text(folder / "tables" / "summary.md", small)
+    return small
 
 
 def report_run(
