@@ -111,7 +111,7 @@ def test_the_curve_has_its_points_at_equal_distances_and_at_the_end(monkeypatch:
     points = curve(trained(plan=replace(PLAN, steps=52, groups=1, patches=2)))
     assert [point["step"] for point in points] == [10, 20, 30, 40, 50, 52]
     assert set(points[0]) == {"step", "steps", "loss", "train_error_mm", "validation_error_mm", "learning_rate"}
-    assert points[0]["learning_rate"] == pytest.approx(1e-3)
+    assert points[0]["learning_rate"] == pytest.approx(1e-3 * 0.9**8)
     assert points[-1]["learning_rate"] == pytest.approx(1e-3 * 0.9**49)
 
 
