@@ -181,10 +181,10 @@ def test_without_validation_scans_the_fixed_pairs_are_the_training_scans() -> No
 def test_mistake_12_offsets_are_true_in_x_y_z_order_on_anisotropic_spacing() -> None:
     assert SETTINGS.spacing == (3.0, 2.0, 2.0)
     settings = replace(SETTINGS, spacing=(3.0, 2.0, 1.0))
-    centres = np.array([[4, 5, 6], [5, 7, 9]])
+    centres = np.array([[4, 5, 6], [5, 7, 11]])
     network = trained(plan=replace(PLAN, steps=1)).network
     _, true = loop._offsets_mm(network, [(SCANS[0], centres)], settings)
-    np.testing.assert_array_equal(true, [[3 * 1.0, 2 * 2.0, 1 * 3.0]])
+    np.testing.assert_array_equal(true, [[5 * 1.0, 2 * 2.0, 1 * 3.0]])
 
 
 @pytest.mark.parametrize("stage,r_mm,rate,share", [("coarse", 60, 1e-3, 0.65), ("fine", 20, 5e-3, 0.75)])
