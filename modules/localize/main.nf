@@ -17,7 +17,7 @@ process LOCALIZE {
     """
     # code ${code}
     rprloc step localize --models models --supports supports --queries queries ${tables ? '--tables' : '--no-tables'} \\
-        --seed ${seed} --threads ${task.cpus} --output batch${batch}.jsonl <<'JSON'
+        --seed ${seed} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} --output batch${batch}.jsonl <<'JSON'
     ${settings}
     JSON
     """

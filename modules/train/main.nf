@@ -18,7 +18,7 @@ process TRAIN {
     """
     # code ${code}
     rprloc step train --cohort ${cohort} --stage ${stage} --scans scans --validation validation \\
-        --training ${training} --seed ${seed} --code ${code} --threads ${task.cpus} <<'JSON'
+        --training ${training} --seed ${seed} --code ${code} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} <<'JSON'
     ${values}
     JSON
     """

@@ -51,8 +51,9 @@ class Reach:
 class Settings:
     """Settings of one cohort; the defaults are those of a whole-body CT.
 
-    structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct,
-    (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value) for mr. spacing, patch: z, y, x in mm. r: mm. starts: K of the paper.
+    structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct, for mr
+    (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value). spacing, patch: z, y, x in mm. r: mm.
+    starts: K of the paper.
     given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 
