@@ -38,7 +38,7 @@ def configured(folder: Path, profile: str, *options: str) -> dict[str, str]:
     command = [NEXTFLOW, "config", "-profile", profile, "-flat", *options, ROOT]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     # A closure goes on over several lines.
-    entries = re.split(r"\n(?=[\w.]+(?:'[^']+')?[\w.]* = )", done.stdout.strip())
+    entries = re.split(r"\n(?=[\w.$]+(?:'[^']+')?[\w.]* = )", done.stdout.strip())
     return dict(entry.split(" = ", 1) for entry in entries)
 
 
@@ -49,12 +49,20 @@ def by_profile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, 
     return {profile: configured(folder, profile) for profile in profiles}
 
 
+def test_no_profile_drops_what_the_base_says(by_profile: dict[str, dict[str, str]]) -> None:
+    """In 25.04 a profile's selector replaces the base's of the same text, with all that stands in it."""
+    base = {name for name in by_profile["standard"] if name.startswith("process.'with")}
+    assert any("publishDir" in name for name in base) and any("memory" in name for name in base)
+    for profile, settings in by_profile.items():
+        assert base <= settings.keys(), profile
+
+
 def test_an_accelerator_is_asked_for_by_networks_only_and_with_profile_gpu_only(
     by_profile: dict[str, dict[str, str]],
 ) -> None:
     for profile, settings in by_profile.items():
         asking = {name: value for name, value in settings.items() if name.endswith("accelerator")}
-        expected = {"process.'withLabel:process_gpu'.accelerator": "1"} if "gpu" in profile else {}
+        expected = {"process.'withName:TRAIN|LOCALIZE'.accelerator": "1"} if "gpu" in profile else {}
         assert asking == expected, profile
 
 
@@ -63,7 +71,7 @@ def test_gpu_options_of_engines_and_slurm_depend_on_the_accelerator(by_profile: 
         for name, value in settings.items():
             if re.search(r"--gpus|--nv|slurm_gres", value) and not name.startswith("params."):
                 assert "task.accelerator ?" in value, (profile, name)
-                assert re.search("process_gpu|TRAIN", name), (profile, name)
+                assert "slurm" in value or re.search("TRAIN|LOCALIZE", name), (profile, name)
 
 
 def test_the_image_is_that_of_this_version(by_profile: dict[str, dict[str, str]]) -> None:
