@@ -36,7 +36,7 @@ class Network:
     """Shape of the patch network: kind of convolution (`in_plane` or `isotropic`) and base number of channels."""
 
     convolution: str = "in_plane"
-    width: int = 16
+    width: int = 8
 
 
 @dataclass(frozen=True)
