@@ -1,0 +1,142 @@
+"""One run with trained models in which much goes wrong: nothing is trained, no answer is dropped, the run goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rprloc.files import read_json_lines
+from tests.pipeline.runs import KEY, Run, run_well
+
+EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
+MAIN = "extreme.k10.c1f1"
+
+# PREPROCESS of one query dies, and LOCALIZE of one batch.
+BROKEN = """
+process {
+    withName: 'PREPROCESS' { beforeScript = { subject == 'dead' ? 'exit 1' : '' } }
+    withName: 'LOCALIZE' { beforeScript = { cohort == 'phantom' && batch == 2 ? 'exit 1' : '' } }
+}
+"""
+
+
+def write_sheet(folder: Path, phantom: Path) -> None:
+    """The full run's supports and queries and some faulty ones; cohort `free` has no split and one label."""
+    folder.mkdir()
+    images, labels = phantom / "images", phantom / "labels"
+    shutil.copy(images / "test_01.nii.gz", folder / EVIL)
+    content = (images / "test_02.nii.gz").read_bytes()
+    (folder / "cut short.nii.gz").write_bytes(content[: len(content) // 2])
+    rows = [["subject", "image", "label", "split", "cohort"]]
+    for subject, ending in (("validation_01", ".nii.gz"), ("validation_02", ".nrrd")):
+        rows.append([subject, f"{images}/{subject}{ending}", f"{labels}/{subject}{ending}", "validation", "phantom"])
+    for subject in ("test_01", "test_02", "test_03"):
+        rows.append([subject, f"{images}/{subject}.nii.gz", f"{labels}/{subject}.nii.gz", "test", "phantom"])
+    rows += [
+        ["strange", EVIL, "", "test", "phantom"],
+        ["unreadable", "cut short.nii.gz", f"{labels}/test_02.nii.gz", "test", "phantom"],
+        ["dead", f"{images}/test_02.nii.gz", "", "test", "phantom"],
+        ["lost", f"{images}/test_03.nii.gz", "", "test", "phantom"],
+        ["one", f"{images}/train_01.nii.gz", "", "", "free"],
+        ["two", f"{images}/validation_01.nii.gz", f"{labels}/validation_01.nii.gz", "", "free"],
+        ["three", f"{images}/test_01.nii.gz", "", "", "free"],
+    ]
+    with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def run(full: Run, phantom: Path, place: Path) -> Run:
+    """Parameters as texts, other batches than the full run's, models and settings from folders."""
+    folder = place / "faulty run"
+    write_sheet(folder, phantom)
+    for cohort in ("phantom", "free"):
+        shutil.copytree(full.results / "models" / "phantom", folder / "weights" / cohort)
+    (folder / "own").mkdir()
+    (folder / "own" / "free.yml").write_text("structures: {heart: 1, spleen: 9}\nstarts: 4\n")
+    (folder / "broken.config").write_text(BROKEN)
+    parameters = {"tables": "false", "seed": "1", "queries_per_task": "3", "weights": "weights", "cohort_folder": "own"}
+    (folder / "parameters.json").write_text(json.dumps(parameters))
+    files = ("-params-file", "parameters.json", "-c", "broken.config")
+    return run_well(folder, "-profile", "test", "--input", "samples.csv", *files)
+
+
+def rows_of(run: Run, cohort: str = "phantom") -> dict[tuple[str, str, str], pd.Series]:
+    """The metrics' rows of a cohort by subject, structure and support."""
+    metrics = pd.read_csv(run.results / "metrics.csv", keep_default_na=False)
+    metrics = metrics[metrics.cohort == cohort]
+    return {(row.subject, row.structure, row.support): row for _, row in metrics.iterrows()}
+
+
+def test_trained_weights_train_nothing(run: Run) -> None:
+    assert "TRAIN" not in run.tasks()
+    about = json.loads((run.results / "pipeline_info" / "run.json").read_text())
+    assert sorted(about["weights"]) == [f"{c}/{s}.safetensors" for c in ("free", "phantom") for s in ("coarse", "fine")]
+
+
+def test_parameters_as_texts_mean_what_typed_ones_do(run: Run) -> None:
+    about = json.loads((run.results / "pipeline_info" / "run.json").read_text())
+    assert (about["parameters"]["tables"], about["parameters"]["seed"]) == (False, 1)
+    assert {row.setting for row in rows_of(run).values()} == {MAIN}
+
+
+def test_another_batch_size_gives_the_same_positions(run: Run, full: Run) -> None:
+    def boxes(results: Path) -> dict[tuple[str, ...], list[list[float]]]:
+        rows = read_json_lines(results / "predictions.jsonl")
+        return {tuple(row[name] for name in KEY): row["box_mm"] for row in rows if row["setting"] == MAIN}
+
+    expected, found = boxes(full.results), boxes(run.results)
+    assert len(expected) == 3 * 3 * 2
+    for key, box in expected.items():
+        np.testing.assert_allclose(found[key], box, atol=0.01)
+
+
+def test_every_expected_answer_is_there(run: Run) -> None:
+    queries = ("test_01", "test_02", "test_03", "strange", "unreadable", "dead", "lost")
+    structures, supports = ("heart", "kidney_left", "kidney_right"), ("validation_01", "validation_02")
+    assert set(rows_of(run)) == {(q, name, s) for q in queries for name in structures for s in supports}
+
+
+def test_scans_that_cannot_be_used_are_set_aside_with_the_reason(run: Run) -> None:
+    aside = pd.read_csv(run.results / "set_aside.csv").set_index("subject")
+    assert set(aside.index) == {"unreadable", "dead"}
+    assert aside.file["unreadable"] == "cut short.nii.gz"
+    assert "cut short.nii.gz" in aside.reason["unreadable"]
+    assert aside.reason["dead"] == "its preprocessing task died"
+    for (subject, _, _), row in rows_of(run).items():
+        if subject in aside.index:
+            assert row.failed
+            assert row.reason == f"scan set aside: {aside.reason[subject]}"
+    # The sheet gives a label, so it is a miss.
+    assert float(rows_of(run)["unreadable", "heart", "validation_01"].iou) == 0
+
+
+def test_a_dead_task_leaves_failed_rows(run: Run) -> None:
+    row = rows_of(run)["lost", "heart", "validation_01"]
+    assert (row.failed, row.reason) == (True, "no answer: its task died")
+
+
+def test_nothing_in_a_file_name_reaches_the_shell(run: Run) -> None:
+    assert not rows_of(run)["strange", "heart", "validation_01"].failed
+    assert not list(run.folder.rglob("pwned"))
+    assert not list(run.folder.glob("work/*/*/pwned"))
+
+
+def test_a_cohort_without_splits_answers_every_scan_but_its_support(run: Run) -> None:
+    rows = rows_of(run, "free")
+    assert set(rows) == {(query, name, "two") for query in ("one", "three") for name in ("heart", "spleen")}
+    assert {row.setting for row in rows.values()} == {"extreme.k4.c1f1"}
+    assert not rows["one", "heart", "two"].failed
+
+
+def test_a_structure_that_the_support_lacks_fails_with_that_reason(run: Run) -> None:
+    row = rows_of(run, "free")["one", "spleen", "two"]
+    assert row.failed
+    assert "spleen" in row.reason
+    assert "two" in row.reason

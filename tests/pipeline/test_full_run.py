@@ -1,0 +1,127 @@
+"""The phantom cohort from the sheet to the report, and what a second run computes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rprloc.files import read_json_lines
+from rprloc.methods.prediction import draw_order
+from tests.pipeline.conftest import PROFILE
+from tests.pipeline.runs import KEY, Run, run_well
+
+MAIN = "extreme.k10.c1f1"
+QUERIES = ["test_01", "test_02", "test_03"]
+STRUCTURES = ["heart", "kidney_left", "kidney_right"]
+SUPPORTS = ["validation_01", "validation_02"]
+
+
+def test_every_promised_file_is_there(full: Run) -> None:
+    names = {str(path.relative_to(full.results)) for path in full.results.rglob("*") if path.is_file()}
+    assert names >= {
+        "report.html",
+        "predictions.jsonl",
+        "metrics.csv",
+        "set_aside.csv",
+        *(f"tables/table{number}.{ending}" for number in (1, 2) for ending in ("csv", "md")),
+        *(f"figures/phantom/{query}.png" for query in QUERIES),
+        *(f"models/phantom/{stage}.safetensors" for stage in ("coarse", "fine")),
+        *(f"logs/phantom.{stage}.{ending}" for stage in ("coarse", "fine") for ending in ("log", "jsonl")),
+        *(f"pipeline_info/{name}" for name in ("run.json", "execution_report.html", "execution_timeline.html")),
+        *(f"pipeline_info/{name}" for name in ("execution_trace.txt", "pipeline_dag.html")),
+    }
+    assert not [name for name in names if "/." in f"/{name}"], "a temporary file was published"
+    assert f"Open {full.folder}/results/report.html" in full.output
+
+
+def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
+    metrics = pd.read_csv(full.results / "metrics.csv")
+    assert ",".join(metrics.columns) == (
+        "cohort,subject,structure,method,setting,support,drawn,n_supports,"
+        "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,failed,reason,seconds"
+    )
+    main = metrics[metrics.setting == MAIN]
+    expected = {(query, structure, support) for query in QUERIES for structure in STRUCTURES for support in SUPPORTS}
+    assert set(zip(main.subject, main.structure, main.support, strict=True)) == expected
+    assert len(metrics) == 13 * len(expected)
+    assert not metrics.duplicated(KEY).any()
+    assert not metrics.failed.any()
+    assert metrics.iou.between(0, 1).all()
+    assert set(metrics.support[metrics.drawn]) == {draw_order(1, "phantom", SUPPORTS)[0]}
+    rows = read_json_lines(full.results / "predictions.jsonl")
+    assert sorted([row[name] for name in KEY] for row in rows) == sorted(metrics[KEY].values.tolist())
+    assert (full.results / "set_aside.csv").read_text() == "subject,file,reason\n"
+
+
+def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
+    about = json.loads((full.results / "pipeline_info" / "run.json").read_text())
+    assert {"rprloc", "python", "torch", "SimpleITK", "nextflow"} <= set(about["run"]["versions"])
+    assert about["parameters"]["training"] == "demo"
+    assert about["parameters"]["seed"] == 1
+    assert about["sheet"]["sha256"] == hashlib.sha256((phantom / "samples.csv").read_bytes()).hexdigest()
+    models = full.results / "models"
+    names = [f"phantom/{stage}.safetensors" for stage in ("coarse", "fine")]
+    assert about["weights"] == {name: hashlib.sha256((models / name).read_bytes()).hexdigest() for name in names}
+
+
+def test_each_training_left_its_log_and_its_curve(full: Run) -> None:
+    for stage in ("coarse", "fine"):
+        log = (full.results / "logs" / f"phantom.{stage}.log").read_text().splitlines()
+        assert log[0].startswith("training on 12 scans, 500 steps")
+        assert log[-1].startswith("step 500 of 500")
+        curve = [
+            json.loads(line) for line in (full.results / "logs" / f"phantom.{stage}.jsonl").read_text().splitlines()
+        ]
+        assert curve[-1]["step"] == curve[-1]["steps"] == 500
+        assert curve[-1]["validation_error_mm"] < curve[0]["validation_error_mm"]
+    # The default of --checkpoints is relative: it lies where the run was started, not in a work folder.
+    assert list((full.folder / ".rprloc" / "checkpoints").glob("phantom.coarse.*.safetensors"))
+
+
+def test_a_short_training_beats_copying_the_position_by_half(full: Run, phantom: Path) -> None:
+    """Mean wall distance at most half of what the support's own box, at its place in the world, would have."""
+    truth = json.loads((phantom / "landmarks.json").read_text())
+    copied = [
+        np.abs(np.subtract(truth[query][name]["box_mm"], truth[support][name]["box_mm"])).mean()
+        for query in QUERIES
+        for support in SUPPORTS
+        for name in STRUCTURES
+    ]
+    found = full.metrics().xs(MAIN, level="setting").awd_mm
+    assert len(found) == len(copied)
+    assert found.mean() < 0.5 * np.mean(copied)
+
+
+@pytest.fixture(scope="module")
+def resumed(full: Run) -> Run:
+    return run_well(full.folder, *PROFILE, "-resume")
+
+
+@pytest.fixture(scope="module")
+def appended(resumed: Run, phantom: Path) -> Run:
+    """The same run with a fourth query in the sheet."""
+    (phantom / "samples.csv").write_text((phantom / "late.csv").read_text())
+    return run_well(resumed.folder, *PROFILE, "-resume")
+
+
+def test_a_second_run_takes_everything_from_the_cache(full: Run, resumed: Run) -> None:
+    assert {task["status"] for task in resumed.trace()} == {"CACHED"}
+    assert resumed.tasks("CACHED") == {
+        "CHECK": 1, "PREPROCESS": 17, "TRAIN": 2, "LOCALIZE": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(resumed.metrics(), full.metrics(), check_exact=True)
+
+
+def test_one_more_query_runs_only_what_it_touches(full: Run, appended: Run) -> None:
+    assert appended.tasks() == {
+        "CHECK": 1, "PREPROCESS": 1, "LOCALIZE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 2, "LOCALIZE": 1}
+    metrics = appended.metrics()
+    assert set(metrics.index.get_level_values("subject")) == {*QUERIES, "test_04"}
+    pd.testing.assert_frame_equal(metrics.drop(index="test_04", level="subject"), full.metrics(), check_exact=True)

@@ -1,0 +1,68 @@
+"""The wiring alone, under both parsers of Nextflow: stubs in place of the commands, two cohorts in one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.runs import Run, run_well
+
+SHEET = """subject,image,label,split,cohort
+a,one.nii,,train,phantom
+b,two.nii,,train,phantom
+c,two.nii,two.nii.gz,validation,phantom
+d,two.nii,,test,phantom
+a,one.nii,,,free
+b,two.nii,two.nii.gz,,free
+c,one.nii,,,free
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(place: Path) -> Path:
+    """Cohort `phantom` with splits; `free` without, with settings of its own."""
+    folder = place / "it's wired"
+    folder.mkdir()
+    for name in ("one.nii", "two.nii", "two.nii.gz"):
+        (folder / name).touch()
+    (folder / "samples.csv").write_text(SHEET)
+    (folder / "my [own] settings").mkdir()
+    (folder / "my [own] settings" / "free.yml").write_text("r: {coarse: 77}\n")
+    return folder
+
+
+def arguments(folder: Path) -> list[object]:
+    return ["-profile", "test", "--input", folder / "samples.csv", "--cohort_folder", folder / "my [own] settings"]
+
+
+def staged(done: Run, task: str, folder: str) -> set[str]:
+    """Names of what a task was given in a folder."""
+    return {path.name for path in (done.work(task) / folder).glob("*")}
+
+
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_stub_run(folder: Path, parser: str) -> None:
+    done = run_well(folder / parser, *arguments(folder), "-stub", parser=parser)
+    assert done.tasks() == {
+        "CHECK": 1, "PREPROCESS": 7, "TRAIN": 4, "LOCALIZE": 3, "EVALUATE": 2, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    assert (done.results / "report.html").exists()
+    # With splits: train trains, validation measures it and is the support, test is searched.
+    assert staged(done, "TRAIN (phantom coarse)", "scans") == {"phantom@a", "phantom@b"}
+    assert staged(done, "TRAIN (phantom coarse)", "validation") == {"phantom@c"}
+    assert staged(done, "LOCALIZE (phantom batch 0)", "supports") == {"phantom@c"}
+    assert staged(done, "LOCALIZE (phantom batch 0)", "queries") == {"phantom@d"}
+    assert staged(done, "LOCALIZE (phantom batch 0)", "models") == {"coarse.safetensors", "fine.safetensors"}
+    # Without: every scan trains and is searched, the one with a label is the support.
+    assert staged(done, "TRAIN (free fine)", "scans") == {"free@a", "free@b", "free@c"}
+    assert staged(done, "LOCALIZE (free batch 0)", "supports") == {"free@b"}
+    queries = [staged(done, f"LOCALIZE (free batch {number})", "queries") for number in (0, 1)]
+    assert queries == [{"free@a", "free@b"}, {"free@c"}]
+
+
+def test_preview(folder: Path) -> None:
+    done = run_well(folder / "preview", *arguments(folder), "-preview", parser="v2")
+    assert len(done.messages) == 1
+    assert "PREVIEW" in done.messages[0]
+    assert "Submitted" not in done.output
