@@ -71,7 +71,11 @@ def accepted(check_json, sheet) {
     def unseen = !folder || existingFolder(folder) ? [] : [
         [line: 0, message: "command line, parameter 'cohort_folder': found '${folder}', expected a folder that exists."]
     ]
-    def faults = (unseen + found.errors + missing).sort { fault -> fault.line ?: 0 }
+    // Nextflow itself would publish to the root folder.
+    def nowhere = params.outdir ? [] : [
+        [line: 0, message: "command line, parameter 'outdir': found nothing, expected a folder for the results."]
+    ]
+    def faults = (nowhere + unseen + found.errors + missing).sort { fault -> fault.line ?: 0 }
     if (faults) {
         error(faults.collect { fault -> fault.message }.join('\n'))
     }
