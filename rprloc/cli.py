@@ -180,7 +180,8 @@ def train(
     threads: int | None,
 ) -> None:
     """Train the coarse or the fine network of a cohort, or go on with it."""
-    from rprloc.training.run import device_of, train_stage
+    from rprloc.networks.device import device_of
+    from rprloc.training.run import train_stage
 
     _set_threads(threads)
     given = json.load(values)
@@ -225,7 +226,7 @@ def localize(
     """Find the structures of all supports in a batch of queries."""
     from rprloc.files import write_json_lines
     from rprloc.methods.localize import localize as run
-    from rprloc.training.run import device_of
+    from rprloc.networks.device import device_of
 
     _set_threads(threads)
     rows = run(

@@ -80,15 +80,14 @@ def accepted(check_json, sheet) {
         error(faults.collect { fault -> fault.message }.join('\n'))
     }
     found.warnings.each { warning -> log.warn(warning) }
-    found + [rows: found.rows.collect { row ->
-        def others = found.rows.findAll { other -> other.cohort == row.cohort }
-        row + [sizes: [
-            all: others.size(),
-            training: others.count { other -> other.train || other.validation },
-            support: others.count { other -> other.support },
-            batch: others.count { other -> other.query && other.batch == row.batch },
-        ]]
-    }]
+    def all = found.rows.countBy { row -> row.cohort }
+    def training = found.rows.findAll { row -> row.train || row.validation }.countBy { row -> row.cohort }
+    def support = found.rows.findAll { row -> row.support }.countBy { row -> row.cohort }
+    def batch = found.rows.findAll { row -> row.query }.countBy { row -> [row.cohort, row.batch] }
+    found + [rows: found.rows.collect { row -> row + [sizes: [
+        all: all[row.cohort], training: training[row.cohort] ?: 0, support: support[row.cohort] ?: 0,
+        batch: batch[[row.cohort, row.batch]] ?: 0,
+    ]] }]
 }
 
 /** Items [key, row, scan] grouped by key as [key, [[row, scan], ...]], sorted by subject, each as soon as it is

@@ -12,6 +12,7 @@ from rprloc.errors import InputError
 from rprloc.methods.prediction import Prediction, Scan, draw_order, main_setting, table_settings
 from rprloc.methods.regression import Regression
 from rprloc.networks.checkpoint import check_conflicts, read_model
+from rprloc.scans.preprocess import subject_of
 
 
 def localize(
@@ -40,7 +41,7 @@ def localize(
     if not queries:
         raise InputError("Found no query, expected at least one scan to search.")
     cohort = sorted(queries)[0].name.partition("@")[0]
-    names = [folder.name.partition("@")[2] for folder in supports]
+    names = [subject_of(folder) for folder in supports]
     drawn = next((name for name in draw_order(seed, cohort, names) if name in by_subject), None)
     grid = table_settings(settings["starts"]) if tables else [main_setting(settings["starts"])]
     names_of_structures = list(settings["structures"]) if settings["structures"] else None
@@ -48,7 +49,7 @@ def localize(
     method.prepare(read)
     rows: list[Prediction] = []
     for folder in sorted(queries):
-        query = by_subject.get(folder.name.partition("@")[2]) or Scan.read(folder)
+        query = by_subject.get(subject_of(folder)) or Scan.read(folder)
         if query is not None:
             rows += method.locate(query)
     return rows

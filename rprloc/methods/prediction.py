@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from rprloc.files import read_json
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.preprocess import subject_of
 from rprloc.scans.volume import read_model_volume
+from rprloc.seeds import generator_of
 
 TABLE_STARTS = (1, 5, 10, 15, 20)
 """The starts of table 1."""
@@ -134,12 +134,6 @@ def draw_order(seed: int, cohort: str, names: Sequence[str]) -> list[str]:
     The order depends on the seed, the cohort's name and the set of names only.
     """
     return [sorted(names)[i] for i in generator_of(seed, cohort, "supports").permutation(len(names))]
-
-
-def generator_of(seed: int, *names: str) -> np.random.Generator:
-    """Return a random generator of its own for `names`, whatever else is drawn from the same seed."""
-    digest = hashlib.sha256("\n".join(names).encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
 
 
 def confidence_of(spread_mm: float) -> float:

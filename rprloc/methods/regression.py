@@ -20,11 +20,11 @@ from rprloc.methods.prediction import (
     Scan,
     Setting,
     confidence_of,
-    generator_of,
     spread_of,
 )
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.offsets import offset_mm
+from rprloc.seeds import generator_of
 
 METHOD = "regression"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model, ModelSettings, new_network
 from rprloc.networks.patches import apply_window
 from rprloc.networks.pnet import Pnet
+from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan
 from rprloc.training.pairs import all_pairs_mm, pair_error_mm, pair_loss
 from rprloc.training.plan import TrainingPlan
@@ -112,8 +112,7 @@ def _fixed_groups(
     per_scan = -(-_VALIDATION_GROUPS // len(scans))
     groups = []
     for scan in scans:
-        digest = hashlib.sha256(scan.subject.encode()).digest()
-        generator = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+        generator = generator_of(seed, scan.subject)
         groups += [(scan, _draw(scan, _VALIDATION_PATCHES, settings, generator)) for _ in range(per_scan)]
     return groups
 

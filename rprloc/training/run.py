@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from rprloc.errors import InputError
 from rprloc.files import read_json, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, ModelSettings, write_model
 from rprloc.scans.preprocess import subject_of
@@ -19,16 +18,6 @@ from rprloc.training.data import read_training_scans
 from rprloc.training.loop import train
 from rprloc.training.plan import PLANS, TrainingPlan
 from rprloc.training.state import TrainingState, one_writer
-
-
-def device_of(name: str) -> torch.device:
-    """Return the device of a name; `auto` is the GPU where there is one.
-
-    Raises InputError where `cuda` is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device: found no GPU that torch can use, expected one (profile gpu asks for it).")
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def train_stage(

@@ -16,11 +16,11 @@ from rprloc.methods.prediction import (
     Setting,
     confidence_of,
     draw_order,
-    generator_of,
     main_setting,
     spread_of,
     table_settings,
 )
+from rprloc.seeds import generator_of
 from tests.scans.images import LABELS, model_volume, patient, preprocessed
 
 names = st.lists(st.text("abc019._-", min_size=1, max_size=6), min_size=1, max_size=8, unique=True)

@@ -11,9 +11,10 @@ import torch
 from rprloc.errors import InputError
 from rprloc.files import read_json_lines
 from rprloc.networks.checkpoint import ModelSettings, read_model
+from rprloc.networks.device import device_of
 from rprloc.training.data import read_training_scans
 from rprloc.training.plan import PLANS, TrainingPlan
-from rprloc.training.run import device_of, train_stage
+from rprloc.training.run import train_stage
 from tests.training.scans import COHORT, SETTINGS, body, values_of, write_scan, write_set_aside
 
 CPU = torch.device("cpu")
