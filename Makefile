@@ -8,11 +8,12 @@ NEXTFLOW := .venv/bin/nextflow
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-.PHONY: help install nextflow demo test lint types unit pipeline lock clean
+.PHONY: help install nextflow demo test bench lint types unit pipeline lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
 	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
+	@echo 'make bench      measure speed and memory against the goals, about ten minutes'
 	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
 	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
 	@echo 'make lint | types | unit | pipeline    one part of make test'
@@ -49,6 +50,10 @@ unit:
 pipeline:
 	@echo 'Pipeline tests: Nextflow on a generated phantom cohort, a few minutes.'
 	@$(PY) -m pytest tests/pipeline
+
+bench: install
+	@echo 'Measuring speed and memory, a line each: name, value, goal, ok or short.'
+	@GOMP_SPINCOUNT=1000 $(PY) -m benchmarks $(BENCH)
 
 lock:
 	@echo 'Resolving packages into assets/setup/*.txt (names, versions and hashes).'
