@@ -180,10 +180,10 @@ def train(
     threads: int | None,
 ) -> None:
     """Train the coarse or the fine network of a cohort, or go on with it."""
-    from rprloc.networks.device import device_of
+    from rprloc.networks.device import device_of, set_up_cpu
     from rprloc.training.run import train_stage
 
-    _set_threads(threads)
+    set_up_cpu(threads)
     given = json.load(values)
     train_stage(
         folder,
@@ -226,9 +226,9 @@ def localize(
     """Find the structures of all supports in a batch of queries."""
     from rprloc.files import write_json_lines
     from rprloc.methods.localize import localize as run
-    from rprloc.networks.device import device_of
+    from rprloc.networks.device import device_of, set_up_cpu
 
-    _set_threads(threads)
+    set_up_cpu(threads)
     rows = run(
         supports=_folders(supports),
         queries=_folders(queries),
@@ -293,14 +293,6 @@ def _only_file(folder: Path) -> Path | None:
 def _folders(parent: Path) -> list[Path]:
     """Return the folders in a folder, sorted; none where it does not exist."""
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
-
-
-def _set_threads(threads: int | None) -> None:
-    """Limit torch to as many threads as the scheduler gave."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

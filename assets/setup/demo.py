@@ -49,7 +49,9 @@ class Follower(threading.Thread):
             end = content.rfind(b"\n") + 1
             if end > start:
                 lines = content[start:end].decode(errors="replace").splitlines()
-                print("".join(f"  {path.stem} | {line}\n" for line in lines), end="", flush=True)
+                # <cohort>.<stage>.<hash>.log
+                name = path.stem.rpartition(".")[0]
+                print("".join(f"  {name} | {line}\n" for line in lines), end="", flush=True)
             self.seen[path] = max(end, start)
 
 

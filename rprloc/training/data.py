@@ -1,13 +1,15 @@
-"""Preprocessed scans in memory, ready to draw patches from."""
+"""Preprocessed scans, ready to draw patches from: in memory as far as they fit, the others mapped from files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.files import read_json
@@ -16,6 +18,9 @@ from rprloc.networks.patches import PaddedScan
 from rprloc.scans.preprocess import subject_of
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.sampling import BodyVoxels
+
+MEMORY_BYTES = 1 << 30
+"""What the scans of a training may take in memory. The system keeps what it can of the others' files there as well."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +31,49 @@ class TrainingScan:
     scan: PaddedScan
     body: BodyVoxels
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that the scan takes."""
+        return self.scan.values.nbytes + self.body.mask.nbytes + self.body.voxels.nbytes
+
+
+class TrainingScans(Sequence[TrainingScan]):
+    """Scans that are in memory or come from a mapped file each time they are asked for."""
+
+    def __init__(self, scans: Sequence[TrainingScan | Callable[[], TrainingScan]]) -> None:
+        self._scans = scans
+
+    def __len__(self) -> int:
+        """Return how many scans there are."""
+        return len(self._scans)
+
+    @overload
+    def __getitem__(self, number: int) -> TrainingScan: ...
+    @overload
+    def __getitem__(self, number: slice) -> TrainingScans: ...
+    def __getitem__(self, number: int | slice) -> TrainingScan | TrainingScans:
+        """Return one scan, or some."""
+        if isinstance(number, slice):
+            return TrainingScans(self._scans[number])
+        scan = self._scans[number]
+        return scan if isinstance(scan, TrainingScan) else scan()
+
 
 def read_training_scans(
-    folders: Sequence[Path], settings: ModelSettings, *, device: torch.device
-) -> list[TrainingScan]:
+    folders: Sequence[Path],
+    settings: ModelSettings,
+    *,
+    device: torch.device,
+    scratch: Path,
+) -> TrainingScans:
     """Read preprocessed scans from their folders, in sorted order, without those that were set aside.
 
-    Raises InputError where a scan has another spacing than `settings` ask for.
+    Scans beyond MEMORY_BYTES are unpacked once into the folder `scratch` and mapped from there, so that a training
+    from a thousand scans takes no more memory than one from fifty. Raises InputError where a scan has another spacing
+    than `settings` ask for.
     """
-    scans = []
+    scans: list[TrainingScan | Callable[[], TrainingScan]] = []
+    left = MEMORY_BYTES
     for folder in sorted(folders):
         subject = subject_of(folder)
         about: dict[str, Any] = read_json(folder / f"{subject}.json")
@@ -46,7 +85,29 @@ def read_training_scans(
                 f"expected {list(settings.spacing)}."
             )
         values = read_model_volume(folder / f"{subject}.nii.gz")
-        body = read_model_volume(folder / f"{subject}_body.nii.gz") > 0
+        body = BodyVoxels.of(read_model_volume(folder / f"{subject}_body.nii.gz") > 0)
         padded = PaddedScan.of(values, settings.patch_voxels, modality=settings.modality, device=device)
-        scans.append(TrainingScan(subject, padded, BodyVoxels.of(body)))
-    return scans
+        scan = TrainingScan(subject, padded, body)
+        left -= scan.nbytes
+        scans.append(scan if left >= 0 else _mapped(scan, scratch, device))
+    return TrainingScans(scans)
+
+
+def _mapped(scan: TrainingScan, scratch: Path, device: torch.device) -> Callable[[], TrainingScan]:
+    """Write a scan's arrays to `scratch` and return what opens them; only the pages that are used are read."""
+    subject, patch = scan.subject, scan.scan.patch_voxels
+    arrays = {"values": scan.scan.values.cpu().numpy(), "mask": scan.body.mask, "voxels": scan.body.voxels}
+    paths = {name: scratch / f"{subject}.{name}.npy" for name in arrays}
+    for name, array in arrays.items():
+        np.save(paths[name], array, allow_pickle=False)
+
+    def opened() -> TrainingScan:
+        values, mask, voxels = (_map(paths[name]) for name in ("values", "mask", "voxels"))
+        return TrainingScan(subject, PaddedScan(torch.from_numpy(values).to(device), patch), BodyVoxels(mask, voxels))
+
+    return opened
+
+
+def _map(path: Path) -> NDArray[Any]:
+    """Map an array's file; nothing is ever written to it, but torch warns of arrays that are not writable."""
+    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))

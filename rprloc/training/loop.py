@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def train(
     optimiser = torch.optim.Adam(
         network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
-    fixed = _fixed_groups(validation or scans, settings, seed)
+    chosen = _fixed_groups(validation or scans, settings, seed)
+    fixed = [_cropped(chosen[start : start + 8], settings) for start in range(0, len(chosen), 8)]
     record_every = max(1, plan.steps // RECORDS)
     step = state.restore(network, optimiser)
     if step:
@@ -61,8 +63,8 @@ def train(
     while step < plan.steps:
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate_at(step)
-        groups = _draw_groups(scans, settings, plan, np.random.default_rng([seed, step]))
-        predicted, true = _offsets_mm(network, groups, settings)
+        batch = _cropped(_draw_groups(scans, settings, plan, np.random.default_rng([seed, step])), settings)
+        predicted, true = _offsets_mm(network, batch, settings)
         loss = pair_loss(predicted, true, settings.r_mm)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -90,12 +92,26 @@ def train(
     return Model(network.eval(), settings, record)
 
 
+_Group = tuple[TrainingScan, IndexArray]
+"""A scan and the voxels (patches, 3) of patch centres in it."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The patches of some groups."""
+
+    patches: Tensor
+    """(groups * patches, d, h, w) int16."""
+    centres_mm: Tensor
+    """(groups, patches, 3), (x, y, z)."""
+
+
 def _draw_groups(
     scans: Sequence[TrainingScan], settings: ModelSettings, plan: TrainingPlan, generator: np.random.Generator
-) -> list[tuple[TrainingScan, IndexArray]]:
-    """Draw a step's groups: a scan each and the voxels of its patches."""
-    chosen = generator.integers(len(scans), size=plan.groups)
-    return [(scans[number], _draw(scans[number], plan.patches, settings, generator)) for number in chosen]
+) -> list[_Group]:
+    """Draw a step's groups, each from a scan drawn at random."""
+    chosen = [scans[number] for number in generator.integers(len(scans), size=plan.groups)]
+    return [(scan, _draw(scan, plan.patches, settings, generator)) for scan in chosen]
 
 
 def _draw(scan: TrainingScan, patches: int, settings: ModelSettings, generator: np.random.Generator) -> IndexArray:
@@ -105,30 +121,35 @@ def _draw(scan: TrainingScan, patches: int, settings: ModelSettings, generator: 
     )
 
 
-def _fixed_groups(
-    scans: Sequence[TrainingScan], settings: ModelSettings, seed: int
-) -> list[tuple[TrainingScan, IndexArray]]:
-    """Draw the groups of the fixed validation pairs, as many from each scan, seeded by its subject's name."""
-    per_scan = -(-_VALIDATION_GROUPS // len(scans))
+def _fixed_groups(scans: Sequence[TrainingScan], settings: ModelSettings, seed: int) -> list[_Group]:
+    """Draw the groups of the fixed validation pairs, as many from each scan, seeded by its subject's name.
+
+    Of very many scans every second, third, ... is enough.
+    """
+    some = scans[:: -(-len(scans) // _VALIDATION_GROUPS)]
+    per_scan = -(-_VALIDATION_GROUPS // len(some))
     groups = []
-    for scan in scans:
+    for scan in some:
         generator = generator_of(seed, scan.subject)
         groups += [(scan, _draw(scan, _VALIDATION_PATCHES, settings, generator)) for _ in range(per_scan)]
     return groups
 
 
-def _offsets_mm(
-    network: Pnet, groups: list[tuple[TrainingScan, IndexArray]], settings: ModelSettings
-) -> tuple[Tensor, Tensor]:
-    """Return predicted and true offsets (pairs, 3) in mm of all pairs of some groups, in one network pass."""
-    device = next(network.parameters()).device
+def _cropped(groups: Sequence[_Group], settings: ModelSettings) -> _Batch:
+    """Crop the patches of some groups, by one gather a scan on the computing device."""
+    device = groups[0][0].scan.values.device
     voxels = torch.from_numpy(np.stack([centres for _, centres in groups])).to(device)
     patches = torch.cat([scan.scan.crop(centres) for (scan, _), centres in zip(groups, voxels, strict=True)])
+    # Voxels are (z, y, x), positions (x, y, z).
+    return _Batch(patches, (voxels * torch.tensor(settings.spacing, device=device)).flip(-1))
+
+
+def _offsets_mm(network: Pnet, batch: _Batch, settings: ModelSettings) -> tuple[Tensor, Tensor]:
+    """Return predicted and true offsets (pairs, 3) in mm of all pairs of a batch's groups, in one network pass."""
+    device = batch.patches.device
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_bfloat16_is_fast(device)):
-        latents = network(apply_window(patches, settings.window))
-    # Offsets are (x, y, z), voxels (z, y, x).
-    centres_mm = (voxels * torch.tensor(settings.spacing, device=device)).flip(-1)
-    return all_pairs_mm(latents.view(len(groups), -1, 3), centres_mm, settings.r_mm, stage=settings.stage)
+        latents = network(apply_window(batch.patches, settings.window))
+    return all_pairs_mm(latents.view(*batch.centres_mm.shape), batch.centres_mm, settings.r_mm, stage=settings.stage)
 
 
 def _bfloat16_is_fast(device: torch.device) -> bool:
@@ -139,9 +160,9 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
 
 
 @torch.inference_mode()
-def _validation_error_mm(network: Pnet, fixed: list[tuple[TrainingScan, IndexArray]], settings: ModelSettings) -> float:
+def _validation_error_mm(network: Pnet, fixed: list[_Batch], settings: ModelSettings) -> float:
     """Return the mean error in mm over the fixed pairs."""
-    parts = [_offsets_mm(network, fixed[start : start + 8], settings) for start in range(0, len(fixed), 8)]
+    parts = [_offsets_mm(network, batch, settings) for batch in fixed]
     predicted, true = (torch.cat(side) for side in zip(*parts, strict=True))
     return float(pair_error_mm(predicted, true))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,16 +40,21 @@ def train_stage(
 
     `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
     stage, `training` names the plan. The folder `checkpoints` keeps the state, in a file named by the hash of
-    everything the weights depend on, and a log to follow, `<cohort>.<stage>.log`; the next start with the same inputs
-    goes on from the state. Raises what `rprloc.training.loop.train` raises.
+    everything the weights depend on, and beside it a log to follow; the next start with the same inputs goes on from
+    the state. Raises what `rprloc.training.loop.train` raises.
     """
     model_settings, plan = ModelSettings.of_cohort(settings, stage), PLANS[training]
     state_path = (
         checkpoints / f"{cohort}.{stage}.{_key(model_settings, plan, seed, code, scans, validation)}.safetensors"
     )
-    log_path = checkpoints / f"{cohort}.{stage}.log"
+    log_path = state_path.with_suffix(".log")
     state = TrainingState(state_path)
-    with one_writer(state_path, log), state.stop_on_signal():
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        one_writer(state_path, log),
+        state.stop_on_signal(),
+        tempfile.TemporaryDirectory(dir=folder, prefix=".scans-") as unpacked,
+    ):
         if not state_path.exists():
             log_path.write_text("", encoding="utf-8")
 
@@ -57,8 +63,8 @@ def train_stage(
             with log_path.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
 
-        ours = read_training_scans(scans, model_settings, device=device)
-        fixed = read_training_scans(validation, model_settings, device=device)
+        ours = read_training_scans(scans, model_settings, device=device, scratch=Path(unpacked))
+        fixed = read_training_scans(validation, model_settings, device=device, scratch=Path(unpacked))
         say(
             f"training on {len(ours)} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
             f"on {device}, {torch.get_num_threads()} threads"
@@ -66,7 +72,7 @@ def train_stage(
         model = train(ours, fixed, model_settings, plan, seed=seed, device=device, state=state, log=say)
     write_model(folder / cohort / f"{stage}.safetensors", model)
     write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
-    write_text(folder / log_path.name, log_path.read_text(encoding="utf-8"))
+    write_text(folder / f"{cohort}.{stage}.log", log_path.read_text(encoding="utf-8"))
     return model
 
 

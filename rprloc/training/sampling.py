@@ -14,20 +14,22 @@ _TRIES = 8
 
 @dataclass(frozen=True)
 class BodyVoxels:
-    """The body of one scan, to draw patch centres from; voxels are (z, y, x)."""
+    """The body of one scan, to draw patch centres from."""
 
     mask: NDArray[np.bool_]
-    voxels: NDArray[np.int16]
-    """(n, 3), every voxel of the mask."""
+    """(z, y, x)."""
+    voxels: NDArray[np.int32]
+    """(n,), the number of every voxel of the mask in C order."""
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> BodyVoxels:
         """List the voxels of a body mask (z, y, x)."""
-        return cls(mask, np.argwhere(mask).astype(np.int16))
+        return cls(mask, np.flatnonzero(mask).astype(np.int32))
 
     def draw(self, count: int, generator: np.random.Generator) -> IndexArray:
-        """Return `count` voxels (count, 3) of the body, each equally likely, repeats allowed."""
-        return self.voxels[generator.integers(len(self.voxels), size=count)].astype(np.int64)
+        """Return `count` voxels (count, 3) of the body in (z, y, x), each equally likely, repeats allowed."""
+        numbers = self.voxels[generator.integers(len(self.voxels), size=count)]
+        return np.stack(np.unravel_index(numbers, self.mask.shape), axis=1)
 
     def draw_near(
         self, count: int, reach_mm: float, spacing_mm: tuple[float, float, float], generator: np.random.Generator

@@ -142,7 +142,7 @@ def test_mistake_12_the_validation_pairs_are_drawn_once_and_do_not_depend_on_the
 def test_mistake_12_a_networks_validation_error_is_the_same_number_each_time() -> None:
     validation = [scan(10)]
     model = trained(validation=validation)
-    fixed = loop._fixed_groups(validation, SETTINGS, 1)
+    fixed = [loop._cropped(loop._fixed_groups(validation, SETTINGS, 1), SETTINGS)]
     errors = {round(loop._validation_error_mm(model.network, fixed, SETTINGS), 3) for _ in range(3)}
     assert errors == {model.record["history"][-1]["validation_error_mm"]}
     assert model.record["validation"] == ["s10"]
@@ -168,6 +168,12 @@ def test_mistake_12_every_step_draws_from_a_stream_of_its_own(monkeypatch: pytes
     assert all(groups[0] != groups[1] for groups in first)
 
 
+def test_very_many_scans_are_measured_on_a_few_of_them() -> None:
+    many = [replace(SCANS[0], subject=f"s{number}") for number in range(4 * loop._VALIDATION_GROUPS)]
+    measured = [group[0].subject for group in loop._fixed_groups(many, SETTINGS, 1)]
+    assert measured == [f"s{number}" for number in range(0, len(many), 4)]
+
+
 def test_validation_scans_are_never_trained_on() -> None:
     assert equal(trained(), trained(validation=[scan(10)]))
 
@@ -183,7 +189,7 @@ def test_mistake_12_offsets_are_true_in_x_y_z_order_on_anisotropic_spacing() -> 
     settings = replace(SETTINGS, spacing=(3.0, 2.0, 1.0))
     centres = np.array([[4, 5, 6], [5, 7, 11]])
     network = trained(plan=replace(PLAN, steps=1)).network
-    _, true = loop._offsets_mm(network, [(SCANS[0], centres)], settings)
+    _, true = loop._offsets_mm(network, loop._cropped([(SCANS[0], centres)], settings), settings)
     np.testing.assert_array_equal(true, [[5 * 1.0, 2 * 2.0, 1 * 3.0]])
 
 
@@ -197,9 +203,9 @@ def test_a_short_training_beats_predicting_zero_by_far(
     validation = [scan(10), scan(11)]
     plan = TrainingPlan(steps=120, groups=3, patches=8, learning_rate=rate)
     model = trained(settings=settings, plan=plan, validation=validation)
-    fixed = loop._fixed_groups(validation, settings, 1)
-    true = [loop._offsets_mm(model.network, [group], settings)[1] for group in fixed]
-    zero = float(torch.cat(true).norm(dim=1).mean())
+    fixed = loop._cropped(loop._fixed_groups(validation, settings, 1), settings)
+    _, true = loop._offsets_mm(model.network, fixed, settings)
+    zero = float(true.norm(dim=1).mean())
     found = model.record["history"][-1]["validation_error_mm"]
     assert found < share * zero, f"{found:.1f} mm against {zero:.1f} mm"
     assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())

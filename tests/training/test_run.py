@@ -12,10 +12,10 @@ from rprloc.errors import InputError
 from rprloc.files import read_json_lines
 from rprloc.networks.checkpoint import ModelSettings, read_model
 from rprloc.networks.device import device_of
-from rprloc.training.data import read_training_scans
+from rprloc.training import data
 from rprloc.training.plan import PLANS, TrainingPlan
 from rprloc.training.run import train_stage
-from tests.training.scans import COHORT, SETTINGS, body, values_of, write_scan, write_set_aside
+from tests.training.scans import COHORT, write_scan, write_set_aside
 
 CPU = torch.device("cpu")
 
@@ -49,22 +49,6 @@ def states(tmp_path: Path) -> set[str]:
     return {path.name for path in (tmp_path / "states").glob("*.safetensors")}
 
 
-def test_scans_are_read_in_order_and_those_set_aside_left_out(tmp_path: Path) -> None:
-    folders = [write_scan(tmp_path, 2), write_set_aside(tmp_path, "broken"), write_scan(tmp_path, 1)]
-    scans = read_training_scans(folders, SETTINGS, device=CPU)
-    assert [scan.subject for scan in scans] == ["s1", "s2"]
-    assert (scans[0].body.mask == body()).all()
-    pad = [n // 2 for n in SETTINGS.patch_voxels]
-    inside = scans[0].scan.values[pad[0] : pad[0] + 20, pad[1] : pad[1] + 24, pad[2] : pad[2] + 28]
-    assert (inside.numpy() == values_of(1)).all()
-
-
-def test_mistake_1_scans_of_another_spacing_are_refused(tmp_path: Path) -> None:
-    folder = write_scan(tmp_path, 1, spacing=(3.0, 2.0, 2.5))
-    with pytest.raises(InputError, match=r"s1.json: found a spacing of \[3.0, 2.0, 2.5\] mm"):
-        read_training_scans([folder], SETTINGS, device=CPU)
-
-
 def test_a_training_leaves_a_model_a_curve_and_a_log_to_follow(tmp_path: Path) -> None:
     scans, validation = [write_scan(tmp_path, n) for n in (1, 2)], [write_scan(tmp_path, 9)]
     logged = run(tmp_path, scans, validation)
@@ -73,9 +57,23 @@ def test_a_training_leaves_a_model_a_curve_and_a_log_to_follow(tmp_path: Path) -
     curve = read_json_lines(tmp_path / "out" / "c.coarse.jsonl")
     assert [point["step"] for point in curve] == [1, 2, 3, 4] and curve == model.record["history"]
     assert model.record["validation"] == ["s9"] and model.record["scans"] == 2
-    lines = (tmp_path / "states" / "c.coarse.log").read_text(encoding="utf-8").splitlines()
+    (state,) = (tmp_path / "states").glob("*.safetensors")
+    lines = state.with_suffix(".log").read_text(encoding="utf-8").splitlines()
     assert logged == [f"c coarse: {line}" for line in lines]
     assert lines[0].startswith("training on 2 scans, 4 steps of 2 x 4 patches")
+
+
+def test_scans_that_do_not_fit_into_memory_train_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, validation = [write_scan(tmp_path, n) for n in (1, 2, 3)], [write_scan(tmp_path, 9)]
+    for place, memory_bytes in (("in memory", data.MEMORY_BYTES), ("mapped", 0)):
+        monkeypatch.setattr(data, "MEMORY_BYTES", memory_bytes)
+        run(tmp_path / place, scans, validation)
+        assert not list((tmp_path / place / "out").glob(".scans-*"))
+    one, two = (read_model(tmp_path / place / "out" / "c" / "coarse.safetensors") for place in ("in memory", "mapped"))
+    for name, weights in one.network.state_dict().items():
+        assert torch.equal(weights, two.network.state_dict()[name])
 
 
 def test_the_same_inputs_find_their_state_and_every_other_input_begins_anew(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_mistake_2_every_distance_within_reach_is_as_likely_as_any_other() -> No
     # Far from the edges of the body, a voxel's 9 slices of reach along z occur equally often.
     centre = np.zeros((40, 60, 50), dtype=bool)
     centre[18:22, 28:32, 23:27] = True
-    body = BodyVoxels(np.ones_like(centre), np.argwhere(centre).astype(np.int16))
+    body = BodyVoxels(np.ones_like(centre), np.flatnonzero(centre).astype(np.int32))
     steps = np.concatenate([(f := group(body, "fine", seed=seed))[1:, 0] - f[0, 0] for seed in range(60)])
     counts = np.bincount(steps + 4, minlength=9)
     assert len(counts) == 9 and counts.min() > 0.75 * counts.mean() and counts.max() < 1.25 * counts.mean()
