@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -18,21 +19,48 @@ from rprloc.errors import InputError
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name once the block has ended without an error.
 
-    The temporary name keeps all suffixes of `path`, by which image writers choose their format.
+    The temporary name keeps all suffixes of `path`, by which image writers choose their format. An OSError, as on a
+    full disk, names `path`; the file that was there before stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = "".join(path.suffixes[-2:])
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part(path), suffix="".join(path.suffixes[-2:]))
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
+        _on_disk(temporary)
         # mkstemp makes files private to the user; results are shared with a group like any other file.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if temporary is None or error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what a process that was killed while it wrote `path` has left; nobody else may be writing it."""
+    for part in path.parent.glob(glob.escape(_part(path)) + "*"):
+        part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> str:
+    """Return how the temporary names of a file begin."""
+    return f".part-{path.name[:100]}-"
+
+
+def _on_disk(path: Path) -> None:
+    """Wait until a file's content is on its disk: a network's disk says only then that it is full."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

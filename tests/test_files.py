@@ -88,3 +88,16 @@ def test_the_hash_is_that_of_the_contents_one_after_the_other(tmp_path: Path) ->
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
     (tmp_path / "b").write_bytes(b"y")
     assert sha256(tmp_path / "a", tmp_path / "b") == hashlib.sha256(b"x" * 3_000_000 + b"y").hexdigest()
+
+
+def test_an_error_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(OSError) as caught:
+        write_text(tmp_path / "a" / "b.txt", "x")
+    assert caught.value.filename == str(tmp_path / "a" / "b.txt")
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -110,10 +113,16 @@ def new_network(settings: ModelSettings, *, seed: int) -> Pnet:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header as one safetensors file, whole."""
+    """Write tensors and a JSON header as one safetensors file, whole; raises OSError, as for a full disk."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"rprloc": json.dumps(header, sort_keys=True, allow_nan=False)})
+        try:
+            save_file(tensors, temporary, metadata={"rprloc": json.dumps(header, sort_keys=True, allow_nan=False)})
+        except SafetensorError as error:
+            # Its text ends with the operating system's number of the error.
+            number = re.search(r"os error (\d+)", str(error))
+            code = int(number[1]) if number else errno.EIO
+            raise OSError(code, os.strerror(code)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

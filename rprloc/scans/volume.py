@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
+import os
+import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +53,8 @@ def read_volume(path: Path) -> sitk.Image:
             check_nifti(path, reader)
         return reader.Execute()
     except RuntimeError as error:
+        if "allocate memory" in str(error):  # no fault of the file
+            raise MemoryError(f"{path.name}: too little memory to read it") from error
         raise InputError(f"{path.name}: expected a readable 3D image, found: {_reason(error, path)}.") from error
 
 
@@ -128,13 +135,28 @@ def _smooth(image: sitk.Image, grid: Grid) -> sitk.Image:
 
 
 def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
-    """Write an array (z, y, x) on its grid as a compressed image, whole."""
+    """Write an array (z, y, x) on its grid as a compressed NIfTI image, whole; raises OSError, as for a full disk."""
     image = sitk.GetImageFromArray(values)
     image.SetSpacing(grid.spacing_mm)
     image.SetOrigin(grid.origin_mm)
     with whole_file(path) as temporary:
         # Level 1 is three times faster than the default and a few per cent larger.
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        _check_written(temporary, values.nbytes)
+
+
+def _check_written(path: Path, expected: int) -> None:
+    """Raise OSError where a compressed NIfTI file does not hold the expected bytes of voxels: ITK does not tell."""
+    try:
+        with gzip.open(path) as stream:
+            stream.seek(352)
+            found = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        found = 0
+    if found != expected:
+        full = shutil.disk_usage(path.parent).free < expected
+        code = errno.ENOSPC if full else errno.EIO
+        raise OSError(code, os.strerror(code))
 
 
 def read_model_volume(path: Path) -> NDArray[np.int16]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import signal
 import time
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rprloc.errors import InputError
+from rprloc.files import remove_parts
 from rprloc.networks.checkpoint import read_tensors, write_tensors
 
 SAVE_SECONDS = 60.0
@@ -42,7 +45,11 @@ class TrainingState:
         """
         if self.path is None or not self.path.exists():
             return 0
-        tensors, header = read_tensors(self.path)
+        try:
+            tensors, header = read_tensors(self.path)
+        except InputError as error:
+            what = str(error).removeprefix(f"{self.path.name}: ").rstrip(".")
+            raise InputError(f"{self.path}: {what}; delete this file and start the run again with -resume.") from error
         network.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -87,7 +94,7 @@ class TrainingState:
 def one_writer(path: Path, log: Callable[[str], None]) -> Iterator[None]:
     """Hold a lock file beside `path` so that two runs never train the same network at once; the second one waits.
 
-    The operating system frees the lock of a killed process.
+    The operating system frees the lock of a killed process, whose half-written file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as stream:
@@ -96,4 +103,10 @@ def one_writer(path: Path, log: Callable[[str], None]) -> Iterator[None]:
         except BlockingIOError:
             log("another run trains this very network: waiting for its result")
             fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            log(f"{path.parent} knows no locks: let no other run train this very network at the same time")
+        else:
+            remove_parts(path)
         yield

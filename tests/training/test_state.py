@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import torch
 from torch import nn
 
 from rprloc.errors import InputError
+from rprloc.files import whole_file
 from rprloc.training.state import TrainingState, one_writer
 
 
@@ -59,8 +63,10 @@ def test_a_broken_state_is_a_clear_error(tmp_path: Path, part: float) -> None:
     TrainingState(path).save(3, *stepped(3), 1.0)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(InputError, match=r"state\.safetensors: expected a model file"):
+    with pytest.raises(InputError) as caught:
         TrainingState(path).restore(*stepped(0))
+    assert str(caught.value).startswith(f"{path}: expected a model file of rprloc (safetensors), found: ")
+    assert str(caught.value).endswith("; delete this file and start the run again with -resume.")
 
 
 def test_a_state_is_written_when_a_minute_has_passed_or_a_signal_came(
@@ -136,3 +142,37 @@ def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
         holder.wait()
         with one_writer(path, logged.append):
             assert logged == []
+
+
+def test_the_half_written_file_of_a_killed_run_is_removed(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.b[1].safetensors", tmp_path / "a.b1.safetensors"
+    with pytest.raises(KeyError), whole_file(other) as theirs, whole_file(path) as ours:
+        left = [shutil.copy(part, part.with_name(f"{part.name}.copy")) for part in (theirs, ours)]
+        raise KeyError
+    assert sorted(left) == sorted(tmp_path.iterdir())
+    with one_writer(path, lambda _line: None):
+        assert list(tmp_path.glob(".part-*")) == left[:1]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_and_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    logged: list[str] = []
+    with one_writer(tmp_path / "a.safetensors", logged.append):
+        pass
+    expected = f"{tmp_path} knows no locks: let no other run train this very network at the same time"
+    assert logged == [expected]
+
+
+def test_a_lock_that_fails_otherwise_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), one_writer(tmp_path / "a", print):
+        pass
