@@ -138,6 +138,9 @@ def check(
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Path, folder: Path, threads: int) -> None:
     """Bring one scan to model space; one that cannot be used is set aside with the reason."""
+    # Read when numpy is loaded; by default its matrix products take every core.
+    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+
     import SimpleITK as sitk
 
     from rprloc.scans.preprocess import preprocess as run

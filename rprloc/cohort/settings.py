@@ -87,8 +87,8 @@ class Settings:
         }
 
     def preprocess(self) -> dict[str, Any]:
-        """Return only what PREPROCESS uses: structures with label values, modality, spacing."""
-        return self._only("structures", "modality", "spacing")
+        """Return only what PREPROCESS uses: structures with label values, modality, spacing, patch."""
+        return self._only("structures", "modality", "spacing", "patch")
 
     def train(self, stage: Stage) -> dict[str, Any]:
         """Return only what TRAIN of a stage uses: modality, window, spacing, patch, network, and its own r in mm."""

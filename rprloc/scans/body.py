@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -10,23 +12,74 @@ from scipy import ndimage
 BODY_HU = -500
 """Everything above is body, before lungs and airways are filled in."""
 
+Mask = NDArray[np.bool_]
 
-def body_mask(values: NDArray[np.float32], modality: str) -> NDArray[np.bool_]:
-    """Return the body (z, y, x): above -500 HU (Otsu's threshold for MR), opened, largest part, filled slice by slice.
+
+def tissue_mask(values: NDArray[np.float32], modality: str) -> Mask:
+    """Return the voxels above -500 HU, or above Otsu's threshold for MR."""
+    return np.asarray(values > (BODY_HU if modality == "ct" else _otsu(values)))
+
+
+def body_mask(tissue: Mask) -> Mask:
+    """Return the body (z, y, x) from the tissue: opened, largest part, filled slice by slice.
 
     The mask is empty where a scan shows nothing but air.
     """
-    threshold = BODY_HU if modality == "ct" else _otsu(values)
-    tissue = values > threshold
-    opened = ndimage.binary_opening(tissue)
-    parts, count = ndimage.label(opened if opened.any() else tissue)
+    opened = _opened(tissue)
+    parts, count = _parts(opened if opened.any() else tissue)
+    del opened
     if count == 0:
-        return np.zeros(values.shape, dtype=np.bool_)
-    sizes = np.bincount(parts.ravel())
+        return np.zeros(tissue.shape, dtype=np.bool_)
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    # Slice by slice, as counting makes eight bytes of each voxel.
+    for plane in parts:
+        sizes += np.bincount(plane.ravel(), minlength=count + 1)
     sizes[0] = 0
-    largest = parts == int(np.argmax(sizes))
-    in_slice = ndimage.generate_binary_structure(2, 1)[np.newaxis]
-    return np.asarray(ndimage.binary_fill_holes(largest, structure=in_slice), dtype=np.bool_)
+    largest = np.asarray(parts == int(np.argmax(sizes)))
+    for plane in largest:
+        _fill_holes(plane)
+    return largest
+
+
+def _parts(mask: Mask) -> tuple[NDArray[Any], int]:
+    """Return the connected parts of a mask, numbered from 1, and their number, in as few bytes a voxel as will do."""
+    try:
+        return ndimage.label(mask, output=np.uint16)  # type: ignore[call-overload]  # its stubs lack a type as output
+    except RuntimeError:
+        return ndimage.label(mask)
+
+
+def _opened(mask: Mask) -> Mask:
+    """Return a mask's binary opening by a voxel and its six neighbours; nothing lies outside the array.
+
+    As scipy.ndimage.binary_opening does, ten times faster.
+    """
+    eroded = mask.copy()
+    for axis in range(3):
+        inner, kept = np.moveaxis(mask, axis, 0), np.moveaxis(eroded, axis, 0)
+        kept[1:] &= inner[:-1]
+        kept[:-1] &= inner[1:]
+        kept[0] = kept[-1] = False
+    opened = eroded.copy()
+    for axis in range(3):
+        inner, kept = np.moveaxis(eroded, axis, 0), np.moveaxis(opened, axis, 0)
+        kept[1:] |= inner[:-1]
+        kept[:-1] |= inner[1:]
+    return opened
+
+
+def _fill_holes(plane: Mask) -> None:
+    """Fill what a slice's mask encloses, in place: the parts of its background that do not reach its border.
+
+    As scipy.ndimage.binary_fill_holes does, several times faster.
+    """
+    parts, count = ndimage.label(~plane)
+    outside = np.zeros(count + 1, dtype=np.bool_)
+    for border in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
+        outside[border] = True
+    outside[0] = False
+    if outside.sum() < count:
+        plane[...] = ~outside[parts]
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
@@ -36,7 +89,7 @@ def _otsu(values: NDArray[np.float32]) -> float:
     return float(otsu.GetThreshold())
 
 
-def body_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+def body_box(mask: Mask) -> tuple[slice, slice, slice]:
     """Return the slices (z, y, x) of the smallest box that holds the whole mask, which must not be empty."""
-    z, y, x = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return z, y, x
+    z, y, x = (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
+    return slice(int(z[0]), int(z[-1]) + 1), slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import WALLS, FloatArray
+
+Box = tuple[slice, ...]
+
+_PART = 1 << 20
+"""Voxels of a label looked at together, each of which takes up to 100 bytes."""
 
 
 def structure_landmarks(
@@ -34,32 +40,49 @@ def structure_landmarks(
         box = objects[value - 1] if 0 < value <= len(objects) else None
         if box is None:
             continue
-        start = np.array([axis.start for axis in box])
-        index = (np.argwhere(label[box] == value) + start)[:, ::-1]
-        centres = origin_mm + (index * spacing_mm) @ direction.T
-        half = np.abs(direction) @ spacing_mm / 2
-        found[name] = _landmarks(centres, half)
+
+        def centres_mm(box: Box = box, value: int = value) -> Iterator[FloatArray]:
+            for index in _voxels_in_parts(label, box, value):
+                yield origin_mm + (index * spacing_mm) @ direction.T
+
+        found[name] = _landmarks(centres_mm, np.abs(direction) @ spacing_mm / 2)
     return found
 
 
-def _landmarks(centres_mm: FloatArray, half_mm: FloatArray) -> dict[str, Any]:
-    """Return box, half voxel and extreme points of a structure from its voxel centres (n, 3)."""
-    low, high = centres_mm.min(axis=0) - half_mm, centres_mm.max(axis=0) + half_mm
+def _voxels_in_parts(label: NDArray[np.integer[Any]], box: Box, value: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the voxels (n, 3) of a value in a box as (x, y, z), a few slices at a time to spare memory."""
+    start = np.array([axis.start for axis in box])
+    inside = label[box]
+    step = max(1, _PART // inside[0].size)
+    for first in range(0, len(inside), step):
+        index = np.argwhere(inside[first : first + step] == value)
+        if len(index):
+            yield (index + start + [first, 0, 0])[:, ::-1]
+
+
+def _landmarks(centres_mm: Callable[[], Iterator[FloatArray]], half_mm: FloatArray) -> dict[str, Any]:
+    """Return box, half voxel and extreme points of a structure from its voxel centres (n, 3), given in parts."""
+    ends = [(part.min(axis=0), part.max(axis=0), len(part)) for part in centres_mm()]
+    low = np.min([lowest for lowest, _, _ in ends], axis=0) - half_mm
+    high = np.max([highest for _, highest, _ in ends], axis=0) + half_mm
+    faces: list[list[FloatArray]] = [[] for _ in WALLS]
+    for part in centres_mm():
+        for number, face in enumerate(faces):
+            axis, upper = divmod(number, 2)
+            # Voxels whose centre lies within one voxel extent of the wall: exactly the face where axes are aligned.
+            depth = np.abs(part[:, axis] - (high if upper else low)[axis])
+            face.append(part[depth <= 2 * half_mm[axis] * 0.999])
     extreme: dict[str, list[float]] = {}
     for number, wall in enumerate(WALLS):
         axis, upper = divmod(number, 2)
-        plane = (high if upper else low)[axis]
-        # Voxels whose centre lies within one voxel extent of the wall: exactly the face where axes are aligned.
-        depth = np.abs(centres_mm[:, axis] - plane)
-        face = centres_mm[depth <= 2 * half_mm[axis] * 0.999]
-        point = _central(face)
-        point[axis] = plane
+        point = _central(np.concatenate(faces[number]))
+        point[axis] = (high if upper else low)[axis]
         extreme[wall] = point.tolist()
     return {
         "box_mm": [low.tolist(), high.tolist()],
         "half_voxel_mm": half_mm.tolist(),
         "extreme_mm": extreme,
-        "voxels": len(centres_mm),
+        "voxels": sum(count for _, _, count in ends),
     }
 
 

@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 import rprloc
 from rprloc.errors import InputError
 from rprloc.files import sha256, write_json
-from rprloc.geometry import Grid
-from rprloc.scans.body import body_box, body_mask
+from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.body import body_box, body_mask, tissue_mask
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.volume import AIR_HU, covering_grid, read_volume, resample, voxel_extent_mm, write_volume
+from rprloc.scans.resampling import covering_grid, field_of_view_mm, resample, resample_label
+from rprloc.scans.volume import AIR_HU, read_volume, write_volume
 
 MR_SCALE = 1000
 """An MR scan's 0.2 and 99.8 percentiles of the body become 0 and this value."""
+
+MOST_LABEL = np.iinfo(np.int16).max
+"""Largest value of a structure in a label."""
+
+MOST_VOXELS = 2**30
+"""Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
 
 
 def scan_folder(cohort: str, subject: str) -> str:
@@ -36,9 +43,9 @@ def preprocess(
 ) -> dict[str, Any]:
     """Write a scan in model space, its body mask, label and JSON to `<cohort>@<subject>`; return the JSON's content.
 
-    `settings` are a cohort's `modality`, `spacing` (z, y, x mm) and `structures`. A scan that cannot be used leaves
-    only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the LPS axes
-    whatever the file's orientation; landmarks come from the native label.
+    `settings` are a cohort's `modality`, `spacing` and `patch` (z, y, x mm) and `structures`. A scan that cannot be
+    used leaves only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the
+    LPS axes whatever the file's orientation; landmarks come from the native label.
     """
     folder = parent / scan_folder(cohort, subject)
     about: dict[str, Any] = {"cohort": cohort, "subject": subject, "version": rprloc.__version__}
@@ -55,70 +62,92 @@ def _preprocess(
 ) -> dict[str, Any]:
     """Do the work of `preprocess` for a scan that can be used; raises InputError for one that cannot."""
     image = read_volume(image_path)
-    label = None if label_path is None else read_volume(label_path)
-    if label is not None and label_path is not None:
-        _check_same_geometry(image, label, image_path.name, label_path.name)
-        label = _whole_numbers(label, label_path.name)
     air = _check_values(image, image_path.name)
-    modality = settings["modality"]
+    _check_extent(image, settings, image_path.name)
+    native, modality = _geometry(image), settings["modality"]
     if modality == "ct":
         # Before smoothing, which would draw a scanner's padding of -2000 or -3024 into the body.
-        air, image = AIR_HU, sitk.Clamp(image, sitk.sitkFloat32, AIR_HU)
+        air, image = AIR_HU, image if air >= AIR_HU else sitk.Clamp(image, image.GetPixelID(), AIR_HU)
     grid = covering_grid(image, np.array(settings["spacing"][::-1], dtype=np.float64))
-    values = resample(image, grid, outside=air)
-    body = body_mask(values, modality)
+    values: NDArray[Any] = resample(image, grid, outside=air)
+    # A scan's arrays may be a good part of a task's memory: each goes as soon as it can.
+    del image
+    tissue = tissue_mask(values, modality)
+    if modality == "ct":
+        values = _ct_int16(values)
+    body = body_mask(tissue)
+    del tissue
     if not body.any():
         raise InputError(f"{image_path.name}: found nothing but air, expected a body.")
     box = body_box(body)
-    grid, body = _cropped(grid, box), body[box]
-    write_volume(folder / f"{subject}.nii.gz", _to_int16(values[box], body, modality), grid)
-    write_volume(folder / f"{subject}_body.nii.gz", body.astype(np.uint8), grid)
-    structures = {}
-    if label is not None:
+    grid, values, body = _cropped(grid, box), values[box], body[box]
+    if modality != "ct":
+        values = _mr_int16(values, body)
+    structures: dict[str, Any] = {}
+    if label_path is not None:
+        label = _whole_numbers(read_volume(label_path), label_path.name)
+        _check_same_geometry(native, _geometry(label), image_path.name, label_path.name)
         structures = _structures(label, settings["structures"])
-        on_grid = resample(label, grid, nearest=True, outside=0)
-        write_volume(folder / f"{subject}_label.nii.gz", on_grid.astype(np.int16), grid)
+        write_volume(folder / f"{subject}_label.nii.gz", resample_label(label, grid).astype(np.int16), grid)
+    write_volume(folder / f"{subject}.nii.gz", values, grid)
+    write_volume(folder / f"{subject}_body.nii.gz", body.astype(np.uint8), grid)
     return {
         "file": image_path.name,
-        "native": {
-            "size": list(image.GetSize()),
-            "spacing_mm": list(image.GetSpacing()),
-            "direction": list(image.GetDirection()),
-            "origin_mm": list(image.GetOrigin()),
-        },
+        "native": native,
         "model": grid.to_json(),
         "body_box_mm": _body_box_mm(grid),
         "source_sha256": sha256(image_path),
-        "label": label is not None,
+        "label": label_path is not None,
         "structures": structures,
     }
 
 
-def _check_same_geometry(image: sitk.Image, label: sitk.Image, image_name: str, label_name: str) -> None:
+def _geometry(image: sitk.Image) -> dict[str, Any]:
+    """Return an image's geometry as the scan's JSON holds it, x, y, z and mm."""
+    return {
+        "size": list(image.GetSize()),
+        "spacing_mm": list(image.GetSpacing()),
+        "direction": list(image.GetDirection()),
+        "origin_mm": list(image.GetOrigin()),
+    }
+
+
+def _check_same_geometry(image: dict[str, Any], label: dict[str, Any], image_name: str, label_name: str) -> None:
     """Refuse a label that is not on its image's voxels; raises InputError."""
-    if image.GetSize() != label.GetSize():
+    if image["size"] != label["size"]:
         raise InputError(
-            f"{label_name}: found {label.GetSize()} voxels, expected {image.GetSize()} as {image_name} has."
+            f"{label_name}: found {tuple(label['size'])} voxels, expected {tuple(image['size'])} as {image_name} has."
         )
-    corners = [(0, 0, 0), tuple(n - 1 for n in image.GetSize())]
-    for corner in corners:
-        moved = np.subtract(image.TransformIndexToPhysicalPoint(corner), label.TransformIndexToPhysicalPoint(corner))
-        if np.any(np.abs(moved) > 0.1 * voxel_extent_mm(image)):
+    extent = np.abs(np.reshape(image["direction"], (3, 3))) @ image["spacing_mm"]
+    for corner in ([0, 0, 0], [n - 1 for n in image["size"]]):
+        moved = np.abs(_place(image, corner) - _place(label, corner))
+        if np.any(moved > 0.1 * extent):
             raise InputError(
-                f"{label_name}: its voxels lie {np.abs(moved).max():.1f} mm away from those of {image_name}, "
+                f"{label_name}: its voxels lie {moved.max():.1f} mm away from those of {image_name}, "
                 "expected the same origin, spacing and direction."
             )
 
 
+def _place(geometry: dict[str, Any], index: list[int]) -> FloatArray:
+    """Return the world point (3,) in mm of a voxel (x, y, z)."""
+    direction = np.reshape(geometry["direction"], (3, 3))
+    return np.asarray(geometry["origin_mm"] + direction @ np.multiply(geometry["spacing_mm"], index))
+
+
 def _whole_numbers(label: sitk.Image, name: str) -> sitk.Image:
-    """Return a label image as integers; raises InputError where its values are none, as in a probability map."""
+    """Return a label image as integers; raises InputError for other values, as in a probability map, and huge ones."""
     values = sitk.GetArrayViewFromImage(label)
     if values.dtype.kind == "f":
         wrong = values[~(np.abs(values - np.rint(values)) < 1e-3)]
         if wrong.size:
             raise InputError(f"{name}: found the value {wrong[0]:g}, expected whole numbers, one for each structure.")
+    most = values.max()
+    if most > MOST_LABEL:
+        raise InputError(f"{name}: found the value {most:.0f}, expected at most {MOST_LABEL} for a structure.")
+    if values.dtype.kind == "f":
         label = sitk.Round(label)
-    return sitk.Cast(label, sitk.sitkInt32)
+    # Small integers stay what they are: a copy of a scan's label in 32 bits takes twice the scan's memory.
+    return label if values.dtype.kind != "f" and values.dtype.itemsize <= 2 else sitk.Cast(label, sitk.sitkInt32)
 
 
 def _check_values(image: sitk.Image, name: str) -> float:
@@ -130,6 +159,21 @@ def _check_values(image: sitk.Image, name: str) -> float:
     if low == high:
         raise InputError(f"{name}: found {low} in every voxel, expected an image.")
     return float(low)
+
+
+def _check_extent(image: sitk.Image, settings: dict[str, Any], name: str) -> None:
+    """Refuse a scan smaller than half a patch, which shows too little, or of kilometres; raises InputError."""
+    low, high = field_of_view_mm(image)
+    extent = (high - low)[::-1]
+    half = np.array(settings["patch"]) / 2
+    found = " x ".join(f"{mm:.4g}" for mm in extent)
+    if np.any(extent < half * 0.999):
+        expected = " x ".join(f"{mm:.4g}" for mm in half)
+        raise InputError(
+            f"{name}: found a scan of {found} mm (z, y, x), expected at least half a patch, {expected} mm."
+        )
+    if np.prod(extent / settings["spacing"]) > MOST_VOXELS:
+        raise InputError(f"{name}: found a scan of {found} mm (z, y, x), expected the size of a patient.")
 
 
 def _cropped(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
@@ -146,10 +190,16 @@ def _body_box_mm(grid: Grid) -> list[list[float]]:
     return [(grid.world([0, 0, 0]) - half).tolist(), (grid.world(last) + half).tolist()]
 
 
-def _to_int16(values: NDArray[np.float32], body: NDArray[np.bool_], modality: str) -> NDArray[np.int16]:
-    """Return CT values from -1024 HU up, or MR values scaled by the body's percentiles, rounded to int16."""
-    if modality == "ct":
-        return np.rint(np.clip(values, AIR_HU, np.iinfo(np.int16).max)).astype(np.int16)
+def _ct_int16(values: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Return CT values from -1024 HU up, rounded to int16."""
+    found = np.empty(values.shape, dtype=np.int16)
+    for plane, into in zip(values, found, strict=True):
+        into[...] = np.rint(np.clip(plane, AIR_HU, np.iinfo(np.int16).max))
+    return found
+
+
+def _mr_int16(values: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Return MR values scaled by the body's percentiles, rounded to int16."""
     low, high = np.percentile(values[body], [0.2, 99.8])
     scaled = (values - low) / max(high - low, 1e-6) * MR_SCALE
     return np.rint(np.clip(scaled, 0, MR_SCALE)).astype(np.int16)
@@ -158,7 +208,7 @@ def _to_int16(values: NDArray[np.float32], body: NDArray[np.bool_], modality: st
 def _structures(label: sitk.Image, structures: dict[str, int] | None) -> dict[str, Any]:
     """Return the landmarks of a native label image of integers."""
     return structure_landmarks(
-        sitk.GetArrayFromImage(label),
+        sitk.GetArrayViewFromImage(label),
         structures,
         origin_mm=np.asarray(label.GetOrigin()),
         spacing_mm=np.asarray(label.GetSpacing()),

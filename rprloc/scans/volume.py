@@ -1,13 +1,13 @@
-"""Scans as files: reading with plain refusals, resampling to model space, writing."""
+"""Scans as files: reading with plain refusals, writing."""
 
 from __future__ import annotations
 
 import errno
-import gzip
+import math
 import os
 import shutil
-import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.files import whole_file
-from rprloc.geometry import FloatArray, Grid
-from rprloc.scans.nifti import check_nifti
+from rprloc.geometry import Grid
+from rprloc.scans.nifti import check_promise, read_header, read_voxels
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
@@ -26,14 +26,41 @@ _READERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".mha": "MetaImag
 
 _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
+_STRAIGHT = 1e-3
+"""Cosine between two axes up to which they count as orthogonal: headers keep six digits or more."""
+
 
 def read_volume(path: Path) -> sitk.Image:
     """Read a 3D scan with one value a voxel.
 
     Raises InputError for a file that is missing, is no image or is cut short, for another number of dimensions, for
-    colour, for a spacing that is not positive, for a header whose voxels lie in another file and, in NIfTI, for voxels
-    that are not finite numbers.
+    colour, for a spacing that is not positive, for axes that are not orthogonal, for a header whose voxels lie in
+    another file or are more than the file can hold and, in NIfTI, for voxels that are not finite numbers.
     """
+    try:
+        if _format(path) != "NiftiImageIO":
+            reader = _checked_reader(path)
+            return reader.Execute()
+        values, reader = _nifti(path)
+        image = sitk.GetImageFromArray(values)
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    image.SetSpacing(reader.GetSpacing())
+    image.SetOrigin(reader.GetOrigin())
+    image.SetDirection(reader.GetDirection())
+    return image
+
+
+def read_model_volume(path: Path) -> NDArray[np.int16]:
+    """Return the values (z, y, x) of a preprocessed scan's int16 file; raises InputError as `read_volume` does."""
+    try:
+        return np.asarray(_nifti(path)[0], dtype=np.int16)
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+
+
+def _format(path: Path) -> str:
+    """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
     if path.suffix.lower() in _DETACHED:
         raise InputError(
             f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
@@ -43,29 +70,73 @@ def read_volume(path: Path) -> sitk.Image:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
     if not path.is_file():
         raise InputError(f"{path.name}: no such file.")
+    return _READERS[formats[0]]
+
+
+def _nifti(path: Path) -> tuple[NDArray[Any], sitk.ImageFileReader]:
+    """Return the values (z, y, x) of a NIfTI file and ITK's reader of it, which knows the geometry."""
+    if _format(path) != "NiftiImageIO":
+        raise InputError(f"{path.name}: found another kind of file, expected NIfTI.")
+    header = read_header(path)
+    reader = _checked_reader(path)
+    if math.prod(reader.GetSize()) != math.prod(header.sizes):
+        raise InputError(f"{path.name}: expected a readable 3D image, found a header of two meanings.")
+    return read_voxels(path, header).reshape(reader.GetSize()[::-1]), reader
+
+
+def _checked_reader(path: Path) -> sitk.ImageFileReader:
+    """Return a reader that has read a file's header, which can be used; raises InputError where it cannot."""
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(_READERS[formats[0]])
+    reader.SetImageIO(_format(path))
     reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _check_header(reader, path.name)
-        if ".nii" in formats[0]:
-            check_nifti(path, reader)
-        return reader.Execute()
-    except RuntimeError as error:
-        if "allocate memory" in str(error):  # no fault of the file
-            raise MemoryError(f"{path.name}: too little memory to read it") from error
-        raise InputError(f"{path.name}: expected a readable 3D image, found: {_reason(error, path)}.") from error
+    packed = _packed(path)
+    reader.ReadImageInformation()
+    _check_header(reader, path.name)
+    voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
+    check_promise(path, math.prod(reader.GetSize()) * voxel, packed=packed)
+    return reader
 
 
-def _reason(error: RuntimeError, path: Path) -> str:
-    """Return the last sentence of an ITK error without the names of ITK's source files and of the file's folder."""
+def _packed(path: Path) -> bool:
+    """Tell whether a file's voxels may take less room in it than in memory.
+
+    Raises InputError for a MetaImage or NRRD header whose voxels lie in another file, which may be any file.
+    """
+    kind = _format(path)
+    if kind == "NiftiImageIO":
+        return True
+    with path.open("rb") as stream:
+        text = stream.read(1 << 16).lower()
+    if kind == "NrrdImageIO":
+        fields = _fields(text.split(b"\n\n")[0].split(b"\r\n\r\n")[0], b":")
+        apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
+    else:
+        before, _, after = text.partition(b"elementdatafile")
+        fields = _fields(before, b"=")
+        apart = after.split(b"\n")[0].strip(b" =\t\r") not in (b"local", b"")
+        raw = fields.get(b"binarydata", b"true") == b"true" and fields.get(b"compresseddata", b"false") == b"false"
+    if apart:
+        raise InputError(f"{path.name}: found a header whose voxels lie in another file, expected one file.")
+    return not raw
+
+
+def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:
+    """Return the fields of a header of lines `key<mark>value`."""
+    pairs = (line.partition(mark) for line in text.split(b"\n"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _unreadable(path: Path, error: RuntimeError) -> Exception:
+    """Return the refusal of a file that ITK cannot read: the last sentence of its error without files' names."""
+    if "allocate memory" in str(error):  # no fault of the file
+        return MemoryError(f"{path.name}: too little memory to read it")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"
     # MetaImage's reason is the operating system's last error, which has nothing to do with the file.
     if reason.startswith("Reason: "):
-        return "a file that is cut short or no image of this kind"
-    return reason.replace(str(path), "a file that")
+        reason = "a file that is cut short or no image of this kind"
+    reason = reason.replace(str(path), "a file that")
+    return InputError(f"{path.name}: expected a readable 3D image, found: {reason}.")
 
 
 def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
@@ -74,64 +145,16 @@ def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
         raise InputError(f"{name}: found {len(reader.GetSize())} dimensions, expected 3.")
     if reader.GetNumberOfComponents() != 1:
         raise InputError(f"{name}: found {reader.GetNumberOfComponents()} values a voxel, expected 1.")
-    spacing = reader.GetSpacing()
-    if not all(np.isfinite(s) and s > 0 for s in spacing):
+    spacing, origin = reader.GetSpacing(), reader.GetOrigin()
+    if not all(math.isfinite(s) and s > 0 for s in spacing):
         raise InputError(f"{name}: found a spacing of {spacing} mm, expected three positive numbers.")
-
-
-def voxel_extent_mm(image: sitk.Image) -> FloatArray:
-    """Return the extent (3,) in mm of one voxel along the LPS axes x, y, z, for any direction of the image."""
-    direction = np.asarray(image.GetDirection()).reshape(3, 3)
-    return np.asarray(np.abs(direction) @ np.asarray(image.GetSpacing()), dtype=np.float64)
-
-
-def covering_grid(image: sitk.Image, spacing_mm: FloatArray) -> Grid:
-    """Return the grid of `spacing_mm` (x, y, z) along the LPS axes that covers every voxel of an image.
-
-    The grid starts at the image's lowest edges, so that an image whose axes and spacing fit already keeps its values.
-    """
-    last = np.asarray(image.GetSize()) - 1
-    corners = np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1).T
-    centres = np.array([image.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
-    half = voxel_extent_mm(image) / 2
-    low, high = centres.min(axis=0) - half, centres.max(axis=0) + half
-    # The tolerance keeps rounding errors of the header from adding a plane of air.
-    size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-3), 1).astype(int)
-    origin = low + spacing_mm / 2
-    return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
-
-
-def resample(image: sitk.Image, grid: Grid, *, nearest: bool = False, outside: float = AIR_HU) -> NDArray[np.float32]:
-    """Return an image's values (z, y, x) on a grid: linear and smoothed where the grid is coarser, or nearest.
-
-    A Gaussian whose full width at half maximum grows from the image's spacing to the grid's goes before, along each
-    coarsened axis, so that fine texture does not alias.
-    """
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    if not nearest:
-        image = _smooth(image, grid)
-    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    identity = np.eye(3).ravel().tolist()
-    moved = sitk.Resample(
-        image, grid.size, sitk.Transform(), interpolator, grid.origin_mm, grid.spacing_mm, identity, outside
-    )
-    return np.asarray(sitk.GetArrayFromImage(moved), dtype=np.float32)
-
-
-def _smooth(image: sitk.Image, grid: Grid) -> sitk.Image:
-    """Smooth along each native axis whose spacing is finer than the grid's along the nearest LPS axis."""
-    direction = np.abs(np.asarray(image.GetDirection()).reshape(3, 3))
-    for axis, spacing in enumerate(image.GetSpacing()):
-        coarse = grid.spacing_mm[int(np.argmax(direction[:, axis]))]
-        # The recursive filter needs four voxels; a shorter axis has no texture to alias.
-        if coarse <= spacing * 1.01 or image.GetSize()[axis] < 4:
-            continue
-        full_width = float(np.sqrt(coarse**2 - spacing**2))
-        gaussian = sitk.RecursiveGaussianImageFilter()
-        gaussian.SetSigma(full_width / 2.3548)
-        gaussian.SetDirection(axis)
-        image = gaussian.Execute(image)
-    return image
+    if not all(math.isfinite(o) for o in origin):
+        raise InputError(f"{name}: found an origin of {origin} mm, expected three numbers.")
+    direction = np.asarray(reader.GetDirection()).reshape(3, 3)
+    if not np.abs(direction.T @ direction - np.eye(3)).max() <= _STRAIGHT:
+        raise InputError(
+            f"{name}: found axes along {np.round(direction.T, 4).tolist()}, expected axes that are orthogonal."
+        )
 
 
 def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
@@ -147,18 +170,11 @@ def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
 
 def _check_written(path: Path, expected: int) -> None:
     """Raise OSError where a compressed NIfTI file does not hold the expected bytes of voxels: ITK does not tell."""
-    try:
-        with gzip.open(path) as stream:
-            stream.seek(352)
-            found = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        found = 0
-    if found != expected:
+    with path.open("rb") as stream:
+        # A gzip file ends with the length of what is in it; one that is cut short ends anyhow.
+        stream.seek(max(0, path.stat().st_size - 4))
+        found = int.from_bytes(stream.read(), "little")
+    if found != (352 + expected) % (1 << 32):
         full = shutil.disk_usage(path.parent).free < expected
         code = errno.ENOSPC if full else errno.EIO
         raise OSError(code, os.strerror(code))
-
-
-def read_model_volume(path: Path) -> NDArray[np.int16]:
-    """Return the values (z, y, x) of a preprocessed scan's int16 file; raises InputError as `read_volume` does."""
-    return np.asarray(sitk.GetArrayFromImage(read_volume(path)), dtype=np.int16)

@@ -71,7 +71,7 @@ def preprocessed(
     folder: Path, image: sitk.Image, label: sitk.Image | None = None, *, ending: str = ".mha", **settings: Any
 ) -> dict[str, Any]:
     """Write the files, preprocess them as subject `s` of cohort `c` and return the JSON's content."""
-    asked = {"modality": "ct", "spacing": [3.0, 2.5, 2.0], "structures": LABELS} | settings
+    asked = {"modality": "ct", "spacing": [3.0, 2.5, 2.0], "patch": [1, 1, 1], "structures": LABELS} | settings
     image_path = write(image, folder / "in" / f"scan{ending}")
     label_path = None if label is None else write(label, folder / "in" / f"label{ending}")
     return preprocess(folder, cohort="c", subject="s", image=image_path, label=label_path, settings=asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rprloc.scans.body import body_box, body_mask
+from rprloc.scans.body import body_box, body_mask, tissue_mask
 
 
 def torso() -> np.ndarray:
@@ -20,7 +20,7 @@ def torso() -> np.ndarray:
 
 def test_mistake_9_lungs_belong_to_the_body() -> None:
     # The lungs go through the first and the last slice of the body: only filling slice by slice closes them.
-    mask = body_mask(torso(), "ct")
+    mask = body_mask(tissue_mask(torso(), "ct"))
     assert mask[5, 10, 9] and mask[1, 10, 20] and mask[10, 10, 20]
     expected = np.zeros_like(mask)
     expected[1:11, 4:18, 4:26] = True
@@ -30,17 +30,17 @@ def test_mistake_9_lungs_belong_to_the_body() -> None:
 
 
 def test_the_table_is_not_part_of_the_body() -> None:
-    assert not body_mask(torso(), "ct")[:, 21].any()
+    assert not body_mask(tissue_mask(torso(), "ct"))[:, 21].any()
 
 
 @pytest.mark.parametrize("air", [-1000.0, -1024.0, -2000.0, -3024.0, -600.0])
 def test_mistake_9_a_scan_of_only_air_has_an_empty_body_whatever_its_air_is(air: float) -> None:
-    assert not body_mask(np.full((6, 6, 6), air, dtype=np.float32), "ct").any()
+    assert not body_mask(tissue_mask(np.full((6, 6, 6), air, dtype=np.float32), "ct")).any()
 
 
 @pytest.mark.parametrize("slices", [1, 2])
 def test_a_scan_of_a_slice_or_two_keeps_its_body(slices: int) -> None:
-    mask = body_mask(torso()[4 : 4 + slices], "ct")
+    mask = body_mask(tissue_mask(torso()[4 : 4 + slices], "ct"))
     assert mask[:, 4:18, 4:26].mean() > 0.9
 
 
@@ -50,7 +50,7 @@ def test_the_body_of_an_mr_scan_is_what_otsu_says() -> None:
     inside = torso() > -900
     inside[:, 21] = False
     values[inside] = random.normal(400, 60, inside.sum())
-    mask = body_mask(values, "mr")
+    mask = body_mask(tissue_mask(values, "mr"))
     # The opening takes the block's sharp edges; filling gives it the lungs.
     block = np.zeros_like(inside)
     block[1:11, 4:18, 4:26] = True
@@ -61,10 +61,10 @@ def test_the_body_of_an_mr_scan_is_what_otsu_says() -> None:
 def test_one_glowing_voxel_does_not_hide_the_body_of_an_mr_scan() -> None:
     values = np.random.default_rng(0).normal(20, 5, (12, 24, 30)).astype(np.float32)
     values[2:10, 4:20, 4:26] = 300
-    expected = body_mask(values, "mr")
+    expected = body_mask(tissue_mask(values, "mr"))
     assert expected.sum() > 2000
     values[5, 5, 5] = 1e6
-    np.testing.assert_array_equal(body_mask(values, "mr"), expected)
+    np.testing.assert_array_equal(body_mask(tissue_mask(values, "mr")), expected)
 
 
 def test_the_box_holds_the_whole_mask() -> None:

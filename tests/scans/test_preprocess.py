@@ -110,7 +110,7 @@ def test_voxels_that_are_no_numbers_set_a_scan_aside(tmp_path: Path, ending: str
 
 
 def test_a_missing_file_sets_a_scan_aside(tmp_path: Path) -> None:
-    asked: dict[str, Any] = {"modality": "ct", "spacing": [3, 3, 3], "structures": None}
+    asked: dict[str, Any] = {"modality": "ct", "spacing": [3, 3, 3], "patch": [1, 1, 1], "structures": None}
     path = tmp_path / "nowhere.nii.gz"
     about = preprocess(tmp_path, cohort="c", subject="s", image=path, label=None, settings=asked)
     assert "no such file" in set_aside(tmp_path, about, "nowhere.nii.gz")

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.geometry import Grid
-from rprloc.scans.volume import covering_grid, read_model_volume, read_volume, resample, write_volume
+from rprloc.scans.resampling import covering_grid, resample, resample_label
+from rprloc.scans.volume import read_model_volume, read_volume, write_volume
 from tests.scans.images import image_of, write
 
 FORMATS = [".nii", ".nii.gz", ".mha", ".nrrd"]
@@ -159,7 +160,7 @@ def test_smoothing_keeps_the_mean_of_noise_and_leaves_other_axes_alone() -> None
 
 def test_labels_are_never_mixed() -> None:
     label = image_of((np.indices((9, 9, 9)).sum(axis=0) % 5).astype(np.uint8))
-    moved = resample(label, covering_grid(label, np.array([2.0, 1.4, 0.6])), nearest=True, outside=0)
+    moved = resample_label(label, covering_grid(label, np.array([2.0, 1.4, 0.6])))
     assert set(np.unique(moved)) <= {0, 1, 2, 3, 4}
 
 
