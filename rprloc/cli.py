@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -18,7 +20,11 @@ from rprloc.errors import InputError
 EXIT_INTERRUPTED = 143
 """As if SIGTERM had ended the process: the pipeline starts the task again."""
 EXIT_OUT_OF_MEMORY = 137
-"""The GPU's memory did not suffice: the pipeline starts the task again, with more."""
+"""The memory, the computer's or the GPU's, did not suffice: the pipeline starts the task again, with more."""
+EXIT_UNSTEADY = 104
+"""A file system did not answer: the pipeline starts the task again."""
+EXIT_FILE_SYSTEM = 74
+"""A disk is full or a path cannot be used (the EX_IOERR of sysexits.h): the pipeline ends, and goes on with -resume."""
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -46,24 +52,37 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except RuntimeError as error:
-        sys.exit(_exit_status(error))
+    except (OSError, MemoryError, RuntimeError) as error:
+        status, sentence = _failure(error)
+        print(f"rprloc: {sentence}", file=sys.stderr)
+        sys.exit(status)
 
 
-def _exit_status(error: RuntimeError) -> int:
-    """Return the exit status of a failure that the pipeline may try again; raises every other one."""
-    import torch
-
+def _failure(error: OSError | MemoryError | RuntimeError) -> tuple[int, str]:
+    """Return the exit status and the sentence of a failure that is no fault of the input; raises every other one."""
+    if isinstance(error, OSError):
+        return _file_failure(error)
+    # The libraries have no exception in common for it.
+    if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|bad_alloc", str(error), re.I):
+        what = str(error).strip().split("\n")[-1] or "an allocation failed"
+        return EXIT_OUT_OF_MEMORY, f"the memory did not suffice ({what}); a run tries again and asks for more."
     from rprloc.training.state import Interrupted
 
     if isinstance(error, Interrupted):
-        status = EXIT_INTERRUPTED
-    elif isinstance(error, torch.OutOfMemoryError):
-        status = EXIT_OUT_OF_MEMORY
-    else:
-        raise error
-    print(f"rprloc: {error}", file=sys.stderr)
-    return status
+        return EXIT_INTERRUPTED, str(error)
+    raise error
+
+
+def _file_failure(error: OSError) -> tuple[int, str]:
+    """Return the exit status and the sentence of a file that could not be read or written."""
+    # numpy's error of a full disk has no number.
+    number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
+    said = f"{error.filename or 'a file'}: found '{os.strerror(number) if number else error}', expected"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return EXIT_FILE_SYSTEM, f"{said} room on its disk; free some space and start again, a run with -resume."
+    if number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO):
+        return EXIT_UNSTEADY, f"{said} a file system that answers; a run tries again."
+    return EXIT_FILE_SYSTEM, f"{said} a path that can be used; see to it and start again, a run with -resume."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
