@@ -26,6 +26,9 @@ _READERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".mha": "MetaImag
 
 _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
+_LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
+"""Bytes of a MetaImage's or NRRD file's header and of one of its fields that ITK is given."""
+
 _STRAIGHT = 1e-3
 """Cosine between two axes up to which they count as orthogonal: headers keep six digits or more."""
 
@@ -100,29 +103,36 @@ def _checked_reader(path: Path) -> sitk.ImageFileReader:
 def _packed(path: Path) -> bool:
     """Tell whether a file's voxels may take less room in it than in memory.
 
-    Raises InputError for a MetaImage or NRRD header whose voxels lie in another file, which may be any file.
+    Raises InputError for a header whose voxels lie in another file, which may be any file of the machine, and for what
+    would end the process in ITK's hands: a header without an end or with endless lines, impossible dimensions.
     """
     kind = _format(path)
     if kind == "NiftiImageIO":
         return True
     with path.open("rb") as stream:
-        text = stream.read(1 << 16).lower()
+        text = stream.read(_LONGEST_HEADER).replace(b"\r", b"").lower()
     if kind == "NrrdImageIO":
-        fields = _fields(text.split(b"\n\n")[0].split(b"\r\n\r\n")[0], b":")
+        head, end, _ = text.partition(b"\n\n")
+        fields, start = _fields(head, b":"), b"nrrd"
         apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
     else:
-        before, _, after = text.partition(b"elementdatafile")
-        fields = _fields(before, b"=")
-        apart = after.split(b"\n")[0].strip(b" =\t\r") not in (b"local", b"")
+        head, end, rest = text.partition(b"elementdatafile")
+        fields, start = _fields(head, b"="), b""
+        apart = rest.split(b"\n")[0].strip(b" =\t") != b"local"
         raw = fields.get(b"binarydata", b"true") == b"true" and fields.get(b"compresseddata", b"false") == b"false"
+    if not end or not head.startswith(start) or max(len(k) + len(v) for k, v in fields.items()) > _LONGEST_FIELD:
+        raise InputError(f"{path.name}: expected a readable 3D image, found no header of this kind of file.")
     if apart:
         raise InputError(f"{path.name}: found a header whose voxels lie in another file, expected one file.")
+    dimensions = fields.get(b"ndims", fields.get(b"dimension", b""))
+    if dimensions not in [b"%d" % n for n in range(1, 10)]:
+        raise InputError(f"{path.name}: found {dimensions[:20].decode('ascii', 'replace')!r} dimensions, expected 3.")
     return not raw
 
 
 def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:
-    """Return the fields of a header of lines `key<mark>value`."""
-    pairs = (line.partition(mark) for line in text.split(b"\n"))
+    """Return the fields of a header of lines `key<mark>value`, without NRRD's free `key:=value`."""
+    pairs = (line.partition(mark) for line in text.split(b"\n") if b":=" not in line)
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
