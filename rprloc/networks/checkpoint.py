@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,22 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if not isinstance(header, dict):
                 raise ValueError("a header that is no JSON object")
             return {name: stream.get_tensor(name) for name in stream.keys()}, header  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path.name}: expected a model file of rprloc (safetensors), found: {error}.") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path.name}: expected a model file of rprloc (safetensors), found: {_fault(path, error)}."
+        ) from error
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """Return in a few words why a file is no model file."""
+    start = b""
+    with suppress(OSError), path.open("rb") as stream:
+        start = stream.read(4)
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "a pickle, as torch.save writes it, which is never opened"
+    if isinstance(error, KeyError):
+        return "weights without a header of rprloc"
+    return (str(error).splitlines() or ["an unknown fault"])[0].rstrip(".")
 
 
 def write_model(path: Path, model: Model) -> None:
@@ -150,13 +165,37 @@ def read_model(path: Path, *, device: torch.device | str = "cpu") -> Model:
         raise InputError(f"{path.name}: found a file of format {header.get('format')!r}, expected {FORMAT!r}.")
     try:
         settings = ModelSettings.from_json(header["settings"])
+        _check_weights(tensors, settings)
         network = new_network(settings, seed=0)
         network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
+        record = dict(header.get("record", {}))
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path.name}: its weights do not fit its own settings ({first}).") from error
     network.requires_grad_(False)
-    return Model(network.to(device).eval(), settings, dict(header.get("record", {})))
+    return Model(network.to(device).eval(), settings, record)
+
+
+def _check_weights(tensors: dict[str, Tensor], settings: ModelSettings) -> None:
+    """Refuse weights of another network than the settings describe, and NaN; raises ValueError or RuntimeError.
+
+    The shapes come from a network without memory: a damaged header may describe one that is larger than the machine.
+    """
+    if min(*settings.patch_voxels, settings.width, settings.r_mm, *settings.spacing) <= 0:
+        raise ValueError("a size that is not positive")
+    with torch.device("meta"):
+        expected = {name: tensor.shape for name, tensor in new_network(settings, seed=0).state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name} is {_shape(found.get(name))}, expected {_shape(expected.get(name))}")
+        if not torch.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+
+
+def _shape(shape: torch.Size | None) -> str:
+    """Return a tensor's shape as a person writes it."""
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
 
 
 def check_conflicts(name: str, model: ModelSettings, settings: dict[str, Any]) -> None:

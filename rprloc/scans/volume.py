@@ -120,7 +120,11 @@ def _packed(path: Path) -> bool:
         fields, start = _fields(head, b"="), b""
         apart = rest.split(b"\n")[0].strip(b" =\t") != b"local"
         raw = fields.get(b"binarydata", b"true") == b"true" and fields.get(b"compresseddata", b"false") == b"false"
-    if not end or not head.startswith(start) or max(len(k) + len(v) for k, v in fields.items()) > _LONGEST_FIELD:
+    if (
+        not end
+        or not head.startswith(start)
+        or max((len(k) + len(v) for k, v in fields.items()), default=0) > _LONGEST_FIELD
+    ):
         raise InputError(f"{path.name}: expected a readable 3D image, found no header of this kind of file.")
     if apart:
         raise InputError(f"{path.name}: found a header whose voxels lie in another file, expected one file.")
