@@ -1,0 +1,44 @@
+"""The real scans that the demo brings along, in model space, for the measurements that need scans."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from rprloc.cohort.settings import Settings, read_settings
+from rprloc.scans.preprocess import preprocess, scan_folder
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def openkbp_settings() -> Settings:
+    """Return the settings that the demo uses."""
+    return read_settings(ASSETS / "cohorts" / "openkbp.yml")
+
+
+def preprocessed(folder: Path) -> dict[str, list[Path]]:
+    """Preprocess the bundled scans into `folder`; return the scans' folders by split."""
+    settings = openkbp_settings().preprocess()
+    found: dict[str, list[Path]] = {}
+    with (ASSETS / "demo" / "samples.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            image = ASSETS / "demo" / row["image"]
+            label = ASSETS / "demo" / row["label"] if row["label"] else None
+            preprocess(folder, cohort="openkbp", subject=row["subject"], image=image, label=label, settings=settings)
+            found.setdefault(row["split"], []).append(folder / scan_folder("openkbp", row["subject"]))
+    return found
+
+
+def copies(scans: list[Path], folder: Path, count: int) -> list[Path]:
+    """Link the files of preprocessed scans under other names until there are `count` scans in `folder`."""
+    made = []
+    for number in range(count):
+        source = scans[number % len(scans)]
+        old, new = source.name.partition("@")[2], f"copy_{number:04d}"
+        target = folder / scan_folder("openkbp", new)
+        target.mkdir(parents=True)
+        for path in source.iterdir():
+            os.link(path, target / path.name.replace(old, new))
+        made.append(target)
+    return made

@@ -1,0 +1,71 @@
+"""Finding four structures in one scan, networks loaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.measurement import Measurement, seconds_of
+from rprloc.methods.prediction import Scan, main_setting
+from rprloc.methods.regression import Regression
+from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.device import set_up_cpu
+from rprloc.training import loop
+from rprloc.training.data import read_training_scans
+from rprloc.training.plan import TrainingPlan
+from rprloc.training.state import TrainingState
+
+CPU = torch.device("cpu")
+LANDMARKS = 4 * 6
+
+
+def measure() -> list[Measurement]:
+    """Locate the structures of one support in one query by shortly trained networks."""
+    set_up_cpu(None)
+    cohort = openkbp_settings()
+    with tempfile.TemporaryDirectory() as folder:
+        scans = preprocessed(Path(folder))
+        models = {stage: _model(scans["train"], stage, Path(folder)) for stage in ("coarse", "fine")}
+        support, query = (Scan.read(scans[split][0]) for split in ("validation", "test"))
+    assert support is not None and query is not None
+    names = list(cohort.structures or {})
+    setting = main_setting(cohort.starts)
+
+    def method() -> Regression:
+        return Regression(models, [setting], structures=names, drawn=None, seed=1)
+
+    prepared = method()
+    prepared.prepare([support])
+    located = seconds_of(lambda: prepared.locate(query))
+    worst = _worst_seconds(models, query, cohort.starts)
+    return [
+        Measurement(
+            "localization: seconds to prepare a support, once a batch", seconds_of(lambda: method().prepare([support]))
+        ),
+        Measurement("localization: seconds a scan (4 structures x 6 points x 15 starts)", located, "s", 1.5),
+        Measurement("localization: the same where no two starts meet in a voxel", worst, "s", 1.5),
+    ]
+
+
+def _model(scans: list[Path], stage: str, folder: Path) -> Model:
+    """Return a network after a training of a few seconds: its answers scatter as real ones do."""
+    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)  # type: ignore[arg-type]
+    read = read_training_scans(scans, settings, device=CPU, scratch=folder)
+    plan = TrainingPlan(steps=40, groups=6, patches=8, learning_rate=3e-3)
+    return loop.train(read, [], settings, plan, seed=1, device=CPU, state=TrainingState(None), log=lambda _: None)
+
+
+def _worst_seconds(models: dict[str, Model], query: Scan, starts: int) -> float:
+    """Return the seconds for the latents of the starts and of one more voxel for each landmark and start."""
+    voxels = torch.from_numpy(np.random.default_rng(1).permutation(np.argwhere(query.body)))
+    coarse, fine = models["coarse"], models["fine"]
+
+    def work() -> None:
+        coarse.latents(coarse.pad(query.values), voxels[:starts])
+        fine.latents(fine.pad(query.values), voxels[: starts * LANDMARKS])
+
+    return seconds_of(work)
