@@ -46,7 +46,7 @@ def read_volume(path: Path) -> sitk.Image:
             return reader.Execute()
         values, reader = _nifti(path)
         image = sitk.GetImageFromArray(values)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
     image.SetSpacing(reader.GetSpacing())
     image.SetOrigin(reader.GetOrigin())
@@ -58,7 +58,7 @@ def read_model_volume(path: Path) -> NDArray[np.int16]:
     """Return the values (z, y, x) of a preprocessed scan's int16 file; raises InputError as `read_volume` does."""
     try:
         return np.asarray(_nifti(path)[0], dtype=np.int16)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -140,10 +140,12 @@ def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _unreadable(path: Path, error: RuntimeError) -> Exception:
+def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
     """Return the refusal of a file that ITK cannot read: the last sentence of its error without files' names."""
     if "allocate memory" in str(error):  # no fault of the file
         return MemoryError(f"{path.name}: too little memory to read it")
+    if isinstance(error, OSError):
+        return InputError(f"{path.name}: expected a readable file, found: {error.strerror}.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"
     # MetaImage's reason is the operating system's last error, which has nothing to do with the file.
