@@ -11,7 +11,7 @@ include { LOCALIZE } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
+include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; maskFiles ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -27,9 +27,12 @@ workflow RPRLOC {
     tables = parameters.map { given -> given.tables }
     seed = parameters.map { given -> given.seed }
 
-    // [cohort, subject, settings, image, label]
+    // [cohort, subject, settings, image, label]; the label is a file, a mask a structure, or nothing
     inputs = found.flatMap { all -> all.rows.collect { row ->
-        [row.cohort, row.subject, toJson(all.cohorts[row.cohort].stages.preprocess), sheetFile(sheet, row.image), sheetFile(sheet, row.label)]
+        def settings = all.cohorts[row.cohort].stages.preprocess
+        def masks = maskFiles(sheet, row, settings.structures)
+        def names = masks?.collectEntries { structure, paths -> [structure, paths[0].name] }
+        [row.cohort, row.subject, toJson(settings + [masks: names]), sheetFile(sheet, row.image), masks?.values()?.flatten() ?: sheetFile(sheet, row.label)]
     } }
     PREPROCESS(inputs, codeHash(['scans']))
 

@@ -152,7 +152,7 @@ def check(
 @click.option("--cohort", required=True)
 @click.option("--subject", required=True)
 @click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
-@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's one file, if any.")
+@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's file or masks, if any.")
 @click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Path, folder: Path, threads: int) -> None:
@@ -165,13 +165,16 @@ def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Pa
     from rprloc.scans.preprocess import preprocess as run
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    settings = json.load(values)
+    masks = settings.pop("masks", None)
     about = run(
         folder,
         cohort=cohort,
         subject=subject,
         image=next(image.iterdir()),
-        label=_only_file(label),
-        settings=json.load(values),
+        # Without masks, which go by structure, the label is the one file there is, if any.
+        label=_only_file(label) if masks is None else {name: label / file for name, file in masks.items()},
+        settings=settings,
     )
     click.echo(f"{cohort} {subject}: {about['reason'] or 'ok'}")
 

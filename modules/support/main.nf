@@ -57,15 +57,73 @@ def sheetFile(sheet, name) {
     name =~ /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\// ? file(name, glob: false) : sheet.parent.resolve(name)
 }
 
+/** The masks of a label that is a pattern with `{structure}` in the file's name, or a folder of files named after
+    their structures: structure -> files, of which there should be one. `wanted` are the structures to look for, null
+    for all. Hidden files, files that are no images and the scan itself are no masks. Null for any other label. */
+def maskFiles(sheet, row, wanted) {
+    def place = row.label ? sheetFile(sheet, row.label) : null
+    def inside = place && place.isDirectory()
+    if (!place || !(inside || place.name.contains('{structure}'))) {
+        return null
+    }
+    def (head, tail) = inside ? ['', ''] : place.name.split(/\{structure\}/, 2).toList()
+    def ending = tail ? java.util.regex.Pattern.quote(tail) : /(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)/
+    def form = "^${java.util.regex.Pattern.quote(head)}(.+?)${ending}\$"
+    def scan = sheetFile(sheet, row.image).normalize()
+    def folder = inside ? place : place.parent
+    (folder.isDirectory() ? folder.listFiles().toList() : [])
+        .findAll { path -> path.name.matches(form) && !path.name.startsWith('.') && path.normalize() != scan && !path.isDirectory() }
+        .groupBy { path -> path.name.replaceFirst(form, '$1') }
+        .findAll { structure, _paths -> wanted == null || wanted.containsKey(structure) }
+        .sort()
+}
+
+/** What is wrong with the masks that `maskFiles` found: [value, expected] each. */
+def maskFaults(label, masks, wanted) {
+    if (!masks) {
+        def names = wanted == null ? 'any structure' : wanted.keySet().join(' or ')
+        return [[label, "a file that exists, or a folder or pattern with a mask of ${names}, named after it"]]
+    }
+    def ambiguous = masks.groupBy { structure, _paths -> structure.toLowerCase() }
+        .collect { _name, same -> same.values().flatten().collect { path -> path.name }.sort() }
+        .findAll { names -> names.size() > 1 }
+        .collect { names -> [names.join(' and '), 'one mask a structure (case does not count)'] }
+    def nameless = masks.keySet().findAll { structure -> !structure.matches('[A-Za-z0-9][A-Za-z0-9._-]{0,63}') }
+        .collect { structure -> [masks[structure][0].name, 'a mask whose structure has 1 to 64 of the characters A-Z a-z 0-9 . _ - as its name'] }
+    ambiguous + nameless
+}
+
+/** Whether the shell would stage another file or none: Nextflow leaves it some characters of a path to expand. */
+def expandable(path) {
+    def text = path.toString()
+    text.find(/\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}/) || (
+        path.toUri().scheme == 'file' && text.find(/[*?\[]/) && files(text).any { other -> other != path }
+    )
+}
+
+/** A sentence for each file of a row that does not exist, cannot be staged, or is not one mask of what is `wanted`. */
+def fileFaults(sheet, row, wanted) {
+    def masks = maskFiles(sheet, row, wanted)
+    def named = ['image', 'label'].findAll { column -> row[column] && (column == 'image' || masks == null) }
+        .collect { column -> [column, row[column], sheetFile(sheet, row[column])] }
+    def missing = named.findAll { _column, _value, path -> !path.exists() }
+        .collect { column, value, _path -> [column, value, 'a file that exists'] }
+    def staged = named + (masks ?: [:]).values().flatten().collect { path -> ['label', path.toString(), path] }
+    def expanded = staged.findAll { _column, _value, path -> expandable(path) }.collect { column, value, _path ->
+        [column, value, "a path without what the shell would expand: tab, \$NAME, {a,b}, or * ? [ ] that fit other files"]
+    }
+    def wrong = masks == null ? [] : maskFaults(row.label, masks, wanted).collect { fault -> ['label'] + fault }
+    (missing + expanded + wrong).collect { column, value, expected ->
+        [line: row.line, message: "${sheet.name}, line ${row.line}, column '${column}': found '${value}', expected ${expected}."]
+    }
+}
+
 /** What CHECK found, with the size of every group, or the end of the run with all faults, a sentence each.
     Whether files exist is looked up here: CHECK's container sees none of them. */
 def accepted(check_json, sheet) {
     def found = new groovy.json.JsonSlurper().parse(check_json)
     def missing = found.rows.collectMany { row ->
-        ['image', 'label'].findAll { column -> row[column] && !sheetFile(sheet, row[column]).exists() }.collect { column ->
-            def said = "${sheet.name}, line ${row.line}, column '${column}'"
-            [line: row.line, message: "${said}: found '${row[column]}', expected a file that exists."]
-        }
+        fileFaults(sheet, row, found.cohorts[row.cohort]?.stages?.preprocess?.structures)
     }
     def folder = params.cohort_folder
     def unseen = !folder || existingFolder(folder) ? [] : [

@@ -17,6 +17,8 @@ from rprloc.errors import nearest
 COLUMNS = ("subject", "image", "label", "split", "cohort")
 REQUIRED = ("subject", "image")
 SPLITS = ("train", "validation", "test")
+STRUCTURE = "{structure}"
+"""Stands in a label's file name for the structure's where each structure has a mask of its own."""
 
 _DELIMITERS = ",;\t"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -29,9 +31,10 @@ _DERIVED = ("_body", "_label")
 class Row:
     """One scan of a sheet and what it is used for.
 
-    `image` and `label` are as in the sheet, `line` counts from 1, `batch` is the query's position within its cohort
-    divided by the size of a batch (0 for a scan that is no query). `validation` scans measure the training,
-    `support` scans carry the annotation to find structures by, `query` scans are searched.
+    `image` and `label` are as in the sheet (a label may be a folder or a pattern of masks), `line` counts from 1,
+    `batch` is the query's position within its cohort divided by the size of a batch (0 for a scan that is no query).
+    `validation` scans measure the training, `support` scans carry the annotation to find structures by, `query` scans
+    are searched.
     """
 
     cohort: str
@@ -147,13 +150,13 @@ def _position(fault: Fault) -> tuple[int, int]:
 
 
 def exists_beside(folder: Path) -> Callable[[str], bool]:
-    """Return a test whether a path of a sheet in `folder` exists; addresses (s3://...) pass untested."""
+    """Return a test whether a path of a sheet in `folder` exists, of a pattern its folder; addresses (s3://...) do."""
 
     def exists(path: str) -> bool:
         if _URL.match(path):
             return True
         try:
-            return (folder / path).exists()
+            return ((folder / path).parent if STRUCTURE in path else folder / path).exists()
         # Too long a name, or a character that no file name can hold.
         except (OSError, ValueError):
             return False
@@ -252,6 +255,9 @@ def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Ro
         reading.fault(line, "split", split, f"{listed(SPLITS)}{nearest(split, SPLITS)}")
     if cells.get("label") and cells.get("label") == cells.get("image"):
         reading.fault(line, "label", cells["label"], "another file than the image")
+    masks = [part.count(STRUCTURE) for part in PurePosixPath(cells.get("label", "")).parts]
+    if any(masks[:-1]) or sum(masks) > 1:
+        reading.fault(line, "label", cells["label"], f"{STRUCTURE} once, in the file's name and not in a folder's")
     return Row(
         cohort=cells.get("cohort") or cohort,
         subject=cells.get("subject", ""),

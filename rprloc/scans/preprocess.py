@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,14 @@ from numpy.typing import NDArray
 import rprloc
 from rprloc.errors import InputError
 from rprloc.files import sha256, write_json
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import Grid
 from rprloc.scans.body import body_box, body_mask, tissue_mask
-from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.labels import geometry_of, read_label
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, resample, resample_label
 from rprloc.scans.volume import AIR_HU, read_volume, write_volume
 
 MR_SCALE = 1000
 """An MR scan's 0.2 and 99.8 percentiles of the body become 0 and this value."""
-
-MOST_LABEL = np.iinfo(np.int16).max
-"""Largest value of a structure in a label."""
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
@@ -39,13 +37,19 @@ def subject_of(folder: Path) -> str:
 
 
 def preprocess(
-    parent: Path, *, cohort: str, subject: str, image: Path, label: Path | None, settings: dict[str, Any]
+    parent: Path,
+    *,
+    cohort: str,
+    subject: str,
+    image: Path,
+    label: Path | Mapping[str, Path] | None,
+    settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Write a scan in model space, its body mask, label and JSON to `<cohort>@<subject>`; return the JSON's content.
 
     `settings` are a cohort's `modality`, `spacing` and `patch` (z, y, x mm) and `structures`. A scan that cannot be
     used leaves only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the
-    LPS axes whatever the file's orientation; landmarks come from the native label.
+    LPS axes whatever the file's orientation; landmarks come from the native label, one file or a mask a structure.
     """
     folder = parent / scan_folder(cohort, subject)
     about: dict[str, Any] = {"cohort": cohort, "subject": subject, "version": rprloc.__version__}
@@ -58,13 +62,17 @@ def preprocess(
 
 
 def _preprocess(
-    folder: Path, subject: str, image_path: Path, label_path: Path | None, settings: dict[str, Any]
+    folder: Path,
+    subject: str,
+    image_path: Path,
+    label_source: Path | Mapping[str, Path] | None,
+    settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Do the work of `preprocess` for a scan that can be used; raises InputError for one that cannot."""
     image = read_volume(image_path)
     air = _check_values(image, image_path.name)
     _check_extent(image, settings, image_path.name)
-    native, modality = _geometry(image), settings["modality"]
+    native, modality = geometry_of(image), settings["modality"]
     if modality == "ct":
         # Before smoothing, which would draw a scanner's padding of -2000 or -3024 into the body.
         air, image = AIR_HU, image if air >= AIR_HU else sitk.Clamp(image, image.GetPixelID(), AIR_HU)
@@ -84,11 +92,11 @@ def _preprocess(
     if modality != "ct":
         values = _mr_int16(values, body)
     structures: dict[str, Any] = {}
-    if label_path is not None:
-        label = _whole_numbers(read_volume(label_path), label_path.name)
-        _check_same_geometry(native, _geometry(label), image_path.name, label_path.name)
-        structures = _structures(label, settings["structures"])
-        write_volume(folder / f"{subject}_label.nii.gz", resample_label(label, grid).astype(np.int16), grid)
+    if label_source is not None:
+        label, structures = read_label(
+            label_source, native, image_name=image_path.name, structures=settings["structures"]
+        )
+        write_volume(folder / f"{subject}_label.nii.gz", resample_label(label, grid).astype(np.uint16), grid)
     write_volume(folder / f"{subject}.nii.gz", values, grid)
     write_volume(folder / f"{subject}_body.nii.gz", body.astype(np.uint8), grid)
     return {
@@ -97,57 +105,9 @@ def _preprocess(
         "model": grid.to_json(),
         "body_box_mm": _body_box_mm(grid),
         "source_sha256": sha256(image_path),
-        "label": label_path is not None,
+        "label": label_source is not None,
         "structures": structures,
     }
-
-
-def _geometry(image: sitk.Image) -> dict[str, Any]:
-    """Return an image's geometry as the scan's JSON holds it, x, y, z and mm."""
-    return {
-        "size": list(image.GetSize()),
-        "spacing_mm": list(image.GetSpacing()),
-        "direction": list(image.GetDirection()),
-        "origin_mm": list(image.GetOrigin()),
-    }
-
-
-def _check_same_geometry(image: dict[str, Any], label: dict[str, Any], image_name: str, label_name: str) -> None:
-    """Refuse a label that is not on its image's voxels; raises InputError."""
-    if image["size"] != label["size"]:
-        raise InputError(
-            f"{label_name}: found {tuple(label['size'])} voxels, expected {tuple(image['size'])} as {image_name} has."
-        )
-    extent = np.abs(np.reshape(image["direction"], (3, 3))) @ image["spacing_mm"]
-    for corner in ([0, 0, 0], [n - 1 for n in image["size"]]):
-        moved = np.abs(_place(image, corner) - _place(label, corner))
-        if np.any(moved > 0.1 * extent):
-            raise InputError(
-                f"{label_name}: its voxels lie {moved.max():.1f} mm away from those of {image_name}, "
-                "expected the same origin, spacing and direction."
-            )
-
-
-def _place(geometry: dict[str, Any], index: list[int]) -> FloatArray:
-    """Return the world point (3,) in mm of a voxel (x, y, z)."""
-    direction = np.reshape(geometry["direction"], (3, 3))
-    return np.asarray(geometry["origin_mm"] + direction @ np.multiply(geometry["spacing_mm"], index))
-
-
-def _whole_numbers(label: sitk.Image, name: str) -> sitk.Image:
-    """Return a label image as integers; raises InputError for other values, as in a probability map, and huge ones."""
-    values = sitk.GetArrayViewFromImage(label)
-    if values.dtype.kind == "f":
-        wrong = values[~(np.abs(values - np.rint(values)) < 1e-3)]
-        if wrong.size:
-            raise InputError(f"{name}: found the value {wrong[0]:g}, expected whole numbers, one for each structure.")
-    most = values.max()
-    if most > MOST_LABEL:
-        raise InputError(f"{name}: found the value {most:.0f}, expected at most {MOST_LABEL} for a structure.")
-    if values.dtype.kind == "f":
-        label = sitk.Round(label)
-    # Small integers stay what they are: a copy of a scan's label in 32 bits takes twice the scan's memory.
-    return label if values.dtype.kind != "f" and values.dtype.itemsize <= 2 else sitk.Cast(label, sitk.sitkInt32)
 
 
 def _check_values(image: sitk.Image, name: str) -> float:
@@ -203,14 +163,3 @@ def _mr_int16(values: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.int16
     low, high = np.percentile(values[body], [0.2, 99.8])
     scaled = (values - low) / max(high - low, 1e-6) * MR_SCALE
     return np.rint(np.clip(scaled, 0, MR_SCALE)).astype(np.int16)
-
-
-def _structures(label: sitk.Image, structures: dict[str, int] | None) -> dict[str, Any]:
-    """Return the landmarks of a native label image of integers."""
-    return structure_landmarks(
-        sitk.GetArrayViewFromImage(label),
-        structures,
-        origin_mm=np.asarray(label.GetOrigin()),
-        spacing_mm=np.asarray(label.GetSpacing()),
-        direction=np.asarray(label.GetDirection()).reshape(3, 3),
-    )

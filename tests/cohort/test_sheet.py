@@ -156,6 +156,8 @@ FAULTS = {
     "name of another's mask": (GOOD + "c_body,d.nii,,test\n", "line 5, column 'subject': found 'c_body'"),
     "empty image": (GOOD.replace("a.nii", ""), "line 2, column 'image': found ''"),
     "label is the image": (GOOD.replace("b_l.nii", "b.nii"), "line 3, column 'label': found 'b.nii'"),
+    "structure as a folder": (GOOD.replace("b_l", "{structure}/b_l"), "expected {structure} once, in the file's name"),
+    "structure twice": (GOOD.replace("b_l", "{structure}_{structure}"), "expected {structure} once"),
     "too many cells": (GOOD + "d,d,1,test,x\n", "line 5: found 'd,d,1,test,x', expected 4 cells"),
     "open quote": (GOOD + 'd,"d.nii,,test\n', "line 5: found 'd,\"d.nii,,test', expected cells whose quotes"),
     "open quote in the header": ('"subject,image\na,b\n', "line 1: found"),
@@ -214,6 +216,17 @@ def test_missing_files_are_those_beside_the_sheet(tmp_path: Path) -> None:
     found = messages(text, exists=exists_beside(tmp_path))
     assert [message.split(":")[0] for message in found] == [f"s.csv, line {n}, column 'image'" for n in (4, 7)]
     assert messages(text) == []
+
+
+def test_a_label_may_be_a_folder_or_a_pattern_of_masks(tmp_path: Path) -> None:
+    (tmp_path / "masks" / "b").mkdir(parents=True)
+    for name in ("a.nii", "b.nii", "c.nii"):
+        (tmp_path / name).touch()
+    for label in ("masks/b", "masks/b/{structure}.nii.gz", "masks/b_{structure}.nii"):
+        text = GOOD.replace("b_l.nii", label)
+        assert read_sheet(text, exists=exists_beside(tmp_path)).rows[1].label == label
+    (message,) = messages(GOOD.replace("b_l.nii", "none/{structure}.nii"), exists=exists_beside(tmp_path))
+    assert message.startswith("s.csv, line 3, column 'label': found 'none/{structure}.nii'")
 
 
 def test_all_faults_at_once_and_none_that_only_follow() -> None:

@@ -63,11 +63,25 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
     folder = place / "wrong sheet"
     folder.mkdir()
     (folder / "it's $(there).nii").touch()
+    (folder / "masks").mkdir()
+    (folder / "$HOME").mkdir()
+    for name in ("masks/heart.nii.gz", "masks/Heart.nrrd", "masks/left lung.nii", "$HOME/a.nii", "a.nii", "[ab].nii"):
+        (folder / name).touch()
     (folder / "my sheet.csv").write_text(
         "subject,image,labl,split\n"
         "one,it's $(there).nii,,train\n"
         "two,it's $(there).nii,,tset\n"
         "two,missing scan.nii,,validation\n"
+    )
+    (folder / "masks.csv").write_text(
+        "subject,image,label,cohort\n"
+        "one,it's $(there).nii,masks,default\n"
+        "two,it's $(there).nii,masks/{structure}.mha,default\n"
+        "three,it's $(there).nii,masks/{structure}.nii,openkbp\n"
+        "four,it's $(there).nii,{structure}/mask.nii,openkbp\n"
+        "five,it's $(there).nii,none/{structure}.nii,openkbp\n"
+        "six,$HOME/a.nii,,openkbp\n"
+        "seven,[ab].nii,a.nii,openkbp\n"
     )
     messages = refused(folder, "--input", "my sheet.csv")
     expected = [
@@ -78,6 +92,25 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
         "4, column 'image': found 'missing scan.nii', expected a file that exists.",
     ]
     assert messages == [f"my sheet.csv, line {sentence}" for sentence in expected]
+    named = "a file that exists, or a folder or pattern with a mask of"
+    organs = "brainstem or mandible or parotid_left or parotid_right, named after it"
+    expected = [
+        "2, column 'label': found 'Heart.nrrd and heart.nii.gz', expected one mask a structure (case does not count).",
+        "2, column 'label': found 'left lung.nii', expected a mask whose structure has 1 to 64 of the characters "
+        "A-Z a-z 0-9 . _ - as its name.",
+        f"3, column 'label': found 'masks/{{structure}}.mha', expected {named} any structure, named after it.",
+        f"4, column 'label': found 'masks/{{structure}}.nii', expected {named} {organs}.",
+        "5, column 'label': found '{structure}/mask.nii', expected {structure} once, in the file's name and not in a "
+        "folder's.",
+        "5, column 'label': found '{structure}/mask.nii', expected a file that exists.",
+        f"6, column 'label': found 'none/{{structure}}.nii', expected {named} {organs}.",
+        *(
+            f"{line}, column 'image': found '{path}', expected a path without what the shell would expand: tab, $NAME, "
+            "{a,b}, or * ? [ ] that fit other files."
+            for line, path in ((7, "$HOME/a.nii"), (8, "[ab].nii"))
+        ),
+    ]
+    assert refused(folder, "--input", "masks.csv") == [f"masks.csv, line {sentence}" for sentence in expected]
 
 
 def test_defaults_in_the_configuration_are_those_of_the_schema() -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
+from rprloc.cohort.phantom import STRUCTURES
 from rprloc.files import read_json_lines
 from tests.pipeline.runs import KEY, Run, run_well
 
+MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
 MAIN = "extreme.k10.c1f1"
 
@@ -26,16 +29,32 @@ process {
 """
 
 
+def write_masks(label: Path, pattern: Path, *structures: str) -> None:
+    """Write a mask a structure of a phantom's label, where a pattern says."""
+    pattern.parent.mkdir()
+    image = sitk.ReadImage(str(label))
+    for name in structures:
+        value = list(STRUCTURES).index(name) + 1
+        sitk.WriteImage(image == value, str(pattern).replace("{structure}", name))
+
+
 def write_sheet(folder: Path, phantom: Path) -> None:
-    """The full run's supports and queries and some faulty ones; cohort `free` has no split and one label."""
+    """The full run's supports and queries and some faulty ones; cohort `free` has no split and one label.
+
+    One of the supports has a mask a structure, by a pattern, and that of `free` has them in a folder.
+    """
     folder.mkdir()
     images, labels = phantom / "images", phantom / "labels"
     shutil.copy(images / "test_01.nii.gz", folder / EVIL)
     content = (images / "test_02.nii.gz").read_bytes()
     (folder / "cut short.nii.gz").write_bytes(content[: len(content) // 2])
+    write_masks(labels / "validation_01.nii.gz", folder / MASKS, "heart", "kidney_left", "kidney_right")
+    write_masks(labels / "validation_01.nii.gz", folder / "of two" / "{structure}.mha", "heart")
     rows = [["subject", "image", "label", "split", "cohort"]]
-    for subject, ending in (("validation_01", ".nii.gz"), ("validation_02", ".nrrd")):
-        rows.append([subject, f"{images}/{subject}{ending}", f"{labels}/{subject}{ending}", "validation", "phantom"])
+    rows.append(["validation_01", f"{images}/validation_01.nii.gz", MASKS, "validation", "phantom"])
+    rows.append(
+        ["validation_02", f"{images}/validation_02.nrrd", f"{labels}/validation_02.nrrd", "validation", "phantom"]
+    )
     for subject in ("test_01", "test_02", "test_03"):
         rows.append([subject, f"{images}/{subject}.nii.gz", f"{labels}/{subject}.nii.gz", "test", "phantom"])
     rows += [
@@ -44,7 +63,7 @@ def write_sheet(folder: Path, phantom: Path) -> None:
         ["dead", f"{images}/test_02.nii.gz", "", "test", "phantom"],
         ["lost", f"{images}/test_03.nii.gz", "", "test", "phantom"],
         ["one", f"{images}/train_01.nii.gz", "", "", "free"],
-        ["two", f"{images}/validation_01.nii.gz", f"{labels}/validation_01.nii.gz", "", "free"],
+        ["two", f"{images}/validation_01.nii.gz", "of two", "", "free"],
         ["three", f"{images}/test_01.nii.gz", "", "", "free"],
     ]
     with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as stream:

@@ -14,14 +14,16 @@ b,two.nii,,train,phantom
 c,two.nii,two.nii.gz,validation,phantom
 d,two.nii,,test,phantom
 a,one.nii,,,free
-b,two.nii,two.nii.gz,,free
+b,masks/two.nii,masks,,free
 c,one.nii,,,free
+a,one.nii,,,named
+b,two.nii,more masks/it's (b) {structure}.nii.gz,,named
 """
 
 
 @pytest.fixture(scope="module")
 def folder(place: Path) -> Path:
-    """Cohort `phantom` with splits; `free` without, with settings of its own."""
+    """Cohort `phantom` with splits; `free` and `named` without, with settings and masks of their own."""
     folder = place / "it's wired"
     folder.mkdir()
     for name in ("one.nii", "two.nii", "two.nii.gz"):
@@ -29,6 +31,14 @@ def folder(place: Path) -> Path:
     (folder / "samples.csv").write_text(SHEET)
     (folder / "my [own] settings").mkdir()
     (folder / "my [own] settings" / "free.yml").write_text("r: {coarse: 77}\n")
+    (folder / "my [own] settings" / "named.yml").write_text("structures: {heart: 1, liver: 2, lung: 3}\n")
+    # The scan itself, a folder, a hidden file and one that is no image are no masks.
+    for name in ("two.nii", "spleen.nii.gz", "heart.NRRD", "a.folder.nii/x", "._heart.nii.gz", "notes.txt"):
+        (folder / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "masks" / name).touch()
+    (folder / "more masks").mkdir()
+    for name in ("it's (b) heart", "it's (b) lung", "it's (b) kidney", "it's (c) liver", "heart"):
+        (folder / "more masks" / f"{name}.nii.gz").touch()
     return folder
 
 
@@ -45,7 +55,7 @@ def staged(done: Run, task: str, folder: str) -> set[str]:
 def test_stub_run(folder: Path, parser: str) -> None:
     done = run_well(folder / parser, *arguments(folder), "-stub", parser=parser)
     assert done.tasks() == {
-        "CHECK": 1, "PREPROCESS": 7, "TRAIN": 4, "LOCALIZE": 3, "EVALUATE": 2, "TABULATE": 1, "REPORT": 1,
+        "CHECK": 1, "PREPROCESS": 9, "TRAIN": 6, "LOCALIZE": 4, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     assert (done.results / "report.html").exists()
     # With splits: train trains, validation measures it and is the support, test is searched.
@@ -59,6 +69,11 @@ def test_stub_run(folder: Path, parser: str) -> None:
     assert staged(done, "LOCALIZE (free batch 0)", "supports") == {"free@b"}
     queries = [staged(done, f"LOCALIZE (free batch {number})", "queries") for number in (0, 1)]
     assert queries == [{"free@a", "free@b"}, {"free@c"}]
+    # A label of one mask a structure: all of the folder, or those that the pattern and the settings name.
+    assert staged(done, "PREPROCESS (phantom c)", "label") == {"two.nii.gz"}
+    assert staged(done, "PREPROCESS (free a)", "label") == set()
+    assert staged(done, "PREPROCESS (free b)", "label") == {"spleen.nii.gz", "heart.NRRD"}
+    assert staged(done, "PREPROCESS (named b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
 
 
 def test_preview(folder: Path) -> None:
