@@ -21,6 +21,8 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _COLOURS = {128: 3, 2304: 4}
 """The `datatype` of colours, and their values a voxel."""
 
+_HEADER = 348
+
 _GZIP = b"\x1f\x8b"
 
 _MOST_EXPANSION = 1032
@@ -61,7 +63,7 @@ def read_header(path: Path) -> NiftiHeader:
     name = path.name
     with path.open("rb") as stream:
         try:
-            start = next(_unpacked(stream), b"")
+            start = _first_bytes(_unpacked(stream))
         except (EOFError, OSError, zlib.error) as error:
             raise _not_whole(name, error) from error
     header = _parsed(start, name)
@@ -79,6 +81,14 @@ def read_header(path: Path) -> NiftiHeader:
     return header
 
 
+def _first_bytes(blocks: Iterator[bytes]) -> bytes:
+    """Return enough of a stream's beginning to hold a header, or all of it."""
+    start = b""
+    while len(start) < _HEADER and (block := next(blocks, b"")):
+        start += block
+    return start
+
+
 def check_promise(path: Path, expected: int, *, packed: bool) -> None:
     """Refuse a header that promises more bytes of voxels than its file can hold, before memory is taken for them.
 
@@ -93,27 +103,24 @@ def check_promise(path: Path, expected: int, *, packed: bool) -> None:
 
 
 def _parsed(start: bytes, name: str) -> NiftiHeader:
-    """Return the fields of a NIfTI-1 or NIfTI-2 header, unchecked; raises InputError where it is neither."""
-    second = start[4:8] == b"n+2\0"
-    if len(start) < (540 if second else 348) or not (second or start[344:348] == b"n+1\0"):
+    """Return the fields of a NIfTI-1 header, unchecked; raises InputError where it is none."""
+    if start[4:7] == b"n+2":
+        raise InputError(f"{name}: expected NIfTI-1, found NIfTI-2.")
+    if len(start) < _HEADER or start[344:348] != b"n+1\0":
         raise InputError(f"{name}: expected a readable 3D image, found no NIfTI header of a single file.")
-    order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
-
-    def field(kind: str, at: int) -> tuple[Any, ...]:
-        return struct.unpack_from(order + kind, start, at)
-
-    dimensions = field("8q", 16) if second else field("8h", 40)
-    spacing = field("8d", 104) if second else field("8f", 76)
-    count = max(0, dimensions[0]) if dimensions[0] <= 7 else 0
+    order = "<" if start[:2] == b"\x5c\x01" else ">"
+    dimensions = struct.unpack_from(f"{order}8h", start, 40)
+    count = dimensions[0] if 0 < dimensions[0] <= 7 else 0
+    offset, slope, intercept = struct.unpack_from(f"{order}3f", start, 108)
     return NiftiHeader(
         sizes=dimensions[1 : count + 1],
-        spacing_mm=spacing[1 : min(count, 3) + 1],
-        datatype=field("h", 12 if second else 70)[0],
+        spacing_mm=struct.unpack_from(f"{order}8f", start, 76)[1 : min(count, 3) + 1],
+        datatype=struct.unpack_from(f"{order}h", start, 70)[0],
         order=order,
-        # 0 is what some programs write; the voxels then follow the header's four bytes of extensions.
-        offset=max(*(field("q", 168) if second else field("f", 108)), 544 if second else 352),
-        slope=(field("2d", 176) if second else field("2f", 112))[0],
-        intercept=(field("2d", 176) if second else field("2f", 112))[1],
+        # Some programs write 0; the voxels then follow the header and its four bytes of extensions.
+        offset=max(offset, _HEADER + 4.0),
+        slope=slope,
+        intercept=intercept,
     )
 
 
