@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,9 +68,9 @@ def read_header(path: Path) -> NiftiHeader:
             raise _not_whole(name, error) from error
     header = _parsed(start, name)
     if not 1 <= len(header.sizes) <= 7 or any(n < 1 for n in header.sizes):
-        raise InputError(f"{name}: found sizes of {_listed(header.sizes)} voxels, expected three positive numbers.")
+        raise InputError(f"{name}: found sizes of {listed(header.sizes)} voxels, expected three positive numbers.")
     if not all(math.isfinite(step) and step > 0 for step in header.spacing_mm):
-        raise InputError(f"{name}: found a spacing of {_listed(header.spacing_mm)} mm, expected positive numbers.")
+        raise InputError(f"{name}: found a spacing of {listed(header.spacing_mm)} mm, expected three positive numbers.")
     if header.datatype in _COLOURS:
         raise InputError(f"{name}: found {_COLOURS[header.datatype]} values a voxel, expected 1.")
     if header.datatype not in _TYPES:
@@ -202,6 +202,6 @@ def _not_whole(name: str, error: Exception) -> InputError:
     return InputError(f"{name}: expected a whole file, found: {str(error).rstrip('.')}.")
 
 
-def _listed(numbers: Sequence[float]) -> str:
+def listed(numbers: Iterable[float]) -> str:
     """Return numbers as a person writes sizes."""
-    return " x ".join(f"{number:g}" for number in numbers) or "0"
+    return " x ".join(f"{number:.4g}" for number in numbers) or "0"

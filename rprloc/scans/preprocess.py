@@ -16,6 +16,7 @@ from rprloc.files import sha256, write_json
 from rprloc.geometry import Grid
 from rprloc.scans.body import body_box, body_mask, tissue_mask
 from rprloc.scans.labels import geometry_of, read_label
+from rprloc.scans.nifti import listed
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, resample, resample_label
 from rprloc.scans.volume import AIR_HU, read_volume, write_volume
 
@@ -126,7 +127,7 @@ def _check_extent(image: sitk.Image, settings: dict[str, Any], name: str) -> Non
     low, high = field_of_view_mm(image)
     extent = (high - low)[::-1]
     half = np.array(settings["patch"]) / 2
-    found = " x ".join(f"{mm:.4g}" for mm in extent)
+    found = listed(extent)
     if np.any(extent < half * 0.999):
         expected = " x ".join(f"{mm:.4g}" for mm in half)
         raise InputError(

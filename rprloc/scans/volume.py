@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.files import whole_file
 from rprloc.geometry import Grid
-from rprloc.scans.nifti import check_promise, read_header, read_voxels
+from rprloc.scans.nifti import check_promise, listed, read_header, read_voxels
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
@@ -151,7 +151,9 @@ def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
     # MetaImage's reason is the operating system's last error, which has nothing to do with the file.
     if reason.startswith("Reason: "):
         reason = "a file that is cut short or no image of this kind"
-    reason = reason.replace(str(path), "a file that")
+    if "orthonormal" in reason:
+        return InputError(f"{path.name}: found axes that are not orthogonal, expected axes that are.")
+    reason = reason.replace(str(path), "a file that").removeprefix("ITK ERROR: ")
     return InputError(f"{path.name}: expected a readable 3D image, found: {reason}.")
 
 
@@ -163,13 +165,13 @@ def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
         raise InputError(f"{name}: found {reader.GetNumberOfComponents()} values a voxel, expected 1.")
     spacing, origin = reader.GetSpacing(), reader.GetOrigin()
     if not all(math.isfinite(s) and s > 0 for s in spacing):
-        raise InputError(f"{name}: found a spacing of {spacing} mm, expected three positive numbers.")
+        raise InputError(f"{name}: found a spacing of {listed(spacing)} mm, expected three positive numbers.")
     if not all(math.isfinite(o) for o in origin):
-        raise InputError(f"{name}: found an origin of {origin} mm, expected three numbers.")
+        raise InputError(f"{name}: found an origin of {listed(origin)} mm, expected three numbers.")
     direction = np.asarray(reader.GetDirection()).reshape(3, 3)
     if not np.abs(direction.T @ direction - np.eye(3)).max() <= _STRAIGHT:
         raise InputError(
-            f"{name}: found axes along {np.round(direction.T, 4).tolist()}, expected axes that are orthogonal."
+            f"{name}: found axes that are not orthogonal, {np.round(direction.T, 4).tolist()}, expected axes that are."
         )
 
 

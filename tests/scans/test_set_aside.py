@@ -1,0 +1,207 @@
+"""Every fault of a scan's file sets it aside with one sentence: the file, what was found, what was expected."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from rprloc.files import read_json
+from rprloc.scans.preprocess import preprocess
+from tests.scans.images import image_of, patient, write
+
+ENDINGS = (".nii.gz", ".mha", ".nrrd")
+
+Edit = Callable[[bytes], bytes]
+
+
+def reason(folder: Path, image: Path, label: Path | None = None, **settings: Any) -> str:
+    """Return why a scan was set aside; nothing but its JSON is left."""
+    asked = {"modality": "ct", "spacing": [3, 3, 3], "patch": [6, 6, 6], "structures": None} | settings
+    about = preprocess(folder, cohort="c", subject="s", image=image, label=label, settings=asked)
+    assert about["status"] == "set_aside" and read_json(folder / "c@s" / "s.json") == about
+    assert [path.name for path in (folder / "c@s").iterdir()] == ["s.json"]
+    return str(about["reason"])
+
+
+def edited(path: Path, edit: Edit) -> Path:
+    """Change the bytes of a file, unpacked where it is NIfTI."""
+    packed = path.name.endswith(".gz")
+    content = edit(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
+    path.write_bytes(gzip.compress(content) if packed else content)
+    return path
+
+
+def number(kind: str, at: int, *values: float) -> Edit:
+    """Return the edit that sets numbers of a NIfTI header."""
+
+    def edit(content: bytes) -> bytes:
+        changed = bytearray(content)
+        struct.pack_into(f"<{len(values)}{kind}", changed, at, *values)
+        return bytes(changed)
+
+    return edit
+
+
+def line(key: str, value: str) -> Edit:
+    """Return the edit that sets a field of a MetaImage's or NRRD file's header."""
+    return lambda content: re.sub(
+        rb"(?m)^%s(:| =) .*$" % key.encode(), rb"%s\1 %s" % (key.encode(), value.encode()), content, count=1
+    )
+
+
+def both(*edits: Edit) -> Edit:
+    """Return the edit that makes several."""
+
+    def edit(content: bytes) -> bytes:
+        for one in edits:
+            content = one(content)
+        return content
+
+    return edit
+
+
+POSITIVE = "mm, expected three positive numbers."
+BENT = "found axes that are not orthogonal"
+PROMISE = "its header promises 2,000,000,000,000 bytes of voxels, expected at most"
+APART = "found a header whose voxels lie in another file, expected one file."
+
+HEADERS: list[tuple[str, Edit, str]] = [
+    (".nii.gz", number("f", 80, 0), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
+    (".mha", line("ElementSpacing", "0 2.5 3"), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
+    (".nrrd", line("space directions", "(0,0,0) (0,2.5,0) (0,0,3)"), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
+    (".nii.gz", number("f", 84, -2.5), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
+    (".mha", line("ElementSpacing", "2 -2.5 3"), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
+    (".nii.gz", number("f", 88, np.nan), f"found a spacing of 2 x 2.5 x nan {POSITIVE}"),
+    # MetaImage has no NaN: its reader makes 0 of it.
+    (".mha", line("ElementSpacing", "2 2.5 nan"), f"found a spacing of 2 x 2.5 x 0 {POSITIVE}"),
+    (".nrrd", line("space directions", "(2,0,0) (0,2.5,0) (0,0,nan)"), "expected a readable 3D image, found: [nrrd]"),
+    (".nii.gz", both(number("h", 252, 0, 2), number("f", 280, *(-2, 1, 0, 0), *(0, -2.5, 0, 0), *(0, 0, 3, 0))), BENT),
+    (".mha", line("TransformMatrix", "1 0 0 0.6 0.8 0 0 0 1"), f"{BENT}, [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], "),
+    (".nrrd", line("space directions", "(2,0,0) (1,2.5,0) (0,0,3)"), f"{BENT}, [[1.0, 0.0, 0.0], [0.3714, 0.9285, "),
+    (".nii.gz", number("h", 42, 10000, 10000, 10000), PROMISE),
+    (".mha", line("DimSize", "10000 10000 10000"), PROMISE),
+    (".nrrd", line("sizes", "10000 10000 10000"), PROMISE),
+    (".mha", line("ElementDataFile", "/etc/hostname"), APART),
+    (".mha", line("ElementDataFile", "LIST"), APART),
+    (".nrrd", line("encoding", "raw\ndata file: /etc/hostname"), APART),
+    (".mha", line("NDims", "-1"), "found '-1' dimensions, expected 3."),
+    (".nrrd", line("dimension", "three"), "found 'three' dimensions, expected 3."),
+    (".mha", line("ElementType", "MET_" + "LONG" * 200), "expected a readable 3D image, found no header of this kind"),
+    (".nrrd", line("kinds", "domain " * 200), "expected a readable 3D image, found no header of this kind"),
+    (".nrrd", lambda content: content.replace(b"\n\n", b"\n"), "expected a readable 3D image, found no header of this"),
+]
+
+
+@pytest.mark.parametrize(("ending", "edit", "expected"), HEADERS)
+def test_a_fault_in_the_header_is_named(tmp_path: Path, ending: str, edit: Edit, expected: str) -> None:
+    path = edited(write(patient()[0], tmp_path / "in" / f"scan{ending}"), edit)
+    found = reason(tmp_path, path)
+    assert found.startswith(f"scan{ending}: {expected}") and found.endswith(".") and "\n" not in found
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_compressed_header_that_promises_too_much_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"scan{ending}"
+    sitk.WriteImage(patient()[0], str(path), useCompression=True)
+    edit = {".nii.gz": HEADERS[11][1], ".mha": HEADERS[12][1], ".nrrd": HEADERS[13][1]}[ending]
+    assert f": {PROMISE} " in reason(tmp_path, edited(path, edit))
+
+
+def test_a_compressed_scan_of_almost_nothing_is_read(tmp_path: Path) -> None:
+    # No gzip file grows by more than 1,032 times: zeros come close.
+    values = np.full((200, 200, 200), -1000, dtype=np.int16)
+    values[80:120, 80:120, 80:120] = 40
+    for ending in ENDINGS:
+        sitk.WriteImage(image_of(values), str(tmp_path / f"scan{ending}"), useCompression=True, compressionLevel=9)
+        asked = {"modality": "ct", "spacing": [9, 9, 9], "patch": [6, 6, 6], "structures": None}
+        about = preprocess(
+            tmp_path, cohort="c", subject="s", image=tmp_path / f"scan{ending}", label=None, settings=asked
+        )
+        assert about["status"] == "ok", about["reason"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda image: image * 0 + 7, "found 7 in every voxel, expected an image."),
+        (lambda image: sitk.Cast(image, sitk.sitkFloat32) / 0.0, "found voxels that are not finite numbers, expected"),
+        (
+            lambda image: sitk.Log(sitk.Cast(image, sitk.sitkFloat32)),
+            "found voxels that are not finite numbers, expected",
+        ),
+        (lambda image: sitk.Clamp(image, upperBound=-999), "found nothing but air, expected a body."),
+        (lambda image: image[:, :, 0], "found 2 dimensions, expected 3."),
+        (lambda image: sitk.JoinSeries([image, image]), "found 4 dimensions, expected 3."),
+        (lambda image: sitk.Compose([image] * 3), "found 3 values a voxel, expected 1."),
+    ],
+)
+def test_a_fault_in_the_voxels_is_named(tmp_path: Path, ending: str, change: Any, expected: str) -> None:
+    path = write(change(patient()[0]), tmp_path / "in" / f"scan{ending}")
+    assert reason(tmp_path, path).startswith(f"scan{ending}: {expected}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_label_of_another_geometry_is_named(tmp_path: Path, ending: str) -> None:
+    image = write(patient()[0], tmp_path / "in" / f"scan{ending}")
+    label = write(patient(origin=(-31.0, 17.5, -200.0))[1], tmp_path / "in" / f"label{ending}")
+    expected = f"label{ending}: its voxels lie 4.0 mm away from those of scan{ending}, expected the same"
+    assert reason(tmp_path, image, label).startswith(expected)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_faulty_label_sets_its_scan_aside(tmp_path: Path, ending: str) -> None:
+    image = write(patient()[0], tmp_path / "in" / f"scan{ending}")
+    label = write(patient()[1], tmp_path / "in" / f"label{ending}")
+    label.write_bytes(label.read_bytes()[:-40])
+    assert reason(tmp_path, image, label).startswith(f"label{ending}: ")
+
+
+def test_a_label_beyond_the_numbers_of_structures_is_refused(tmp_path: Path) -> None:
+    image, label = patient()
+    huge = write(sitk.Cast(label, sitk.sitkUInt32) * 2_000_000_000, tmp_path / "in" / "label.mha")
+    found = reason(tmp_path, write(image, tmp_path / "in" / "scan.mha"), huge)
+    assert found == "label.mha: found the value 4000000000, expected at most 65535 for a structure."
+
+
+def test_a_scan_smaller_than_half_a_patch_is_set_aside(tmp_path: Path) -> None:
+    # 22 x 18 x 14 voxels of 2 x 2.5 x 3 mm.
+    path = write(patient()[0], tmp_path / "in" / "scan.mha")
+    expected = "scan.mha: found a scan of 42 x 45 x 44 mm (z, y, x), expected at least half a patch, 42 x 45.5 x 44 mm."
+    assert reason(tmp_path, path, patch=[84, 91, 88]) == expected
+    asked = {"modality": "ct", "spacing": [3, 3, 3], "patch": [84, 90, 88], "structures": None}
+    assert preprocess(tmp_path, cohort="c", subject="s", image=path, label=None, settings=asked)["status"] == "ok"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_scan_of_kilometres_takes_no_memory(tmp_path: Path, ending: str) -> None:
+    path = write(patient(spacing=(2e5, 2e5, 2e5))[0], tmp_path / "in" / f"scan{ending}")
+    found = reason(tmp_path, path)
+    assert (
+        found
+        == f"scan{ending}: found a scan of 2.8e+06 x 3.6e+06 x 4.4e+06 mm (z, y, x), expected the size of a patient."
+    )
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.mha", "scan.nrrd", "scan.png", "scan"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f\x8b", b"\x1f\x8b" + bytes(2000), b"NRRD0005\n", bytes(2000), b"\xff" * 2000]
+)
+def test_what_is_no_image_is_set_aside(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(content)
+    found = reason(tmp_path, tmp_path / "in" / name)
+    assert found.startswith(f"{name}: ") and found.endswith(".") and "expected" in found and "\n" not in found
+
+
+def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "in" / "scan.nii.gz").mkdir(parents=True)
+    assert reason(tmp_path, tmp_path / "in" / "scan.nii.gz") == "scan.nii.gz: no such file."
