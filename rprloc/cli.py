@@ -104,6 +104,37 @@ def phantom(folder: Path, seed: int, n_train: int, n_validation: int, n_test: in
     click.echo(write_phantom(folder, seed=seed, n_train=n_train, n_validation=n_validation, n_test=n_test))
 
 
+@command.group(name="import")
+def import_() -> None:
+    """Bring a public data set into the form of a cohort: NIfTI files and a sample sheet."""
+
+
+def _add_importer(name: str, text: str) -> None:
+    """Add the command that imports a data set; its module is named alike."""
+
+    @import_.command(name=name, help=text)
+    @click.argument("source", type=FOLDER)
+    @click.argument("folder", type=NEW_FOLDER)
+    @click.option("--split/--no-split", default=True, show_default=True, help="Divide the scans as the paper did.")
+    @seed_option
+    def run(source: Path, folder: Path, split: bool, seed: int) -> None:
+        from importlib import import_module
+
+        from rprloc.importers.dataset import import_dataset
+
+        dataset = import_module(f"rprloc.importers.{name.replace('-', '_')}").DATASET
+        done = import_dataset(dataset, source, folder, split=split, seed=seed, say=click.echo)
+        click.echo(done.summary(dataset))
+
+
+_add_importer("openkbp", "OpenKBP, CSV files of the repository ababier/open-kbp: SOURCE holds pt_1, pt_2, ...")
+_add_importer("pddca", "MICCAI 2015 head and neck challenge, NRRD: SOURCE holds 0522c0001, ...")
+_add_importer("structseg", "StructSeg 2019 task 1, NIfTI: SOURCE holds 1/data.nii.gz, 1/label.nii.gz, ...")
+_add_importer(
+    "pancreas-ct", "NIH Pancreas-CT, DICOM with NIfTI labels: SOURCE holds PANCREAS_0001, ... and the labels."
+)
+
+
 @command.group()
 def step() -> None:
     """One step of the pipeline; main.nf calls these."""
