@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from rprloc.training.plan import PLANS, TrainingPlan
 from rprloc.training.state import TrainingState
 
 CPU = torch.device("cpu")
-PLAIN_STEPS = 480
-POINTS = 12
+PLAIN_STEPS, STEPS = 1000, 160
+POINTS = 20
 """How often the validation error is looked at."""
 
 
@@ -99,11 +100,11 @@ def _crop(scan: TrainingScan, centre: np.ndarray) -> np.ndarray:
 def product_training(
     scans: Sequence[TrainingScan], validation: Sequence[TrainingScan], settings: ModelSettings, *, goal_mm: float
 ) -> tuple[float, float]:
-    """Train with the demo's batch and rate; return the first validation error up to `goal_mm`, or the lowest, and
+    """Train as the demo does, but shorter; return the first validation error up to `goal_mm`, or the lowest, and
     the seconds to it.
     """
-    demo = PLANS["demo"]
-    plan = TrainingPlan(steps=120, groups=demo.groups, patches=demo.patches, learning_rate=demo.learning_rate)
+    loop.RECORDS = POINTS
+    plan = replace(PLANS["demo"], steps=STEPS)
     model = loop.train(
         scans, validation, settings, plan, seed=1, device=CPU, state=TrainingState(None), log=lambda _: None
     )

@@ -123,6 +123,13 @@ def test_the_learning_rate_falls_as_250_epochs_by_5_do() -> None:
     assert (plan.groups * plan.patches, plan.groups * plan.patches * (plan.patches - 1) // 2) == (12, 6)
 
 
+def test_a_short_trainings_rate_falls_by_half_a_cosine() -> None:
+    plan = TrainingPlan(steps=100, groups=1, patches=2, learning_rate=4e-3, decay="cosine")
+    assert plan.learning_rate_at(0) == pytest.approx(4e-3)
+    assert plan.learning_rate_at(50) == pytest.approx(2e-3)
+    assert 0 < plan.learning_rate_at(99) < 1e-5
+
+
 def test_mistake_12_the_validation_pairs_are_drawn_once_and_do_not_depend_on_the_training() -> None:
     validation = [scan(10), scan(11)]
     expected = loop._fixed_groups(validation, SETTINGS, 1)
