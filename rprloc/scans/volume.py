@@ -163,6 +163,8 @@ def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
         raise InputError(f"{name}: found {len(reader.GetSize())} dimensions, expected 3.")
     if reader.GetNumberOfComponents() != 1:
         raise InputError(f"{name}: found {reader.GetNumberOfComponents()} values a voxel, expected 1.")
+    if 0 in reader.GetSize():
+        raise InputError(f"{name}: found sizes of {listed(reader.GetSize())} voxels, expected three positive numbers.")
     spacing, origin = reader.GetSpacing(), reader.GetOrigin()
     if not all(math.isfinite(s) and s > 0 for s in spacing):
         raise InputError(f"{name}: found a spacing of {listed(spacing)} mm, expected three positive numbers.")
