@@ -24,7 +24,6 @@ workflow RPRLOC {
     )
     found = CHECK.out.found.map { json -> accepted(json, sheet) }
     parameters = found.map { all -> all.parameters }
-    tables = parameters.map { given -> given.tables }
     seed = parameters.map { given -> given.seed }
 
     // [cohort, subject, settings, image, label]; the label is a file, a mask a structure, or nothing
@@ -58,26 +57,26 @@ workflow RPRLOC {
         .mix(found.filter { all -> all.parameters.weights != null }
             .flatMap { all -> all.models.collect { cohort, names -> [cohort, names.collect { name -> file(params.weights).resolve(name) }] } })
 
-    // [cohort, batch, settings, models, supports, queries]
+    // [cohort, batch, settings, tables, models, supports, queries]
     supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
     batches = grouped(scans.filter { _cohort, row, _scan -> row.query }.map { cohort, row, scan -> ["${cohort}@${row.batch}", row, scan] }, 'batch')
         .map { _key, members -> [members[0][0].cohort, members[0][0].batch, members.collect { _row, scan -> scan }] }
         .combine(models.join(supports), by: 0)
         .combine(found)
         .map { cohort, batch, queries, networks, members, all -> [
-            cohort, batch, toJson(all.cohorts[cohort].stages.localize), networks, members.collect { _row, scan -> scan }, queries,
+            cohort, batch, toJson(all.cohorts[cohort].stages.localize), all.cohorts[cohort].tables, networks, members.collect { _row, scan -> scan }, queries,
         ] }
-    LOCALIZE(batches, tables, seed, codeHash(['scans', 'networks', 'methods']))
+    LOCALIZE(batches, seed, codeHash(['scans', 'networks', 'methods']))
 
-    // [cohort, checked rows and settings, scans, predictions]; a cohort without any answer is measured too
+    // [cohort, checked rows and settings, tables, scans, predictions]; a cohort without any answer is measured too
     answers = grouped(scans, 'all')
         .join(LOCALIZE.out.predictions.groupTuple().map { cohort, files -> [cohort, files.sort { path -> path.name }] }, remainder: true)
         .combine(found)
         .map { cohort, members, predictions, all -> [
             cohort, toJson([rows: all.rows.findAll { row -> row.cohort == cohort }, cohorts: all.cohorts.subMap([cohort])]),
-            members.collect { _row, scan -> scan }, predictions ?: [],
+            all.cohorts[cohort].tables, members.collect { _row, scan -> scan }, predictions ?: [],
         ] }
-    EVALUATE(answers, tables, seed, codeHash(['scans', 'methods', 'results']))
+    EVALUATE(answers, seed, codeHash(['scans', 'methods', 'results']))
 
     TABULATE(
         EVALUATE.out.evaluated.collect(sort: { path -> path.name }),

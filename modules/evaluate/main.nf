@@ -4,8 +4,7 @@ process EVALUATE {
     label 'process_single'
 
     input:
-    tuple val(cohort), val(check), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*')
-    val tables
+    tuple val(cohort), val(check), val(tables), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*')
     val seed
     val code
 

@@ -4,9 +4,8 @@ process LOCALIZE {
     label 'process_gpu'
 
     input:
-    tuple val(cohort), val(batch), val(settings), path(models, stageAs: 'models/*'), path(supports, stageAs: 'supports/*'),
-        path(queries, stageAs: 'queries/*')
-    val tables
+    tuple val(cohort), val(batch), val(settings), val(tables), path(models, stageAs: 'models/*'),
+        path(supports, stageAs: 'supports/*'), path(queries, stageAs: 'queries/*')
     val seed
     val code
 

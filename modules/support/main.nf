@@ -114,7 +114,8 @@ def fileFaults(sheet, row, wanted) {
     }
     def wrong = masks == null ? [] : maskFaults(row.label, masks, wanted).collect { fault -> ['label'] + fault }
     (missing + expanded + wrong).collect { column, value, expected ->
-        [line: row.line, message: "${sheet.name}, line ${row.line}, column '${column}': found '${value}', expected ${expected}."]
+        def said = "${params.input}, line ${row.line}, column '${column}': found '${value}', expected ${expected}."
+        [file: params.input.toString(), line: row.line, message: said]
     }
 }
 
@@ -127,15 +128,15 @@ def accepted(check_json, sheet) {
     }
     def folder = params.cohort_folder
     def unseen = !folder || existingFolder(folder) ? [] : [
-        [line: 0, message: "command line, parameter 'cohort_folder': found '${folder}', expected a folder that exists."]
+        [file: 'command line', message: "command line, parameter 'cohort_folder': found '${folder}', expected a folder that exists."]
     ]
     // Nextflow itself would publish to the root folder.
     def nowhere = params.outdir ? [] : [
-        [line: 0, message: "command line, parameter 'outdir': found nothing, expected a folder for the results."]
+        [file: 'command line', message: "command line, parameter 'outdir': found nothing, expected a folder for the results."]
     ]
-    def faults = (nowhere + unseen + found.errors + missing).sort { fault -> fault.line ?: 0 }
+    def faults = (nowhere + unseen + found.errors + missing).groupBy { fault -> fault.file }
     if (faults) {
-        error(faults.collect { fault -> fault.message }.join('\n'))
+        error(faults.collectMany { _file, of_file -> of_file.sort { fault -> fault.line ?: 0 } }.collect { fault -> fault.message }.join('\n'))
     }
     found.warnings.each { warning -> log.warn(warning) }
     def all = found.rows.countBy { row -> row.cohort }

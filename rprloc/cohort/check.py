@@ -9,7 +9,7 @@ from typing import Any
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
-from rprloc.cohort.sheet import Sheet, parse_sheet
+from rprloc.cohort.sheet import Row, Sheet, parse_sheet
 from rprloc.cohort.weights import adopt_weights
 from rprloc.errors import nearest
 
@@ -32,7 +32,8 @@ def check(
     the parameter `cohort` names lies for this process, if it names a file; weights: the same for the folder of
     trained models. exists: as for `parse_sheet`.
     Nothing is raised for a fault: "errors" holds all of them, each with file, line, column, value, expected, message.
-    "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process;
+    "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process, and
+    "tables", whether the paper's tables can be made: not without a query whose label tells the truth;
     "models" has the model files of each cohort, as paths within the folder of weights, where there is one.
     """
     coerced, faults = check_parameters(parameters, schema)
@@ -43,15 +44,21 @@ def check(
     faults += read.faults
     if weights is None and coerced["weights"] is not None:
         weights = Path(coerced["weights"])
+    if weights is not None and not weights.is_dir():
+        expected = "a folder that exists"
+        faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
+        weights = None
     cohorts: dict[str, Settings] = {}
     models: dict[str, list[str]] = {}
     # Cohorts without settings are among the faults already.
     for each in dict.fromkeys(row.cohort for row in read.rows):
         if each in known:
-            settings, wrong = load_settings(known[each])
+            settings, wrong = load_settings(known[each], name=_called(known[each], coerced, settings_file))
             faults += wrong
             if settings is not None and weights is not None:
-                settings, models[each], wrong = adopt_weights(settings, weights, cohort=each)
+                settings, models[each], wrong = adopt_weights(
+                    settings, weights, cohort=each, name=str(coerced["weights"])
+                )
                 faults += wrong
             if settings is not None:
                 cohorts[each] = settings
@@ -60,9 +67,36 @@ def check(
         "errors": [fault.as_dict() for fault in faults],
         "warnings": list(read.warnings),
         "rows": [row.as_dict() for row in read.rows],
-        "cohorts": {each: settings.as_dict() | {"stages": settings.stages()} for each, settings in cohorts.items()},
+        "cohorts": {
+            each: settings.as_dict()
+            | {"stages": settings.stages(), "tables": coerced["tables"] and _measured(read.rows, each)}
+            for each, settings in cohorts.items()
+        },
         "models": models,
     }
+
+
+def _parameter_fault(name: str, value: str, expected: str) -> Fault:
+    """Return the fault of a parameter's value."""
+    return Fault(file="command line", column=name, value=value, expected=expected, kind="parameter")
+
+
+def _called(path: Path, parameters: Mapping[str, Any], settings_file: Path | None) -> str:
+    """Return what the user calls a settings file, which lies elsewhere for this process."""
+    if settings_file is not None and path == settings_file:
+        return str(parameters["cohort"])
+    # The shipped files have no faults.
+    folder = parameters["cohort_folder"]
+    return str(path) if folder is None else f"{folder}/{path.name}"
+
+
+def _measured(rows: Sequence[Row], cohort: str) -> bool:
+    """Tell whether a cohort has a query whose label tells the truth about the answers of another scan's support."""
+    members = [row for row in rows if row.cohort == cohort]
+    return any(
+        query.query and query.label and any(row.support and row.subject != query.subject for row in members)
+        for query in members
+    )
 
 
 def is_settings_file(cohort: str) -> bool:
@@ -74,7 +108,7 @@ def _add_default(cohort: str, known: dict[str, Path], settings_file: Path | None
     """Return the name of the default cohort, add its file to the known ones where it is given as a file, and faults."""
 
     def fault(expected: str) -> list[Fault]:
-        return [Fault(file="command line", column="cohort", value=cohort, expected=expected, kind="parameter")]
+        return [_parameter_fault("cohort", cohort, expected)]
 
     if not is_settings_file(cohort):
         hint = f"a cohort with settings: {listed(sorted(known))}{nearest(cohort, known)}, or a YAML file"

@@ -173,14 +173,15 @@ def read_settings(path: Path | str) -> Settings:
     return settings
 
 
-def load_settings(path: Path) -> tuple[Settings | None, list[Fault]]:
-    """Read a settings file as `read_settings` does, returning the faults in place of raising them."""
+def load_settings(path: Path, *, name: str | None = None) -> tuple[Settings | None, list[Fault]]:
+    """Read a settings file, which messages call `name`, as `read_settings` does, returning the faults."""
+    name = name or str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        return None, [Fault(file=str(path), value=reason, expected="a readable YAML file of settings")]
-    return parse_settings(text, file=str(path))
+        return None, [Fault(file=name, value=reason, expected="a readable YAML file of settings")]
+    return parse_settings(text, file=name)
 
 
 def _contradictions(settings: Settings) -> list[tuple[str, str, str]]:

@@ -20,29 +20,32 @@ STAGES = ("coarse", "fine")
 _LONGEST_HEADER = 10_000_000
 
 
-def adopt_weights(settings: Settings, folder: Path, *, cohort: str) -> tuple[Settings, list[str], list[Fault]]:
+def adopt_weights(
+    settings: Settings, folder: Path, *, cohort: str, name: str | None = None
+) -> tuple[Settings, list[str], list[Fault]]:
     """Return a cohort's settings as its trained models need them, the models' paths within the folder, and faults.
 
     The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
-    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault.
+    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. Messages call
+    the folder `name`.
     """
     paths = find_models(folder, cohort)
     found: dict[str, str] = {}
     faults: list[Fault] = []
     for path in paths:
-        name = str(path.relative_to(folder))
+        file = str(path.relative_to(folder))
         model, reason = read_model_settings(path)
         if model is None:
             expected = f"a trained model (safetensors) of rprloc for cohort {shown(cohort)}"
-            faults.append(Fault(file=name, value=reason, expected=expected))
+            faults.append(Fault(file=file, value=reason, expected=expected))
             continue
         stage = str(model["stage"])
         if stage in found:
             faults.append(
-                Fault(file=name, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
+                Fault(file=file, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
             )
-        found.setdefault(stage, name)
-        settings, conflicts = adopt_model(settings, model, file=name, cohort=cohort)
+        found.setdefault(stage, file)
+        settings, conflicts = adopt_model(settings, model, file=file, cohort=cohort)
         faults += conflicts
     missing = [stage for stage in STAGES if stage not in found]
     if missing and not faults:
@@ -50,7 +53,7 @@ def adopt_weights(settings: Settings, folder: Path, *, cohort: str) -> tuple[Set
             f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"
         )
         faults.append(
-            Fault(file=str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
+            Fault(file=name or str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
         )
     return settings, [str(path.relative_to(folder)) for path in paths], faults
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 import rprloc
 from rprloc.files import read_json, read_json_lines, whole_file, write_json, write_json_lines, write_text
+from rprloc.results.boxes import box_table
 from rprloc.results.metrics import evaluate
 from rprloc.results.report import write_report
 from rprloc.results.tables import summary, write_tables
@@ -53,6 +54,7 @@ def tabulate_cohorts(folder: Path, starts: Mapping[str, int], evaluated: Sequenc
     rows = [row for path in evaluated for row in read_json_lines(path / "predictions.jsonl")]
     metrics, set_aside = (_read_csvs(evaluated, name) for name in ("metrics.csv", "set_aside.csv"))
     write_json_lines(folder / "predictions.jsonl", rows)
+    _write_csv(folder / "boxes.csv", box_table(rows, starts))
     _write_csv(folder / "metrics.csv", metrics)
     _write_csv(folder / "set_aside.csv", set_aside)
     write_tables(folder / "tables", metrics, starts)

@@ -17,6 +17,7 @@ from PIL import Image
 from rprloc.errors import InputError
 from rprloc.files import write_text
 from rprloc.methods.prediction import main_setting
+from rprloc.results.boxes import shown_answers
 from rprloc.results.curves import Log, draw_training
 from rprloc.results.figures import Picture, draw_query, load_picture
 from rprloc.results.metrics import METHOD
@@ -25,6 +26,9 @@ from rprloc.results.tables import MEAN, ROWS, WIDEST, cohort_tables, number_text
 
 ROWS_PER_PICTURE = 8
 """A query with more structures than this gets several pictures."""
+
+DOUBTFUL_SHOWN = 5
+"""How many of the answers that have no truth and the largest spread the page names."""
 
 FAILURES_SHOWN = 100
 """The page lists no more groups of failures than this; metrics.csv has all."""
@@ -103,15 +107,19 @@ def _cohort(
     starts = settings["starts"]
     setting = str(main_setting(starts))
     main = of_cohort[(of_cohort["setting"] == setting) & (of_cohort["method"] == METHOD)]
-    answers = _shown_answers(predictions, name, setting)
+    answers = shown_answers(predictions, name, starts)
+    tables = [table for number in ROWS for table in cohort_tables(number, of_cohort, {name: starts})]
     return {
         "name": name,
         "sizes": _sizes(members, scans),
-        "settings": [_fact(key, value) for key, value in settings.items() if key != "stages"],
+        "settings": [_fact(key, value) for key, value in settings.items() if key not in ("stages", "tables")],
         "headline": headline(main),
-        "tables": [table for number in ROWS for table in cohort_tables(number, of_cohort, {name: starts})],
+        # Without truth every table is the same sentence, which is said once.
+        "tables": tables if of_cohort["iou"].notna().any() else [],
+        "no_tables": tables[0].notes[0],
         "curves": _curves(name, logs, folder),
         "overview": _overview(main, members),
+        "doubtful": doubtful(main),
         "failures": failures(of_cohort),
         "queries": [
             _query(row["subject"], answers.get(row["subject"], []), main, settings, scans, folder, room)
@@ -146,7 +154,7 @@ def headline(main: pd.DataFrame) -> str:
         found = int((~drawn["failed"]).sum())
         return (
             f"With {name} as the one annotated scan, {found} of {len(drawn)} answers were found ({asked}). "
-            "No query has a label, so nothing says how good they are."
+            "No query has a label, so nothing says how good they are: look at the pictures."
         )
     starts = str(main["setting"].iloc[0]).split(".")[1].removeprefix("k")
     how = f"{name} (drawn) as the one annotated scan, coarse + fine, K = {starts}"
@@ -188,24 +196,16 @@ def data_uri(path: Path) -> str:
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _shown_answers(predictions: Sequence[Row], cohort: str, setting: str) -> dict[str, list[Row]]:
-    """Return for each query its answers in one setting and from one support: the drawn one, else the first there is."""
-    by_query: dict[str, list[Row]] = {}
-    for row in predictions:
-        if (row["cohort"], row["setting"], row["method"]) == (cohort, setting, METHOD):
-            by_query.setdefault(row["subject"], []).append(row)
-    for query, rows in by_query.items():
-        support = next((row["support"] for row in rows if row["drawn"]), rows[0]["support"])
-        by_query[query] = [row for row in rows if row["support"] == support]
-    return by_query
-
-
 def _overview(main: pd.DataFrame, members: Sequence[Row]) -> dict[str, Any]:
-    """Return the table of queries x structures with the drawn support's scores, queries in the order of the sheet."""
+    """Return the table of queries x structures with the drawn support's scores, queries in the order of the sheet.
+
+    Its last column is each query's mean, where there is any truth to compare with.
+    """
     drawn = main[main["drawn"]]
     structures = [str(name) for name in main["structure"].unique()]
     columns = structures if len(structures) <= WIDEST else []
     entries = {(row["subject"], row["structure"]): row for row in drawn.to_dict("records")}
+    known = bool(drawn["iou"].notna().any())
     means = drawn.groupby("subject")[["iou", "awd_mm"]].mean().to_dict("index")
     lines = []
     for row in members:
@@ -214,9 +214,10 @@ def _overview(main: pd.DataFrame, members: Sequence[Row]) -> dict[str, Any]:
             continue
         cells = [_cell(entries.get((subject, structure))) for structure in columns]
         mean = means.get(subject)
-        cells.append(_score(mean["iou"], mean["awd_mm"]) if mean and not math.isnan(mean["iou"]) else "–")
+        if known:
+            cells.append(_score(mean["iou"], mean["awd_mm"]) if mean and not math.isnan(mean["iou"]) else "–")
         lines.append({"subject": subject, "cells": cells})
-    return {"columns": [*columns, MEAN], "lines": lines}
+    return {"columns": [*columns, MEAN] if known else columns, "lines": lines}
 
 
 def _cell(entry: Mapping[Any, Any] | None) -> str:
@@ -225,7 +226,22 @@ def _cell(entry: Mapping[Any, Any] | None) -> str:
         return "–"
     if entry["failed"]:
         return "missing"
-    return "found" if math.isnan(entry["iou"]) else _score(entry["iou"], entry["awd_mm"])
+    return _unmeasured(entry) if math.isnan(entry["iou"]) else _score(entry["iou"], entry["awd_mm"])
+
+
+def _unmeasured(entry: Mapping[Any, Any]) -> str:
+    """Return in words what is known of an answer that has no truth: the spread of its starts, if there are several."""
+    spread = entry["spread_mm"]
+    return "found" if spread is None or math.isnan(spread) else f"found, spread {number_text(spread, 1)} mm"
+
+
+def doubtful(main: pd.DataFrame) -> list[str]:
+    """Return in words the answers of the drawn support that have no truth and the largest spreads, largest first."""
+    found = main[main["drawn"] & ~main["failed"] & main["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "spread_mm")
+    return [
+        f"{row['structure']} in {row['subject']} ({number_text(row['spread_mm'], 1)} mm)"
+        for row in found.to_dict("records")
+    ]
 
 
 def _score(iou: float, awd_mm: float) -> str:
@@ -262,9 +278,9 @@ def _query(
 ) -> dict[str, Any]:
     """Draw one query and return its pictures as data URIs, with a sentence for what is missing."""
     said = [f"{row['structure']}: {row['reason']}" for row in answers if row["failed"]]
-    query: dict[str, Any] = {"subject": subject, "pictures": [], "left_out": 0}
+    query: dict[str, Any] = {"subject": subject, "pictures": [], "left_out": 0, "note": ""}
     if not answers:
-        return query | {"said": ["No answer was expected: there is no other scan with an annotation."]}
+        return query | {"said": [], "note": "Not searched: there is no other scan with an annotation."}
     cohort, support = answers[0]["cohort"], answers[0]["support"]
     if _scan(scans, cohort, subject).get("status") != "ok":
         return query | {"said": sorted({str(row["reason"]) for row in answers})}
@@ -306,7 +322,7 @@ def _scores(rows: pd.DataFrame) -> dict[str, str]:
         if entry["failed"]:
             text = "no answer"
         elif math.isnan(entry["iou"]):
-            text = "found; no truth to compare with"
+            text = f"{_unmeasured(entry)}; no truth to compare with"
         else:
             text = f"IoU {number_text(100 * entry['iou'], 1)} %, AWD {number_text(entry['awd_mm'], 1)} mm"
         words[str(entry["structure"])] = text

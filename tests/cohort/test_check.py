@@ -147,6 +147,47 @@ def test_check_starts_without_heavy_libraries() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_messages_call_files_as_the_user_does(tmp_path: Path) -> None:
+    for name in ("staged/mine.yml", "own/other.yml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("starts: 0\n")
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("subject,image,label,cohort\na,a,l,\nb,b,,\na,a,l,other\nb,b,,other\n")
+    parameters = {"input": "x", "cohort": "../mine.yml", "cohort_folder": "my settings", "weights": "no models"}
+    found = check(
+        parameters, schema=SCHEMA, sheet=sheet, folders=[tmp_path / "own"], name="lists/s.csv",
+        settings_file=tmp_path / "staged" / "mine.yml", weights=tmp_path / "weights",
+    )  # fmt: skip
+    assert [error["message"].split(": ")[0] for error in found["errors"]] == [
+        "command line, parameter 'weights'",
+        "../mine.yml, line 1, key 'starts'",
+        "my settings/other.yml, line 1, key 'starts'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("a,a,l\nb,b,\nc,c,\n", False),  # the one label is the support's own
+        ("a,a,l\nb,b,m\nc,c,\n", True),
+    ],
+)
+def test_tables_are_made_where_a_label_tells_the_truth(tmp_path: Path, rows: str, expected: bool) -> None:
+    sheet = tmp_path / "s.csv"
+    sheet.write_text(f"subject,image,label\n{rows}")
+    asked = {"schema": SCHEMA, "sheet": sheet, "folders": [COHORTS]}
+    assert check({"input": "x"}, **asked)["cohorts"]["default"]["tables"] is expected
+    assert check({"input": "x", "tables": "false"}, **asked)["cohorts"]["default"]["tables"] is False
+
+
+def test_tables_need_a_labelled_query_beside_its_split(tmp_path: Path) -> None:
+    sheet = tmp_path / "s.csv"
+    for label, expected in (("", False), ("m", True)):
+        sheet.write_text(f"subject,image,label,split\na,a,l,train\nb,b,l2,validation\nc,c,{label},test\n")
+        found = check({"input": "x"}, schema=SCHEMA, sheet=sheet, folders=[COHORTS])
+        assert found["cohorts"]["default"]["tables"] is expected
+
+
 def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
     found = run(DEMO / "samples.csv", weights=str(tmp_path))
     (error,) = found["errors"]

@@ -52,9 +52,12 @@ def test_faulty_parameters_are_all_named_with_the_nearest_known_name(place: Path
 
 
 def test_a_sheet_and_a_folder_that_do_not_exist(place: Path) -> None:
-    messages = refused(place / "wrong places", "--input", "no where.csv", "--cohort_folder", "none")
+    messages = refused(
+        place / "wrong places", "--input", "no where.csv", "--cohort_folder", "none", "--weights", "no models"
+    )
     assert messages == [
         "command line, parameter 'cohort_folder': found 'none', expected a folder that exists.",
+        "command line, parameter 'weights': found 'no models', expected a folder that exists.",
         "no where.csv: found 'No such file or directory', expected a sample sheet that can be read.",
     ]
 
@@ -82,6 +85,8 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
         "five,it's $(there).nii,none/{structure}.nii,openkbp\n"
         "six,$HOME/a.nii,,openkbp\n"
         "seven,[ab].nii,a.nii,openkbp\n"
+        "eight,a.nii,it's $(there).nii,mine\n"
+        "nine,a.nii,,mine\n"
     )
     messages = refused(folder, "--input", "my sheet.csv")
     expected = [
@@ -110,7 +115,13 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
             for line, path in ((7, "$HOME/a.nii"), (8, "[ab].nii"))
         ),
     ]
-    assert refused(folder, "--input", "masks.csv") == [f"masks.csv, line {sentence}" for sentence in expected]
+    (folder / "mine.yml").write_text("starts: 5\nspacing: three\n")
+    messages = refused(folder, "--input", "masks.csv", "--cohort", "./mine.yml")
+    # The faults of each file stand together, by line.
+    assert messages == [
+        *(f"masks.csv, line {sentence}" for sentence in expected),
+        "./mine.yml, line 2, key 'spacing': found 'three', expected three numbers z, y, x in mm, each from 0.1 to 50.",
+    ]
 
 
 def test_defaults_in_the_configuration_are_those_of_the_schema() -> None:

@@ -25,6 +25,7 @@ def test_every_promised_file_is_there(full: Run) -> None:
     names = {str(path.relative_to(full.results)) for path in full.results.rglob("*") if path.is_file()}
     assert names >= {
         "report.html",
+        "boxes.csv",
         "predictions.jsonl",
         "metrics.csv",
         "set_aside.csv",

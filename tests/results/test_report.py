@@ -147,8 +147,35 @@ def test_a_cohort_without_truth_says_so(tmp_path: Path) -> None:
 
     page = written(tmp_path, change=change)
     assert "No query has a label, so nothing says how good they are" in page.text
-    assert "No query of this cohort has a label" in page.text
+    assert page.text.count("No query of this cohort has a label") == 1
+    assert "Table 1" not in page.text and "Mc + Mf" not in page.text
+    assert (
+        "found, spread 2.5 mm" in page.text
+        and "mean" not in page.text.split("What is missing")[0].split("Every query")[1]
+    )
     assert len(page.values("src")) == 3
+
+
+def test_answers_without_truth_are_named_by_their_spread(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        for number, answer in enumerate(answers):
+            answer["spread_mm"] = float(number)
+        del scans["q1"]["structures"]["mandible"], scans["q1"]["structures"]["parotid_left"]
+
+    page = written(tmp_path, change=change)
+    # q0 has truth; of q1 only these two have none.
+    (sentence,) = re.findall(r"Look first at [^.]*: (.*)\.\n", page.text)
+    assert [answer.split(" (")[0] for answer in sentence.split(", ")] == ["parotid_left in q1", "mandible in q1"]
+
+
+def test_the_only_annotated_scan_is_not_searched_and_that_is_no_fault(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        for row in check["rows"]:
+            row["support"], row["query"] = row["subject"] == "s0", True
+        return [answer for answer in answers if answer["support"] == "s0"]
+
+    page = written(tmp_path, change=change)
+    assert page.text.count("Not searched: there is no other scan with an annotation.") == 1
 
 
 def test_a_cohort_without_any_answer_still_has_a_page(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""The answer to use for each query: its boxes in the main setting, from one support."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from rprloc.methods.prediction import main_setting
+from rprloc.results.metrics import METHOD
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    "cohort", "subject", "structure", "support", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm", "y_max_mm", "z_max_mm",
+    "spread_mm", "confidence", "failed", "reason",
+)  # fmt: skip
+"""The columns of boxes.csv, in this order; LPS millimetres."""
+
+
+def shown_answers(predictions: Sequence[Row], cohort: str, starts: int) -> dict[str, list[Row]]:
+    """Return for each query its answers in the main setting from one support: the drawn one, else the first there is.
+
+    `predictions` are the complete answers of all cohorts, `starts` the cohort's K. The drawn support itself, where it
+    is a query as well, is answered from another.
+    """
+    setting = str(main_setting(starts))
+    by_query: dict[str, list[Row]] = {}
+    for row in predictions:
+        if (row["cohort"], row["setting"], row["method"]) == (cohort, setting, METHOD):
+            by_query.setdefault(row["subject"], []).append(row)
+    for query, rows in by_query.items():
+        support = next((row["support"] for row in rows if row["drawn"]), rows[0]["support"])
+        by_query[query] = [row for row in rows if row["support"] == support]
+    return by_query
+
+
+def box_table(predictions: Sequence[Row], starts: Mapping[str, int]) -> pd.DataFrame:
+    """Return boxes.csv: a line for each query and structure of each cohort of `starts`, which has its K."""
+    lines = []
+    for cohort in sorted(starts):
+        for answers in shown_answers(predictions, cohort, starts[cohort]).values():
+            for row in answers:
+                corners = [*row["box_mm"][0], *row["box_mm"][1]] if row["box_mm"] else [None] * 6
+                names = [row[name] for name in COLUMNS[:4]]
+                lines.append([*names, *corners, *(row[name] for name in COLUMNS[-4:])])
+    return pd.DataFrame(lines, columns=list(COLUMNS))

@@ -1,0 +1,56 @@
+"""boxes.csv: one answer for each query and structure."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from rprloc.results import metrics
+from rprloc.results.boxes import COLUMNS, box_table, shown_answers
+from tests.results import cohorts
+
+
+def test_each_query_and_structure_has_the_drawn_supports_main_answer() -> None:
+    check, scans, answers = cohorts.cohort(queries=3, supports=2)
+    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=True)
+    drawn = table[table["drawn"]]["support"].iloc[0]
+    boxes = box_table(rows, {"demo": 15})
+    assert list(boxes.columns) == list(COLUMNS)
+    assert len(boxes) == 3 * len(cohorts.ORGANS)
+    assert set(boxes["support"]) == {drawn}
+    for line in boxes.to_dict("records"):
+        (row,) = [
+            row
+            for row in rows
+            if (row["subject"], row["structure"], row["support"], row["setting"])
+            == (line["subject"], line["structure"], drawn, "extreme.k15.c1f1")
+        ]
+        low, high = ([line[f"{axis}_{end}_mm"] for axis in "xyz"] for end in ("min", "max"))
+        assert [low, high] == row["box_mm"]
+        assert (line["spread_mm"], line["failed"]) == (2.5, False)
+
+
+def test_the_drawn_support_is_answered_from_the_next() -> None:
+    answers = [
+        {"cohort": "c", "subject": query, "support": support, "drawn": support == "a", "setting": "extreme.k4.c1f1"}
+        | {"method": "regression", "structure": "heart"}
+        for query, support in (("a", "b"), ("a", "c"), ("b", "c"), ("b", "a"), ("c", "b"), ("c", "a"))
+    ]
+    found = shown_answers(answers, "c", 4)
+    assert {query: [row["support"] for row in rows] for query, rows in found.items()} == {
+        "a": ["b"], "b": ["a"], "c": ["a"],
+    }  # fmt: skip
+
+
+def test_a_failed_answer_has_a_line_without_a_box() -> None:
+    check, scans, _ = cohorts.cohort(queries=1, supports=1, tables=False)
+    rows, *_ = metrics.evaluate(check, "demo", scans, [], seed=0, tables=False)
+    boxes = box_table(rows, {"demo": 15, "other": 4})
+    assert len(boxes) == len(cohorts.ORGANS)
+    assert bool(boxes["failed"].all())
+    assert boxes["x_min_mm"].isna().all()
+    assert set(boxes["reason"]) == {"no answer: its task died"}
+
+
+def test_no_answers_leave_a_header() -> None:
+    assert box_table([], {"demo": 15}).to_csv(index=False).strip() == ",".join(COLUMNS)
+    assert isinstance(box_table([], {}), pd.DataFrame)
