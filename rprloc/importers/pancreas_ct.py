@@ -10,9 +10,11 @@ voxel (i, j, k) is column i and row j of the k-th slice from below.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
@@ -20,6 +22,9 @@ from rprloc.importers.dataset import Dataset, Patient, Scan, as_int16, label_ima
 from rprloc.scans.volume import read_volume
 
 STRUCTURES = {"pancreas": 1}
+
+UNEVEN = 0.1
+"""By how much of it the gaps between slices may differ from their median: positions are rounded."""
 
 TISSUE_HU = (-150, 350)
 LEAST_TISSUE = 0.8
@@ -59,15 +64,20 @@ def read(folder: Path, label_path: Path | None) -> Scan:
 def read_series(folder: Path) -> sitk.Image:
     """Return the largest CT series below a folder, its slices sorted from below; raises InputError.
 
-    SimpleITK's GDCM reader sorts the slices by position, applies slope and intercept, and knows the orientation.
+    SimpleITK's GDCM reader sorts the slices by position, applies slope and intercept, and knows the orientation. It
+    leaves out files that it cannot read and spreads the others evenly, so that both have to be looked for.
     """
     reader = sitk.ImageSeriesReader()
-    series = [
-        reader.GetGDCMSeriesFileNames(str(below), name)
-        for below in sorted({path.parent for path in folder.rglob("*.dcm")})
-        for name in reader.GetGDCMSeriesIDs(str(below))
-    ]
-    files = max(series, key=len, default=())
+    reader.MetaDataDictionaryArrayUpdateOn()
+    files: tuple[str, ...] = ()
+    for below in sorted({path.parent for path in folder.rglob("*.dcm")}):
+        series = [reader.GetGDCMSeriesFileNames(str(below), name) for name in reader.GetGDCMSeriesIDs(str(below))]
+        damaged = sorted(
+            {path.name for path in below.glob("*.dcm")} - {Path(file).name for one in series for file in one}
+        )
+        if damaged:
+            raise InputError(f"{folder.name}: found {damaged[0]}, which is no whole DICOM file, expected its slices.")
+        files = max([files, *series], key=len)
     if len(files) < 2:
         raise InputError(f"{folder.name}: found no DICOM series, expected its slices as *.dcm.")
     reader.SetFileNames(files)
@@ -78,8 +88,17 @@ def read_series(folder: Path) -> sitk.Image:
         raise InputError(f"{folder.name}: expected a readable DICOM series, found: {reason}.") from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{folder.name}: found colours, expected a CT.")
+    _check_gaps(folder.name, [reader.GetMetaData(number, "0020|0032") for number in range(len(files))])
     # Slices from above, which GDCM may give for a turned patient, are brought into the labels' order.
     return sitk.Flip(image, (False, False, True)) if image.GetDirection()[8] < 0 else image
+
+
+def _check_gaps(name: str, positions: Sequence[str]) -> None:
+    """Refuse slices, given by their DICOM positions, that are not evenly spaced; raises InputError."""
+    points = np.array([[float(number) for number in position.split("\\")] for position in positions])
+    gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    if np.abs(gaps - np.median(gaps)).max() > UNEVEN * np.median(gaps):
+        raise InputError(f"{name}: found slices {gaps.min():.4g} to {gaps.max():.4g} mm apart, expected even gaps.")
 
 
 def published_split(subject: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,22 @@ def test_broken_patients_are_refused_in_a_sentence(tmp_path: Path) -> None:
     write_series(scan(), tmp_path / "PANCREAS_0002")
     with pytest.raises(InputError, match=r"label0002\.nii\.gz: found \(16, 14, 8\) voxels, expected \(16, 14, 9\)"):
         read(tmp_path / "PANCREAS_0002", write_label(tmp_path, 2, np.zeros((8, 14, 16), dtype=np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.unlink(), "PANCREAS_0001: found slices 2.5 to 5 mm apart, expected even gaps"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "PANCREAS_0001: found 000004.dcm, which is no whole"),
+        (lambda path: path.write_bytes(b""), "PANCREAS_0001: found 000004.dcm, which is no whole DICOM file"),
+    ],
+    ids=["missing", "cut", "empty"],
+)
+def test_a_series_without_one_of_its_slices_is_refused(tmp_path: Path, damage: Any, reason: str) -> None:
+    folder = tmp_path / "PANCREAS_0001"
+    damage(write_series(scan(), folder / "study" / "series") / "000004.dcm")
+    with pytest.raises(InputError, match=reason):
+        read(folder, None)
 
 
 def test_the_authors_split_has_the_papers_numbers() -> None:
