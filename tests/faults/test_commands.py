@@ -92,7 +92,7 @@ def image(tmp_path: Path) -> Path:
 
 
 PREPROCESS = ("preprocess", "--cohort", "c", "--subject", "s", "--label", "none")
-SETTINGS = {"modality": "ct", "spacing": [1, 1, 1], "structures": None}
+SETTINGS = {"modality": "ct", "spacing": [1, 1, 1], "patch": [48, 48, 48], "structures": None}
 
 
 def test_a_scan_on_a_full_disk_is_not_set_aside_but_ends_the_run(image: Path) -> None:
@@ -103,11 +103,13 @@ def test_a_scan_on_a_full_disk_is_not_set_aside_but_ends_the_run(image: Path) ->
         assert (status, names(disk.path / "c@s")) == (74, [])
 
 
-# As much as the process has when its libraries are loaded, and some megabytes.
+# As much as the process has when its libraries are loaded, OpenBLAS with its buffer, and some megabytes.
 LITTLE_MEMORY = """
 import resource
+import numpy
 import SimpleITK
 import rprloc.scans.preprocess
+numpy.ones((200, 200)) @ numpy.ones((200, 200))
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {megabytes} * 2**20,) * 2)
 """
