@@ -8,11 +8,14 @@ NEXTFLOW := .venv/bin/nextflow
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-.PHONY: help install nextflow demo test bench lint types unit pipeline lock clean
+RUNS := tests/pipeline tests/faults/runs
+
+.PHONY: help install nextflow demo test test-faults bench lint types unit pipeline lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
 	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
+	@echo 'make test-faults  every fault that a run can have: kills, full disks, folders gone; half an hour'
 	@echo 'make bench      measure speed and memory against the goals, about ten minutes'
 	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
 	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
@@ -44,12 +47,16 @@ types:
 	@$(PY) -m mypy
 
 unit:
-	@echo 'Unit tests: pytest, all but tests/pipeline.'
-	@$(PY) -m pytest tests --ignore=tests/pipeline
+	@echo 'Unit tests: pytest, all that run no Nextflow.'
+	@$(PY) -m pytest tests $(RUNS:%=--ignore=%)
 
 pipeline:
 	@echo 'Pipeline tests: Nextflow on a generated phantom cohort, a few minutes.'
-	@$(PY) -m pytest tests/pipeline
+	@$(PY) -m pytest $(RUNS)
+
+test-faults: install nextflow
+	@echo 'Faults: full disks, little memory, killed processes and engines, folders that are gone or taken, scans replaced.'
+	@$(PY) -m pytest -m 'long or not long' tests/faults
 
 bench: install
 	@echo 'Measuring speed and memory, a line each: name, value, goal, ok or short.'

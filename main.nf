@@ -11,7 +11,7 @@ include { LOCALIZE } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; maskFiles ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
+include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -99,10 +99,12 @@ workflow {
         println(helpText(file("${projectDir}/nextflow_schema.json")))
     }
     else {
+        lock = workflow.preview ? null : onlyRunIn(params.outdir, workflow)
         RPRLOC()
     }
 
     workflow.onComplete = {
+        lock?.release()
         if (workflow.success && !workflow.preview && params.help.toString() != 'true') {
             println("Open ${file(params.outdir)}/report.html")
         }

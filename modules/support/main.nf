@@ -12,6 +12,35 @@ def helpText(schema_file) {
     "Usage: nextflow run main.nf [-profile NAME,NAME] --input samples.csv [--outdir results]\n" + lines.join('\n') + "\n"
 }
 
+/** A lock on the results folder, which the system frees when this process ends, however that may be; the end of the
+    run where another one has it. Nothing for folders that know no locks. */
+def onlyRunIn(outdir, run) {
+    def path = outdir ? file("${outdir}/pipeline_info/run.lock") : null
+    if (!path || path.toUri().scheme != 'file') {
+        return null
+    }
+    path.parent.mkdirs()
+    def channel = java.nio.channels.FileChannel.open(path, java.nio.file.StandardOpenOption.CREATE, java.nio.file.StandardOpenOption.WRITE)
+    def lock = null
+    try {
+        lock = channel.tryLock()
+    }
+    catch (IOException _unknown) {
+        channel.close()
+        path.delete()
+        log.warn("${outdir} knows no locks: start no other run with the same --outdir at the same time.")
+        return null
+    }
+    if (!lock) {
+        error("${outdir}: found ${path.text.trim()} at work there, expected a folder that no other run writes to; wait for its end or name another one with --outdir.")
+    }
+    // By the channel: a process that closes a file that it has opened a second time loses its lock.
+    def who = "run ${run.runName} (process ${ProcessHandle.current().pid()} on ${InetAddress.localHost.hostName}, since ${run.start.format('yyyy-MM-dd HH:mm')})"
+    channel.truncate(0).write(java.nio.ByteBuffer.wrap("${who}\n".getBytes('UTF-8')))
+    channel.force(true)
+    lock
+}
+
 /** Hash of the package's files that a process uses, so that edited code runs again and other code does not. */
 def codeHash(parts) {
     def paths = (['*.py'] + parts.collect { part -> "${part}/**" })

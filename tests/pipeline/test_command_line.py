@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.runs import ROOT, run, run_well
+from tests.runs import ROOT, run, run_well
 
 
 def refused(folder: Path, *arguments: object) -> list[str]:

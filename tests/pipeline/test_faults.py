@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from rprloc.cohort.phantom import STRUCTURES
 from rprloc.files import read_json_lines
-from tests.pipeline.runs import KEY, Run, run_well
+from tests.runs import KEY, Run, run_well
 
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"

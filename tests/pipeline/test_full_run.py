@@ -12,8 +12,7 @@ import pytest
 
 from rprloc.files import read_json_lines
 from rprloc.methods.prediction import draw_order
-from tests.pipeline.conftest import PROFILE
-from tests.pipeline.runs import KEY, Run, run_well
+from tests.runs import KEY, PROFILE, Run, run_well
 
 MAIN = "extreme.k10.c1f1"
 QUERIES = ["test_01", "test_02", "test_03"]

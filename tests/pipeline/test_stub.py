@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.runs import Run, run_well
+from tests.runs import Run, run_well
 
 SHEET = """subject,image,label,split,cohort
 a,one.nii,,train,phantom

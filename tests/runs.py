@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 NEXTFLOW = ROOT / ".venv" / "bin" / "nextflow"
+PROFILE = ("-profile", "test", "--input", "../phantom cohort/samples.csv")
+"""The arguments of the full run."""
 KEY = ["cohort", "subject", "structure", "method", "setting", "support"]
 
 
@@ -87,12 +89,12 @@ def run_well(folder: Path, *arguments: object, parser: str = "v1") -> Run:
 
 
 @contextmanager
-def started(folder: Path, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+def started(folder: Path, *arguments: object, parser: str = "v1") -> Iterator[subprocess.Popen[bytes]]:
     """Start the pipeline in a folder; its output goes to output.txt there. Nothing of it outlives the block."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "output.txt").open("wb") as stream:
         process = subprocess.Popen(
-            command(arguments), cwd=folder, env=environment(), stdout=stream, stderr=subprocess.STDOUT
+            command(arguments), cwd=folder, env=environment(parser), stdout=stream, stderr=subprocess.STDOUT
         )
         try:
             yield process
