@@ -62,6 +62,10 @@ def read_header(path: Path) -> NiftiHeader:
     """Return the header of a NIfTI file of one image; raises InputError where it is none or says impossible things."""
     name = path.name
     with path.open("rb") as stream:
+        if stream.read(len(_GZIP)) == _GZIP and not name.lower().endswith(".gz"):
+            # ITK goes by the name.
+            raise InputError(f"{name}: found a compressed file, expected a name that ends in .nii.gz.")
+        stream.seek(0)
         try:
             start = _first_bytes(_unpacked(stream))
         except (EOFError, OSError, zlib.error) as error:
@@ -84,8 +88,10 @@ def read_header(path: Path) -> NiftiHeader:
 def _first_bytes(blocks: Iterator[bytes]) -> bytes:
     """Return enough of a stream's beginning to hold a header, or all of it."""
     start = b""
-    while len(start) < _HEADER and (block := next(blocks, b"")):
+    for block in blocks:
         start += block
+        if len(start) >= _HEADER:
+            break
     return start
 
 

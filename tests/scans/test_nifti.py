@@ -87,6 +87,28 @@ def test_a_file_that_only_its_name_calls_gzip_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "a.nii.gz")), VALUES)
 
 
+def test_a_gzip_file_that_begins_with_an_empty_part_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(b"") + gzip.compress(nifti()))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "a.nii.gz")), VALUES)
+
+
+def test_a_gzip_file_that_its_name_does_not_call_so_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.nii").write_bytes(gzip.compress(nifti()))
+    with pytest.raises(
+        InputError, match=r"^a\.nii: found a compressed file, expected a name that ends in \.nii\.gz\.$"
+    ):
+        read_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("left", [2, 10, 30])
+def test_a_gzip_file_of_a_few_bytes_is_one_that_ends_early(tmp_path: Path, left: int) -> None:
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(nifti())[:left])
+    with pytest.raises(
+        InputError, match=r"^a\.nii\.gz: expected a whole file, found: compressed voxels that end early"
+    ):
+        read_volume(tmp_path / "a.nii.gz")
+
+
 @pytest.mark.parametrize("lost", [1, 4, 8, 9, 40])
 def test_every_byte_that_a_gzip_file_lacks_is_missed(tmp_path: Path, lost: int) -> None:
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(nifti())[:-lost])
