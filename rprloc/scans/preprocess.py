@@ -117,6 +117,9 @@ def _check_values(image: sitk.Image, name: str) -> float:
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"{name}: found voxels that are not finite numbers, expected numbers everywhere.")
+    most = np.finfo(np.float32).max
+    if low < -most or high > most:
+        raise InputError(f"{name}: found values from {low:.4g} to {high:.4g}, expected at most {most:.4g} in size.")
     if low == high:
         raise InputError(f"{name}: found {low} in every voxel, expected an image.")
     return float(low)

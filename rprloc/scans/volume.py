@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 _LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
 """Bytes of a MetaImage's or NRRD file's header and of one of its fields that ITK is given."""
+
+_GEOMETRY = (b"spacings", b"space directions", b"space origin", b"elementspacing", b"offset", b"transformmatrix")
+"""Fields of an NRRD file's and a MetaImage's header that must be numbers: ITK takes NaN for 1 or 0."""
 
 _STRAIGHT = 1e-3
 """Cosine between two axes up to which they count as orthogonal: headers keep six digits or more."""
@@ -64,6 +68,10 @@ def read_model_volume(path: Path) -> NDArray[np.int16]:
 
 def _format(path: Path) -> str:
     """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
+    if path.is_dir():
+        raise InputError(
+            f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first."
+        )
     if path.suffix.lower() in _DETACHED:
         raise InputError(
             f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
@@ -72,7 +80,7 @@ def _format(path: Path) -> str:
     if not formats:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
     if not path.is_file():
-        raise InputError(f"{path.name}: no such file.")
+        raise InputError(f"{path.name}: found no such file, expected an image.")
     return _READERS[formats[0]]
 
 
@@ -103,8 +111,9 @@ def _checked_reader(path: Path) -> sitk.ImageFileReader:
 def _packed(path: Path) -> bool:
     """Tell whether a file's voxels may take less room in it than in memory.
 
-    Raises InputError for a header whose voxels lie in another file, which may be any file of the machine, and for what
-    would end the process in ITK's hands: a header without an end or with endless lines, impossible dimensions.
+    Raises InputError for a header whose voxels lie in another file, which may be any file of the machine, for what
+    would end the process in ITK's hands (a header without an end or with endless lines, impossible dimensions), and for
+    a spacing, axes or an origin that are no finite numbers, which ITK would replace.
     """
     kind = _format(path)
     if kind == "NiftiImageIO":
@@ -131,6 +140,13 @@ def _packed(path: Path) -> bool:
     dimensions = fields.get(b"ndims", fields.get(b"dimension", b""))
     if dimensions not in [b"%d" % n for n in range(1, 10)]:
         raise InputError(f"{path.name}: found {dimensions[:20].decode('ascii', 'replace')!r} dimensions, expected 3.")
+    # An axis of colours or of one volume, beside three others, has `none`.
+    words = rb"nan|inf|none" if dimensions == b"3" else rb"nan|inf"
+    for key in _GEOMETRY:
+        value = fields.get(key, b"")
+        if re.search(words, value):
+            found = f"{key.decode()} {value.decode('ascii', 'replace')!r}"
+            raise InputError(f"{path.name}: found {found}, expected finite numbers.")
     return not raw
 
 
@@ -153,7 +169,7 @@ def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
         reason = "a file that is cut short or no image of this kind"
     if "orthonormal" in reason:
         return InputError(f"{path.name}: found axes that are not orthogonal, expected axes that are.")
-    reason = reason.replace(str(path), "a file that").removeprefix("ITK ERROR: ")
+    reason = re.sub(r"^(ITK |sitk::)ERROR: |^\[nrrd\] \w+: ", "", reason.replace(str(path), "a file that"))
     return InputError(f"{path.name}: expected a readable 3D image, found: {reason}.")
 
 

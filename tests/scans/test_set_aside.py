@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 import re
+import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +16,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from rprloc.errors import InputError
 from rprloc.files import read_json
 from rprloc.scans.preprocess import preprocess
+from rprloc.scans.volume import read_volume
 from tests.scans.images import image_of, patient, write
 
 ENDINGS = (".nii.gz", ".mha", ".nrrd")
@@ -68,9 +73,23 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
+def without_space(spacings: str) -> Edit:
+    """Return the edit that gives an NRRD file spacings in the place of its axes in space."""
+    return lambda content: re.sub(
+        rb"space directions: .*", spacings.encode(), re.sub(rb"(?m)^(space|space origin): .*\n", b"", content)
+    )
+
+
 POSITIVE = "mm, expected three positive numbers."
+FINITE = "expected finite numbers."
 BENT = "found axes that are not orthogonal"
 PROMISE = "its header promises 2,000,000,000,000 bytes of voxels, expected at most"
+HUGE = {
+    ".nii": number("h", 42, 10000, 10000, 10000),
+    ".nii.gz": number("h", 42, 10000, 10000, 10000),
+    ".mha": line("DimSize", "10000 10000 10000"),
+    ".nrrd": line("sizes", "10000 10000 10000"),
+}
 APART = "found a header whose voxels lie in another file, expected one file."
 
 HEADERS: list[tuple[str, Edit, str]] = [
@@ -80,18 +99,31 @@ HEADERS: list[tuple[str, Edit, str]] = [
     (".nii.gz", number("f", 84, -2.5), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
     (".mha", line("ElementSpacing", "2 -2.5 3"), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
     (".nii.gz", number("f", 88, np.nan), f"found a spacing of 2 x 2.5 x nan {POSITIVE}"),
-    # MetaImage has no NaN: its reader makes 0 of it.
-    (".mha", line("ElementSpacing", "2 2.5 nan"), f"found a spacing of 2 x 2.5 x 0 {POSITIVE}"),
-    (".nrrd", line("space directions", "(2,0,0) (0,2.5,0) (0,0,nan)"), "expected a readable 3D image, found: [nrrd]"),
+    # ITK makes 0 or 1 of them.
+    (".mha", line("ElementSpacing", "2 2.5 nan"), f"found elementspacing '2 2.5 nan', {FINITE}"),
+    (".mha", line("Offset", "0 inf 0"), f"found offset '0 inf 0', {FINITE}"),
+    (
+        ".nrrd",
+        line("space directions", "(2,0,0) (0,2.5,0) (0,0,nan)"),
+        "found space directions '(2,0,0) (0,2.5,0) (0,0,na",
+    ),
+    (
+        ".nrrd",
+        line("space directions", "(2,0,0) (0,2.5,0) none"),
+        "found space directions '(2,0,0) (0,2.5,0) none', ex",
+    ),
+    (".nrrd", line("space origin", "(nan,nan,nan)"), f"found space origin '(nan,nan,nan)', {FINITE}"),
+    (".nrrd", without_space("spacings: nan 2.5 3"), f"found spacings 'nan 2.5 3', {FINITE}"),
+    (".nrrd", without_space("spacings: -2 2.5 3"), f"found a spacing of -2 x 2.5 x 3 {POSITIVE}"),
+    (".nrrd", without_space("spacings: 0 2.5 3"), "expected a readable 3D image, found: axis 0 spacing (0) invalid."),
     (".nii.gz", both(number("h", 252, 0, 2), number("f", 280, *(-2, 1, 0, 0), *(0, -2.5, 0, 0), *(0, 0, 3, 0))), BENT),
     (".mha", line("TransformMatrix", "1 0 0 0.6 0.8 0 0 0 1"), f"{BENT}, [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], "),
     (".nrrd", line("space directions", "(2,0,0) (1,2.5,0) (0,0,3)"), f"{BENT}, [[1.0, 0.0, 0.0], [0.3714, 0.9285, "),
-    (".nii.gz", number("h", 42, 10000, 10000, 10000), PROMISE),
-    (".mha", line("DimSize", "10000 10000 10000"), PROMISE),
-    (".nrrd", line("sizes", "10000 10000 10000"), PROMISE),
+    *((ending, edit, PROMISE) for ending, edit in HUGE.items()),
     (".nii.gz", number("h", 42, 0), "found sizes of 0 x 18 x 14 voxels, expected three positive numbers."),
     (".mha", line("DimSize", "0 18 14"), "found sizes of 0 x 18 x 14 voxels, expected three positive numbers."),
-    (".nrrd", line("sizes", "0 18 14"), "expected a readable 3D image, found: [nrrd]"),
+    (".nrrd", line("sizes", "0 18 14"), "expected a readable 3D image, found: axis 0 size"),
+    (".mha", line("ElementType", "MET_FOO"), "expected a readable 3D image, found: Unknown PixelType"),
     (".mha", line("ElementDataFile", "/etc/hostname"), APART),
     (".mha", line("ElementDataFile", "LIST"), APART),
     (".nrrd", line("encoding", "raw\ndata file: /etc/hostname"), APART),
@@ -110,12 +142,13 @@ def test_a_fault_in_the_header_is_named(tmp_path: Path, ending: str, edit: Edit,
     assert found.startswith(f"scan{ending}: {expected}") and found.endswith(".") and "\n" not in found
 
 
-@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+@pytest.mark.parametrize("ending", HUGE)
 def test_a_compressed_header_that_promises_too_much_is_refused(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"scan{ending}"
     sitk.WriteImage(patient()[0], str(path), useCompression=True)
-    edit = {".nii.gz": HEADERS[11][1], ".mha": HEADERS[12][1], ".nrrd": HEADERS[13][1]}[ending]
-    assert f": {PROMISE} " in reason(tmp_path, edited(path, edit))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert f": {PROMISE} " in reason(tmp_path, edited(path, HUGE[ending]))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
 def test_a_compressed_scan_of_almost_nothing_is_read(tmp_path: Path) -> None:
@@ -205,6 +238,37 @@ def test_what_is_no_image_is_set_aside(tmp_path: Path, name: str, content: bytes
     assert found.startswith(f"{name}: ") and found.endswith(".") and "expected" in found and "\n" not in found
 
 
-def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "in" / "scan.nii.gz").mkdir(parents=True)
-    assert reason(tmp_path, tmp_path / "in" / "scan.nii.gz") == "scan.nii.gz: no such file."
+@pytest.mark.parametrize("name", ["scan.nii.gz", "dicom"])
+def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in" / name).mkdir(parents=True)
+    found = reason(tmp_path, tmp_path / "in" / name)
+    assert (
+        found == f"{name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first."
+    )
+
+
+@pytest.mark.parametrize("goal", ["scan.nii.gz", "nowhere"])
+def test_a_link_to_itself_or_to_nowhere_is_set_aside(tmp_path: Path, goal: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "scan.nii.gz").symlink_to(goal)
+    assert reason(tmp_path, tmp_path / "in" / "scan.nii.gz") == "scan.nii.gz: found no such file, expected an image."
+
+
+@pytest.mark.parametrize("modality", ["ct", "mr"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_numbers_beyond_single_precision_are_named(tmp_path: Path, ending: str, modality: str) -> None:
+    path = write(sitk.Cast(patient()[0], sitk.sitkFloat64) * 1e300, tmp_path / "in" / f"scan{ending}")
+    found = reason(tmp_path, path, modality=modality)
+    assert found.startswith(f"scan{ending}: found values from -1e+303 to ") and "expected at most 3.403e+38 in" in found
+
+
+def test_a_file_that_may_not_be_read_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    # The tests may run as a user who may read everything.
+    paths = [write(patient()[0], tmp_path / "in" / f"scan{ending}") for ending in ENDINGS]
+    monkeypatch.setattr(Path, "open", forbidden)
+    for path in paths:
+        with pytest.raises(InputError, match="expected a readable file, found: Permission denied"):
+            read_volume(path)

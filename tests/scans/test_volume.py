@@ -78,7 +78,7 @@ def test_a_header_without_its_voxels_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_missing_and_unknown_files_are_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "a.nii.gz") == "a.nii.gz: no such file."
+    assert refusal(tmp_path / "a.nii.gz") == "a.nii.gz: found no such file, expected an image."
     assert "unknown kind of file, expected one of .nii, .nii.gz, .mha, .nrrd" in refusal(tmp_path / "a.png")
     assert "unknown kind of file" in refusal(tmp_path / "nii")
 
