@@ -191,6 +191,9 @@ def _records(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, str]
             delimiter = max(_DELIMITERS, key=lambda each: _header_score(content, each))
             cells = _cells(content, delimiter)
             _note_header(cells or [], line, reading, content if cells is None else None)
+            # Nothing can be said of the rows below columns none of which is known.
+            if not any(reading.columns):
+                return
             continue
         cells = _cells(content, delimiter)
         if cells is None:
@@ -198,7 +201,7 @@ def _records(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, str]
             continue
         extra = [cell for cell in cells[len(reading.columns) :] if cell]
         if extra:
-            expected = f"{len(reading.columns)} cells as in the header (quote a path that holds {delimiter!r})"
+            expected = f"as many cells as in the header, {len(reading.columns)} (quote a path that holds {delimiter!r})"
             reading.fault(line, None, content, expected, sure=False)
             continue
         yield line, {column: cell for column, cell in zip(reading.columns, cells, strict=False) if column}
@@ -229,7 +232,7 @@ def _note_header(cells: list[str], line: int, reading: _Reading, unreadable: str
     for number, cell in enumerate(cells, start=1):
         known = cell in COLUMNS and cell not in seen
         reading.columns.append(cell if known else None)
-        if cell in seen:
+        if cell and cell in seen:
             reading.fault(line, cell, cell, "every column once")
         elif cell and not known:
             expected = f"one of the columns {listed(COLUMNS)}{nearest(cell, COLUMNS)}"

@@ -156,9 +156,10 @@ FAULTS = {
     "name of another's mask": (GOOD + "c_body,d.nii,,test\n", "line 5, column 'subject': found 'c_body'"),
     "empty image": (GOOD.replace("a.nii", ""), "line 2, column 'image': found ''"),
     "label is the image": (GOOD.replace("b_l.nii", "b.nii"), "line 3, column 'label': found 'b.nii'"),
+    "no column that is known": ("# my scans\n" + GOOD, "line 1, column 'subject': found nothing"),
     "structure as a folder": (GOOD.replace("b_l", "{structure}/b_l"), "expected {structure} once, in the file's name"),
     "structure twice": (GOOD.replace("b_l", "{structure}_{structure}"), "expected {structure} once"),
-    "too many cells": (GOOD + "d,d,1,test,x\n", "line 5: found 'd,d,1,test,x', expected 4 cells"),
+    "too many cells": (GOOD + "d,d,1,test,x\n", "line 5: found 'd,d,1,test,x', expected as many cells as in"),
     "open quote": (GOOD + 'd,"d.nii,,test\n', "line 5: found 'd,\"d.nii,,test', expected cells whose quotes"),
     "open quote in the header": ('"subject,image\na,b\n', "line 1: found"),
     "not a text": ("\x1f\x8b\x08\x00\x00", "expected a text file"),
@@ -203,6 +204,30 @@ def test_cohorts_that_differ_by_case() -> None:
     text = "subject,image,label,cohort\na,a,l,one\nb,b,,one\nc,c,,One\n"
     (message,) = messages(text)
     assert message.startswith("s.csv, line 4, column 'cohort': found 'One'")
+
+
+def test_empty_columns_at_the_end_are_read_without_complaint() -> None:
+    text = GOOD.replace("\n", ",,,\n")
+    assert messages(text) == []
+    assert [row.subject for row in read_sheet(text).rows] == ["a", "b", "c"]
+
+
+def test_two_columns_without_a_name_are_two_faults() -> None:
+    found = messages(GOOD.replace("image,label", ",,image"))
+    assert found[:2] == [
+        f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, split or "
+        "cohort."
+        for n in (2, 3)
+    ]
+
+
+def test_nothing_is_said_of_rows_below_columns_that_are_not_known() -> None:
+    found = messages("# my scans\n" + GOOD)
+    assert [message.split(":")[0] for message in found] == [
+        "s.csv, line 1, column '# my scans'",
+        "s.csv, line 1, column 'subject'",
+        "s.csv, line 1, column 'image'",
+    ]
 
 
 def test_trained_weights_need_no_scan_to_train_on() -> None:
