@@ -215,8 +215,8 @@ def test_empty_columns_at_the_end_are_read_without_complaint() -> None:
 def test_two_columns_without_a_name_are_two_faults() -> None:
     found = messages(GOOD.replace("image,label", ",,image"))
     assert found[:2] == [
-        f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, split or "
-        "cohort."
+        f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, split "
+        "or cohort."
         for n in (2, 3)
     ]
 
