@@ -17,6 +17,12 @@ SHARED = ("modality", "window", "spacing")
 
 STAGES = ("coarse", "fine")
 
+FORMAT = "rprloc-model-1"
+"""What rprloc.networks.checkpoint writes and reads."""
+
+_PICKLES = (b"PK\x03\x04", b"\x80")
+"""How a pickle begins, as torch.save writes it or alone."""
+
 _LONGEST_HEADER = 10_000_000
 
 
@@ -36,7 +42,7 @@ def adopt_weights(
         file = str(path.relative_to(folder))
         model, reason = read_model_settings(path)
         if model is None:
-            expected = f"a trained model (safetensors) of rprloc for cohort {shown(cohort)}"
+            expected = f"a trained model of rprloc ({FORMAT}, safetensors) for cohort {shown(cohort)}"
             faults.append(Fault(file=file, value=reason, expected=expected))
             continue
         stage = str(model["stage"])
@@ -72,11 +78,19 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
     """
     try:
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
-                return None, "a file that is no safetensors file or is cut short"
+            start, size = stream.read(8), path.stat().st_size
+            length = int.from_bytes(start, "little")
+            if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
+                pickled = start.startswith(_PICKLES)
+                return None, "a pickle, which is never opened" if pickled else "no safetensors file, or one cut short"
             header = json.loads(stream.read(length))
-        model = json.loads(header["__metadata__"]["rprloc"])["settings"]
+        about = json.loads(header.pop("__metadata__")["rprloc"])
+        if about["format"] != FORMAT:
+            return None, f"a file of format {shown(about['format'])}"
+        promised = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        if size != promised:
+            return None, f"a file of {size:,} bytes whose header promises {promised:,}"
+        model = about["settings"]
         values = {key: model[key] for key in SHARED}
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
@@ -84,7 +98,7 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
         return {"stage": str(model["stage"])} | {key: settings.as_dict()[key] for key in SHARED}, ""
     except OSError as error:
         return None, str(error.strerror)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, "a file whose header holds no model settings"
 
 
@@ -99,7 +113,7 @@ def adopt_model(
     current = settings.as_dict()
     conflicts = [key for key in SHARED if key in settings.given and not _equal(current[key], model[key])]
     faults = [
-        Fault(file=file, value=shown(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
+        Fault(file=file, value=_plain(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
         for key in conflicts
     ]
     merged = current | {key: model[key] for key in SHARED if key not in settings.given}
@@ -109,7 +123,12 @@ def adopt_model(
 
 def _wanted(value: Any, cohort: str) -> str:
     """Return in words the setting that a model should have been trained with."""
-    return f"{shown(value)} as in the settings of cohort {shown(cohort)} or its other model"
+    return f"{_plain(value)} as in the settings of cohort {shown(cohort)} or its other model"
+
+
+def _plain(value: Any) -> str:
+    """Return a setting as a text, which a message puts in quotes where it is what was found."""
+    return value if isinstance(value, str) else shown(value)
 
 
 def _equal(one: Any, other: Any) -> bool:

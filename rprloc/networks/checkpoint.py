@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -181,8 +182,9 @@ def _check_weights(tensors: dict[str, Tensor], settings: ModelSettings) -> None:
 
     The shapes come from a network without memory: a damaged header may describe one that is larger than the machine.
     """
-    if min(*settings.patch_voxels, settings.width, settings.r_mm, *settings.spacing) <= 0:
-        raise ValueError("a size that is not positive")
+    sizes = (*settings.patch_voxels, settings.width, settings.r_mm, *settings.spacing)
+    if not all(0 < size < math.inf for size in sizes):
+        raise ValueError("a size that is not a positive number")
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in new_network(settings, seed=0).state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}

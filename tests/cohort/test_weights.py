@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rprloc.cohort.settings import Settings, parse_settings
-from rprloc.cohort.weights import adopt_weights
+from rprloc.cohort.weights import FORMAT, adopt_weights
 
 TRAINED = {"modality": "ct", "window": [[-500, 0], [1500, 1]], "spacing": [3, 4, 4.000000001]}
 
@@ -22,7 +22,8 @@ def settings_of(text: str) -> Settings:
 def write_model(path: Path, **changes: Any) -> None:
     """Write a safetensors file without tensors."""
     settings = {"stage": path.stem, **TRAINED, **changes}
-    header = json.dumps({"__metadata__": {"rprloc": json.dumps({"settings": settings})}}).encode()
+    about = {"format": FORMAT, "settings": settings}
+    header = json.dumps({"__metadata__": {"rprloc": json.dumps(about)}}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(len(header).to_bytes(8, "little") + header)
 
@@ -56,6 +57,9 @@ def test_conflicts(tmp_path: Path) -> None:
     (message,) = messages(tmp_path)
     assert message.startswith("fine.safetensors, key 'spacing': found '[1.0, 1.0, 1.0]', expected [3.0, 4.0, 4.0")
     found = messages(tmp_path, "modality: mr\nspacing: [1, 1, 1]")
+    assert found[0].startswith(
+        "coarse.safetensors, key 'modality': found 'ct', expected mr as in the settings of cohort"
+    )
     assert [message.split(":")[0] for message in found] == [
         "coarse.safetensors, key 'modality'",
         "coarse.safetensors, key 'spacing'",
@@ -79,7 +83,6 @@ def test_missing_and_doubled_models(tmp_path: Path) -> None:
     [
         b"",
         b"\x00" * 7,
-        pickle.dumps({"weights": [1, 2, 3]}),
         (2**63).to_bytes(8, "little") + b"{}",
         (2).to_bytes(8, "little") + b"{}",
         (2).to_bytes(8, "little") + b"\xff\xfe",
@@ -89,7 +92,17 @@ def test_missing_and_doubled_models(tmp_path: Path) -> None:
 def test_files_that_are_no_models(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "coarse.safetensors").write_bytes(content)
     (message,) = messages(tmp_path)
-    assert message.startswith("coarse.safetensors: found 'a file ")
+    assert message.startswith("coarse.safetensors: found ")
+    assert message.endswith(f"expected a trained model of rprloc ({FORMAT}, safetensors) for cohort 'mine'.")
+
+
+@pytest.mark.parametrize("content", [pickle.dumps({"weights": [1, 2, 3]}), b"PK\x03\x04" + bytes(99)])
+def test_a_pickle_is_called_one(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "coarse.safetensors").write_bytes(content)
+    (message,) = messages(tmp_path)
+    assert message.startswith(
+        "coarse.safetensors: found 'a pickle, which is never opened', expected a trained model of"
+    )
 
 
 BROKEN: list[dict[str, Any]] = [

@@ -13,8 +13,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from rprloc.cohort import weights
+from rprloc.cohort.settings import Settings
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import (
+    FORMAT,
     Model,
     ModelSettings,
     check_conflicts,
@@ -177,6 +180,46 @@ def test_weights_that_do_not_fit_the_settings_in_their_file_are_refused(tmp_path
     del header["settings"]
     write_tensors(tmp_path / "c.safetensors", tensors, header)
     refusal(tmp_path / "c.safetensors")
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["r_mm", "spacing"])
+def test_sizes_that_are_no_positive_numbers_are_refused(tmp_path: Path, key: str, number: float) -> None:
+    whole = tmp_path / "whole"
+    write_model(whole, model())
+    about = json.dumps(json.dumps(read_tensors(whole)[1], sort_keys=True)).encode()
+    changed = read_tensors(whole)[1]
+    changed["settings"][key] = [number] * 3 if key == "spacing" else number
+    content = whole.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + size].replace(about, json.dumps(json.dumps(changed, sort_keys=True)).encode())
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    assert "do not fit its own settings (a size that is not a positive number)" in refusal(tmp_path / "a.safetensors")
+
+
+def checked(folder: Path) -> list[str]:
+    """Return what CHECK says of the models in a folder of weights."""
+    return [fault.message for fault in weights.adopt_weights(Settings(), folder, cohort="mine")[2]]
+
+
+def test_the_check_before_a_run_accepts_what_is_written_here_and_refuses_what_is_not_read_here(tmp_path: Path) -> None:
+    assert weights.FORMAT == FORMAT
+    for stage in ("coarse", "fine"):
+        write_model(tmp_path / f"{stage}.safetensors", model(stage=stage))
+    assert checked(tmp_path) == []
+    whole = (tmp_path / "fine.safetensors").read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    expected = f", expected a trained model of rprloc ({FORMAT}, safetensors) for cohort 'mine'."
+    for content, found in [
+        (whole.replace(FORMAT.encode(), b"rprloc-model-0"), "a file of format 'rprloc-model-0'"),
+        (whole[:header], f"a file of {header:,} bytes whose header promises {len(whole):,}"),
+        (whole[:-1], f"a file of {len(whole) - 1:,} bytes whose header promises {len(whole):,}"),
+        (whole[: header - 1], "no safetensors file, or one cut short"),
+    ]:
+        (tmp_path / "fine.safetensors").write_bytes(content)
+        (message,) = checked(tmp_path)
+        assert message.startswith("fine.safetensors: found ") and found in message and message.endswith(expected)
+        refusal(tmp_path / "fine.safetensors")
 
 
 def test_tensors_of_any_type_survive(tmp_path: Path) -> None:
