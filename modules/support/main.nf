@@ -130,19 +130,22 @@ def expandable(path) {
     )
 }
 
-/** A sentence for each file of a row that does not exist, cannot be staged, or is not one mask of what is `wanted`. */
+/** A sentence for each file of a row that does not exist, is a folder, cannot be staged, or is not one mask of what is
+    `wanted`. */
 def fileFaults(sheet, row, wanted) {
     def masks = maskFiles(sheet, row, wanted)
     def named = ['image', 'label'].findAll { column -> row[column] && (column == 'image' || masks == null) }
         .collect { column -> [column, row[column], sheetFile(sheet, row[column])] }
     def missing = named.findAll { _column, _value, path -> !path.exists() }
         .collect { column, value, _path -> [column, value, 'a file that exists'] }
+    def folders = named.findAll { _column, _value, path -> path.isDirectory() }
+        .collect { column, value, _path -> [column, value, 'a file and not a folder (DICOM has to be converted first)'] }
     def staged = named + (masks ?: [:]).values().flatten().collect { path -> ['label', path.toString(), path] }
     def expanded = staged.findAll { _column, _value, path -> expandable(path) }.collect { column, value, _path ->
         [column, value, "a path without what the shell would expand: tab, \$NAME, {a,b}, or * ? [ ] that fit other files"]
     }
     def wrong = masks == null ? [] : maskFaults(row.label, masks, wanted).collect { fault -> ['label'] + fault }
-    (missing + expanded + wrong).collect { column, value, expected ->
+    (missing + folders + expanded + wrong).collect { column, value, expected ->
         def said = "${params.input}, line ${row.line}, column '${column}': found '${value}', expected ${expected}."
         [file: params.input.toString(), line: row.line, message: said]
     }

@@ -87,6 +87,7 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
         "seven,[ab].nii,a.nii,openkbp\n"
         "eight,a.nii,it's $(there).nii,mine\n"
         "nine,a.nii,,mine\n"
+        "ten,masks,,mine\n"
     )
     messages = refused(folder, "--input", "my sheet.csv")
     expected = [
@@ -114,6 +115,7 @@ def test_all_faults_of_a_sheet_are_printed_with_line_and_column(place: Path) -> 
             "{a,b}, or * ? [ ] that fit other files."
             for line, path in ((7, "$HOME/a.nii"), (8, "[ab].nii"))
         ),
+        "11, column 'image': found 'masks', expected a file and not a folder (DICOM has to be converted first).",
     ]
     (folder / "mine.yml").write_text("starts: 5\nspacing: three\n")
     messages = refused(folder, "--input", "masks.csv", "--cohort", "./mine.yml")
