@@ -17,6 +17,8 @@ from rprloc.errors import InputError
 
 # What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
 
+EXIT_INPUT = 65
+"""An input cannot be used (the EX_DATAERR of sysexits.h): the pipeline ends with its sentences."""
 EXIT_INTERRUPTED = 143
 """As if SIGTERM had ended the process: the pipeline starts the task again."""
 EXIT_OUT_OF_MEMORY = 137
@@ -39,14 +41,15 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), default=N
 
 
 def main() -> None:
-    """Run the command line; an input that cannot be used ends it with its sentences and exit status 1."""
+    """Run the command line; an input that cannot be used ends it with its sentences and EXIT_INPUT."""
     # Read when torch is loaded: threads that wait spin a little, then sleep. By default they spin so long that a
     # training is ten times slower on cores that other programs use as well; without any spinning it is slower alone.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         command(standalone_mode=False)
     except InputError as error:
-        sys.exit("\n".join(f"rprloc: {sentence}" for sentence in error.errors))
+        print("\n".join(f"rprloc: {sentence}" for sentence in error.errors), file=sys.stderr)
+        sys.exit(EXIT_INPUT)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from rprloc import cli
+from rprloc.errors import InputError
 from rprloc.networks.checkpoint import read_model
 from rprloc.training.state import Interrupted
 from tests.faults.disk import names, small_disk
@@ -45,6 +46,7 @@ FAILURES = [
     (RuntimeError("std::bad_alloc"), 137, f"the memory did not suffice (std::bad_alloc); {NO_MEMORY}"),
     (torch.OutOfMemoryError("Out of memory"), 137, f"the memory did not suffice (Out of memory); {NO_MEMORY}"),
     (Interrupted("stopped at step 3"), 143, "stopped at step 3"),
+    (InputError("a.nii: found x, expected y."), 65, "a.nii: found x, expected y."),
 ]  # fmt: skip
 
 
