@@ -13,7 +13,7 @@ from typing import TextIO
 import click
 
 import rprloc
-from rprloc.errors import InputError
+from rprloc.errors import UNSTEADY, InputError
 
 # What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
 
@@ -83,7 +83,7 @@ def _file_failure(error: OSError) -> tuple[int, str]:
     said = f"{error.filename or 'a file'}: found '{os.strerror(number) if number else error}', expected"
     if number in (errno.ENOSPC, errno.EDQUOT):
         return EXIT_FILE_SYSTEM, f"{said} room on its disk; free some space and start again, a run with -resume."
-    if number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO):
+    if number in UNSTEADY:
         return EXIT_UNSTEADY, f"{said} a file system that answers; a run tries again."
     return EXIT_FILE_SYSTEM, f"{said} a path that can be used; see to it and start again, a run with -resume."
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+UNSTEADY = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO})
+"""What a file system that does not answer says (OSError.errno): no fault of the file, and gone at another try."""
 
 
 class InputError(ValueError):

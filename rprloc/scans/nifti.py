@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from rprloc.errors import InputError
+from rprloc.errors import UNSTEADY, InputError
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 """The header's `datatype` of voxels that are one real number each."""
@@ -203,8 +203,10 @@ def _scaled(values: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
     return scaled
 
 
-def _not_whole(name: str, error: Exception) -> InputError:
-    """Return the refusal of a file that ends early or is damaged."""
+def _not_whole(name: str, error: Exception) -> Exception:
+    """Return the refusal of a file that ends early or is damaged; the error itself of a file system without answer."""
+    if isinstance(error, OSError) and error.errno in UNSTEADY:
+        return error
     return InputError(f"{name}: expected a whole file, found: {str(error).rstrip('.')}.")
 
 

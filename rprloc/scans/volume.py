@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from rprloc.errors import InputError
+from rprloc.errors import UNSTEADY, InputError
 from rprloc.files import whole_file
 from rprloc.geometry import Grid
 from rprloc.scans.nifti import check_promise, listed, read_header, read_voxels
@@ -161,6 +161,8 @@ def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
     if "allocate memory" in str(error):  # no fault of the file
         return MemoryError(f"{path.name}: too little memory to read it")
     if isinstance(error, OSError):
+        if error.errno in UNSTEADY:
+            return error
         return InputError(f"{path.name}: expected a readable file, found: {error.strerror}.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"

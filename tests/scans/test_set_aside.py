@@ -262,6 +262,29 @@ def test_numbers_beyond_single_precision_are_named(tmp_path: Path, ending: str, 
     assert found.startswith(f"scan{ending}: found values from -1e+303 to ") and "expected at most 3.403e+38 in" in found
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_file_system_that_does_not_answer_sets_nothing_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def unsteady(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    for ending in ENDINGS:
+        path = write(patient()[0], tmp_path / "in" / f"scan{ending}")
+        with monkeypatch.context() as patched:
+            patched.setattr("builtins.open", unsteady)
+            patched.setattr(Path, "open", unsteady)
+            with pytest.raises(OSError) as caught:
+                read_volume(path)
+        assert caught.value.errno == number
+
+    path = tmp_path / "in" / "scan.nii.gz"
+    monkeypatch.setattr("rprloc.scans.nifti.zlib.decompressobj", unsteady)
+    with pytest.raises(OSError) as caught:
+        read_volume(path)
+    assert caught.value.errno == number
+
+
 def test_a_file_that_may_not_be_read_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
