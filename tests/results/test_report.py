@@ -198,7 +198,9 @@ def test_a_scan_that_cannot_be_read_leaves_a_sentence(tmp_path: Path) -> None:
         scans={("demo", subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs={}, figures_folder=tmp_path / "figures",
     )  # fmt: skip
-    assert "No picture: q0.nii.gz: found no such file, expected an image." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No picture: q0.nii.gz: found no such file, expected an image." in (tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_many_structures_and_queries_keep_the_page_usable(tmp_path: Path) -> None:
