@@ -14,6 +14,9 @@ from typing import Any
 
 from rprloc.errors import InputError
 
+PICKLES = (b"PK\x03\x04", b"\x80")
+"""How a pickle begins, as torch.save writes it or alone: told apart to be refused by name."""
+
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:

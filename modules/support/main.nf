@@ -35,7 +35,7 @@ def onlyRunIn(outdir, run) {
         error("${outdir}: found ${path.text.trim()} at work there, expected a folder that no other run writes to; wait for its end or name another one with --outdir.")
     }
     // By the channel: a process that closes a file that it has opened a second time loses its lock.
-    def who = "run ${run.runName} (process ${ProcessHandle.current().pid()} on ${InetAddress.localHost.hostName}, since ${run.start.format('yyyy-MM-dd HH:mm')})"
+    def who = "run ${run.runName} (process ${ProcessHandle.current().pid()} on ${file('/proc/sys/kernel/hostname').text.trim()}, since ${run.start.format('yyyy-MM-dd HH:mm')})"
     channel.truncate(0).write(java.nio.ByteBuffer.wrap("${who}\n".getBytes('UTF-8')))
     channel.force(true)
     lock

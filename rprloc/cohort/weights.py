@@ -11,6 +11,7 @@ from typing import Any
 from rprloc.cohort.faults import Fault, listed, shown
 from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.settings_file import schema_faults
+from rprloc.files import PICKLES
 
 SHARED = ("modality", "window", "spacing")
 """Keys of the settings that a model brings along and that a cohort's settings must not contradict."""
@@ -19,9 +20,6 @@ STAGES = ("coarse", "fine")
 
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
-
-_PICKLES = (b"PK\x03\x04", b"\x80")
-"""How a pickle begins, as torch.save writes it or alone."""
 
 _LONGEST_HEADER = 10_000_000
 
@@ -81,7 +79,7 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             start, size = stream.read(8), path.stat().st_size
             length = int.from_bytes(start, "little")
             if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
-                pickled = start.startswith(_PICKLES)
+                pickled = start.startswith(PICKLES)
                 return None, "a pickle, which is never opened" if pickled else "no safetensors file, or one cut short"
             header = json.loads(stream.read(length))
         about = json.loads(header.pop("__metadata__")["rprloc"])

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rprloc.errors import InputError
-from rprloc.files import whole_file
+from rprloc.files import PICKLES, whole_file
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
 
@@ -146,7 +146,7 @@ def _fault(path: Path, error: Exception) -> str:
     start = b""
     with suppress(OSError), path.open("rb") as stream:
         start = stream.read(4)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    if start.startswith(PICKLES):
         return "a pickle, as torch.save writes it, which is never opened"
     if isinstance(error, KeyError):
         return "weights without a header of rprloc"
