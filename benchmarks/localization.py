@@ -17,6 +17,7 @@ from rprloc.networks.device import set_up_cpu
 from rprloc.training import loop
 from rprloc.training.data import read_training_scans
 from rprloc.training.plan import TrainingPlan
+from rprloc.training.position import RelativePosition
 from rprloc.training.state import TrainingState
 
 CPU = torch.device("cpu")
@@ -53,10 +54,11 @@ def measure() -> list[Measurement]:
 
 def _model(scans: list[Path], stage: str, folder: Path) -> Model:
     """Return a network after a training of a few seconds: its answers scatter as real ones do."""
-    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)  # type: ignore[arg-type]
+    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)
     read = read_training_scans(scans, settings, device=CPU, scratch=folder)
     plan = TrainingPlan(steps=40, groups=6, patches=8, learning_rate=3e-3)
-    return loop.train(read, [], settings, plan, seed=1, device=CPU, state=TrainingState(None), log=lambda _: None)
+    objective = RelativePosition(read, [], settings, plan, seed=1, device=CPU)
+    return loop.train(objective, plan, seed=1, state=TrainingState(None), log=lambda _: None)
 
 
 def _worst_seconds(models: dict[str, Model], query: Scan, starts: int) -> float:

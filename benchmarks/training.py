@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from rprloc.networks.checkpoint import ModelSettings, new_network
-from rprloc.networks.device import set_up_cpu
+from rprloc.networks.device import bfloat16_is_fast, set_up_cpu
 from rprloc.networks.offsets import offset_mm
 from rprloc.networks.patches import apply_window
-from rprloc.training import loop
+from rprloc.training import loop, position
 from rprloc.training.data import TrainingScan, read_training_scans
 from rprloc.training.pairs import pair_loss
 from rprloc.training.plan import PLANS, TrainingPlan
@@ -86,7 +86,7 @@ def plain_training(
         loss.backward()
         optimiser.step()
         if (step + 1) % (plan.steps // POINTS) == 0:
-            error = loop._validation_error_mm(network, fixed, settings)
+            error = position._validation_error_mm(network, fixed, settings)
             errors.append((error, time.perf_counter() - started))
     return min(errors)
 
@@ -105,17 +105,16 @@ def product_training(
     """
     loop.RECORDS = POINTS
     plan = replace(PLANS["demo"], steps=STEPS)
-    model = loop.train(
-        scans, validation, settings, plan, seed=1, device=CPU, state=TrainingState(None), log=lambda _: None
-    )
+    objective = position.RelativePosition(scans, validation, settings, plan, seed=1, device=CPU)
+    model = loop.train(objective, plan, seed=1, state=TrainingState(None), log=lambda _: None)
     points = [(point["validation_error_mm"], point["seconds"]) for point in model.record["history"]]
     return next((point for point in points if point[0] <= goal_mm), min(points))
 
 
-def _fixed(validation: Sequence[TrainingScan], settings: ModelSettings) -> list[loop._Batch]:
+def _fixed(validation: Sequence[TrainingScan], settings: ModelSettings) -> list[position._Batch]:
     """Return the validation pairs that the product's training uses."""
-    groups = loop._fixed_groups(validation, settings, 1)
-    return [loop._cropped(groups[start : start + 8], settings) for start in range(0, len(groups), 8)]
+    groups = position._fixed_groups(validation, settings, 1)
+    return [position._cropped(groups[start : start + 8], settings) for start in range(0, len(groups), 8)]
 
 
 class Stepper:
@@ -127,14 +126,14 @@ class Stepper:
         self._network = new_network(settings, seed=1)
         self._optimiser = torch.optim.Adam(self._network.parameters(), lr=1e-3, fused=True)
 
-    def sample(self) -> loop._Batch:
+    def sample(self) -> position._Batch:
         """Draw and crop a step's patches."""
-        groups = loop._draw_groups(self._scans, self._settings, self._plan, self._generator)
-        return loop._cropped(groups, self._settings)
+        groups = position._draw_groups(self._scans, self._settings, self._plan, self._generator)
+        return position._cropped(groups, self._settings)
 
     def step(self) -> None:
         """Do one step of the training."""
-        predicted, true = loop._offsets_mm(self._network, self.sample(), self._settings)
+        predicted, true = position._offsets_mm(self._network, self.sample(), self._settings)
         self._optimiser.zero_grad()
         pair_loss(predicted, true, self._settings.r_mm).backward()
         self._optimiser.step()
@@ -147,7 +146,7 @@ def _step_measurements(scans: Sequence[TrainingScan], settings: ModelSettings) -
     with FlopCounterMode(display=False) as counter:
         stepper.step()
     flops = counter.get_total_flops()
-    number = torch.bfloat16 if loop._bfloat16_is_fast(CPU) else torch.float32
+    number = torch.bfloat16 if bfloat16_is_fast(CPU) else torch.float32
     one = torch.randn(2048, 2048).to(number)
     peak = 2 * 2048**3 / seconds_of(lambda: one @ one, repeats=9)
     return [

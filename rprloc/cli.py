@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 import rprloc
+from rprloc.cohort.methods import DEFAULT, FAMILIES, METHODS, networks_of
 from rprloc.errors import UNSTEADY, InputError
 
 # What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
@@ -27,6 +28,8 @@ EXIT_UNSTEADY = 104
 """A file system did not answer: the pipeline starts the task again."""
 EXIT_FILE_SYSTEM = 74
 """A disk is full or a path cannot be used (the EX_IOERR of sysexits.h): the pipeline ends, and goes on with -resume."""
+
+NETWORKS = networks_of(METHODS)
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -216,7 +219,7 @@ def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Pa
 @step.command()
 @values_option
 @click.option("--cohort", required=True)
-@click.option("--stage", type=click.Choice(["coarse", "fine"]), required=True)
+@click.option("--stage", type=click.Choice(NETWORKS), required=True, help="The network.")
 @click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of the training scans' folders.")
 @click.option("--validation", type=NEW_FOLDER, required=True, help="Folder of the validation scans' folders.")
 @click.option("--training", required=True, help="demo, quick, standard or paper.")
@@ -238,7 +241,7 @@ def train(
     device: str,
     threads: int | None,
 ) -> None:
-    """Train the coarse or the fine network of a cohort, or go on with it."""
+    """Train one network of a cohort, or go on with it."""
     from rprloc.networks.device import device_of, set_up_cpu
     from rprloc.training.run import train_stage
 
@@ -263,9 +266,10 @@ def train(
 
 @step.command()
 @values_option
+@click.option("--family", type=click.Choice([family.name for family in FAMILIES]), default=DEFAULT, show_default=True)
 @click.option("--supports", type=NEW_FOLDER, required=True, help="Folder of the supports' folders.")
 @click.option("--queries", type=FOLDER, required=True, help="Folder of the queries' folders.")
-@click.option("--models", type=FOLDER, required=True, help="Folder of the trained networks.")
+@click.option("--models", type=NEW_FOLDER, required=True, help="Folder of the trained networks, if any.")
 @click.option("--tables/--no-tables", default=True, show_default=True, help="Answer tables 1 and 2 as well.")
 @click.option("--output", type=OUTPUT, required=True, help="predictions.jsonl.")
 @seed_option
@@ -273,6 +277,7 @@ def train(
 @threads_option
 def localize(
     values: TextIO,
+    family: str,
     supports: Path,
     queries: Path,
     models: Path,
@@ -289,6 +294,7 @@ def localize(
 
     set_up_cpu(threads)
     rows = run(
+        family,
         supports=_folders(supports),
         queries=_folders(queries),
         models=sorted(models.glob("*.safetensors")),
@@ -296,6 +302,7 @@ def localize(
         tables=tables,
         seed=seed,
         device=device_of(device),
+        threads=threads,
     )
     write_json_lines(output, [row.to_json() for row in rows])
 

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
+from rprloc.cohort.methods import (
+    DEFAULT,
+    Family,
+    families_of,
+    family_of,
+    networks_of,
+    parse_methods,
+    settings_of,
+    supports_of,
+)
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, Sheet, parse_sheet
@@ -48,6 +58,8 @@ def check(
         expected = "a folder that exists"
         faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
         weights = None
+    methods, wrong = parse_methods(str(coerced["methods"]))
+    faults += wrong
     cohorts: dict[str, Settings] = {}
     models: dict[str, list[str]] = {}
     # Cohorts without settings are among the faults already.
@@ -57,7 +69,7 @@ def check(
             faults += wrong
             if settings is not None and weights is not None:
                 settings, models[each], wrong = adopt_weights(
-                    settings, weights, cohort=each, name=str(coerced["weights"])
+                    settings, weights, cohort=each, name=str(coerced["weights"]), networks=networks_of(methods)
                 )
                 faults += wrong
             if settings is not None:
@@ -65,15 +77,74 @@ def check(
     return {
         "parameters": coerced,
         "errors": [fault.as_dict() for fault in faults],
-        "warnings": list(read.warnings),
+        "warnings": [*read.warnings, *_unlabelled(read.rows, list(cohorts), methods, coerced)],
         "rows": [row.as_dict() for row in read.rows],
         "cohorts": {
-            each: settings.as_dict()
-            | {"stages": settings.stages(), "tables": coerced["tables"] and _measured(read.rows, each)}
+            each: settings.as_dict() | _asked(read.rows, each, settings, methods, coerced)
             for each, settings in cohorts.items()
         },
         "models": models,
     }
+
+
+def _asked(
+    rows: Sequence[Row], cohort: str, settings: Settings, methods: Sequence[str], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a run asks of a cohort: values for each stage, methods as EVALUATE expects their answers, and
+    families as LOCALIZE runs them, without those that nothing can be learned for.
+    """
+    stages = settings.stages(methods)
+    tables = parameters["tables"] and _measured(rows, cohort)
+    families = [family for family in families_of(methods) if _can_learn(rows, cohort, family, parameters)]
+    return {
+        "stages": stages | {"train": {network: stages["train"][network] for f in families for network in f.networks}},
+        "tables": tables,
+        "methods": [
+            {
+                "name": method,
+                "settings": [] if method == DEFAULT else settings_of(method, parameters),
+                "supports": supports_of(method, parameters),
+                "reason": None if family_of(method) in families else f"no training scan of {cohort} has a label",
+            }
+            for method in methods
+        ],
+        "families": [
+            {
+                "name": family.name,
+                "networks": list(family.networks),
+                "settings": settings.localize() | _own(family, methods, parameters),
+            }
+            for family in families
+        ],
+    }
+
+
+def _own(family: Family, methods: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that only a family's own tasks depend on."""
+    own: dict[str, Any] = {"methods": [method for method in family.methods if method in methods]}
+    if family.name == "grey":
+        own["template_stride"] = parameters["template_stride"]
+    if family.name == "registration":
+        own["registration_supports"] = parameters["registration_supports"]
+    return own
+
+
+def _can_learn(rows: Sequence[Row], cohort: str, family: Family, parameters: Mapping[str, Any]) -> bool:
+    """Tell whether a family that learns from labels has any, or comes trained."""
+    labelled = any(row.cohort == cohort and row.train and row.label for row in rows)
+    return family.supports or labelled or parameters["weights"] is not None
+
+
+def _unlabelled(
+    rows: Sequence[Row], cohorts: Sequence[str], methods: Sequence[str], parameters: Mapping[str, Any]
+) -> list[str]:
+    """Return a warning for each family and cohort without a label to learn from."""
+    return [
+        f"cohort {cohort}: {family.name} learns from labels and no training scan has one; its answers fail."
+        for cohort in cohorts
+        for family in families_of(methods)
+        if not _can_learn(rows, cohort, family, parameters)
+    ]
 
 
 def _parameter_fault(name: str, value: str, expected: str) -> Fault:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rprloc.cohort.faults import Fault, listed, raise_faults, shown
+from rprloc.cohort.methods import DEFAULT, families_of, networks_of
 from rprloc.cohort.settings_file import parse_yaml, schema_faults
 from rprloc.errors import InputError, nearest
 
 Triple = tuple[float, float, float]
-Stage = Literal["coarse", "fine"]
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
 """Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
@@ -53,7 +53,7 @@ class Settings:
 
     structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct, for mr
     (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value). spacing, patch: z, y, x in mm. r: mm.
-    starts: K of the paper.
+    starts: K of the paper. matching_spacing: z, y, x in mm, of the volume that registration compares.
     given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 
@@ -65,6 +65,7 @@ class Settings:
     network: Network = Network()
     r: Reach = Reach()
     starts: int = 20
+    matching_spacing: Triple = (3.0, 3.0, 3.0)
     given: frozenset[str] = frozenset()
 
     @property
@@ -84,15 +85,26 @@ class Settings:
             "network": {"convolution": self.network.convolution, "width": self.network.width},
             "r": {"coarse": self.r.coarse, "fine": self.r.fine},
             "starts": self.starts,
+            "matching_spacing": list(self.matching_spacing),
         }
 
-    def preprocess(self) -> dict[str, Any]:
-        """Return only what PREPROCESS uses: structures with label values, modality, spacing, patch."""
-        return self._only("structures", "modality", "spacing", "patch")
+    def preprocess(self, *, matching: bool = False) -> dict[str, Any]:
+        """Return only what PREPROCESS uses: structures with label values, modality, spacing, patch, and the spacing of
+        the volume for image matching where a method asks for one.
+        """
+        finer = {"matching_spacing": list(self.matching_spacing) if matching else None}
+        return self._only("structures", "modality", "spacing", "patch") | finer
 
-    def train(self, stage: Stage) -> dict[str, Any]:
-        """Return only what TRAIN of a stage uses: modality, window, spacing, patch, network, and its own r in mm."""
-        return self._only("modality", "window", "spacing", "patch", "network") | {"r": getattr(self.r, stage)}
+    def train(self, network: str) -> dict[str, Any]:
+        """Return only what TRAIN of a network uses: modality, window, spacing, patch, network, and, for the coarse and
+        the fine one, its own r in mm, for the supervised one the structures.
+        """
+        own: dict[str, Any] = {}
+        if network in ("coarse", "fine"):
+            own = {"r": getattr(self.r, network)}
+        if network == "retina_unet":
+            own = self._only("structures")
+        return self._only("modality", "window", "spacing", "patch", "network") | own
 
     def localize(self) -> dict[str, Any]:
         """Return only what LOCALIZE uses: what EVALUATE does, and the keys that a model must agree with."""
@@ -102,11 +114,13 @@ class Settings:
         """Return only what EVALUATE uses: names of structures (None: those found) and starts."""
         return {"structures": None if self.structures is None else list(self.structures), "starts": self.starts}
 
-    def stages(self) -> dict[str, Any]:
-        """Return the settings of every stage: preprocess, train (coarse and fine), localize, evaluate."""
+    def stages(self, methods: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """Return the settings of every stage for a run of some methods: preprocess, train (by network), localize,
+        evaluate.
+        """
         return {
-            "preprocess": self.preprocess(),
-            "train": {"coarse": self.train("coarse"), "fine": self.train("fine")},
+            "preprocess": self.preprocess(matching=any(family.matching for family in families_of(methods))),
+            "train": {network: self.train(network) for network in networks_of(methods)},
             "localize": self.localize(),
             "evaluate": self.evaluate(),
         }
@@ -128,7 +142,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     made: dict[str, Any] = dict(given)
     if given.get("modality") == "mr":
         made.setdefault("window", MR_WINDOW)
-    for key in ("spacing", "patch"):
+    for key in ("spacing", "patch", "matching_spacing"):
         if key in made:
             made[key] = tuple(float(value) for value in made[key])
     if "window" in made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from rprloc.files import PICKLES
 SHARED = ("modality", "window", "spacing")
 """Keys of the settings that a model brings along and that a cohort's settings must not contradict."""
 
-STAGES = ("coarse", "fine")
-
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
 
@@ -25,16 +23,22 @@ _LONGEST_HEADER = 10_000_000
 
 
 def adopt_weights(
-    settings: Settings, folder: Path, *, cohort: str, name: str | None = None
+    settings: Settings,
+    folder: Path,
+    *,
+    cohort: str,
+    name: str | None = None,
+    networks: Sequence[str] = ("coarse", "fine"),
 ) -> tuple[Settings, list[str], list[Fault]]:
     """Return a cohort's settings as its trained models need them, the models' paths within the folder, and faults.
 
     The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
-    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. Messages call
-    the folder `name`.
+    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. `networks` are
+    those that the run needs; models of others are left alone. Messages call the folder `name`.
     """
     paths = find_models(folder, cohort)
     found: dict[str, str] = {}
+    used: list[str] = []
     faults: list[Fault] = []
     for path in paths:
         file = str(path.relative_to(folder))
@@ -44,6 +48,9 @@ def adopt_weights(
             faults.append(Fault(file=file, value=reason, expected=expected))
             continue
         stage = str(model["stage"])
+        if stage not in networks:
+            continue
+        used.append(file)
         if stage in found:
             faults.append(
                 Fault(file=file, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
@@ -51,7 +58,7 @@ def adopt_weights(
         found.setdefault(stage, file)
         settings, conflicts = adopt_model(settings, model, file=file, cohort=cohort)
         faults += conflicts
-    missing = [stage for stage in STAGES if stage not in found]
+    missing = [stage for stage in networks if stage not in found]
     if missing and not faults:
         expected = (
             f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"
@@ -59,7 +66,7 @@ def adopt_weights(
         faults.append(
             Fault(file=name or str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
         )
-    return settings, [str(path.relative_to(folder)) for path in paths], faults
+    return settings, used, faults
 
 
 def find_models(folder: Path, cohort: str) -> list[Path]:

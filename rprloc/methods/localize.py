@@ -1,21 +1,44 @@
-"""Find the structures of all supports in a batch of queries: the LOCALIZE step."""
+"""Find the structures of all supports in a batch of queries by one family of methods: the LOCALIZE step."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rprloc.errors import InputError
-from rprloc.methods.prediction import Prediction, Scan, draw_order, main_setting, table_settings
-from rprloc.methods.regression import Regression
-from rprloc.networks.checkpoint import check_conflicts, read_model
+from rprloc.methods.prediction import Method, Prediction, Scan, draw_order, main_setting, table_settings
+from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.preprocess import subject_of
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a LOCALIZE task hands to a method beside scans."""
+
+    settings: dict[str, Any]
+    """The cohort's settings for the family; `methods` names those of its methods that are asked."""
+    models: dict[str, Model]
+    """By network."""
+    drawn: str | None
+    """The drawn support."""
+    tables: bool
+    seed: int
+    device: torch.device
+    threads: int | None
+
+    @property
+    def structures(self) -> list[str] | None:
+        """The structures to find; None for those of the supports."""
+        return list(self.settings["structures"]) if self.settings["structures"] else None
+
+
 def localize(
+    family: str,
     *,
     supports: Sequence[Path],
     queries: Sequence[Path],
@@ -24,32 +47,73 @@ def localize(
     tables: bool,
     seed: int,
     device: torch.device,
+    threads: int | None = None,
 ) -> list[Prediction]:
-    """Return the answers for every query that can be used, in the queries' sorted order.
+    """Return a family's answers for every query that can be used, in the queries' sorted order.
 
     `supports` and `queries` are folders of preprocessed scans of one cohort, `models` its network files and
-    `settings` its settings for localization. `tables` asks for the settings of tables 1 and 2 as well. Raises
-    InputError where a model is no model, does not fit the settings, or one is missing.
+    `settings` its settings for the family. `tables` asks regression for the settings of tables 1 and 2 as well. Each
+    row's seconds hold its share of reading (`read`) and of the supports' preparation (`support`). Raises InputError
+    where a model is no model, does not fit the settings, or one is missing.
     """
     networks = {}
     for path in models:
         model = read_model(path, device=device)
         check_conflicts(path.name, model.settings, settings)
         networks[model.settings.stage] = model
-    read = [scan for folder in sorted(supports) if (scan := Scan.read(folder)) is not None]
-    by_subject = {scan.subject: scan for scan in read}
     if not queries:
         raise InputError("Found no query, expected at least one scan to search.")
     cohort = sorted(queries)[0].name.partition("@")[0]
-    names = [subject_of(folder) for folder in supports]
-    drawn = next((name for name in draw_order(seed, cohort, names) if name in by_subject), None)
-    grid = table_settings(settings["starts"]) if tables else [main_setting(settings["starts"])]
-    names_of_structures = list(settings["structures"]) if settings["structures"] else None
-    method = Regression(networks, grid, structures=names_of_structures, drawn=drawn, seed=seed)
+    folders = {subject_of(folder): folder for folder in supports}
+    # In the order of the draw: a method that takes some of the supports takes the first.
+    order = draw_order(seed, cohort, list(folders))
+    read = [scan for name in order if (scan := Scan.read(folders[name])) is not None]
+    task = Task(settings, networks, read[0].subject if read else None, tables, seed, device, threads)
+    method = _METHODS[family](task)
+    began = time.perf_counter()
     method.prepare(read)
-    rows: list[Prediction] = []
+    prepared = time.perf_counter() - began
+    by_subject = {scan.subject: scan for scan in read}
+    answers: list[list[Prediction]] = []
     for folder in sorted(queries):
+        began = time.perf_counter()
         query = by_subject.get(subject_of(folder)) or Scan.read(folder)
+        reading = time.perf_counter() - began
         if query is not None:
-            rows += method.locate(query)
-    return rows
+            answers.append(_finished(method.locate(query), reading, first=not answers, device=_name(device)))
+    count = sum(len(rows) for rows in answers)
+    return [_with_seconds(row, support=prepared / count) for rows in answers for row in rows]
+
+
+def _finished(rows: list[Prediction], reading: float, *, first: bool, device: str) -> list[Prediction]:
+    """Return a query's rows with their share of its reading."""
+    return [replace(_with_seconds(row, read=reading / len(rows)), first=first, device=device) for row in rows]
+
+
+def _with_seconds(row: Prediction, **more: float) -> Prediction:
+    """Return a row with more stages in its seconds."""
+    return replace(row, seconds=row.seconds | {stage: round(seconds, 6) for stage, seconds in more.items()})
+
+
+def _name(device: torch.device) -> str:
+    """Return what computes, as a person calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+# Each imports its method itself, because some take seconds: a method that is not asked for costs nothing.
+
+
+def _regression(task: Task) -> Method:
+    """Return the paper's method."""
+    from rprloc.methods.regression import Regression
+
+    starts = task.settings["starts"]
+    grid = table_settings(starts) if task.tables else [main_setting(starts)]
+    return Regression(task.models, grid, structures=task.structures, drawn=task.drawn, seed=task.seed)
+
+
+_METHODS = {"regression": _regression}
+"""By the families of rprloc.cohort.methods."""

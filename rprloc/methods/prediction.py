@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rprloc.errors import InputError
 from rprloc.files import read_json
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.preprocess import subject_of
@@ -57,6 +58,15 @@ def table_settings(starts: int) -> list[Setting]:
 
 
 @dataclass(frozen=True)
+class MatchingVolume:
+    """The volume of a scan that image matching compares, on a grid of its own over the same field."""
+
+    values: NDArray[np.int16]
+    """(z, y, x)."""
+    grid: Grid
+
+
+@dataclass(frozen=True)
 class Scan:
     """A preprocessed scan with its landmarks."""
 
@@ -69,6 +79,8 @@ class Scan:
     """(z, y, x)."""
     body: NDArray[np.bool_]
     """(z, y, x)."""
+    folder: Path | None = None
+    """Where the scan's other volumes are."""
 
     @classmethod
     def read(cls, folder: Path) -> Scan | None:
@@ -84,7 +96,22 @@ class Scan:
             structures=about["structures"],
             values=read_model_volume(folder / f"{subject}.nii.gz"),
             body=read_model_volume(folder / f"{subject}_body.nii.gz") > 0,
+            folder=folder,
         )
+
+    def matching(self) -> MatchingVolume:
+        """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
+        folder = self.folder
+        about = {} if folder is None else read_json(folder / f"{self.subject}.json")
+        if folder is None or not about.get("matching"):
+            raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
+        values = read_model_volume(folder / f"{self.subject}_matching.nii.gz")
+        return MatchingVolume(values, Grid.from_json(about["matching"]))
+
+    def label(self) -> NDArray[np.uint16] | None:
+        """Read the scan's label (z, y, x) in model space; None where it has none."""
+        path = None if self.folder is None else self.folder / f"{self.subject}_label.nii.gz"
+        return read_model_volume(path).view(np.uint16) if path is not None and path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -112,6 +139,10 @@ class Prediction:
     """The row's share of each stage's time."""
     failed: bool = False
     reason: str | None = None
+    first: bool = False
+    """Whether the query was the first of its task, whose time holds what a program does once."""
+    device: str | None = None
+    """What computed the answer."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of predictions.jsonl."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, FloatArray, box_of_points
+from rprloc.methods.clock import Clock
 from rprloc.methods.prediction import (
     Prediction,
     Scan,
@@ -109,7 +108,7 @@ class Regression:
         """Return the answers for a query: a row for each support other than the query, structure and setting."""
         landmarks = [marks for marks in self._landmarks if marks.support != query.subject]
         rows: list[Prediction] = []
-        clock = _Clock()
+        clock = Clock()
         walk = _Walk(self._models, query, clock)
         starts = self._starts(query, max(setting.starts for setting in self._settings))
         for points in dict.fromkeys(setting.points for setting in self._settings):
@@ -231,7 +230,7 @@ class _Latents:
 class _Walk:
     """The positions that starts in one query reach."""
 
-    def __init__(self, models: dict[str, Model], query: Scan, clock: _Clock) -> None:
+    def __init__(self, models: dict[str, Model], query: Scan, clock: Clock) -> None:
         self._r_mm = {stage: model.settings.r_mm for stage, model in models.items()}
         self._grid = query.grid
         self._clock = clock
@@ -266,17 +265,3 @@ def _points_mm(about: dict[str, Any], points: str) -> FloatArray:
     """Return a structure's extreme points (6, 3) or its box's corners (2, 3) in mm."""
     found = [about["extreme_mm"][wall] for wall in WALLS] if points == "extreme" else about["box_mm"]
     return np.array(found, dtype=np.float64)
-
-
-class _Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the block's time to a stage."""
-        begin = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin

@@ -16,15 +16,17 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from rprloc.cohort.methods import FAMILIES
 from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
 
 FORMAT = "rprloc-model-1"
-STAGES = ("coarse", "fine")
+NO_OFFSET = 1.0
+"""The r of a network that says no offsets."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,16 @@ class ModelSettings:
     patch_voxels: tuple[int, int, int]
     window: tuple[tuple[float, float], ...]
     r_mm: float
-    """Largest offset of equation 2."""
+    """Largest offset of equation 2; NO_OFFSET for a network that says none."""
     convolution: str
     width: int
     method: str = "regression"
+    details: dict[str, Any] = field(default_factory=dict)
+    """What else a network needs, as plain values: the structures that it knows, its anchors."""
 
     @classmethod
     def of_cohort(cls, settings: dict[str, Any], stage: str) -> ModelSettings:
-        """Return the model settings of a stage from a cohort's training settings."""
+        """Return the model settings of a stage, a network's name, from a cohort's training settings."""
         spacing = settings["spacing"]
         patch = [max(1, round(mm / s)) for mm, s in zip(settings["patch"], spacing, strict=True)]
         return cls(
@@ -54,9 +58,10 @@ class ModelSettings:
             spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
             patch_voxels=(patch[0], patch[1], patch[2]),
             window=tuple((float(value), float(level)) for value, level in settings["window"]),
-            r_mm=float(settings["r"]),
+            r_mm=float(settings.get("r", NO_OFFSET)),
             convolution=settings["network"]["convolution"],
             width=int(settings["network"]["width"]),
+            method=next(family.name for family in FAMILIES if stage in family.networks),
         )
 
     @classmethod
@@ -73,6 +78,7 @@ class ModelSettings:
             convolution=str(values["convolution"]),
             width=int(values["width"]),
             method=str(values["method"]),
+            details=dict(values.get("details", {})),
         )
 
 
@@ -80,7 +86,7 @@ class ModelSettings:
 class Model:
     """A network together with the settings that it was trained with and its training record."""
 
-    network: Pnet
+    network: nn.Module
     settings: ModelSettings
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -107,8 +113,8 @@ class Model:
         return torch.cat(found)
 
 
-def new_network(settings: ModelSettings, *, seed: int) -> Pnet:
-    """Return an untrained network whose weights come from `seed`."""
+def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
+    """Return an untrained network of the settings' stage, whose weights come from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)

@@ -37,3 +37,10 @@ def set_up_cpu(threads: int | None) -> None:
         if hasattr(library, "mallopt"):
             library.mallopt(_M_MMAP_MAX, 0)
             library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Return whether the device multiplies bfloat16 natively; elsewhere autocast would only slow down."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -17,11 +17,13 @@ from rprloc.geometry import Grid
 from rprloc.scans.body import body_box, body_mask, tissue_mask
 from rprloc.scans.labels import geometry_of, read_label
 from rprloc.scans.nifti import listed
-from rprloc.scans.resampling import covering_grid, field_of_view_mm, resample, resample_label
+from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.volume import AIR_HU, read_volume, write_volume
 
 MR_SCALE = 1000
 """An MR scan's 0.2 and 99.8 percentiles of the body become 0 and this value."""
+
+MR_PERCENTILES = (0.2, 99.8)
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
@@ -48,9 +50,10 @@ def preprocess(
 ) -> dict[str, Any]:
     """Write a scan in model space, its body mask, label and JSON to `<cohort>@<subject>`; return the JSON's content.
 
-    `settings` are a cohort's `modality`, `spacing` and `patch` (z, y, x mm) and `structures`. A scan that cannot be
-    used leaves only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the
-    LPS axes whatever the file's orientation; landmarks come from the native label, one file or a mask a structure.
+    `settings` are a cohort's `modality`, `spacing` and `patch` (z, y, x mm), `structures`, and `matching_spacing`
+    (z, y, x mm) where a method compares the finer volume of image matching, else None. A scan that cannot be used
+    leaves only a JSON with status `set_aside` and the reason: the cohort goes on. The model's grid lies along the LPS
+    axes whatever the file's orientation; landmarks come from the native label, one file or a mask a structure.
     """
     folder = parent / scan_folder(cohort, subject)
     about: dict[str, Any] = {"cohort": cohort, "subject": subject, "version": rprloc.__version__}
@@ -80,7 +83,9 @@ def _preprocess(
     grid = covering_grid(image, np.array(settings["spacing"][::-1], dtype=np.float64))
     values: NDArray[Any] = resample(image, grid, outside=air)
     # A scan's arrays may be a good part of a task's memory: each goes as soon as it can.
-    del image
+    finer = settings.get("matching_spacing")
+    if finer is None:
+        del image
     tissue = tissue_mask(values, modality)
     if modality == "ct":
         values = _ct_int16(values)
@@ -90,8 +95,16 @@ def _preprocess(
         raise InputError(f"{image_path.name}: found nothing but air, expected a body.")
     box = body_box(body)
     grid, values, body = _cropped(grid, box), values[box], body[box]
+    low, high = (0.0, 0.0) if modality == "ct" else np.percentile(values[body], MR_PERCENTILES)
     if modality != "ct":
-        values = _mr_int16(values, body)
+        values = _mr_int16(values, low, high)
+    matching = None
+    if finer is not None:
+        matching = grid_within(grid, np.array(finer[::-1], dtype=np.float64))
+        fine = resample(image, matching, outside=air)
+        fine_int16 = _ct_int16(fine) if modality == "ct" else _mr_int16(fine, low, high)
+        write_volume(folder / f"{subject}_matching.nii.gz", fine_int16, matching)
+        del image, fine, fine_int16
     structures: dict[str, Any] = {}
     if label_source is not None:
         label, structures = read_label(
@@ -104,6 +117,7 @@ def _preprocess(
         "file": image_path.name,
         "native": native,
         "model": grid.to_json(),
+        "matching": matching.to_json() if matching else None,
         "body_box_mm": _body_box_mm(grid),
         "source_sha256": sha256(image_path),
         "label": label_source is not None,
@@ -162,8 +176,7 @@ def _ct_int16(values: NDArray[np.float32]) -> NDArray[np.int16]:
     return found
 
 
-def _mr_int16(values: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """Return MR values scaled by the body's percentiles, rounded to int16."""
-    low, high = np.percentile(values[body], [0.2, 99.8])
+def _mr_int16(values: NDArray[Any], low: float, high: float) -> NDArray[np.int16]:
+    """Return MR values scaled by the body's percentiles `low` and `high`, rounded to int16."""
     scaled = (values - low) / max(high - low, 1e-6) * MR_SCALE
     return np.rint(np.clip(scaled, 0, MR_SCALE)).astype(np.int16)

@@ -39,6 +39,14 @@ def covering_grid(image: sitk.Image, spacing_mm: FloatArray) -> Grid:
     return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
 
 
+def grid_within(grid: Grid, spacing_mm: FloatArray) -> Grid:
+    """Return the grid of `spacing_mm` (x, y, z) from the lowest edges of another that covers all of it."""
+    extent = np.asarray(grid.size) * np.asarray(grid.spacing_mm)
+    size = np.maximum(np.ceil(extent / spacing_mm - 1e-3), 1).astype(int)
+    origin = np.asarray(grid.origin_mm) - np.asarray(grid.spacing_mm) / 2 + spacing_mm / 2
+    return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
+
+
 def resample(image: sitk.Image, grid: Grid, *, outside: float = AIR_HU) -> NDArray[np.float32]:
     """Return an image's values (z, y, x) on a grid: linear, and smoothed where the grid is coarser.
 

@@ -37,3 +37,11 @@ PLANS = {
     "paper": TrainingPlan(steps=250 * 2_000, groups=6, patches=2),
 }
 """What `--training` offers."""
+
+PLANS_OF: dict[str, dict[str, TrainingPlan]] = {}
+"""The same for networks that are trained otherwise than the position networks."""
+
+
+def plan_of(training: str, stage: str) -> TrainingPlan:
+    """Return the plan of a network by the names of the training and of the network."""
+    return PLANS_OF.get(stage, PLANS)[training]

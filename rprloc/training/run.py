@@ -16,8 +16,9 @@ from rprloc.files import read_json, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, ModelSettings, write_model
 from rprloc.scans.preprocess import subject_of
 from rprloc.training.data import read_training_scans
-from rprloc.training.loop import train
-from rprloc.training.plan import PLANS, TrainingPlan
+from rprloc.training.loop import Objective, train
+from rprloc.training.plan import TrainingPlan, plan_of
+from rprloc.training.position import RelativePosition
 from rprloc.training.state import TrainingState, one_writer
 
 
@@ -36,14 +37,14 @@ def train_stage(
     device: torch.device,
     log: Callable[[str], None] = print,
 ) -> Model:
-    """Train a cohort's coarse or fine network; write it to `folder`/<cohort> and its curve and log to `folder`.
+    """Train one of a cohort's networks; write it to `folder`/<cohort> and its curve and log to `folder`.
 
     `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
     stage, `training` names the plan. The folder `checkpoints` keeps the state, in a file named by the hash of
     everything the weights depend on, and beside it a log to follow; the next start with the same inputs goes on from
     the state. Raises what `rprloc.training.loop.train` raises.
     """
-    model_settings, plan = ModelSettings.of_cohort(settings, stage), PLANS[training]
+    model_settings, plan = ModelSettings.of_cohort(settings, stage), plan_of(training, stage)
     state_path = (
         checkpoints / f"{cohort}.{stage}.{_key(model_settings, plan, seed, code, scans, validation)}.safetensors"
     )
@@ -63,17 +64,34 @@ def train_stage(
             with log_path.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
 
-        ours = read_training_scans(scans, model_settings, device=device, scratch=Path(unpacked))
-        fixed = read_training_scans(validation, model_settings, device=device, scratch=Path(unpacked))
+        sources = {"train": scans, "validation": validation}
+        objective = _objective(model_settings, settings, plan, sources, Path(unpacked), seed=seed, device=device)
         say(
-            f"training on {len(ours)} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
+            f"training on {objective.scans} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
             f"on {device}, {torch.get_num_threads()} threads"
         )
-        model = train(ours, fixed, model_settings, plan, seed=seed, device=device, state=state, log=say)
+        model = train(objective, plan, seed=seed, state=state, log=say)
     write_model(folder / cohort / f"{stage}.safetensors", model)
     write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
     write_text(folder / f"{cohort}.{stage}.log", log_path.read_text(encoding="utf-8"))
     return model
+
+
+def _objective(
+    settings: ModelSettings,
+    cohort: dict[str, Any],
+    plan: TrainingPlan,
+    sources: dict[str, Sequence[Path]],
+    scratch: Path,
+    *,
+    seed: int,
+    device: torch.device,
+) -> Objective:
+    """Return what a stage's network learns from the folders of the training and validation scans."""
+    train, validation = (
+        read_training_scans(sources[split], settings, device=device, scratch=scratch) for split in sources
+    )
+    return RelativePosition(train, validation, settings, plan, seed=seed, device=device)
 
 
 def _key(

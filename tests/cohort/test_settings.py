@@ -77,10 +77,14 @@ def test_plain_values_make_the_same_settings() -> None:
 
 def test_stages_hold_what_they_use_and_no_more() -> None:
     one = read(EXAMPLE)
-    assert set(one.preprocess()) == {"structures", "modality", "spacing", "patch"}
+    assert set(one.preprocess()) == {"structures", "modality", "spacing", "patch", "matching_spacing"}
+    assert one.preprocess()["matching_spacing"] is None
+    assert one.preprocess(matching=True)["matching_spacing"] == [3, 3, 3]
     shared = {"modality", "window", "spacing", "patch"}
     assert set(one.train("coarse")) == set(one.train("fine")) == shared | {"network", "r"}
     assert (one.train("coarse")["r"], one.train("fine")["r"]) == (300, 30)
+    assert set(one.train("autoencoder")) == shared | {"network"}
+    assert set(one.train("retina_unet")) == shared | {"network", "structures"}
     assert set(one.localize()) == shared | {"structures", "starts"}
     assert set(one.evaluate()) == {"structures", "starts"}
     assert one.evaluate()["structures"] == ["brainstem", "mandible", "parotid_left", "parotid_right"]
@@ -98,6 +102,7 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
         (("width: 8", "width: 12"), {"coarse", "fine"}),
         (("[6, 6, 6]", "[6, 6, 5]"), {"preprocess", "coarse", "fine", "localize"}),
         (("[6, 6, 6]", "[6.0, 6.0, 6]"), set()),
+        (("[3, 3, 3]", "[4, 4, 4]"), set()),
         (("[120, 168, 168]", "[120, 168, 156]"), {"preprocess", "coarse", "fine", "localize"}),
     ],
 )

@@ -132,12 +132,12 @@ def test_a_scan_without_memory_is_not_set_aside_but_tried_again(image: Path, meg
 # A training of 30 steps whose state is written after each, and is asked to stop before the given step.
 SHORT_TRAINING = """
 import os, signal
-import rprloc.training.loop as loop
+import rprloc.training.position as position
 import rprloc.training.state as state
 from rprloc.training.plan import PLANS, TrainingPlan
 state.SAVE_SECONDS = 0.0
 PLANS["demo"] = TrainingPlan(steps=30, groups=1, patches=2)
-loop._VALIDATION_GROUPS = 1
+position._VALIDATION_GROUPS = 1
 rate = TrainingPlan.learning_rate_at
 def learning_rate_at(plan, step):
     if step == {stop}:

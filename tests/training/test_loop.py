@@ -12,9 +12,10 @@ import torch
 
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model, ModelSettings
-from rprloc.training import loop
+from rprloc.training import loop, position
 from rprloc.training.loop import train
 from rprloc.training.plan import PLANS, TrainingPlan
+from rprloc.training.position import RelativePosition
 from rprloc.training.state import Interrupted, TrainingState
 from tests.training.scans import COHORT, SETTINGS, scan
 
@@ -26,7 +27,7 @@ SCANS = [scan(seed) for seed in range(3)]
 @pytest.fixture(autouse=True)
 def few_validation_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the measuring, of which the tests do much, short."""
-    monkeypatch.setattr(loop, "_VALIDATION_GROUPS", 4)
+    monkeypatch.setattr(position, "_VALIDATION_GROUPS", 4)
 
 
 class StopAt(TrainingState):
@@ -51,16 +52,10 @@ def trained(
     seed: int = 1,
 ) -> Model:
     """Return a trained model."""
-    return train(
-        SCANS if scans is None else scans,
-        list(validation),
-        settings,
-        plan,
-        seed=seed,
-        device=CPU,
-        state=state or TrainingState(None),
-        log=lambda _line: None,
+    objective = RelativePosition(
+        SCANS if scans is None else scans, list(validation), settings, plan, seed=seed, device=CPU
     )
+    return train(objective, plan, seed=seed, state=state or TrainingState(None), log=lambda _line: None)
 
 
 def equal(one: Model, two: Model) -> bool:
@@ -101,7 +96,8 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     first = trained(TrainingState(path))
     logged: list[str] = []
     before = path.stat().st_size
-    again = train(SCANS, [], SETTINGS, PLAN, seed=1, device=CPU, state=TrainingState(path), log=logged.append)
+    objective = RelativePosition(SCANS, [], SETTINGS, PLAN, seed=1, device=CPU)
+    again = train(objective, PLAN, seed=1, state=TrainingState(path), log=logged.append)
     assert equal(first, again) and first.record == again.record
     assert logged == ["goes on from step 9 of 9"] and path.stat().st_size == before
 
@@ -132,39 +128,39 @@ def test_a_short_trainings_rate_falls_by_half_a_cosine() -> None:
 
 def test_mistake_12_the_validation_pairs_are_drawn_once_and_do_not_depend_on_the_training() -> None:
     validation = [scan(10), scan(11)]
-    expected = loop._fixed_groups(validation, SETTINGS, 1)
-    assert len(expected) == loop._VALIDATION_GROUPS
+    expected = position._fixed_groups(validation, SETTINGS, 1)
+    assert len(expected) == position._VALIDATION_GROUPS
     assert {group[0].subject for group in expected} == {"s10", "s11"}
     np.random.default_rng(0).random(100)
-    for one, two in zip(expected, loop._fixed_groups(validation, SETTINGS, 1), strict=True):
+    for one, two in zip(expected, position._fixed_groups(validation, SETTINGS, 1), strict=True):
         assert one[0] is two[0]
         np.testing.assert_array_equal(one[1], two[1])
     # A scan's pairs do not depend on the others or on their order.
-    turned = loop._fixed_groups(validation[::-1], SETTINGS, 1)
+    turned = position._fixed_groups(validation[::-1], SETTINGS, 1)
     np.testing.assert_array_equal(expected[0][1], turned[len(turned) // 2][1])
-    other = loop._fixed_groups(validation, SETTINGS, 2)
+    other = position._fixed_groups(validation, SETTINGS, 2)
     assert any((one[1] != two[1]).any() for one, two in zip(expected, other, strict=True))
 
 
 def test_mistake_12_a_networks_validation_error_is_the_same_number_each_time() -> None:
     validation = [scan(10)]
     model = trained(validation=validation)
-    fixed = [loop._cropped(loop._fixed_groups(validation, SETTINGS, 1), SETTINGS)]
-    errors = {round(loop._validation_error_mm(model.network, fixed, SETTINGS), 3) for _ in range(3)}
+    fixed = [position._cropped(position._fixed_groups(validation, SETTINGS, 1), SETTINGS)]
+    errors = {round(position._validation_error_mm(model.network, fixed, SETTINGS), 5) for _ in range(3)}
     assert errors == {model.record["history"][-1]["validation_error_mm"]}
     assert model.record["validation"] == ["s10"]
 
 
 def test_mistake_12_every_step_draws_from_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    original = loop._draw_groups
+    original = position._draw_groups
 
     def spy(*arguments: Any) -> Any:
         groups = original(*arguments)
         drawn.append([(one.subject, centres.tolist()) for one, centres in groups])
         return groups
 
-    monkeypatch.setattr(loop, "_draw_groups", spy)
+    monkeypatch.setattr(position, "_draw_groups", spy)
     trained()
     first, drawn[:] = list(drawn), []
     assert len({str(step) for step in first}) == 9
@@ -176,8 +172,8 @@ def test_mistake_12_every_step_draws_from_a_stream_of_its_own(monkeypatch: pytes
 
 
 def test_very_many_scans_are_measured_on_a_few_of_them() -> None:
-    many = [replace(SCANS[0], subject=f"s{number}") for number in range(4 * loop._VALIDATION_GROUPS)]
-    measured = [group[0].subject for group in loop._fixed_groups(many, SETTINGS, 1)]
+    many = [replace(SCANS[0], subject=f"s{number}") for number in range(4 * position._VALIDATION_GROUPS)]
+    measured = [group[0].subject for group in position._fixed_groups(many, SETTINGS, 1)]
     assert measured == [f"s{number}" for number in range(0, len(many), 4)]
 
 
@@ -187,7 +183,7 @@ def test_validation_scans_are_never_trained_on() -> None:
 
 def test_without_validation_scans_the_fixed_pairs_are_the_training_scans() -> None:
     model = trained()
-    assert model.record["validation"] == "fixed pairs of the training scans"
+    assert model.record["validation"] == "fixed data of the training scans"
     assert model.record["scans"] == 3 and model.record["steps"] == 9
 
 
@@ -196,7 +192,7 @@ def test_mistake_12_offsets_are_true_in_x_y_z_order_on_anisotropic_spacing() -> 
     settings = replace(SETTINGS, spacing=(3.0, 2.0, 1.0))
     centres = np.array([[4, 5, 6], [5, 7, 11]])
     network = trained(plan=replace(PLAN, steps=1)).network
-    _, true = loop._offsets_mm(network, loop._cropped([(SCANS[0], centres)], settings), settings)
+    _, true = position._offsets_mm(network, position._cropped([(SCANS[0], centres)], settings), settings)
     np.testing.assert_array_equal(true, [[5 * 1.0, 2 * 2.0, 1 * 3.0]])
 
 
@@ -205,13 +201,13 @@ def test_a_short_training_beats_predicting_zero_by_far(
     stage: str, r_mm: float, rate: float, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "RECORDS", 1)
-    monkeypatch.setattr(loop, "_VALIDATION_GROUPS", 24)
+    monkeypatch.setattr(position, "_VALIDATION_GROUPS", 24)
     settings = ModelSettings.of_cohort(COHORT | {"r": r_mm}, stage)
     validation = [scan(10), scan(11)]
     plan = TrainingPlan(steps=120, groups=3, patches=8, learning_rate=rate)
     model = trained(settings=settings, plan=plan, validation=validation)
-    fixed = loop._cropped(loop._fixed_groups(validation, settings, 1), settings)
-    _, true = loop._offsets_mm(model.network, fixed, settings)
+    fixed = position._cropped(position._fixed_groups(validation, settings, 1), settings)
+    _, true = position._offsets_mm(model.network, fixed, settings)
     zero = float(true.norm(dim=1).mean())
     found = model.record["history"][-1]["validation_error_mm"]
     assert found < share * zero, f"{found:.1f} mm against {zero:.1f} mm"
@@ -220,7 +216,8 @@ def test_a_short_training_beats_predicting_zero_by_far(
 
 def test_progress_is_told_with_errors_and_the_time_that_is_left() -> None:
     lines: list[str] = []
-    train(SCANS, [], SETTINGS, PLAN, seed=1, device=CPU, state=TrainingState(None), log=lines.append)
+    objective = RelativePosition(SCANS, [], SETTINGS, PLAN, seed=1, device=CPU)
+    train(objective, PLAN, seed=1, state=TrainingState(None), log=lines.append)
     assert len(lines) == 1
     assert lines[0].startswith("step 9 of 9   pair error: training ") and lines[0].endswith("   0:00 left")
 

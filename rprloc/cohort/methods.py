@@ -1,0 +1,94 @@
+"""The ways of finding that `--methods` offers, and what each needs of the pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rprloc.cohort.faults import Fault, listed
+from rprloc.errors import nearest
+
+ALL = "all"
+DEFAULT = "regression"
+"""The paper's method."""
+
+NO_SUPPORT = "-"
+"""What stands for the support in the answers of a method that has none; no subject is called so."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Methods that share their work: one task answers them together, from one reading, transform or registration."""
+
+    name: str
+    methods: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    """The networks that are trained for them."""
+    matching: bool = False
+    """Whether they compare the finer volume of image matching."""
+    supports: bool = True
+    """Whether they answer from supports; the others learn from the labels of the training scans."""
+
+
+FAMILIES = (
+    Family("regression", ("regression",), networks=("coarse", "fine")),
+    Family("grey", ("grey_mse", "grey_cosine", "grey_ncc")),
+    Family("feature", ("feature_mse", "feature_cosine"), networks=("autoencoder",)),
+    Family("retina_unet", ("retina_unet",), networks=("retina_unet",), supports=False),
+    Family("registration", ("affine", "bspline", "convex"), matching=True),
+)
+"""In the order of the tables."""
+
+METHODS = tuple(method for family in FAMILIES for method in family.methods)
+
+
+def family_of(method: str) -> Family:
+    """Return the family of a method; raises KeyError for a name that is none."""
+    return {name: family for family in FAMILIES for name in family.methods}[method]
+
+
+def parse_methods(text: str) -> tuple[list[str], list[Fault]]:
+    """Return the methods that `--methods` names, in the order of the tables, and a fault for each unknown name.
+
+    Names stand between commas or spaces; `all` is every method.
+    """
+    names = [name for name in re.split(r"[,\s]+", text.strip()) if name]
+    faults = [
+        Fault(
+            file="command line", column="methods", value=name, kind="parameter",
+            expected=f"{listed([*METHODS, ALL])}{nearest(name, [*METHODS, ALL])}",
+        )
+        for name in names
+        if name not in (*METHODS, ALL)
+    ]  # fmt: skip
+    if not names:
+        expected = f"one or more of {listed([*METHODS, ALL], 'and')}"
+        faults.append(Fault(file="command line", column="methods", value=text, kind="parameter", expected=expected))
+    return [method for method in METHODS if method in names or ALL in names], faults
+
+
+def networks_of(methods: Sequence[str]) -> list[str]:
+    """Return the names of the networks that the methods need."""
+    return [network for family in families_of(methods) for network in family.networks]
+
+
+def families_of(methods: Sequence[str]) -> list[Family]:
+    """Return the families that the methods belong to."""
+    return [family for family in FAMILIES if set(family.methods) & set(methods)]
+
+
+def settings_of(method: str, parameters: Mapping[str, Any]) -> list[str]:
+    """Return the settings in which a method other than `regression` answers, as in the column `setting`."""
+    if method.startswith("grey_"):
+        return [f"extreme.s{parameters['template_stride']}"]
+    return ["box" if method == "retina_unet" else "extreme"]
+
+
+def supports_of(method: str, parameters: Mapping[str, Any]) -> int | None:
+    """Return from how many supports a method answers: the first of the draw; None for all, 0 for none."""
+    family = family_of(method)
+    if not family.supports:
+        return 0
+    return int(parameters["registration_supports"]) if family.name == "registration" else None

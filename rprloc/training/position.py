@@ -1,0 +1,129 @@
+"""What the position networks learn: where two patches of a scan lie to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rprloc.errors import InputError
+from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.networks.device import bfloat16_is_fast
+from rprloc.networks.patches import apply_window
+from rprloc.seeds import generator_of
+from rprloc.training.data import TrainingScan
+from rprloc.training.pairs import all_pairs_mm, pair_error_mm, pair_loss
+from rprloc.training.plan import TrainingPlan
+from rprloc.training.sampling import IndexArray, draw_group
+
+_VALIDATION_GROUPS, _VALIDATION_PATCHES = 24, 8
+
+
+class RelativePosition:
+    """The offset of all pairs of patches within each group of a step (equations 2 and 3 of the paper)."""
+
+    error, words = "error_mm", "pair error: training {:.1f} mm, validation {:.1f} mm"
+
+    def __init__(
+        self,
+        scans: Sequence[TrainingScan],
+        validation: Sequence[TrainingScan],
+        settings: ModelSettings,
+        plan: TrainingPlan,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Take the scans to draw from; the validation pairs are drawn once, from the validation scans or, where there
+        are none, from the training scans. Raises InputError without scans.
+        """
+        if not scans:
+            raise InputError("No scan to train on: every scan of the training split was set aside.")
+        self.network: nn.Module = new_network(settings, seed=seed).to(device)
+        self.settings = settings
+        self.scans = len(scans)
+        self.validation = [scan.subject for scan in validation]
+        self._scans, self._plan, self._seed = scans, plan, seed
+        chosen = _fixed_groups(validation or scans, settings, seed)
+        self._fixed = [_cropped(chosen[start : start + 8], settings) for start in range(0, len(chosen), 8)]
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the loss of a step's pairs and their mean error in mm."""
+        groups = _draw_groups(self._scans, self.settings, self._plan, np.random.default_rng([self._seed, step]))
+        predicted, true = _offsets_mm(self.network, _cropped(groups, self.settings), self.settings)
+        return pair_loss(predicted, true, self.settings.r_mm), pair_error_mm(predicted.detach(), true)
+
+    def validation_error(self) -> float:
+        """Return the mean error in mm over the fixed pairs."""
+        return _validation_error_mm(self.network, self._fixed, self.settings)
+
+
+_Group = tuple[TrainingScan, IndexArray]
+"""A scan and the voxels (patches, 3) of patch centres in it."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The patches of some groups."""
+
+    patches: Tensor
+    """(groups * patches, d, h, w) int16."""
+    centres_mm: Tensor
+    """(groups, patches, 3), (x, y, z)."""
+
+
+def _draw_groups(
+    scans: Sequence[TrainingScan], settings: ModelSettings, plan: TrainingPlan, generator: np.random.Generator
+) -> list[_Group]:
+    """Draw a step's groups, each from a scan drawn at random."""
+    chosen = [scans[number] for number in generator.integers(len(scans), size=plan.groups)]
+    return [(scan, _draw(scan, plan.patches, settings, generator)) for scan in chosen]
+
+
+def _draw(scan: TrainingScan, patches: int, settings: ModelSettings, generator: np.random.Generator) -> IndexArray:
+    """Draw one group of patch centres (patches, 3) in a scan's body."""
+    return draw_group(
+        scan.body, patches, stage=settings.stage, r_mm=settings.r_mm, spacing_mm=settings.spacing, generator=generator
+    )
+
+
+def _fixed_groups(scans: Sequence[TrainingScan], settings: ModelSettings, seed: int) -> list[_Group]:
+    """Draw the groups of the fixed validation pairs, as many from each scan, seeded by its subject's name.
+
+    Of very many scans every second, third, ... is enough.
+    """
+    some = scans[:: -(-len(scans) // _VALIDATION_GROUPS)]
+    per_scan = -(-_VALIDATION_GROUPS // len(some))
+    groups = []
+    for scan in some:
+        generator = generator_of(seed, scan.subject)
+        groups += [(scan, _draw(scan, _VALIDATION_PATCHES, settings, generator)) for _ in range(per_scan)]
+    return groups
+
+
+def _cropped(groups: Sequence[_Group], settings: ModelSettings) -> _Batch:
+    """Crop the patches of some groups, by one gather a scan on the computing device."""
+    device = groups[0][0].scan.values.device
+    voxels = torch.from_numpy(np.stack([centres for _, centres in groups])).to(device)
+    patches = torch.cat([scan.scan.crop(centres) for (scan, _), centres in zip(groups, voxels, strict=True)])
+    # Voxels are (z, y, x), positions (x, y, z).
+    return _Batch(patches, (voxels * torch.tensor(settings.spacing, device=device)).flip(-1))
+
+
+def _offsets_mm(network: nn.Module, batch: _Batch, settings: ModelSettings) -> tuple[Tensor, Tensor]:
+    """Return predicted and true offsets (pairs, 3) in mm of all pairs of a batch's groups, in one network pass."""
+    device = batch.patches.device
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device)):
+        latents = network(apply_window(batch.patches, settings.window))
+    return all_pairs_mm(latents.view(*batch.centres_mm.shape), batch.centres_mm, settings.r_mm, stage=settings.stage)
+
+
+@torch.inference_mode()
+def _validation_error_mm(network: nn.Module, fixed: list[_Batch], settings: ModelSettings) -> float:
+    """Return the mean error in mm over the fixed pairs."""
+    parts = [_offsets_mm(network, batch, settings) for batch in fixed]
+    predicted, true = (torch.cat(side) for side in zip(*parts, strict=True))
+    return float(pair_error_mm(predicted, true))
