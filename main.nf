@@ -1,13 +1,13 @@
 #!/usr/bin/env nextflow
 // Find organs and landmarks in every scan of a cohort from one annotated example.
 //
-//   samples.csv - CHECK - PREPROCESS (each scan) - TRAIN coarse, fine - LOCALIZE (each batch of queries)
+//   samples.csv - CHECK - PREPROCESS (each scan) - TRAIN (each network) - LOCALIZE (each family of methods, batch of queries)
 //                                                - EVALUATE (each cohort) - TABULATE - REPORT
 
 include { CHECK } from './modules/check'
 include { PREPROCESS } from './modules/preprocess'
 include { TRAIN } from './modules/train'
-include { LOCALIZE } from './modules/localize'
+include { LOCALIZE ; LOCALIZE as REGISTER } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
@@ -40,37 +40,55 @@ workflow RPRLOC {
         .join(PREPROCESS.out.scan, by: [0, 1])
         .map { cohort, _subject, row, scan -> [cohort, row, scan] }
 
-    // [cohort, stage, values, training scans, validation scans]
+    // [cohort, network, values, training scans, validation scans]
     trainings = grouped(scans.filter { _cohort, row, _scan -> row.train || row.validation }, 'training')
         .combine(found)
         .filter { _cohort, _members, all -> all.parameters.weights == null }
-        .flatMap { cohort, members, all -> ['coarse', 'fine'].collect { stage -> [
-            cohort, stage,
-            toJson([settings: all.cohorts[cohort].stages.train[stage], checkpoints: file(all.parameters.checkpoints).toString()]),
+        .flatMap { cohort, members, all -> all.cohorts[cohort].stages.train.collect { network, settings -> [
+            cohort, network,
+            toJson([settings: settings, checkpoints: file(all.parameters.checkpoints).toString()]),
             members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
             members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
         ] } }
     TRAIN(trainings, parameters.map { given -> given.training }, seed, codeHash(['scans', 'networks', 'training']))
 
-    // [cohort, models], trained or given
-    models = TRAIN.out.model.groupTuple(size: 2).map { cohort, files -> [cohort, files.sort { path -> path.name }] }
-        .mix(found.filter { all -> all.parameters.weights != null }
-            .flatMap { all -> all.models.collect { cohort, names -> [cohort, names.collect { name -> file(params.weights).resolve(name) }] } })
+    // [cohort, network, model], trained or given
+    models = TRAIN.out.model.mix(
+        found.filter { all -> all.parameters.weights != null }.flatMap { all -> all.models.collectMany { cohort, files ->
+            files.collect { network, name -> [cohort, network, file(params.weights).resolve(name)] }
+        } },
+    )
 
-    // [cohort, batch, settings, tables, models, supports, queries]
+    // [cohort@family, models], as soon as the family's networks are there
+    families = found.flatMap { all -> all.cohorts.collectMany { cohort, asked -> asked.families.collect { family -> [cohort, family] } } }
+    networks = models.combine(families, by: 0)
+        .filter { _cohort, network, _model, family -> network in family.networks }
+        .map { cohort, _network, model, family -> [groupKey("${cohort}@${family.name}".toString(), family.networks.size()), model] }
+        .groupTuple()
+        .map { key, files -> [key.toString(), files.sort { path -> path.name }] }
+        .mix(families.filter { _cohort, family -> !family.networks }.map { cohort, family -> ["${cohort}@${family.name}".toString(), []] })
+
+    // [cohort, family, batch, settings, tables, models, supports, queries]
     supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
     batches = grouped(scans.filter { _cohort, row, _scan -> row.query }.map { cohort, row, scan -> ["${cohort}@${row.batch}", row, scan] }, 'batch')
         .map { _key, members -> [members[0][0].cohort, members[0][0].batch, members.collect { _row, scan -> scan }] }
-        .combine(models.join(supports), by: 0)
+        .combine(supports, by: 0)
+        .combine(families, by: 0)
         .combine(found)
-        .map { cohort, batch, queries, networks, members, all -> [
-            cohort, batch, toJson(all.cohorts[cohort].stages.localize), all.cohorts[cohort].tables, networks, members.collect { _row, scan -> scan }, queries,
+        .map { cohort, batch, queries, members, family, all -> [
+            "${cohort}@${family.name}".toString(), cohort, family, batch, all.cohorts[cohort].tables, members.collect { _row, scan -> scan }, queries,
         ] }
-    LOCALIZE(batches, seed, codeHash(['scans', 'networks', 'methods']))
+        .combine(networks, by: 0)
+        .map { _key, cohort, family, batch, tables, members, queries, files -> [
+            cohort, family.name, batch, toJson(family.settings), family.name == 'regression' && tables, files, family.supports ? members : [], queries,
+        ] }
+    code = codeHash(['scans', 'networks', 'methods'])
+    LOCALIZE(batches.filter { batch -> batch[1] != 'registration' }, seed, code)
+    REGISTER(batches.filter { batch -> batch[1] == 'registration' }, seed, code)
 
     // [cohort, checked rows and settings, tables, scans, predictions]; a cohort without any answer is measured too
     answers = grouped(scans, 'all')
-        .join(LOCALIZE.out.predictions.groupTuple().map { cohort, files -> [cohort, files.sort { path -> path.name }] }, remainder: true)
+        .join(LOCALIZE.out.predictions.mix(REGISTER.out.predictions).groupTuple().map { cohort, files -> [cohort, files.sort { path -> path.name }] }, remainder: true)
         .combine(found)
         .map { cohort, members, predictions, all -> [
             cohort, toJson([rows: all.rows.findAll { row -> row.cohort == cohort }, cohorts: all.cohorts.subMap([cohort])]),
@@ -84,7 +102,7 @@ workflow RPRLOC {
         codeHash(['results']),
     )
     // model's name in the results folder -> its hash
-    weights = models.flatMap { cohort, files -> files.collect { path -> [("${cohort}/${path.name}".toString()): fileHash(path)] } }
+    weights = models.map { cohort, _network, path -> [("${cohort}/${path.name}".toString()): fileHash(path)] }
         .reduce([:]) { all, one -> all + one }
     REPORT(
         found.combine(weights).map { all, hashes -> toJson(runValues(workflow, all, hashes)) }.first(), TABULATE.out.results,

@@ -1,22 +1,22 @@
-// The structures of all supports in a batch of queries.
+// The structures of all supports in a batch of queries, by one family of methods.
 process LOCALIZE {
-    tag "${cohort} batch ${batch}"
+    tag "${cohort} ${family} batch ${batch}"
     label 'process_gpu'
 
     input:
-    tuple val(cohort), val(batch), val(settings), val(tables), path(models, stageAs: 'models/*'),
+    tuple val(cohort), val(family), val(batch), val(settings), val(tables), path(models, stageAs: 'models/*'),
         path(supports, stageAs: 'supports/*'), path(queries, stageAs: 'queries/*')
     val seed
     val code
 
     output:
-    tuple val(cohort), path("batch${batch}.jsonl"), emit: predictions
+    tuple val(cohort), path("${family}.batch${batch}.jsonl"), emit: predictions
 
     script:
     """
     # code ${code}
-    rprloc step localize --models models --supports supports --queries queries ${tables ? '--tables' : '--no-tables'} \\
-        --seed ${seed} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} --output batch${batch}.jsonl <<'JSON'
+    rprloc step localize --family ${family} --models models --supports supports --queries queries ${tables ? '--tables' : '--no-tables'} \\
+        --seed ${seed} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} --output ${family}.batch${batch}.jsonl <<'JSON'
     ${settings}
     JSON
     """
@@ -24,6 +24,6 @@ process LOCALIZE {
     stub:
     """
     # code ${code}
-    touch batch${batch}.jsonl
+    touch ${family}.batch${batch}.jsonl
     """
 }

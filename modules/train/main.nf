@@ -10,7 +10,7 @@ process TRAIN {
     val code
 
     output:
-    tuple val(cohort), path("${cohort}/${stage}.safetensors"), emit: model
+    tuple val(cohort), val(stage), path("${cohort}/${stage}.safetensors"), emit: model
     path "${cohort}.${stage}.jsonl", emit: curve
     path "${cohort}.${stage}.log", emit: log
 

@@ -44,7 +44,7 @@ def check(
     Nothing is raised for a fault: "errors" holds all of them, each with file, line, column, value, expected, message.
     "cohorts" has the settings of each cohort of the sheet, with "stages" as the values to hand to each process, and
     "tables", whether the paper's tables can be made: not without a query whose label tells the truth;
-    "models" has the model files of each cohort, as paths within the folder of weights, where there is one.
+    "models" has the model file of each network of each cohort, a path within the folder of weights, where there is one.
     """
     coerced, faults = check_parameters(parameters, schema)
     known = known_cohorts(list(folders))
@@ -61,7 +61,7 @@ def check(
     methods, wrong = parse_methods(str(coerced["methods"]))
     faults += wrong
     cohorts: dict[str, Settings] = {}
-    models: dict[str, list[str]] = {}
+    models: dict[str, dict[str, str]] = {}
     # Cohorts without settings are among the faults already.
     for each in dict.fromkeys(row.cohort for row in read.rows):
         if each in known:
@@ -112,6 +112,7 @@ def _asked(
             {
                 "name": family.name,
                 "networks": list(family.networks),
+                "supports": family.supports,
                 "settings": settings.localize() | _own(family, methods, parameters),
             }
             for family in families

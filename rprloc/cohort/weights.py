@@ -29,8 +29,8 @@ def adopt_weights(
     cohort: str,
     name: str | None = None,
     networks: Sequence[str] = ("coarse", "fine"),
-) -> tuple[Settings, list[str], list[Fault]]:
-    """Return a cohort's settings as its trained models need them, the models' paths within the folder, and faults.
+) -> tuple[Settings, dict[str, str], list[Fault]]:
+    """Return a cohort's settings as its trained models need them, each network's path within the folder, and faults.
 
     The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
     cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. `networks` are
@@ -38,7 +38,6 @@ def adopt_weights(
     """
     paths = find_models(folder, cohort)
     found: dict[str, str] = {}
-    used: list[str] = []
     faults: list[Fault] = []
     for path in paths:
         file = str(path.relative_to(folder))
@@ -50,7 +49,6 @@ def adopt_weights(
         stage = str(model["stage"])
         if stage not in networks:
             continue
-        used.append(file)
         if stage in found:
             faults.append(
                 Fault(file=file, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
@@ -66,7 +64,7 @@ def adopt_weights(
         faults.append(
             Fault(file=name or str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
         )
-    return settings, used, faults
+    return settings, found, faults
 
 
 def find_models(folder: Path, cohort: str) -> list[Path]:

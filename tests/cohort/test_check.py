@@ -192,5 +192,5 @@ def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
     found = run(DEMO / "samples.csv", weights=str(tmp_path))
     (error,) = found["errors"]
     assert "expected a coarse and a fine model for cohort 'openkbp'" in error["message"]
-    assert found["models"] == {"openkbp": []}
+    assert found["models"] == {"openkbp": {}}
     assert run(DEMO / "samples.csv")["models"] == {}

@@ -37,7 +37,7 @@ def test_settings_follow_the_models(tmp_path: Path) -> None:
         write_model(tmp_path / f"{stage}.safetensors")
     found, paths, faults = adopt_weights(settings_of("structures: {heart: 4}\nstarts: 7"), tmp_path, cohort="mine")
     assert faults == []
-    assert paths == ["coarse.safetensors", "fine.safetensors"]
+    assert paths == {"coarse": "coarse.safetensors", "fine": "fine.safetensors"}
     assert {key: found.as_dict()[key] for key in TRAINED} == TRAINED
     assert (found.structures, found.starts) == ({"heart": 4}, 7)
     assert messages(tmp_path, "spacing: [3, 4, 4]") == []
@@ -48,7 +48,7 @@ def test_a_cohorts_own_folder_comes_first(tmp_path: Path) -> None:
     for stage in ("coarse", "fine"):
         write_model(tmp_path / "mine" / f"{stage}.safetensors")
     _, paths, faults = adopt_weights(Settings(), tmp_path, cohort="mine")
-    assert (paths, faults) == (["mine/coarse.safetensors", "mine/fine.safetensors"], [])
+    assert (paths, faults) == ({"coarse": "mine/coarse.safetensors", "fine": "mine/fine.safetensors"}, [])
 
 
 def test_conflicts(tmp_path: Path) -> None:

@@ -61,13 +61,13 @@ def test_stub_run(folder: Path, parser: str) -> None:
     # With splits: train trains, validation measures it and is the support, test is searched.
     assert staged(done, "TRAIN (phantom coarse)", "scans") == {"phantom@a", "phantom@b"}
     assert staged(done, "TRAIN (phantom coarse)", "validation") == {"phantom@c"}
-    assert staged(done, "LOCALIZE (phantom batch 0)", "supports") == {"phantom@c"}
-    assert staged(done, "LOCALIZE (phantom batch 0)", "queries") == {"phantom@d"}
-    assert staged(done, "LOCALIZE (phantom batch 0)", "models") == {"coarse.safetensors", "fine.safetensors"}
+    assert staged(done, "LOCALIZE (phantom regression batch 0)", "supports") == {"phantom@c"}
+    assert staged(done, "LOCALIZE (phantom regression batch 0)", "queries") == {"phantom@d"}
+    assert staged(done, "LOCALIZE (phantom regression batch 0)", "models") == {"coarse.safetensors", "fine.safetensors"}
     # Without: every scan trains and is searched, the one with a label is the support.
     assert staged(done, "TRAIN (free fine)", "scans") == {"free@a", "free@b", "free@c"}
-    assert staged(done, "LOCALIZE (free batch 0)", "supports") == {"free@b"}
-    queries = [staged(done, f"LOCALIZE (free batch {number})", "queries") for number in (0, 1)]
+    assert staged(done, "LOCALIZE (free regression batch 0)", "supports") == {"free@b"}
+    queries = [staged(done, f"LOCALIZE (free regression batch {number})", "queries") for number in (0, 1)]
     assert queries == [{"free@a", "free@b"}, {"free@c"}]
     # A label of one mask a structure: all of the folder, or those that the pattern and the settings name.
     assert staged(done, "PREPROCESS (phantom c)", "label") == {"two.nii.gz"}
