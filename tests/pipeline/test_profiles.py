@@ -62,7 +62,12 @@ def test_an_accelerator_is_asked_for_by_networks_only_and_with_profile_gpu_only(
 ) -> None:
     for profile, settings in by_profile.items():
         asking = {name: value for name, value in settings.items() if name.endswith("accelerator")}
-        expected = {"process.'withName:TRAIN|LOCALIZE'.accelerator": "1"} if "gpu" in profile else {}
+        # REGISTER is a LOCALIZE that has no use for a GPU.
+        gpu = {
+            "process.'withName:TRAIN|LOCALIZE'.accelerator": "1",
+            "process.'withName:REGISTER'.accelerator": "null",
+        }
+        expected = gpu if "gpu" in profile else {}
         assert asking == expected, profile
 
 
