@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from rprloc.methods.prediction import main_setting
-from rprloc.results.metrics import METHOD
+from rprloc.results.expected import METHOD
 
 Row = dict[str, Any]
 

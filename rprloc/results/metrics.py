@@ -5,7 +5,6 @@ Boxes are (..., 2, 3): minimum and maximum corner in LPS millimetres, on voxel e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,19 +14,13 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, FloatArray
-from rprloc.methods.prediction import draw_order, main_setting, table_settings
+from rprloc.results.expected import KEY, expected_rows, failed_row, set_aside_table, usable
 
 COLUMNS = (
     "cohort", "subject", "structure", "method", "setting", "support", "drawn", "n_supports",
     "iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "failed", "reason", "seconds",
 )  # fmt: skip
 """The columns of metrics.csv, in this order."""
-
-KEY = ("cohort", "subject", "structure", "method", "setting", "support")
-"""What names one answer."""
-
-METHOD = "regression"
-"""The paper's method, whose answers tables 1 and 2 are about."""
 
 Row = dict[str, Any]
 
@@ -77,11 +70,6 @@ def point_error(true_mm: Any, found_mm: Any) -> float:
     return float(np.linalg.norm(difference, axis=-1).mean())
 
 
-def settings_of(starts: int, tables: bool) -> list[str]:
-    """Return the settings that are answered for each query, structure and support, the main one last."""
-    return [str(setting) for setting in (table_settings(starts) if tables else [main_setting(starts)])]
-
-
 def evaluate(
     check: Mapping[str, Any],
     cohort: str,
@@ -99,11 +87,11 @@ def evaluate(
     """
     members = [row for row in check["rows"] if row["cohort"] == cohort]
     answers = _answers_by_key(cohort, members, predictions)
-    expected = _expected(check["cohorts"][cohort], members, scans, answers, draw_order_seed=seed, tables=tables)
+    expected = expected_rows(check["cohorts"][cohort], members, scans, answers, seed=seed, tables=tables)
     rows = []
     for blank in expected:
         key = _key(blank)
-        rows.append(answers.pop(key) if key in answers else _failed(blank, scans))
+        rows.append(answers.pop(key) if key in answers else failed_row(blank, scans))
     rows.extend(answers.values())
     return rows, measure(rows, members, scans), set_aside_table(members, scans)
 
@@ -132,99 +120,6 @@ def _answers_by_key(cohort: str, members: Sequence[Row], predictions: Iterable[R
     return answers
 
 
-def _expected(
-    settings: Row,
-    members: Sequence[Row],
-    scans: Mapping[str, Row],
-    answers: Mapping[tuple[str, ...], Row],
-    *,
-    draw_order_seed: int,
-    tables: bool,
-) -> list[Row]:
-    """Return a blank row for each query x structure x setting x support, a query never with itself as support."""
-    cohort = members[0]["cohort"] if members else ""
-    supports = [row["subject"] for row in members if row["support"]]
-    queries = [row["subject"] for row in members if row["query"]]
-    order = draw_order(draw_order_seed, cohort, supports)
-    # Where no support can be used the first of the draw stands for it, so that its misses count.
-    drawn = next((name for name in order if _usable(scans, name)), next(iter(order), None))
-    structures = _structures(settings, supports, queries, scans, answers)
-    return [
-        {
-            "cohort": cohort, "subject": query, "structure": structure, "method": METHOD, "setting": setting,
-            "support": support, "drawn": support == drawn, "n_supports": 1,
-        }
-        for query in queries
-        for structure in structures
-        for setting in settings_of(settings["starts"], tables)
-        for support in supports
-        if support != query
-    ]  # fmt: skip
-
-
-def _usable(scans: Mapping[str, Row], subject: str) -> bool:
-    """Say whether the subject's scan came through preprocessing."""
-    return scans.get(subject, {}).get("status") == "ok"
-
-
-def _structures(
-    settings: Row,
-    supports: Sequence[str],
-    queries: Sequence[str],
-    scans: Mapping[str, Row],
-    answers: Mapping[tuple[str, ...], Row],
-) -> list[str]:
-    """Return the settings' structures, or those found in the supports, else in the answers, else in the queries."""
-    if settings.get("structures"):
-        return list(settings["structures"])
-    found = [set(scans[name]["structures"]) for name in supports if _usable(scans, name)]
-    if not any(found):
-        found = [{key[KEY.index("structure")] for key in answers}]
-    if not any(found):
-        found = [set(scans[name]["structures"]) for name in queries if _usable(scans, name)]
-    return sorted(set().union(*found), key=natural)
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Return a sorting key by which label_2 comes before label_10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _aside_reason(scans: Mapping[str, Row], subject: str) -> str:
-    """Return why a subject has no usable scan."""
-    scan = scans.get(subject)
-    return "its preprocessing task died" if scan is None else str(scan.get("reason") or "no reason was written")
-
-
-def _failed(blank: Row, scans: Mapping[str, Row]) -> Row:
-    """Return the failed answer, with its reason, for an expected row that no task answered."""
-    query, support, structure = blank["subject"], blank["support"], blank["structure"]
-    if not _usable(scans, query):
-        reason = f"scan set aside: {_aside_reason(scans, query)}"
-    elif not _usable(scans, support):
-        reason = f"support {support} set aside: {_aside_reason(scans, support)}"
-    elif structure not in scans[support]["structures"]:
-        reason = f"{structure} is absent from the label of support {support}"
-    else:
-        reason = "no answer: its task died"
-    nothing = {"points_mm": None, "box_mm": None, "half_voxel_mm": None, "spread_mm": None, "confidence": None}
-    return {**blank, **nothing, "seconds": {}, "failed": True, "reason": reason}
-
-
-def set_aside_table(members: Sequence[Row], scans: Mapping[str, Row]) -> pd.DataFrame:
-    """Return one line (subject, file, reason) for each scan of the sheet that cannot be used."""
-    rows = [
-        {
-            "subject": row["subject"],
-            "file": scans.get(row["subject"], {}).get("file") or row["image"],
-            "reason": _aside_reason(scans, row["subject"]),
-        }
-        for row in members
-        if not _usable(scans, row["subject"])
-    ]
-    return pd.DataFrame(rows, columns=["subject", "file", "reason"])
-
-
 def measure(rows: Sequence[Row], members: Sequence[Row], scans: Mapping[str, Row]) -> pd.DataFrame:
     """Return metrics.csv's table, one line for each answer.
 
@@ -240,7 +135,7 @@ def measure(rows: Sequence[Row], members: Sequence[Row], scans: Mapping[str, Row
     table["seconds"] = [sum(row["seconds"].values()) if row["seconds"] else np.nan for row in rows]
     for name in ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence"):
         table[name] = table[name].astype(float)
-    unknown = np.array([not _usable(scans, row["subject"]) and row["subject"] in labelled for row in rows], dtype=bool)
+    unknown = np.array([not usable(scans, row["subject"]) and row["subject"] in labelled for row in rows], dtype=bool)
     true = np.array([truth is not None for truth in truths], dtype=bool)
     failed = table["failed"].to_numpy(dtype=bool)
     table.loc[failed & (true | unknown), ["iou", "iou_reference"]] = 0.0
@@ -262,7 +157,8 @@ def _compare(table: pd.DataFrame, rows: Sequence[Row], truths: Sequence[Row | No
     true = np.array([truth["box_mm"] for _, truth in pairs], dtype=np.float64)
     true_half = np.array([truth["half_voxel_mm"] for _, truth in pairs], dtype=np.float64)
     found = np.array([row["box_mm"] for row, _ in pairs], dtype=np.float64)
-    found_half = np.array([row["half_voxel_mm"] for row, _ in pairs], dtype=np.float64)
+    # A method without a support copies no support's voxels: the query's own stand for them.
+    found_half = np.array([row["half_voxel_mm"] or truth["half_voxel_mm"] for row, truth in pairs], dtype=np.float64)
     table.loc[where, "iou"] = box_iou(true, found)
     table.loc[where, "iou_reference"] = reference_iou(true, true_half, found, found_half)
     table.loc[where, "awd_mm"] = wall_distance(true, found)

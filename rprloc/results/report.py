@@ -19,10 +19,12 @@ from rprloc.files import write_text
 from rprloc.methods.prediction import main_setting
 from rprloc.results.boxes import shown_answers
 from rprloc.results.curves import Log, draw_training
+from rprloc.results.expected import METHOD
 from rprloc.results.figures import Picture, draw_query, load_picture
-from rprloc.results.metrics import METHOD
+from rprloc.results.layout import WIDEST, number_text
+from rprloc.results.paper import MEAN
 from rprloc.results.statistics import describe
-from rprloc.results.tables import MEAN, ROWS, WIDEST, cohort_tables, number_text
+from rprloc.results.tables import ROWS, cohort_tables
 
 ROWS_PER_PICTURE = 8
 """A query with more structures than this gets several pictures."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rprloc.files import whole_file, write_text
 from rprloc.methods.prediction import TABLE_STARTS, main_setting
-from rprloc.results.metrics import METHOD
+from rprloc.results.expected import METHOD
+from rprloc.results.layout import (
+    WIDEST,
+    CohortTable,
+    Line,
+    drawn_supports,
+    grid,
+    pair,
+    structures_of,
+    without_truth,
+    write_table,
+)
+from rprloc.results.paper import MEAN, paper_entry, paper_numbers
 from rprloc.results.statistics import describe
-
-MEAN = "mean"
-"""The column that stands for all structures of a cohort."""
-
-PAPER_ORGANS = frozenset({"brainstem", "mandible", "parotid_left", "parotid_right"})
-"""The organs that the paper's column `Mean` is over."""
-
-WIDEST = 8
-"""With more structures than this a table for people shows their mean alone; the CSV has each."""
 
 TITLES = {
     1: "Table 1: diagonal or extreme points, K starts, one coarse step",
@@ -57,40 +55,6 @@ ROWS = {
 """The rows of each table, in the order of the paper."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a table for people: who answered (`kind` is drawn, all or paper) and the text of each column."""
-
-    label: str
-    kind: str
-    support: str
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CohortTable:
-    """One table of one cohort for people: `lines` under `columns`, and notes to read it; no lines without truth."""
-
-    number: int
-    cohort: str
-    title: str
-    columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    notes: tuple[str, ...]
-
-
-@cache
-def paper_numbers() -> dict[tuple[int, str, str], tuple[float, float]]:
-    """Return the paper's IoU (a fraction) and AWD (mm) by table, row and structure (its tables 1 and 2)."""
-    source = resources.files("rprloc.results").joinpath("paper_tables.csv")
-    with source.open(encoding="utf-8") as stream:
-        table = pd.read_csv(stream)
-    return {
-        (int(row["table"]), str(row["row"]), str(row["structure"])): (row["iou_percent"] / 100, float(row["awd_mm"]))
-        for row in table.to_dict("records")
-    }
-
-
 def tidy_table(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) -> pd.DataFrame:
     """Return table 1 or 2 as one line per cohort x row x support mode x structure (and their mean); IoU are fractions.
 
@@ -102,7 +66,7 @@ def tidy_table(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) ->
     known = metrics[metrics["iou"].notna() & (metrics["method"] == METHOD) & (metrics["n_supports"] == 1)]
     for cohort in sorted(starts):
         of_cohort = known[known["cohort"] == cohort]
-        structures = _structures(of_cohort)
+        structures = structures_of(of_cohort)
         for row in ROWS[number]:
             setting = row.setting.format(k=starts[cohort])
             answers = of_cohort[of_cohort["setting"] == setting]
@@ -112,33 +76,10 @@ def tidy_table(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) ->
                 names = {"cohort": cohort, "row": row.label, "setting": setting, "support": mode}
                 for structure in [*structures, MEAN]:
                     chosen = rows if structure == MEAN else rows[rows["structure"] == structure]
-                    paper = _paper(number, row.key, structure, structures)
+                    paper = paper_entry(number, row.key, structure, structures)
                     lines.append({**names, "structure": structure, **describe(chosen), **paper})
     columns = ["cohort", "row", "setting", "support", "structure", *describe(known[:0]), "paper_iou", "paper_awd_mm"]
     return pd.DataFrame(lines, columns=columns)
-
-
-def _structures(metrics: pd.DataFrame) -> list[str]:
-    """Return the structures of metrics rows in the order of the settings, which is the order they come in."""
-    return [str(name) for name in metrics["structure"].unique()]
-
-
-def _paper(number: int, key: str, structure: str, structures: Sequence[str]) -> dict[str, float]:
-    """Return the paper's numbers for one entry, NaN where it has none; its mean is comparable over its organs only."""
-    comparable = structure != MEAN or set(structures) == PAPER_ORGANS
-    nothing = (float("nan"), float("nan"))
-    iou, awd = paper_numbers().get((number, key, structure), nothing) if comparable else nothing
-    return {"paper_iou": iou, "paper_awd_mm": awd}
-
-
-def pair(iou: float, awd_mm: float) -> str:
-    """Return `46.1, 8.34`, as the paper writes IoU in % and AWD in mm; a dash for what is not known."""
-    return f"{number_text(100 * iou, 1)}, {number_text(awd_mm, 2)}" if not math.isnan(iou) else "–"
-
-
-def number_text(value: float, digits: int) -> str:
-    """Return a number with so many digits after the point, or a dash where it is not known."""
-    return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def cohort_tables(
@@ -149,19 +90,13 @@ def cohort_tables(
     `tidy` is what `tidy_table` returns for the same arguments, where it is at hand.
     """
     tidy = tidy_table(number, metrics, starts) if tidy is None else tidy
-    drawn = metrics[metrics["drawn"]].drop_duplicates("cohort").set_index("cohort")["support"]
+    drawn = drawn_supports(metrics)
     return [
-        _cohort_table(number, cohort, tidy[tidy["cohort"] == cohort], starts[cohort], str(drawn.get(cohort, "drawn")))
+        _cohort_table(number, cohort, tidy[tidy["cohort"] == cohort], starts[cohort], drawn.get(cohort, "drawn"))
         if metrics[metrics["cohort"] == cohort]["iou"].notna().any()
-        else _without_truth(number, cohort)
+        else without_truth(number, cohort, TITLES[number])
         for cohort in sorted(starts)
     ]
-
-
-def _without_truth(number: int, cohort: str) -> CohortTable:
-    """Return the sentence that stands for a table where no query has a label."""
-    note = "No query of this cohort has a label, so there is nothing to compare its answers with."
-    return CohortTable(number, cohort, TITLES[number], (), (), (note,))
 
 
 def _cohort_table(number: int, cohort: str, tidy: pd.DataFrame, starts: int, drawn: str) -> CohortTable:
@@ -169,7 +104,7 @@ def _cohort_table(number: int, cohort: str, tidy: pd.DataFrame, starts: int, dra
     if tidy.empty:
         note = "The settings of this table were not run."
         return CohortTable(number, cohort, TITLES[number], (), (), (note,))
-    names = [name for name in _structures(tidy) if name != MEAN]
+    names = [name for name in structures_of(tidy) if name != MEAN]
     shown = names if len(names) <= WIDEST else []
     lines: list[Line] = []
     for label, rows in tidy.groupby("row", sort=False):
@@ -242,38 +177,7 @@ def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int])
     """Write table1.csv, table1.md, table2.csv and table2.md to `folder` from metrics.csv of all cohorts."""
     for number in ROWS:
         tidy = tidy_table(number, metrics, starts)
-        with whole_file(folder / f"table{number}.csv") as path:
-            tidy.to_csv(path, index=False, float_format="%.6g")
-        write_text(folder / f"table{number}.md", markdown(cohort_tables(number, metrics, starts, tidy)))
-
-
-def markdown(tables: Sequence[CohortTable]) -> str:
-    """Return the tables as Markdown whose columns are aligned, so that it also reads well in a terminal."""
-    blocks = [f"# {tables[0].title}"] if tables else []
-    for table in tables:
-        blocks.append(f"## {escape(table.cohort)}")
-        if table.lines:
-            head = ["", "support", *table.columns]
-            blocks.append(grid([head, *([line.label, line.support, *line.cells] for line in table.lines)]))
-        blocks.extend(escape(note) for note in table.notes)
-    return "\n\n".join(blocks) + "\n"
-
-
-def grid(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of texts, the first of which is the head, as an aligned Markdown table."""
-    texts = [[escape(cell) for cell in row] for row in rows]
-    widths = [max(3, *(len(row[i]) for row in texts)) for i in range(len(texts[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in texts
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
-
-
-def escape(text: str) -> str:
-    """Return text in which no character is Markdown or HTML of its own."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
-    return re.sub(r"([\\|`*\[])", r"\\\1", text)
+        write_table(folder, f"table{number}", tidy, cohort_tables(number, metrics, starts, tidy))
 
 
 def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rprloc.geometry import CORNERS, WALLS
-from rprloc.results.metrics import settings_of
+from rprloc.results.expected import settings_of
 
 ORGANS = ("brainstem", "mandible", "parotid_left", "parotid_right")
 HALF = [1.0, 1.0, 1.5]
@@ -61,7 +61,7 @@ def answer(cohort: str, subject: str, organ: str, setting: str, support: str, dr
         "cohort": cohort, "subject": subject, "structure": organ, "method": "regression", "setting": setting,
         "support": support, "drawn": drawn, "n_supports": 1, "points_mm": points, "box_mm": entry["box_mm"],
         "half_voxel_mm": HALF, "spread_mm": 2.5, "confidence": None,
-        "seconds": {"load": 0.25, "coarse": 0.5}, "failed": False, "reason": None,
+        "seconds": {"load": 0.25, "coarse": 0.5}, "first": False, "device": "cpu", "failed": False, "reason": None,
     }  # fmt: skip
 
 

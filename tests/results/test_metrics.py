@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rprloc.errors import InputError
-from rprloc.results import metrics
+from rprloc.results import expected, metrics
 from tests.results import cohorts
 
 CUBE = [[0, 0, 0], [10, 10, 10]]
@@ -111,7 +111,7 @@ def test_every_expected_answer_has_its_row() -> None:
     assert not table["failed"].any()
     assert aside.empty
     assert list(aside.columns) == ["subject", "file", "reason"]
-    assert set(table["setting"]) == set(metrics.settings_of(15, tables=True))
+    assert set(table["setting"]) == set(expected.settings_of(15, tables=True))
     assert (table["seconds"] == 0.75).all()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rprloc.results import metrics, tables
+from rprloc.results import layout, metrics, paper, tables
 from tests.results import cohorts
 
 
@@ -30,8 +30,8 @@ def measured() -> pd.DataFrame:
 
 
 def test_the_paper_s_tables_are_complete() -> None:
-    numbers = tables.paper_numbers()
-    assert len(numbers) == 60
+    numbers = paper.paper_numbers()
+    assert len(numbers) == 60 + 42
     assert numbers[1, "diagonal.k1", "mandible"] == (pytest.approx(0.323), 15.29)
     assert numbers[2, "c1f1", "mean"] == (pytest.approx(0.551), 6.12)
     assert numbers[2, "c3f0", "pancreas"] == (pytest.approx(0.460), 13.76)
@@ -42,9 +42,9 @@ def test_the_paper_s_tables_are_complete() -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_paper_s_means_are_those_of_its_organs(number: int) -> None:
-    for (table, row, structure), (iou, awd) in tables.paper_numbers().items():
+    for (table, row, structure), (iou, awd) in paper.paper_numbers().items():
         if table == number and structure == "mean":
-            organs = [tables.paper_numbers()[table, row, organ] for organ in cohorts.ORGANS]
+            organs = [paper.paper_numbers()[table, row, organ] for organ in cohorts.ORGANS]
             assert np.mean([organ[0] for organ in organs]) == pytest.approx(iou, abs=0.0011)
             assert np.mean([organ[1] for organ in organs]) == pytest.approx(awd, abs=0.011)
 
@@ -114,7 +114,7 @@ def test_a_cohort_without_truth_is_a_sentence(measured: pd.DataFrame) -> None:
     blank = measured.assign(cohort="bare", iou=np.nan, iou_reference=np.nan, awd_mm=np.nan, mre_mm=np.nan)
     both = pd.concat([measured, blank])
     assert set(tables.tidy_table(1, both, {"demo": 15, "bare": 15})["cohort"]) == {"demo"}
-    text = tables.markdown(tables.cohort_tables(1, both, {"demo": 15, "bare": 15}))
+    text = layout.markdown(tables.cohort_tables(1, both, {"demo": 15, "bare": 15}))
     assert "## bare\n\nNo query of this cohort has a label" in text
     assert tables.summary(blank, {"bare": 15}).startswith("No query has a label")
 
@@ -123,7 +123,7 @@ def test_without_the_tables_settings_the_main_row_is_left() -> None:
     measured = table_of(tables=False, starts=7)
     assert tables.tidy_table(1, measured, {"demo": 7}).empty
     assert tables.tidy_table(2, measured, {"demo": 7})["row"].unique().tolist() == ["Mc + Mf"]
-    assert "were not run" in tables.markdown(tables.cohort_tables(1, measured, {"demo": 7}))
+    assert "were not run" in layout.markdown(tables.cohort_tables(1, measured, {"demo": 7}))
 
 
 def test_files_are_written_and_read_back(measured: pd.DataFrame, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_files_are_written_and_read_back(measured: pd.DataFrame, tmp_path: Path)
 
 
 def test_markdown_is_aligned_and_shows_the_paper(measured: pd.DataFrame) -> None:
-    text = tables.markdown(tables.cohort_tables(2, measured, {"demo": 15}))
+    text = layout.markdown(tables.cohort_tables(2, measured, {"demo": 15}))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
     assert len(lines) == 2 + 4 * 3
@@ -162,7 +162,7 @@ def test_many_structures_leave_their_mean_in_the_markdown() -> None:
 
 
 def test_names_cannot_break_a_table() -> None:
-    assert tables.escape("a|b<script>*`[x](y)\nz\\") == r"a\|b&lt;script>\*\`\[x](y) z\\"
+    assert layout.escape("a|b<script>*`[x](y)\nz\\") == r"a\|b&lt;script>\*\`\[x](y) z\\"
 
 
 def test_small_table_for_the_terminal(measured: pd.DataFrame) -> None:
