@@ -8,16 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from rprloc.cohort.methods import DEFAULT, NO_SUPPORT
 from rprloc.methods.prediction import draw_order, main_setting, table_settings
 
 KEY = ("cohort", "subject", "structure", "method", "setting", "support")
 """What names one answer."""
 
-METHOD = "regression"
+METHOD = DEFAULT
 """The paper's method, whose answers tables 1 and 2 are about."""
-
-NO_SUPPORT = "-"
-"""Stands for the support of a method that needs none, since it was trained on labels."""
 
 Row = dict[str, Any]
 
@@ -31,10 +29,12 @@ def methods_of(settings: Row, tables: bool) -> list[Row]:
     """Return what was asked of a cohort: each method's `name`, `settings` (the main one last) and `supports`.
 
     `supports` is None for all, n for the first n usable ones in the order of the draw, and 0 for a method that needs
-    none. Without the entry `methods` in the cohort's settings it is the paper's method alone.
+    none; `reason` says why one cannot answer, where that is known beforehand. Without the entry `methods` in the cohort's settings it is the paper's method alone.
     """
-    paper = {"name": METHOD, "settings": settings_of(settings["starts"], tables), "supports": None}
-    return [dict(method) for method in settings.get("methods") or [paper]]
+    own = settings_of(settings["starts"], tables)
+    paper = {"name": METHOD, "settings": own, "supports": None}
+    methods = settings.get("methods") or [paper]
+    return [dict(method) | ({"settings": own} if method["name"] == METHOD else {}) for method in methods]
 
 
 def expected_rows(
@@ -62,6 +62,7 @@ def expected_rows(
         {
             "cohort": cohort, "subject": query, "structure": structure, "method": method["name"], "setting": setting,
             "support": support, "drawn": support in (NO_SUPPORT, *order[:1]), "n_supports": int(support != NO_SUPPORT),
+            "reason": method.get("reason"),
         }
         for query in queries
         for method in methods_of(settings, tables)
@@ -123,7 +124,7 @@ def failed_row(blank: Row, scans: Mapping[str, Row]) -> Row:
     elif support != NO_SUPPORT and structure not in scans[support]["structures"]:
         reason = f"{structure} is absent from the label of support {support}"
     else:
-        reason = "no answer: its task died"
+        reason = blank.get("reason") or "no answer: its task died"
     nothing = {"points_mm": None, "box_mm": None, "half_voxel_mm": None, "spread_mm": None, "confidence": None}
     return {**blank, **nothing, "seconds": {}, "first": False, "device": None, "failed": True, "reason": reason}
 
