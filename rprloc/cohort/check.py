@@ -50,7 +50,10 @@ def check(
     known = known_cohorts(list(folders))
     cohort, more = _add_default(str(coerced["cohort"]), known, settings_file)
     faults += more
-    read = _read(sheet, name or sheet.name, coerced, cohort, known, exists)
+    methods, wrong = parse_methods(str(coerced["methods"]))
+    faults += wrong
+    training = coerced["weights"] is None and bool(networks_of(methods))
+    read = _read(sheet, name or sheet.name, coerced, cohort, known, exists, training=training)
     faults += read.faults
     if weights is None and coerced["weights"] is not None:
         weights = Path(coerced["weights"])
@@ -58,8 +61,6 @@ def check(
         expected = "a folder that exists"
         faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
         weights = None
-    methods, wrong = parse_methods(str(coerced["methods"]))
-    faults += wrong
     cohorts: dict[str, Settings] = {}
     models: dict[str, dict[str, str]] = {}
     # Cohorts without settings are among the faults already.
@@ -201,8 +202,12 @@ def _read(
     cohort: str,
     known: Mapping[str, Path],
     exists: Callable[[str], bool] | None,
+    *,
+    training: bool,
 ) -> Sheet:
-    """Read the sheet with the run's parameters; a sheet that cannot be read has a fault and no rows."""
+    """Read the sheet with the run's parameters; a sheet that cannot be read has a fault and no rows. `training` tells
+    whether the run trains a network and so needs scans for that.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -216,6 +221,6 @@ def _read(
         cohort=cohort,
         cohorts={*known, cohort},
         exists=exists,
-        training=parameters["weights"] is None,
+        training=training,
         queries_per_task=parameters["queries_per_task"],
     )

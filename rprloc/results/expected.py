@@ -29,7 +29,8 @@ def methods_of(settings: Row, tables: bool) -> list[Row]:
     """Return what was asked of a cohort: each method's `name`, `settings` (the main one last) and `supports`.
 
     `supports` is None for all, n for the first n usable ones in the order of the draw, and 0 for a method that needs
-    none; `reason` says why one cannot answer, where that is known beforehand. Without the entry `methods` in the cohort's settings it is the paper's method alone.
+    none; `reason` says why one cannot answer, where that is known beforehand. Without the entry `methods` in the
+    cohort's settings it is the paper's method alone.
     """
     own = settings_of(settings["starts"], tables)
     paper = {"name": METHOD, "settings": own, "supports": None}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rprloc.cohort.check import check
+from rprloc.cohort.methods import METHODS, networks_of, parse_methods
 from rprloc.cohort.parameters import check_parameters, coerce_parameters, properties_of, read_schema
 from rprloc.cohort.settings import settings_from
 from rprloc.cohort.sheet import exists_beside
@@ -194,3 +195,58 @@ def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
     assert "expected a coarse and a fine model for cohort 'openkbp'" in error["message"]
     assert found["models"] == {"openkbp": {}}
     assert run(DEMO / "samples.csv")["models"] == {}
+
+
+def test_methods_are_named_by_commas_or_spaces_and_come_in_the_order_of_the_tables() -> None:
+    assert parse_methods("affine, regression grey_ncc") == (["regression", "grey_ncc", "affine"], [])
+    assert parse_methods("all")[0] == list(METHODS)
+    assert networks_of(METHODS) == ["coarse", "fine", "autoencoder", "retina_unet"] and networks_of(["affine"]) == []
+
+
+def test_an_unknown_method_is_told_with_the_nearest_name() -> None:
+    (message,) = [fault["message"] for fault in run(DEMO / "samples.csv", methods="regresion,affine")["errors"]]
+    assert message.startswith("command line, parameter 'methods': found 'regresion', expected regression, grey_mse, ")
+    assert message.endswith("or all (did you mean 'regression'?).")
+    (message,) = [fault["message"] for fault in run(DEMO / "samples.csv", methods=" , ")["errors"]]
+    assert "expected one or more of regression" in message
+
+
+def test_each_family_gets_its_own_values_and_only_what_is_asked_is_trained() -> None:
+    demo = run(DEMO / "samples.csv", methods="affine,grey_mse", template_stride=2)["cohorts"]["openkbp"]
+    assert [family["name"] for family in demo["families"]] == ["grey", "registration"]
+    grey, registration = (family["settings"] for family in demo["families"])
+    assert grey["methods"] == ["grey_mse"] and grey["template_stride"] == 2 and "registration_supports" not in grey
+    assert registration["methods"] == ["affine"] and registration["registration_supports"] == 3
+    assert demo["stages"]["train"] == {} and demo["stages"]["preprocess"]["matching_spacing"] == [3, 3, 3]
+    assert [(one["name"], one["settings"], one["supports"]) for one in demo["methods"]] == [
+        ("grey_mse", ["extreme.s2"], None), ("affine", ["extreme"], 3),
+    ]  # fmt: skip
+    assert run(DEMO / "samples.csv")["cohorts"]["openkbp"]["stages"]["preprocess"]["matching_spacing"] is None
+
+
+def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_reason(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a,a.nii,,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    found = run(sheet, methods="all", cohort="openkbp")
+    assert not found["errors"]
+    assert any("retina_unet learns from labels and no training scan has one" in said for said in found["warnings"])
+    cohort = found["cohorts"]["openkbp"]
+    assert "retina_unet" not in [family["name"] for family in cohort["families"]]
+    assert set(cohort["stages"]["train"]) == {"coarse", "fine", "autoencoder"}
+    assert {one["name"]: one["reason"] for one in cohort["methods"]}["retina_unet"] == (
+        "no training scan of openkbp has a label"
+    )
+
+
+def test_methods_without_a_network_need_no_scan_to_train_on(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,,test")
+    assert run(sheet, methods="affine,grey_ncc")["errors"] == []
+    assert run(sheet, methods="affine,regression")["errors"]
+
+
+def sheet_of(folder: Path, *rows: str) -> Path:
+    """Write a sheet with a split whose files exist."""
+    for name in ("a.nii", "l.nii"):
+        (folder / name).touch()
+    path = folder / "s.csv"
+    path.write_text("\n".join(["subject,image,label,split", *rows]) + "\n")
+    return path
