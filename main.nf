@@ -11,7 +11,7 @@ include { LOCALIZE ; LOCALIZE as REGISTER } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
+include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; fullDisks ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -123,6 +123,9 @@ workflow {
 
     workflow.onComplete = {
         lock?.release()
+        if (!workflow.success) {
+            fullDisks([workflow.workDir, params.outdir ? file(params.outdir) : null]).each { said -> println(said) }
+        }
         if (workflow.success && !workflow.preview && params.help.toString() != 'true') {
             println("Open ${file(params.outdir)}/report.html")
         }

@@ -73,6 +73,12 @@ def settingsFiles(name) {
     folder ? folder.listFiles().findAll { path -> path.name.endsWith('.yml') && !path.isDirectory() }.sort { path -> path.name } : []
 }
 
+/** A sentence for each folder whose disk is full: what Nextflow itself says of that does not name it. */
+def fullDisks(folders) {
+    folders.findAll { folder -> folder && folder.toUri().scheme == 'file' && folder.exists() && folder.toFile().usableSpace < 4_000_000 }
+        .collect { folder -> "${folder}: found no room on its disk, expected some; free it and start again with -resume." }
+}
+
 /** SHA-256 of a file's content. */
 def fileHash(path) {
     path.bytes.sha256()
