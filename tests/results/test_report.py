@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rprloc.geometry import Grid
-from rprloc.results import metrics, report
+from rprloc.results import metrics, pictures, report
 from rprloc.scans.volume import write_volume
 from tests.results import cohorts
 
@@ -220,5 +220,5 @@ def test_many_structures_and_queries_keep_the_page_usable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("length", [1, 40, 64])
 def test_long_names_are_cut_in_pictures_only(length: int) -> None:
-    shown = report._short("x" * length)
+    shown = pictures._short("x" * length)
     assert len(shown) <= 40 and (shown == "x" * length) == (length <= 40)
