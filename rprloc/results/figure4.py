@@ -180,7 +180,8 @@ def _draw_column(
     width, height = figure.get_size_inches()
     left, top = place * PANEL_INCHES, height - HEAD_INCHES
     figure.text((left + 0.06) / width, (top - 0.02) / height, title, va="top", fontsize=9, **_TEXT)
-    _legend(figure, legend, "upper left", (left + 0.04) / width, (top - 1.2 * LINE_INCHES) / height)
+    if legend:
+        _legend(figure, legend, "upper left", (left + 0.04) / width, (top - 1.2 * LINE_INCHES) / height)
     gap = 0.03
     for number, plane in enumerate(PLANES):
         bottom = (len(PLANES) - 1 - number) * PANEL_INCHES

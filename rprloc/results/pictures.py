@@ -127,6 +127,7 @@ def figure4_pictures(
     settings: Row,
     scans: Scans,
     folder: Path,
+    room: Iterator[int],
     *,
     chosen: str | None = None,
 ) -> dict[str, Any]:
@@ -134,14 +135,14 @@ def figure4_pictures(
 
     `members` are one cohort's rows of the sheet, `main` its metrics rows of the main method, `metrics` those of all
     methods, and `predictions` the complete answers. The query is `chosen`, else the median one by IoU. Each method's
-    answer is the one from the drawn support.
+    answer is the one from the drawn support. Pictures for which there is no `room` are in the folder only.
     """
     cohort = members[0]["cohort"] if members else ""
     queries = [row["subject"] for row in members if row["query"]]
     usable = [name for name in queries if scan_of(scans, cohort, name).get("status") == "ok"]
     asked = chosen in usable
     subject = chosen if asked else median_query(main, usable)
-    said: dict[str, Any] = {"subject": subject, "asked": asked, "pictures": [], "note": ""}
+    said: dict[str, Any] = {"subject": subject, "asked": asked, "pictures": [], "left_out": 0, "note": ""}
     mine = [row for row in predictions if (row["cohort"], row["subject"]) == (cohort, subject)]
     shown = _one_support_each(mine, compared(metrics, settings["starts"]))
     support = next((rows[0]["support"] for rows in shown.values() if rows[0]["support"] != NO_SUPPORT), NO_SUPPORT)
@@ -166,7 +167,10 @@ def figure4_pictures(
         path = folder / f"_methods~{structure}.png"
         heading = f"{structure} in {_short(subject)}" + (f", support {_short(support)}" if template else "")
         draw_structure(path, query=query, support=template, structure=structure, answers=answers, heading=heading)
-        said["pictures"].append(data_uri(path))
+        if next(room, None) is None:
+            said["left_out"] += 1
+        else:
+            said["pictures"].append(data_uri(path))
     return said
 
 

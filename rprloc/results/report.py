@@ -123,7 +123,7 @@ def _cohort(
         tables += accuracy_tables(of_cohort, {name: starts})
         tables += comparison_tables(of_cohort, {name: starts})
         chosen = check["parameters"].get("figure_query")
-        figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, chosen=chosen)
+        figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, room, chosen=chosen)
     return {
         "name": name,
         "sizes": _sizes(members, scans),
