@@ -1,4 +1,4 @@
-"""The answer to use for each query: its boxes in the main setting, from one support."""
+"""The answer to use for each query: its boxes by the main method, which is the paper's, from one support."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from rprloc.methods.prediction import main_setting
-from rprloc.results.expected import METHOD
+from rprloc.results.method_words import main_answers
 
 Row = dict[str, Any]
 
@@ -20,20 +19,24 @@ COLUMNS = (
 
 
 def shown_answers(predictions: Sequence[Row], cohort: str, starts: int) -> dict[str, list[Row]]:
-    """Return for each query its answers in the main setting from one support: the drawn one, else the first there is.
+    """Return for each query its answers to use, from one support: the drawn one, else the first there is.
 
     `predictions` are the complete answers of all cohorts, `starts` the cohort's K. The drawn support itself, where it
     is a query as well, is answered from another.
     """
-    setting = str(main_setting(starts))
+    of_cohort = [row for row in predictions if row["cohort"] == cohort]
+    main = main_answers(((row["method"], row["setting"]) for row in of_cohort), starts)
     by_query: dict[str, list[Row]] = {}
-    for row in predictions:
-        if (row["cohort"], row["setting"], row["method"]) == (cohort, setting, METHOD):
+    for row in of_cohort:
+        if (row["method"], row["setting"]) == main:
             by_query.setdefault(row["subject"], []).append(row)
-    for query, rows in by_query.items():
-        support = next((row["support"] for row in rows if row["drawn"]), rows[0]["support"])
-        by_query[query] = [row for row in rows if row["support"] == support]
-    return by_query
+    return {query: one_support(rows) for query, rows in by_query.items()}
+
+
+def one_support(rows: Sequence[Row]) -> list[Row]:
+    """Return a query's answers by one method from one support: the drawn one, else the first there is."""
+    support = next((row["support"] for row in rows if row["drawn"]), rows[0]["support"])
+    return [row for row in rows if row["support"] == support]
 
 
 def box_table(predictions: Sequence[Row], starts: Mapping[str, int]) -> pd.DataFrame:

@@ -14,11 +14,13 @@ import pandas as pd
 import rprloc
 from rprloc.files import read_json, read_json_lines, whole_file, write_json, write_json_lines, write_text
 from rprloc.results.boxes import box_table
+from rprloc.results.comparison import write_comparison
 from rprloc.results.metrics import evaluate
 from rprloc.results.report import write_report
+from rprloc.results.table3 import write_table3
 from rprloc.results.tables import summary, write_tables
 
-_LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors")
+_LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "statsmodels")
 
 
 def evaluate_cohort(
@@ -46,10 +48,12 @@ def evaluate_cohort(
     _write_csv(folder / "set_aside.csv", set_aside)
 
 
-def tabulate_cohorts(folder: Path, starts: Mapping[str, int], evaluated: Sequence[Path]) -> str:
+def tabulate_cohorts(
+    folder: Path, starts: Mapping[str, int], evaluated: Sequence[Path], logs: Sequence[Path] = ()
+) -> str:
     """Put the cohorts' files together in `folder`, write the tables below it, and return tables/summary.md.
 
-    `starts` has each cohort's K, `evaluated` are the folders that `evaluate_cohort` wrote.
+    `starts` has each cohort's K, `evaluated` are the folders that `evaluate_cohort` wrote, `logs` the training curves.
     """
     rows = [row for path in evaluated for row in read_json_lines(path / "predictions.jsonl")]
     metrics, set_aside = (_read_csvs(evaluated, name) for name in ("metrics.csv", "set_aside.csv"))
@@ -58,6 +62,8 @@ def tabulate_cohorts(folder: Path, starts: Mapping[str, int], evaluated: Sequenc
     _write_csv(folder / "metrics.csv", metrics)
     _write_csv(folder / "set_aside.csv", set_aside)
     write_tables(folder / "tables", metrics, starts)
+    write_table3(folder / "tables", metrics, rows, starts, _read_logs(logs))
+    write_comparison(folder / "tables", metrics, starts)
     small = summary(metrics, starts)
     write_text(folder / "tables" / "summary.md", small)
     return small
@@ -86,7 +92,7 @@ def report_run(
         predictions=read_json_lines(results / "predictions.jsonl"),
         set_aside=_read_csvs([results], "set_aside.csv"),
         scans={(scan["cohort"], scan["subject"]): {"json": scan, "folder": path} for path, scan in about.items()},
-        logs={path.stem: read_json_lines(path) for path in logs},
+        logs=_read_logs(logs),
         figures_folder=folder / "figures",
     )
     about_run = {"run": run, "parameters": values["check"]["parameters"]}
@@ -108,6 +114,11 @@ def _read_about(scan: Path) -> dict[str, Any]:
     """Return the JSON of a preprocessed scan's folder."""
     about: dict[str, Any] = read_json(next(scan.glob("*.json")))
     return about
+
+
+def _read_logs(logs: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Return the training curves by `<cohort>.<stage>`."""
+    return {path.stem: read_json_lines(path) for path in logs}
 
 
 def _read_csvs(folders: Sequence[Path], name: str) -> pd.DataFrame:

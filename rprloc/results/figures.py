@@ -76,13 +76,19 @@ class Picture:
     structures: Mapping[str, Row]
 
 
-def load_picture(folder: Path, scan: Row, modality: str = "ct") -> Picture:
-    """Read a preprocessed scan's voxels, given its folder and JSON; raises InputError where it cannot be read."""
-    image = read_volume(folder / f"{scan['subject']}.nii.gz")
+def load_picture(folder: Path, scan: Row, modality: str = "ct", *, fine: bool = False) -> Picture:
+    """Read a preprocessed scan's voxels, given its folder and JSON; raises InputError where it cannot be read.
+
+    `fine` asks for the finer volume that some methods match, where the scan has one.
+    """
+    matching = folder / f"{scan['subject']}_matching.nii.gz"
+    fine = fine and "matching" in scan and matching.exists()
+    image = read_volume(matching if fine else folder / f"{scan['subject']}.nii.gz")
     voxels = sitk.GetArrayFromImage(image).astype(np.int16, copy=False)
     inside = voxels[voxels > 0] if modality == "mr" else voxels[:0]
     window = tuple(float(v) for v in np.percentile(inside, [1, 99])) if inside.size else CT_WINDOW
-    return Picture(scan["subject"], voxels, Grid.from_json(scan["model"]), (window[0], window[1]), scan["structures"])
+    grid = Grid.from_json(scan["matching" if fine else "model"])
+    return Picture(scan["subject"], voxels, grid, (window[0], window[1]), scan["structures"])
 
 
 def plane_image(
@@ -115,14 +121,50 @@ def draw_panel(
 
     `true` is an entry of a scan's structures, `found` a prediction. A box that the plane does not cut is drawn thin.
     """
-    image, extent = plane_image(picture, plane, float(centre_mm[plane.through]))
-    low, high = picture.window
-    axes.set_facecolor("black")
-    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent, interpolation="bilinear")
+    _draw_scan(axes, picture, plane, centre_mm, width_mm)
     for entry, colour, style, marker in ((true, TRUE_COLOUR, "-", "o"), (found, FOUND_COLOUR, (0, (4, 2)), "x")):
         if entry is not None and entry["box_mm"] is not None:
             _draw_box(axes, plane, np.asarray(entry["box_mm"]), float(centre_mm[plane.through]), colour, style)
             _draw_points(axes, plane, entry.get("extreme_mm") or entry.get("points_mm") or {}, colour, marker)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box (2, 3) in LPS mm to be drawn, with its colour and line style."""
+
+    corners_mm: FloatArray
+    colour: str
+    style: Any
+
+
+def draw_plane(
+    axes: Axes,
+    picture: Picture,
+    plane: Plane,
+    centre_mm: FloatArray | None,
+    width_mm: float,
+    boxes: Sequence[Box],
+    title: str,
+) -> None:
+    """Draw one plane through `centre_mm`, a square of `width_mm`, with any boxes, or say that there is nothing to show.
+
+    A box that the plane does not cut is drawn thin.
+    """
+    if centre_mm is None:
+        _say_nothing(axes)
+    else:
+        _draw_scan(axes, picture, plane, centre_mm, width_mm)
+        for box in boxes:
+            _draw_box(axes, plane, box.corners_mm, float(centre_mm[plane.through]), box.colour, box.style)
+    _text(axes, 0.02, 0.98, title, ha="left", va="top", fontsize=7)
+
+
+def _draw_scan(axes: Axes, picture: Picture, plane: Plane, centre_mm: FloatArray, width_mm: float) -> None:
+    """Draw the voxels of one plane, a square of `width_mm`, with the letters of its sides."""
+    image, extent = plane_image(picture, plane, float(centre_mm[plane.through]))
+    low, high = picture.window
+    axes.set_facecolor("black")
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent, interpolation="bilinear")
     across, along, half = centre_mm[plane.across], centre_mm[plane.along], width_mm / 2
     axes.set_xlim(across - half, across + half)
     axes.set_ylim(*((along + half, along - half) if plane.downwards else (along - half, along + half)))
@@ -227,11 +269,16 @@ def _draw_or_say(
     if boxes:
         draw_panel(axes, picture, plane, boxes[0].mean(axis=0), width_mm, true, found)
     else:
-        axes.set_facecolor("black")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        _text(axes, 0.5, 0.5, "nothing to show", ha="center", va="center", fontsize=8)
+        _say_nothing(axes)
     _text(axes, 0.02, 0.98, title, ha="left", va="top", fontsize=7)
+
+
+def _say_nothing(axes: Axes) -> None:
+    """Say in a panel that there is nothing to draw."""
+    axes.set_facecolor("black")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    _text(axes, 0.5, 0.5, "nothing to show", ha="center", va="center", fontsize=8)
 
 
 def _panel_width(boxes: Sequence[FloatArray]) -> float:
@@ -260,12 +307,12 @@ def _head(figure: Figure, height: float, heading: str, support: Picture | None) 
     )  # fmt: skip
 
 
-def write_png(path: Path, figure: Figure, colours: int = 256) -> None:
-    """Write a figure as PNG with a palette, whole: greys and a few line colours need no more."""
+def write_png(path: Path, figure: Figure, *, palette: bool = True) -> None:
+    """Write a figure as PNG, whole; with a palette of 256 colours where greys and one or two line colours are all."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
+    if palette:
+        image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with whole_file(path) as temporary:
-        image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-            temporary, optimize=True
-        )
+        image.save(temporary, optimize=True)

@@ -67,8 +67,12 @@ def number_text(value: float, digits: int) -> str:
 
 def markdown(tables: Sequence[CohortTable]) -> str:
     """Return the tables as Markdown whose columns are aligned, so that it also reads well in a terminal."""
-    blocks = [f"# {tables[0].title}"] if tables else []
+    blocks: list[str] = []
+    title = None
     for table in tables:
+        if table.title != title:
+            title = table.title
+            blocks.append(f"# {title}")
         blocks.append(f"## {escape(table.cohort)}")
         if table.lines:
             head = ["", "support", *table.columns]
@@ -94,8 +98,13 @@ def escape(text: str) -> str:
     return re.sub(r"([\\|`*\[])", r"\\\1", text)
 
 
+def write_csv(path: Path, tidy: pd.DataFrame) -> None:
+    """Write a table for programs as CSV, numbers with six digits, whole."""
+    with whole_file(path) as temporary:
+        tidy.to_csv(temporary, index=False, float_format="%.6g")
+
+
 def write_table(folder: Path, name: str, tidy: pd.DataFrame, tables: Sequence[CohortTable]) -> None:
     """Write `name`.csv for programs and `name`.md for people to `folder`, each whole."""
-    with whole_file(folder / f"{name}.csv") as path:
-        tidy.to_csv(path, index=False, float_format="%.6g")
+    write_csv(folder / f"{name}.csv", tidy)
     write_text(folder / f"{name}.md", markdown(tables))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -12,22 +10,29 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from PIL import Image
 
-from rprloc.errors import InputError
 from rprloc.files import write_text
-from rprloc.methods.prediction import main_setting
+from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import shown_answers
+from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
-from rprloc.results.expected import METHOD
-from rprloc.results.figures import Picture, draw_query, load_picture
+from rprloc.results.expected import METHOD, NO_SUPPORT
 from rprloc.results.layout import WIDEST, number_text
+from rprloc.results.method_words import in_order, main_answers
 from rprloc.results.paper import MEAN
+from rprloc.results.pictures import (
+    Scans,
+    data_uri,
+    figure4_pictures,
+    how_in_words,
+    query_pictures,
+    scan_of,
+    unmeasured,
+)
+from rprloc.results.seconds import seconds_tables
 from rprloc.results.statistics import describe
+from rprloc.results.table3 import accuracy_tables
 from rprloc.results.tables import ROWS, cohort_tables
-
-ROWS_PER_PICTURE = 8
-"""A query with more structures than this gets several pictures."""
 
 DOUBTFUL_SHOWN = 5
 """How many of the answers that have no truth and the largest spread the page names."""
@@ -35,8 +40,9 @@ DOUBTFUL_SHOWN = 5
 FAILURES_SHOWN = 100
 """The page lists no more groups of failures than this; metrics.csv has all."""
 
+_NO_SETTINGS = ("stages", "tables", "methods")
+
 Row = dict[str, Any]
-Scans = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def write_report(
@@ -107,24 +113,35 @@ def _cohort(
     members = [row for row in check["rows"] if row["cohort"] == name]
     of_cohort = metrics[metrics["cohort"] == name]
     starts = settings["starts"]
-    setting = str(main_setting(starts))
-    main = of_cohort[(of_cohort["setting"] == setting) & (of_cohort["method"] == METHOD)]
+    method, setting = main_answers(zip(of_cohort["method"], of_cohort["setting"], strict=True), starts)
+    main = of_cohort[(of_cohort["setting"] == setting) & (of_cohort["method"] == method)]
     answers = shown_answers(predictions, name, starts)
     tables = [table for number in ROWS for table in cohort_tables(number, of_cohort, {name: starts})]
+    several = of_cohort["method"].nunique() > 1
+    figure4 = None
+    if several:
+        tables += accuracy_tables(of_cohort, {name: starts})
+        tables += comparison_tables(of_cohort, {name: starts})
+        chosen = check["parameters"].get("figure_query")
+        figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, room, chosen=chosen)
     return {
         "name": name,
         "sizes": _sizes(members, scans),
-        "settings": [_fact(key, value) for key, value in settings.items() if key not in ("stages", "tables")],
+        "settings": [_fact(key, value) for key, value in settings.items() if key not in _NO_SETTINGS],
+        "methods": in_order(of_cohort["method"]),
+        "how": how_in_words(method, setting),
         "headline": headline(main),
         # Without truth every table is the same sentence, which is said once.
         "tables": tables if of_cohort["iou"].notna().any() else [],
         "no_tables": tables[0].notes[0],
+        "seconds": seconds_tables(predictions, {name: starts}, logs) if several else [],
+        "figure4": figure4,
         "curves": _curves(name, logs, folder),
         "overview": _overview(main, members),
         "doubtful": doubtful(main),
         "failures": failures(of_cohort),
         "queries": [
-            _query(row["subject"], answers.get(row["subject"], []), main, settings, scans, folder, room)
+            query_pictures(row["subject"], answers.get(row["subject"], []), main, settings, scans, folder, room)
             for row in members
             if row["query"]
         ],
@@ -134,14 +151,8 @@ def _cohort(
 def _sizes(members: Sequence[Row], scans: Scans) -> list[tuple[str, int]]:
     """Return the number of scans of each kind in the sheet, and how many of all were set aside."""
     kinds = (("training", "train"), ("validation", "validation"), ("support", "support"), ("query", "query"))
-    aside = [row for row in members if _scan(scans, row["cohort"], row["subject"]).get("status") != "ok"]
+    aside = [row for row in members if scan_of(scans, row["cohort"], row["subject"]).get("status") != "ok"]
     return [(words, sum(row[key] for row in members)) for words, key in kinds] + [("set aside", len(aside))]
-
-
-def _scan(scans: Scans, cohort: str, subject: str) -> Row:
-    """Return a scan's JSON, empty where there is none."""
-    found: Row = scans[cohort, subject]["json"] if (cohort, subject) in scans else {}
-    return found
 
 
 def headline(main: pd.DataFrame) -> str:
@@ -154,16 +165,25 @@ def headline(main: pd.DataFrame) -> str:
     asked = f"{structures} structure{'s' * (structures != 1)} in {queries} quer{'y' if queries == 1 else 'ies'}"
     if not main["iou"].notna().any():
         found = int((~drawn["failed"]).sum())
+        given = "Without a support" if name == NO_SUPPORT else f"With {name} as the one annotated scan"
         return (
-            f"With {name} as the one annotated scan, {found} of {len(drawn)} answers were found ({asked}). "
+            f"{given}, {found} of {len(drawn)} answers were found ({asked}). "
             "No query has a label, so nothing says how good they are: look at the pictures."
         )
-    starts = str(main["setting"].iloc[0]).split(".")[1].removeprefix("k")
-    how = f"{name} (drawn) as the one annotated scan, coarse + fine, K = {starts}"
+    how = _how(name, str(main["method"].iloc[0]), str(main["setting"].iloc[0]))
     sentences = [f"{asked.capitalize()}, {how}: {_numbers(drawn)}."] if len(drawn) else []
     if main["support"].nunique() > 1 or not sentences:
         sentences.append(f"Each of {main['support'].nunique()} supports alone: {_numbers(main)}.")
     return " ".join(sentences)
+
+
+def _how(support: str, method: str, setting: str) -> str:
+    """Return in words from which support and by which method the answers came."""
+    steps = how_in_words(method, setting)
+    if support == NO_SUPPORT:
+        return f"without a support, {steps}"
+    starts = f", K = {Setting.of(setting).starts}" if method == METHOD else ""
+    return f"{support} (drawn) as the one annotated scan, {steps}{starts}"
 
 
 def _numbers(rows: pd.DataFrame) -> str:
@@ -188,14 +208,6 @@ def _curves(cohort: str, logs: Mapping[str, Log], folder: Path) -> str | None:
     # No subject begins with an underscore, so the name is free.
     draw_training(folder / "_training.png", stages)
     return data_uri(folder / "_training.png")
-
-
-def data_uri(path: Path) -> str:
-    """Return a picture as a data URI in WebP, a fifth of the size of the PNG it comes from."""
-    stream = io.BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").save(stream, "WEBP", quality=75, method=4)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _overview(main: pd.DataFrame, members: Sequence[Row]) -> dict[str, Any]:
@@ -228,13 +240,7 @@ def _cell(entry: Mapping[Any, Any] | None) -> str:
         return "–"
     if entry["failed"]:
         return "missing"
-    return _unmeasured(entry) if math.isnan(entry["iou"]) else _score(entry["iou"], entry["awd_mm"])
-
-
-def _unmeasured(entry: Mapping[Any, Any]) -> str:
-    """Return in words what is known of an answer that has no truth: the spread of its starts, if there are several."""
-    spread = entry["spread_mm"]
-    return "found" if spread is None or math.isnan(spread) else f"found, spread {number_text(spread, 1)} mm"
+    return unmeasured(entry) if math.isnan(entry["iou"]) else _score(entry["iou"], entry["awd_mm"])
 
 
 def doubtful(main: pd.DataFrame) -> list[str]:
@@ -267,65 +273,3 @@ def failures(metrics: pd.DataFrame) -> dict[str, Any]:
     ]
     shown, more = groups[:FAILURES_SHOWN], len(groups) > FAILURES_SHOWN
     return {"answers": len(failed), "of": len(metrics), "groups": shown, "more": more}
-
-
-def _query(
-    subject: str,
-    answers: Sequence[Row],
-    main: pd.DataFrame,
-    settings: Row,
-    scans: Scans,
-    folder: Path,
-    room: Iterator[int],
-) -> dict[str, Any]:
-    """Draw one query and return its pictures as data URIs, with a sentence for what is missing."""
-    said = [f"{row['structure']}: {row['reason']}" for row in answers if row["failed"]]
-    query: dict[str, Any] = {"subject": subject, "pictures": [], "left_out": 0, "note": ""}
-    if not answers:
-        return query | {"said": [], "note": "Not searched: there is no other scan with an annotation."}
-    cohort, support = answers[0]["cohort"], answers[0]["support"]
-    if _scan(scans, cohort, subject).get("status") != "ok":
-        return query | {"said": sorted({str(row["reason"]) for row in answers})}
-    try:
-        picture = _load(scans, cohort, subject, settings)
-        usable = _scan(scans, cohort, support).get("status") == "ok"
-        template = _load(scans, cohort, support, settings) if usable else None
-    except InputError as error:
-        return query | {"said": [*said, f"No picture: {error}"]}
-    scores = _scores(main[(main["subject"] == subject) & (main["support"] == support)])
-    for part in range(0, len(answers), ROWS_PER_PICTURE):
-        # No subject holds a tilde, so the name is free.
-        path = folder / (f"{subject}.png" if part == 0 else f"{subject}~{part // ROWS_PER_PICTURE + 1}.png")
-        chosen = answers[part : part + ROWS_PER_PICTURE]
-        heading = f"{_short(subject)}, coarse + fine, support {_short(support)}"
-        draw_query(path, query=picture, answers=chosen, scores=scores, heading=heading, support=template)
-        if next(room, None) is None:
-            query["left_out"] += 1
-        else:
-            query["pictures"].append(data_uri(path))
-    return query | {"said": said}
-
-
-def _short(name: str, longest: int = 40) -> str:
-    """Return a name that leaves room for the rest of a picture's heading; the page has it in full."""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-def _load(scans: Scans, cohort: str, subject: str, settings: Row) -> Picture:
-    """Read one scan to be drawn; raises InputError where it cannot be read."""
-    entry = scans[cohort, subject]
-    return load_picture(Path(entry["folder"]), entry["json"], settings.get("modality", "ct"))
-
-
-def _scores(rows: pd.DataFrame) -> dict[str, str]:
-    """Return each structure's score in words, for the pictures of one query with one support."""
-    words = {}
-    for entry in rows.to_dict("records"):
-        if entry["failed"]:
-            text = "no answer"
-        elif math.isnan(entry["iou"]):
-            text = f"{_unmeasured(entry)}; no truth to compare with"
-        else:
-            text = f"IoU {number_text(100 * entry['iou'], 1)} %, AWD {number_text(entry['awd_mm'], 1)} mm"
-        words[str(entry["structure"])] = text
-    return words

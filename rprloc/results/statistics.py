@@ -1,13 +1,15 @@
-"""Means over images with their 95 % interval, and the spread between supports."""
+"""Means over images with their 95 % interval, spreads, and paired tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 CONFIDENCE = 0.95
 """The coverage of every interval in the tables."""
@@ -91,3 +93,49 @@ def describe(rows: pd.DataFrame) -> dict[str, float | int]:
         "iou_sd_supports": spread["iou"],
         "awd_sd_supports_mm": spread["awd_mm"],
     }
+
+
+def spread_between_images(rows: pd.DataFrame, columns: Sequence[str]) -> dict[str, float]:
+    """Return the standard deviation between images of their means of `columns`; NaN for fewer than two images.
+
+    An image's value is its mean over the structures of their means over the supports. Lines without a value do not
+    take part.
+    """
+    per_image = rows.groupby(["structure", "subject"])[list(columns)].mean().groupby("subject").mean()
+    return {column: float(per_image[column].std(ddof=1)) for column in columns}
+
+
+def median_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Return the median of the values that are not NaN with its exact interval between two of the ordered values.
+
+    The interval rests on no distribution (it inverts the sign test) and covers at least `confidence`; fewer than six
+    values have none of 95 %.
+    """
+    known = np.asarray(list(values), dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if known.size == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    interval: Any = stats.quantile_test(known, p=0.5).confidence_interval(confidence)
+    return Estimate(float(np.median(known)), float(interval.low), float(interval.high), int(known.size))
+
+
+def signed_rank_p(differences: Iterable[float]) -> float:
+    """Return the two-sided p of Wilcoxon's signed-rank test that paired differences lie about zero.
+
+    Exact for few images; differences of zero are left out, and only zeros give 1. NaN without any value.
+    """
+    # Means of the same numbers in another order differ by rounding, which is no difference.
+    known = np.round(np.asarray(list(differences), dtype=np.float64), 9)
+    known = known[~np.isnan(known)]
+    if known.size == 0:
+        return float("nan")
+    return float(stats.wilcoxon(known).pvalue) if known.any() else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number by Holm's method; those that are NaN stay so and do not count."""
+    p = np.array(p_values, dtype=np.float64)
+    known = ~np.isnan(p)
+    if known.any():
+        p[known] = multipletests(p[known], method="holm")[1]
+    return [float(value) for value in p]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from rprloc.methods.prediction import TABLE_STARTS, main_setting
+from rprloc.methods.prediction import TABLE_STARTS
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import (
     WIDEST,
@@ -24,6 +24,7 @@ from rprloc.results.layout import (
 )
 from rprloc.results.paper import MEAN, paper_entry, paper_numbers
 from rprloc.results.statistics import describe
+from rprloc.results.table3 import tidy_table3
 
 TITLES = {
     1: "Table 1: diagonal or extreme points, K starts, one coarse step",
@@ -181,28 +182,41 @@ def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int])
 
 
 def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
-    """Return a small table for the terminal: each cohort's structures in the main setting, coarse + fine.
+    """Return small tables for the terminal: each structure by the paper's method, and, of several, every method.
 
     IoU in % and AWD in mm, with the drawn support and as the mean over all supports, each alone.
     """
-    tidy = tidy_table(2, metrics, starts)
-    rows = [["cohort", "structure", "drawn support", "all supports", "the paper", "n", "failed"]]
-    for cohort in sorted(starts):
-        main = tidy[(tidy["cohort"] == cohort) & (tidy["setting"] == str(main_setting(starts[cohort])))]
-        for structure, lines in main.groupby("structure", sort=False):
-            by_mode = {str(entry["support"]): entry for entry in lines.to_dict("records")}
-            drawn, every = by_mode.get("drawn"), by_mode["all"]
-            rows.append(
-                [
-                    cohort,
-                    str(structure),
-                    pair(drawn["iou"], drawn["awd_mm"]) if drawn else "–",
-                    pair(every["iou"], every["awd_mm"]),
-                    pair(every["paper_iou"], every["paper_awd_mm"]),
-                    str(every["n"]),
-                    f"{every['failures']} of {every['answers']}",
-                ]
-            )
-    if len(rows) == 1:
+    second, third = tidy_table(2, metrics, starts), tidy_table3(metrics, starts)
+    blocks: list[str] = []
+    structures = _summary_rows(second[second["setting"].str.endswith("c1f1")], "structure")
+    methods = _summary_rows(third[third["structure"] == MEAN], "row")
+    if structures:
+        head = ["cohort", "structure", "drawn support", "all supports", "the paper", "n", "failed"]
+        blocks += ["IoU in %, AWD in mm; coarse + fine", grid([head, *structures])]
+    if third["method"].nunique() > 1 or (methods and not structures):
+        head = ["cohort", "method", "drawn support", "all supports", "the paper", "n", "failed"]
+        blocks += ["IoU in %, AWD in mm; mean over the structures", grid([head, *methods])]
+    if not blocks:
         return "No query has a label, so there is nothing to compare the answers with.\n"
-    return "IoU in %, AWD in mm; coarse + fine\n\n" + grid(rows) + "\n"
+    return "\n\n".join(blocks) + "\n"
+
+
+def _summary_rows(tidy: pd.DataFrame, column: str) -> list[list[str]]:
+    """Return the lines of a small table, one for each cohort and entry of a column of table 2 or 3."""
+    rows = []
+    for (cohort, name), lines in tidy.sort_values("cohort", kind="stable").groupby(["cohort", column], sort=False):
+        by_mode = {str(entry["support"]): entry for entry in lines.to_dict("records")}
+        drawn = by_mode.get("drawn")
+        every = by_mode.get("all") or by_mode["none"]
+        rows.append(
+            [
+                str(cohort),
+                str(name),
+                pair(drawn["iou"], drawn["awd_mm"]) if drawn else "–",
+                pair(every["iou"], every["awd_mm"]),
+                pair(every["paper_iou"], every["paper_awd_mm"]),
+                str(every["n"]),
+                f"{every['failures']} of {every['answers']}",
+            ]
+        )
+    return rows

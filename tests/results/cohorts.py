@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rprloc.geometry import CORNERS, WALLS
-from rprloc.results.expected import settings_of
+from rprloc.methods.prediction import draw_order
+from rprloc.results.expected import expected_rows, settings_of
 
 ORGANS = ("brainstem", "mandible", "parotid_left", "parotid_right")
 HALF = [1.0, 1.0, 1.5]
@@ -89,4 +90,37 @@ def cohort(
     ]
     settings = {"structures": {organ: i + 1 for i, organ in enumerate(ORGANS)}, "starts": starts}
     check = {"parameters": {"seed": 1}, "errors": [], "rows": rows, "cohorts": {name: settings}}
+    return check, scans, answers
+
+
+OTHERS = [
+    {"name": "grey_ncc", "settings": ["extreme.s1"], "supports": None},
+    {"name": "affine", "settings": ["extreme"], "supports": 2},
+    {"name": "retina_unet", "settings": ["box"], "supports": 0},
+]
+"""Methods beside the paper's: from all supports, from the first two of the draw, from none."""
+
+
+def many_methods(name: str = "demo", **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """Return a cohort with the answers of the paper's method in its main setting and of OTHERS; seed 0 draws.
+
+    Each answer of a method other than the paper's is the true box moved by 3 (grey_ncc), 2 (affine) or 1 mm
+    (retina_unet) along x, and took 0.5 s.
+    """
+    drawn = draw_order(0, name, [f"s{i}" for i in range(changes.get("supports", 2))])[0]
+    check, scans, answers = cohort(name, tables=False, drawn=drawn, **changes)
+    settings = check["cohorts"][name]
+    own = {"name": "regression", "settings": settings_of(settings["starts"], False), "supports": None}
+    settings["methods"] = [own, *OTHERS]
+    shifts = {"grey_ncc": 3.0, "affine": 2.0, "retina_unet": 1.0}
+    for blank in expected_rows(settings, check["rows"], scans, {}, seed=0, tables=False):
+        if blank["method"] == "regression":
+            continue
+        box = np.array(scans[blank["subject"]]["structures"][blank["structure"]]["box_mm"])
+        box += np.array([shifts[blank["method"]], 0, 0])
+        names = (blank["subject"], blank["structure"], blank["setting"], blank["support"], blank["drawn"])
+        row = {**answer(name, *names, box), **blank, "spread_mm": None}
+        if blank["method"] == "retina_unet":
+            row |= {"points_mm": dict(zip(CORNERS, box.tolist(), strict=True)), "half_voxel_mm": None}
+        answers.append(row | {"seconds": {"read": 0.1, "prepare": 0.05, "transform": 0.25, "search": 0.1}})
     return check, scans, answers

@@ -54,3 +54,14 @@ def test_a_failed_answer_has_a_line_without_a_box() -> None:
 def test_no_answers_leave_a_header() -> None:
     assert box_table([], {"demo": 15}).to_csv(index=False).strip() == ",".join(COLUMNS)
     assert isinstance(box_table([], {}), pd.DataFrame)
+
+
+def test_the_paper_s_method_goes_before_all_others() -> None:
+    _, _, answers = cohorts.many_methods(queries=1)
+    found = shown_answers(list(reversed(answers)), "demo", 15)
+    assert {row["method"] for row in found["q0"]} == {"regression"}
+    others = [row for row in answers if row["method"] != "regression"]
+    assert {row["method"] for row in shown_answers(others, "demo", 15)["q0"]} == {"grey_ncc"}
+    alone = [row for row in others if row["method"] == "retina_unet"]
+    boxes = box_table(alone, {"demo": 15})
+    assert set(boxes["support"]) == {"-"} and len(boxes) == len(cohorts.ORGANS)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rprloc.geometry import Grid
-from rprloc.results import metrics, report
+from rprloc.results import metrics, pictures, report
 from rprloc.scans.volume import write_volume
 from tests.results import cohorts
 
@@ -42,9 +42,9 @@ class Page(HTMLParser):
         return [value or "" for key, value in self.attributes if key == name]
 
 
-def written(tmp_path: Path, *, change: Any = None, **options: Any) -> Page:
+def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options: Any) -> Page:
     """Write a report for a made-up cohort, after `change(check, scans, answers)`, and return the page."""
-    check, scans, answers = cohorts.cohort(queries=2, supports=2, tables=False)
+    check, scans, answers = cohort or cohorts.cohort(queries=2, supports=2, tables=False)
     if change is not None:
         changed = change(check, scans, answers)
         answers = answers if changed is None else changed
@@ -220,5 +220,73 @@ def test_many_structures_and_queries_keep_the_page_usable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("length", [1, 40, 64])
 def test_long_names_are_cut_in_pictures_only(length: int) -> None:
-    shown = report._short("x" * length)
+    shown = pictures._short("x" * length)
     assert len(shown) <= 40 and (shown == "x" * length) == (length <= 40)
+
+
+def test_one_method_alone_has_no_comparison(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    assert "Table 3" not in page.text and "Paired comparison" not in page.text and "Every method" not in page.text
+
+
+def test_several_methods_are_compared_and_drawn(tmp_path: Path) -> None:
+    page = written(tmp_path, cohort=cohorts.many_methods(queries=3))
+    for words in ("Table 3: every method", "Table 3, seconds", "Paired comparison with the paper's method"):
+        assert words in page.text
+    assert "Every method in one query: q" in page.text and "neither the best nor the worst" in page.text
+    folder = tmp_path / "figures" / "demo"
+    assert sorted(path.name for path in folder.glob("_methods*")) == [
+        f"_methods~{organ}.png" for organ in cohorts.ORGANS
+    ]
+    assert len(page.values("src")) == 1 + 4 + 3
+    assert {value.removeprefix("#") for value in page.values("href")} <= set(page.values("id"))
+    # The queries' own pictures and scores are the paper's method's.
+    assert "coarse + fine, K = 15" in page.text
+    assert "regression, grey_ncc, retina_unet, affine" in page.text
+
+
+def test_a_query_can_be_asked_for(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        check["parameters"] = {"figure_query": "q2"}
+
+    page = written(tmp_path, change=change, cohort=cohorts.many_methods(queries=3))
+    assert "Every method in one query: q2" in page.text and "The query that was asked for." in page.text
+
+
+def test_pictures_of_all_methods_count_like_the_others(tmp_path: Path) -> None:
+    page = written(tmp_path, cohort=cohorts.many_methods(queries=2), embedded=3, logs={})
+    assert len(page.values("src")) == 3
+    assert "the others of this query are in the folder figures" in page.text
+    assert len(list((tmp_path / "figures" / "demo").glob("*.png"))) == 4 + 2
+
+
+def test_methods_without_any_truth_are_drawn(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        for name in ("q0", "q1"):
+            scans[name]["structures"] = {}
+
+    page = written(tmp_path, change=change, cohort=cohorts.many_methods(queries=2))
+    assert "Every method in one query: q0" in page.text and "Table 3, seconds" in page.text
+    assert page.text.count("No query of this cohort has a label") == 1
+
+
+def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        for name in ("q0", "q1"):
+            scans[name] = cohorts.aside("demo", name, "nothing but air")
+        return []
+
+    page = written(tmp_path, change=change, cohort=cohorts.many_methods(queries=2))
+    assert "There is no query to draw." in page.text
+
+
+@pytest.mark.parametrize(("method", "words"), [("affine", "(drawn) as the one annotated scan, affine:"),
+                                               ("retina_unet", "without a support, retina_unet:")])  # fmt: skip
+def test_a_run_without_the_paper_s_method_shows_its_first(method: str, words: str, tmp_path: Path) -> None:
+    check, scans, answers = cohorts.many_methods(queries=2)
+    settings = check["cohorts"]["demo"]
+    settings["methods"] = [entry for entry in settings["methods"] if entry["name"] == method]
+    answers = [row for row in answers if row["method"] == method]
+    page = written(tmp_path, cohort=(check, scans, answers), logs={})
+    assert words in page.text and f"IoU and AWD, {method}." in page.text
+    assert len(page.values("src")) == 2

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rprloc.results.statistics import describe, mean_interval, organ_means, spread_between_supports
+from rprloc.results.statistics import (
+    describe,
+    holm,
+    mean_interval,
+    median_interval,
+    organ_means,
+    signed_rank_p,
+    spread_between_images,
+    spread_between_supports,
+)
 
 
 def test_interval_is_student_s_t() -> None:
@@ -74,3 +83,53 @@ def test_one_organ_s_interval_is_the_one_of_its_images() -> None:
 def test_no_rows_are_no_error() -> None:
     line = describe(rows()[:0])
     assert line["n"] == 0 and math.isnan(line["iou"])
+
+
+def test_spread_between_images_is_over_their_means() -> None:
+    # q0: organ a 0.3, b 0.3; q1: a 0.7.
+    assert spread_between_images(rows(), ["iou"])["iou"] == pytest.approx(np.std([0.3, 0.7], ddof=1))
+    assert math.isnan(spread_between_images(rows().query("subject == 'q0'"), ["iou"])["iou"])
+
+
+def test_the_median_s_interval_lies_between_ordered_values() -> None:
+    # Of 20 values the sixth and the fifteenth: fewer than six on one side of the median have a probability of 2.1 %.
+    estimate = median_interval(np.random.default_rng(0).permutation(20) + 1.0)
+    assert (estimate.mean, estimate.low, estimate.high, estimate.n) == (10.5, 6, 15, 20)
+    # Of six values the smallest and the largest: 1 - 2 / 64 = 96.9 %.
+    six = median_interval([6, 1, 5, 2, 4, 3, float("nan")])
+    assert (six.mean, six.low, six.high, six.n) == (3.5, 1, 6, 6)
+    five = median_interval([1, 2, 3, 4, 5])
+    assert five.mean == 3 and math.isnan(five.low) and math.isnan(five.high)
+    assert math.isnan(median_interval([]).mean)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        # All of one sign: two of the 2^n equally likely signs are as extreme.
+        ([1.0, 2.0, 3.0], 2 / 8),
+        ([-1.0, -2.0, -3.0, -4.0, -5.0, -6.0], 2 / 64),
+        # The smallest rank has the other sign: rank sums 0 and 1, twice, of 16.
+        ([-1.0, 2.0, 3.0, 4.0], 4 / 16),
+        ([0.0, 0.0], 1.0),
+        # A zero says nothing.
+        ([0.0, 1e-15, 1.0, 2.0, 3.0], 2 / 8),
+        ([5.0], 1.0),
+    ],
+)
+def test_signed_ranks_of_few_images_are_exact(differences: list[float], p: float) -> None:
+    assert signed_rank_p(differences) == pytest.approx(p)
+    assert signed_rank_p([-value for value in differences]) == pytest.approx(p)
+
+
+def test_no_differences_have_no_p() -> None:
+    assert math.isnan(signed_rank_p([])) and math.isnan(signed_rank_p([float("nan")]))
+
+
+def test_holm_s_correction() -> None:
+    # Smallest times 4, next times 3, ..., never falling.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    some = holm([0.02, float("nan"), 0.03])
+    assert some[0] == pytest.approx(0.04) and math.isnan(some[1]) and some[2] == pytest.approx(0.04)
+    assert holm([]) == []

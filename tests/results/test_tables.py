@@ -40,10 +40,13 @@ def test_the_paper_s_tables_are_complete() -> None:
     assert numbers[2, "c1f0", "pancreas"] == numbers[1, "extreme.k20", "pancreas"]
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_paper_s_means_are_those_of_its_organs(number: int) -> None:
     for (table, row, structure), (iou, awd) in paper.paper_numbers().items():
-        if table == number and structure == "mean":
+        if (table, row, structure) == (3, "feature_cosine", "mean"):
+            # As printed; its organs' mean is 6.91.
+            assert awd == 7.92
+        elif table == number and structure == "mean":
             organs = [paper.paper_numbers()[table, row, organ] for organ in cohorts.ORGANS]
             assert np.mean([organ[0] for organ in organs]) == pytest.approx(iou, abs=0.0011)
             assert np.mean([organ[1] for organ in organs]) == pytest.approx(awd, abs=0.011)
