@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.training.optimiser import new_optimiser
 from rprloc.training.plan import TrainingPlan
 from rprloc.training.state import Interrupted, TrainingState
 
@@ -56,9 +57,7 @@ def train(
     once a signal has asked to stop and the state is saved.
     """
     network = objective.network
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
-    )
+    optimiser = new_optimiser(network, plan)
     record_every = max(1, plan.steps // RECORDS)
     step = state.restore(network, optimiser)
     if step:

@@ -77,16 +77,18 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit() -> None:
 
 @pytest.mark.parametrize("stage", ["coarse", "fine"])
 @pytest.mark.parametrize("stop", [1, 4, 9])
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_a_training_that_is_stopped_and_gone_on_with_ends_with_the_same_weights(
-    tmp_path: Path, stop: int, stage: str
+    tmp_path: Path, stop: int, stage: str, optimiser: str
 ) -> None:
     settings = ModelSettings.of_cohort(COHORT, stage)
-    whole = trained(settings=settings)
+    plan = replace(PLAN, optimiser=optimiser)
+    whole = trained(settings=settings, plan=plan)
     path = tmp_path / "state.safetensors"
     with pytest.raises(Interrupted, match=f"stopped at step {stop} of 9"):
-        trained(StopAt(path, stop), settings=settings)
+        trained(StopAt(path, stop), settings=settings, plan=plan)
     assert path.exists()
-    again = trained(TrainingState(path), settings=settings)
+    again = trained(TrainingState(path), settings=settings, plan=plan)
     assert equal(whole, again)
     assert curve(whole) == curve(again)
 
@@ -196,15 +198,23 @@ def test_mistake_12_offsets_are_true_in_x_y_z_order_on_anisotropic_spacing() -> 
     np.testing.assert_array_equal(true, [[5 * 1.0, 2 * 2.0, 1 * 3.0]])
 
 
-@pytest.mark.parametrize("stage,r_mm,rate,share", [("coarse", 60, 1e-3, 0.65), ("fine", 20, 5e-3, 0.75)])
+@pytest.mark.parametrize(
+    "stage,r_mm,optimiser,rate,share",
+    [
+        ("coarse", 60, "adam", 1e-3, 0.65),
+        ("fine", 20, "adam", 5e-3, 0.75),
+        ("coarse", 60, "muon", 1.5e-2, 0.5),
+        ("fine", 20, "muon", 1.5e-2, 0.65),
+    ],
+)
 def test_a_short_training_beats_predicting_zero_by_far(
-    stage: str, r_mm: float, rate: float, share: float, monkeypatch: pytest.MonkeyPatch
+    stage: str, r_mm: float, optimiser: str, rate: float, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "RECORDS", 1)
     monkeypatch.setattr(position, "_VALIDATION_GROUPS", 24)
     settings = ModelSettings.of_cohort(COHORT | {"r": r_mm}, stage)
     validation = [scan(10), scan(11)]
-    plan = TrainingPlan(steps=120, groups=3, patches=8, learning_rate=rate)
+    plan = TrainingPlan(steps=120, groups=3, patches=8, learning_rate=rate, optimiser=optimiser)
     model = trained(settings=settings, plan=plan, validation=validation)
     fixed = position._cropped(position._fixed_groups(validation, settings, 1), settings)
     _, true = position._offsets_mm(model.network, fixed, settings)

@@ -1,0 +1,68 @@
+"""The optimisers that a plan may name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from rprloc.training.plan import TrainingPlan
+
+_MOMENTUM = 0.9
+_VECTOR_RATE = 0.1
+"""The rate of biases and norms as a share of the matrices'."""
+_ITERATIONS = 5
+
+
+def new_optimiser(network: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    """Return the plan's optimiser for a network, before its first step."""
+    if plan.optimiser == "muon":
+        return Muon(network.parameters(), plan.learning_rate)
+    return torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, made equally long in all directions before each step (Muon; Jordan et al. 2024).
+
+    Weights are matrices from all inputs of an output channel to the channels, and the step of a matrix is the nearest
+    one whose singular values are equal; the step of a vector is one of fixed length. torch.optim.Muon takes neither
+    convolutions nor vectors.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+        """Take the parameters and the rate of the matrices; there is no weight decay."""
+        super().__init__(parameters, {"lr": learning_rate})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Step every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
+                # Nesterov's: as if the momentum had moved on by one step.
+                ahead = parameter.grad.lerp(momentum, _MOMENTUM)
+                if parameter.ndim > 1:
+                    parameter.sub_(group["lr"] * _orthogonal(ahead.flatten(1)).view_as(parameter))
+                else:
+                    length = torch.linalg.vector_norm(ahead).clamp(min=1e-12)
+                    parameter.sub_(ahead * (_VECTOR_RATE * group["lr"] * ahead.numel() ** 0.5 / length))
+
+
+def _orthogonal(matrix: Tensor) -> Tensor:
+    """Return about the nearest matrix (n, m) whose singular values are all 1, or sqrt(n / m) where n > m.
+
+    By Newton-Schulz iterations with the coefficients of Jordan et al., which leave singular values of 0.7 to 1.2.
+    """
+    rows, columns = matrix.shape
+    x = matrix.T if rows > columns else matrix
+    x = x / torch.linalg.matrix_norm(x).clamp(min=1e-12)
+    for _ in range(_ITERATIONS):
+        square = x @ x.T
+        x = 3.4445 * x + (2.0315 * square @ square - 4.775 * square) @ x
+    return x.T * (rows / columns) ** 0.5 if rows > columns else x
