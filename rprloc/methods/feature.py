@@ -57,8 +57,8 @@ class Feature:
         structures: Sequence[str] | None,
         drawn: str | None,
     ) -> None:
-        """Take the methods to answer (`feature_mse`, `feature_cosine`), the auto-encoder, the structures (None: those of
-        each support) and the name of the drawn support.
+        """Take the methods to answer (`feature_mse`, `feature_cosine`), the auto-encoder, the structures (None: those
+        of the supports) and the name of the drawn support.
         """
         self._measures = {name: name.removeprefix(_PREFIX) for name in names}
         self._encoder = _Encoder(model)

@@ -42,7 +42,7 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     # Crops of 20 voxels an axis.
     "autoencoder": {
         "demo": TrainingPlan(steps=400, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
-        "quick": TrainingPlan(steps=2_000, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
+        "quick": TrainingPlan(steps=1_000, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
         "standard": TrainingPlan(steps=20_000, groups=8, patches=4, learning_rate=3e-3, decay="cosine"),
         "paper": TrainingPlan(steps=100_000, groups=8, patches=4, learning_rate=1e-3, decay="cosine"),
     },
