@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from rprloc.cohort.methods import CODE_STRIDE
+from rprloc.cohort.methods import CODE_STRIDE, settings_of
 from rprloc.geometry import WALLS, Grid
 from rprloc.methods.clock import Clock
 from rprloc.methods.feature import Feature, _better, _Encoder
@@ -71,6 +71,7 @@ def test_the_same_scan_is_found_exactly() -> None:
         (method, "extreme.s2", "s", True) for method in METHODS
     ]
     for row in rows:
+        assert settings_of(row.method, {}) == [row.setting]
         assert list(row.points_mm or {}) == list(WALLS)
         np.testing.assert_allclose(points_of(row), true_points(), atol=1e-9)
         np.testing.assert_allclose(row.box_mm, ORGAN["box_mm"], atol=1e-9)
