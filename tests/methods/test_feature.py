@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from rprloc.cohort.methods import CODE_STRIDE, settings_of
+from rprloc.errors import InputError
 from rprloc.geometry import WALLS, Grid
 from rprloc.methods.clock import Clock
 from rprloc.methods.feature import Feature, _better, _Encoder
+from rprloc.methods.localize import localize
 from rprloc.methods.matching import Match
 from rprloc.methods.prediction import Prediction, Scan
 from rprloc.networks.autoencoder import CODE_CHANNELS
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network
+from rprloc.networks.checkpoint import Model, ModelSettings, new_network, write_model
 from rprloc.networks.patches import AIR, apply_window
 from tests.methods.fakes import facts, points_of, structure
+from tests.training.scans import COHORT, write_scan
 
 METHODS = ("feature_mse", "feature_cosine")
 SETTINGS = ModelSettings.of_cohort(
@@ -196,7 +200,7 @@ def test_answers_do_not_depend_on_what_else_is_asked() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1 if threads > 1 else 2)
-        assert [facts(row) for row in method.locate(queries[0])] == together[:4]
+        assert [facts(row) for row in located(queries[0], supports[:1])] == together[:2]
     finally:
         torch.set_num_threads(threads)
 
@@ -216,3 +220,19 @@ def test_the_first_of_equally_good_positions_is_taken() -> None:
 def test_another_network_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an Autoencoder"):
         Feature(METHODS, Model(torch.nn.Linear(1, 1), SETTINGS), structures=None, drawn=None)
+
+
+def test_the_localize_step_answers_by_features_and_asks_for_their_network(tmp_path: Path) -> None:
+    support, query, path = write_scan(tmp_path, 1), write_scan(tmp_path, 2), tmp_path / "autoencoder.safetensors"
+    settings = ModelSettings.of_cohort(COHORT, "autoencoder")
+    write_model(path, Model(new_network(settings, seed=1), settings))
+    asked: dict[str, Any] = {
+        "supports": [support], "queries": [query], "tables": False, "seed": 1, "device": torch.device("cpu"),
+        "settings": COHORT | {"structures": ["organ"], "starts": 5, "methods": list(METHODS)},
+    }  # fmt: skip
+    rows = localize("feature", models=[path], **asked)
+    assert [(row.method, row.support, row.drawn, row.failed) for row in rows] == [
+        (method, "s1", True, True) for method in METHODS
+    ]
+    with pytest.raises(InputError, match="no autoencoder network"):
+        localize("feature", models=[], **asked)
