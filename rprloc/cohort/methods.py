@@ -14,6 +14,9 @@ ALL = "all"
 DEFAULT = "regression"
 """The paper's method."""
 
+CODE_STRIDE = 2
+"""Voxels from one cell of the auto-encoder's code to the next."""
+
 NO_SUPPORT = "-"
 """What stands for the support in the answers of a method that has none; no subject is called so."""
 
@@ -83,7 +86,14 @@ def settings_of(method: str, parameters: Mapping[str, Any]) -> list[str]:
     """Return the settings in which a method other than `regression` answers, as in the column `setting`."""
     if method.startswith("grey_"):
         return [f"extreme.s{parameters['template_stride']}"]
+    if method.startswith("feature_"):
+        return [feature_setting()]
     return ["box" if method == "retina_unet" else "extreme"]
+
+
+def feature_setting() -> str:
+    """Return the setting in which the methods that match by features answer: it names the stride of the code."""
+    return f"extreme.s{CODE_STRIDE}"
 
 
 def supports_of(method: str, parameters: Mapping[str, Any]) -> int | None:

@@ -115,5 +115,15 @@ def _regression(task: Task) -> Method:
     return Regression(task.models, grid, structures=task.structures, drawn=task.drawn, seed=task.seed)
 
 
-_METHODS = {"regression": _regression}
+def _feature(task: Task) -> Method:
+    """Return template matching by features."""
+    from rprloc.methods.feature import Feature
+
+    if "autoencoder" not in task.models:
+        raise InputError("Found no autoencoder network, expected one.")
+    model = task.models["autoencoder"]
+    return Feature(task.settings["methods"], model, structures=task.structures, drawn=task.drawn)
+
+
+_METHODS = {"regression": _regression, "feature": _feature}
 """By the families of rprloc.cohort.methods."""

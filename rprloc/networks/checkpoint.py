@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from rprloc.cohort.methods import FAMILIES
 from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
+from rprloc.networks.autoencoder import Autoencoder
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
 
@@ -117,6 +118,8 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
     """Return an untrained network of the settings' stage, whose weights come from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if settings.stage == "autoencoder":
+            return Autoencoder(width=settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
 
 

@@ -41,7 +41,15 @@ PLANS = {
 }
 """What `--training` offers."""
 
-PLANS_OF: dict[str, dict[str, TrainingPlan]] = {}
+PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
+    # Crops of 20 voxels an axis.
+    "autoencoder": {
+        "demo": TrainingPlan(steps=400, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
+        "quick": TrainingPlan(steps=1_000, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
+        "standard": TrainingPlan(steps=20_000, groups=8, patches=4, learning_rate=3e-3, decay="cosine"),
+        "paper": TrainingPlan(steps=100_000, groups=8, patches=4, learning_rate=1e-3, decay="cosine"),
+    },
+}
 """The same for networks that are trained otherwise than the position networks."""
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rprloc.training.data import read_training_scans
 from rprloc.training.loop import Objective, train
 from rprloc.training.plan import TrainingPlan, plan_of
 from rprloc.training.position import RelativePosition
+from rprloc.training.reconstruction import CROP_VOXELS, Reconstruction
 from rprloc.training.state import TrainingState, one_writer
 
 
@@ -88,9 +89,13 @@ def _objective(
     device: torch.device,
 ) -> Objective:
     """Return what a stage's network learns from the folders of the training and validation scans."""
+    encoding = settings.stage == "autoencoder"
+    padding = replace(settings, patch_voxels=CROP_VOXELS) if encoding else settings
     train, validation = (
-        read_training_scans(sources[split], settings, device=device, scratch=scratch) for split in sources
+        read_training_scans(sources[split], padding, device=device, scratch=scratch) for split in sources
     )
+    if encoding:
+        return Reconstruction(train, validation, settings, plan, seed=seed, device=device)
     return RelativePosition(train, validation, settings, plan, seed=seed, device=device)
 
 

@@ -1,0 +1,268 @@
+"""Exact template matching at every position: cross-correlation by FFT, everything else by box sums.
+
+With S1 and S2 the sums of a window and of its squares, C its product with the template T, all over the n values that
+either holds:
+
+    mse = (S2 - 2 C + |T|^2) / n
+    cosine = C / sqrt(S2 |T|^2)
+    ncc = (C - mean(T) S1) / sqrt((S2 - S1^2 / n) (|T|^2 - n mean(T)^2))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.fft import next_fast_len
+from torch import Tensor
+from torch.nn import functional as F
+
+MEASURES = ("mse", "cosine", "ncc")
+
+_PIECE = {"cpu": 1 << 17, "cuda": 1 << 24}
+"""Complex numbers that are transformed at once: what stays in a processor's cache, or keeps a GPU busy."""
+
+_NOTHING = 1e-13
+"""A sum of squares up to this part of what n values of the volume's largest magnitude have is rounding, thus 0."""
+
+_CLOSE = 1e-5
+"""Scores of single precision that differ less may be equal: error of cosine and ncc, and of mse / mean square."""
+
+_MOST_CLOSE = 64
+"""Positions within _CLOSE of the best that are scored again in double precision."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a template fits best."""
+
+    voxel: tuple[int, int, int]
+    """(z, y, x) of the centre in the volume without its padding."""
+    score: float
+    """By the template's measure; NaN where the volume or the template is not finite."""
+
+
+def pad(values: Tensor, size: tuple[int, int, int], *, fill: float) -> Tensor:
+    """Return a volume (channels, z, y, x) with `fill` around it, so that windows of `size` overhang its edges."""
+    pads = [n for length in reversed(size) for n in (length // 2, length - length // 2 - 1)]
+    return F.pad(values, pads, value=fill)
+
+
+class Matcher:
+    """A volume in which templates of one size are searched; its transform and box sums serve all of them.
+
+    Voxel `size // 2` of a window is its centre, as in PaddedScan. Correlations are of single precision; where several
+    positions come as near to the best as that can tell, sums of double precision decide, then the lower index.
+    """
+
+    def __init__(
+        self,
+        padded: Tensor,
+        size: tuple[int, int, int],
+        centres: NDArray[np.bool_],
+        *,
+        measures: Sequence[str] = MEASURES,
+        stride: int = 1,
+    ) -> None:
+        """Take a volume (channels, z + size - 1, ...) float32, padded as by `pad`, on the device that computes, and
+        where templates' centres may lie (z, y, x).
+
+        Only centres whose coordinates are all multiples of `stride` are searched. Raises ValueError for shapes that do
+        not fit together.
+        """
+        if tuple(padded.shape[1:]) != tuple(n + s - 1 for n, s in zip(centres.shape, size, strict=True)):
+            raise ValueError(f"found {tuple(padded.shape)} voxels with padding for {centres.shape} and windows {size}")
+        self._padded = padded
+        self._size = size
+        self._stride = stride
+        self._n = padded.shape[0] * math.prod(size)
+        steps = (slice(None, None, stride),) * 3
+        inside = np.ascontiguousarray(centres[steps])
+        self.positions = int(inside.sum())
+        """Number of positions that are searched."""
+        self._shape = inside.shape
+        self._outside = torch.from_numpy(~inside).to(padded.device)
+        self._nothing = _NOTHING * self._n * float(padded.abs().max()) ** 2
+        self._sum, self._scale = self._box_sums(measures)
+        self._fft = tuple(int(next_fast_len(length)) for length in padded.shape[1:])
+        self._spectrum = self._transform()
+
+    def best(self, template: Tensor) -> dict[str, Match]:
+        """Return, by measure, where a template (channels, *size) fits best.
+
+        A position of a constant window or template has ncc 0, one of a window or template of zeros cosine 0. Raises
+        ValueError where there is no position.
+        """
+        if not self.positions:
+            raise ValueError("found no position, expected one at least")
+        about = _Template.of(template)
+        product = self._correlation(about)
+        return {measure: self._best(measure, about, self._score(measure, about, product)) for measure in self._scale}
+
+    def scores(self, template: Tensor) -> dict[str, Tensor]:
+        """Return, by measure, the scores of every position (z, y, x), those outside the centres too, float32."""
+        about = _Template.of(template)
+        product = self._correlation(about)
+        return {measure: self._plain(measure, about, self._score(measure, about, product)) for measure in self._scale}
+
+    def _box_sums(self, measures: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return S1 and what each measure needs of a window beside it: S2, or one over the root of a sum of squares."""
+        depth = self._size[0]
+        s1, s2 = (self._flat_sums(power) for power in (1, 2))
+        sums = torch.empty(self._shape, device=s1.device)
+        scale = {measure: torch.empty_like(sums) for measure in measures}
+        for at, z in enumerate(range(0, len(s1) - depth + 1, self._stride)):
+            one, two = s1[z : z + depth].sum(dim=0), s2[z : z + depth].sum(dim=0)
+            sums[at] = one
+            for measure, found in scale.items():
+                if measure == "mse":
+                    found[at] = two
+                else:
+                    found[at] = self._inverse_root(two if measure == "cosine" else two - one**2 / self._n)
+        return sums, scale
+
+    def _flat_sums(self, power: int) -> Tensor:
+        """Return the sums of the values' powers over a window's height and width and the channels, of each plane.
+
+        Running sums of double precision: their differences are good to 1e-15 of what they add up.
+        """
+        _, height, width = self._size
+        found = []
+        for plane in self._padded.unbind(dim=1):
+            summed = (plane.double() ** power).sum(dim=0)
+            for dim, length in enumerate((height, width)):
+                running = F.pad(summed.cumsum(dim=dim), (1, 0) if dim else (0, 0, 1, 0))
+                count = running.shape[dim] - length
+                summed = running.narrow(dim, length, count) - running.narrow(dim, 0, count)
+            found.append(summed[:: self._stride, :: self._stride])
+        return torch.stack(found)
+
+    def _inverse_root(self, squares: Tensor) -> Tensor:
+        """Return 1 / sqrt of sums of squares, 0 for those that are none but rounding."""
+        return torch.where(squares > self._nothing, squares, math.inf).rsqrt()
+
+    def _transform(self) -> Tensor:
+        """Return the volume's spectrum (channels, z, y, x // 2 + 1)."""
+        depth, height, width = self._fft
+        shape = (len(self._padded), depth, height, width // 2 + 1)
+        spectrum = torch.zeros(shape, dtype=torch.complex64, device=self._padded.device)
+        for volume, target in zip(self._padded, spectrum, strict=True):
+            for piece in self._pieces(len(volume), height * shape[3]):
+                target[piece] = self._transform_planes(volume[piece])
+            for piece in self._pieces(height, depth * shape[3]):
+                target[:, piece] = torch.fft.fft(target[:, piece], dim=0)
+        return spectrum
+
+    def _transform_planes(self, planes: Tensor) -> Tensor:
+        """Return the transform of planes (..., y, x) along y and x."""
+        _, height, width = self._fft
+        return torch.fft.fft(torch.fft.rfft(planes, n=width), n=height, dim=-2)
+
+    def _correlation(self, template: _Template) -> Tensor:
+        """Return the products of all windows with the template less its mean, at every searched position (z, y, x).
+
+        A convolution with the flipped template; planes that hold nothing yet, or nothing that is asked for, are not
+        transformed.
+        """
+        depth, height, width = self._fft
+        first = [length - 1 for length in self._size]
+        count = [padded - start for padded, start in zip(self._padded.shape[1:], first, strict=True)]
+        planes = self._transform_planes(template.centred.flip(1, 2, 3))
+        columns = self._spectrum.new_empty((len(range(0, count[0], self._stride)), height, width // 2 + 1))
+        for piece in self._pieces(height, depth * columns.shape[2]):
+            product = (torch.fft.fft(planes[:, :, piece], n=depth, dim=1) * self._spectrum[:, :, piece]).sum(dim=0)
+            columns[:, piece] = torch.fft.ifft(product, dim=0)[first[0] : first[0] + count[0] : self._stride]
+        found = template.centred.new_empty(self._shape)
+        for piece in self._pieces(len(columns), height * columns.shape[2]):
+            rows = torch.fft.ifft(columns[piece], dim=1)[:, first[1] : first[1] + count[1] : self._stride]
+            found[piece] = torch.fft.irfft(rows, n=width)[:, :, first[2] : first[2] + count[2] : self._stride]
+        return found
+
+    def _pieces(self, length: int, each: int) -> Iterator[slice]:
+        """Return slices of a length whose elements hold `each` numbers, to transform at once."""
+        step = max(1, _PIECE[self._padded.device.type] // each)
+        return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+    def _score(self, measure: str, template: _Template, product: Tensor) -> Tensor:
+        """Return what grows with the fit: 2 C - S2 for mse, and the score for the others."""
+        if measure == "ncc":
+            return product * (self._scale[measure] * template.inverse_deviation)
+        found = torch.add(product, self._sum, alpha=template.mean)
+        if measure == "mse":
+            return found.mul_(2).sub_(self._scale[measure])
+        return found.mul_(self._scale[measure]).mul_(template.inverse_norm)
+
+    def _plain(self, measure: str, template: _Template, score: Tensor) -> Tensor:
+        """Return a measure's score from what grows with the fit."""
+        return (template.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
+
+    def _best(self, measure: str, template: _Template, score: Tensor) -> Match:
+        """Return the best of the scores in the centres."""
+        score.masked_fill_(self._outside, -math.inf)
+        best = float(score.max())
+        if not math.isfinite(best):
+            return Match((0, 0, 0), math.nan)
+        close = _CLOSE * (template.squares + abs(template.squares - best) if measure == "mse" else 1.0)
+        near = torch.nonzero(score >= best - close)
+        if len(near) > _MOST_CLOSE:
+            order = torch.argsort(score[tuple(near.T)], descending=True, stable=True)[:_MOST_CLOSE]
+            near = near[order.sort().values]
+        voxels = (near * self._stride).tolist()
+        exact = [self._exact(measure, template, voxel) for voxel in voxels]
+        chosen = int(np.argmin(exact) if measure == "mse" else np.argmax(exact))
+        z, y, x = voxels[chosen]
+        return Match((z, y, x), exact[chosen])
+
+    def _exact(self, measure: str, template: _Template, voxel: Sequence[int]) -> float:
+        """Return the score of one position by direct sums in double precision."""
+        place = tuple(slice(start, start + length) for start, length in zip(voxel, self._size, strict=True))
+        window = self._padded[(slice(None), *place)].double()
+        values = template.values.double()
+        if measure == "mse":
+            return float(((window - values) ** 2).mean())
+        if measure == "ncc":
+            window, values = window - window.mean(), values - values.mean()
+        squares = float((window**2).sum())
+        if squares <= self._nothing or not template.defines(measure):
+            return 0.0
+        return float((window * values).sum() / math.sqrt(squares * float((values**2).sum())))
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A template with its own sums."""
+
+    values: Tensor
+    """(channels, z, y, x)."""
+    centred: Tensor
+    """Less the mean: what the correlation of single precision gets, whose error grows with the values."""
+    mean: float
+    squares: float
+    inverse_norm: float
+    inverse_deviation: float
+    """1 / sqrt of the sum of squares about the mean; 0 where that is 0, as `inverse_norm`."""
+
+    @classmethod
+    def of(cls, values: Tensor) -> _Template:
+        """Return a template (channels, z, y, x) float32 with its sums."""
+        double = values.double()
+        mean = double.mean()
+        centred = double - mean
+        squares, about_mean = float((double**2).sum()), float((centred**2).sum())
+        constant = bool(values.min() == values.max())
+        return cls(
+            values=values,
+            centred=centred.float(),
+            mean=float(mean),
+            squares=squares,
+            inverse_norm=0.0 if squares == 0 else squares**-0.5,
+            inverse_deviation=0.0 if constant else about_mean**-0.5,
+        )
+
+    def defines(self, measure: str) -> bool:
+        """Tell whether a measure is defined for the template."""
+        return bool(self.inverse_deviation if measure == "ncc" else self.inverse_norm)

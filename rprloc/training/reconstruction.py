@@ -1,0 +1,92 @@
+"""What the auto-encoder learns: to give grey values back from their code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rprloc.cohort.methods import CODE_STRIDE
+from rprloc.errors import InputError
+from rprloc.networks.autoencoder import HALO
+from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.networks.patches import apply_window
+from rprloc.seeds import generator_of
+from rprloc.training.data import TrainingScan
+from rprloc.training.plan import TrainingPlan
+from rprloc.training.sampling import IndexArray
+
+_CELLS = 6
+CROP_VOXELS = (CODE_STRIDE * _CELLS + 2 * HALO,) * 3
+"""The crops that the auto-encoder is trained on, and for which its scans have to be padded."""
+
+_VALIDATION_CROPS = 192
+
+
+class Reconstruction:
+    """Mean squared error of the decoded grey values of crops around random voxels of the body.
+
+    Only the inside of a crop is decoded: what a cell of its code sees is never cut off.
+    """
+
+    error, words = "error_grey", "root mean square error of grey values: training {:.4f}, validation {:.4f}"
+
+    def __init__(
+        self,
+        scans: Sequence[TrainingScan],
+        validation: Sequence[TrainingScan],
+        settings: ModelSettings,
+        plan: TrainingPlan,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Take the scans to draw from, padded for CROP_VOXELS; the validation crops are drawn once, from the validation
+        scans or, where there are none, from the training scans. Raises InputError without scans.
+        """
+        if not scans:
+            raise InputError("No scan to train on: every scan of the training split was set aside.")
+        self.network: nn.Module = new_network(settings, seed=seed).to(device)
+        self.settings = settings
+        self.scans = len(scans)
+        self.validation = [scan.subject for scan in validation]
+        self._scans, self._plan, self._seed = scans, plan, seed
+        self._fixed = torch.cat([_crops(*each) for each in _fixed_centres(validation or scans, seed)])
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the mean squared error of a step's crops, windowed grey values, and its root."""
+        generator = np.random.default_rng([self._seed, step])
+        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._plan.groups)]
+        crops = torch.cat([_crops(scan, scan.body.draw(self._plan.patches, generator)) for scan in chosen])
+        loss = self._squared_error(crops)
+        return loss, loss.detach().sqrt()
+
+    @torch.inference_mode()
+    def validation_error(self) -> float:
+        """Return the root mean square error of the fixed crops."""
+        parts = self._fixed.split(32)
+        sums = [self._squared_error(part) * len(part) for part in parts]
+        return float((torch.stack(sums).sum() / len(self._fixed)).sqrt())
+
+    def _squared_error(self, crops: Tensor) -> Tensor:
+        """Return the mean squared error of crops (n, d, h, w) int16."""
+        levels = apply_window(crops, self.settings.window)
+        inside = levels[:, HALO:-HALO, HALO:-HALO, HALO:-HALO]
+        return (self.network(levels) - inside).square().mean()
+
+
+def _crops(scan: TrainingScan, centres: IndexArray) -> Tensor:
+    """Return the crops (n, d, h, w) int16 around voxels (n, 3) of a scan."""
+    return scan.scan.crop(torch.from_numpy(centres).to(scan.scan.values.device))
+
+
+def _fixed_centres(scans: Sequence[TrainingScan], seed: int) -> list[tuple[TrainingScan, IndexArray]]:
+    """Draw the centres of the validation crops, as many in each scan, seeded by its subject's name.
+
+    Of very many scans every second, third, ... is enough.
+    """
+    some = scans[:: -(-len(scans) // _VALIDATION_CROPS)]
+    per_scan = -(-_VALIDATION_CROPS // len(some))
+    return [(scan, scan.body.draw(per_scan, generator_of(seed, scan.subject, "crops"))) for scan in some]
