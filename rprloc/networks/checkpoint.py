@@ -23,6 +23,7 @@ from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
+from rprloc.networks.retina_unet import RetinaNetwork
 
 FORMAT = "rprloc-model-1"
 NO_OFFSET = 1.0
@@ -117,6 +118,9 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
     """Return an untrained network of the settings' stage, whose weights come from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if settings.stage == "retina_unet":
+            details = settings.details
+            return RetinaNetwork(len(details["structures"]), len(details["anchors"]), width=settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
 
 
