@@ -115,5 +115,13 @@ def _regression(task: Task) -> Method:
     return Regression(task.models, grid, structures=task.structures, drawn=task.drawn, seed=task.seed)
 
 
-_METHODS = {"regression": _regression}
+def _retina_unet(task: Task) -> Method:
+    """Return the supervised detector."""
+    from rprloc.methods.retina_unet import RetinaUnet
+
+    model = task.models.get("retina_unet")
+    return RetinaUnet(model=model, structures=task.structures, device=task.device, drawn=task.drawn)
+
+
+_METHODS = {"regression": _regression, "retina_unet": _retina_unet}
 """By the families of rprloc.cohort.methods."""

@@ -36,7 +36,8 @@ class RetinaUnet:
         device: torch.device,
         drawn: str | None = None,
     ) -> None:
-        """Take the trained network and the structures to find (None: those that it knows); `drawn` says nothing here.
+        """Take the trained network and the structures to find (None: those of the supports, or where there are none
+        those that it knows); `drawn` says nothing here.
 
         Raises InputError where there is no network.
         """
@@ -44,12 +45,17 @@ class RetinaUnet:
             raise InputError("Found no retina_unet network, expected one.")
         self._settings = model.settings
         self._known: list[str] = list(model.settings.details["structures"])
-        self._structures = list(structures) if structures is not None else self._known
+        self._given, self._structures = structures is not None, list(structures or self._known)
         self._detector = detector_of(model.network, model.settings.details)
         self._device = device
 
     def prepare(self, supports: Sequence[Scan]) -> None:
-        """Do nothing: what the network knows comes from the training scans."""
+        """Take the structures that the supports show, if none were given: what the network knows of them comes from the
+        training scans.
+        """
+        shown = sorted({name for scan in supports for name in scan.structures})
+        if shown and not self._given:
+            self._structures = shown
 
     def locate(self, query: Scan) -> list[Prediction]:
         """Return a row for each structure."""

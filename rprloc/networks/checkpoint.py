@@ -23,7 +23,7 @@ from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
-from rprloc.networks.retina_unet import RetinaNetwork
+from rprloc.networks.retina_unet import network_of
 
 FORMAT = "rprloc-model-1"
 NO_OFFSET = 1.0
@@ -119,8 +119,7 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if settings.stage == "retina_unet":
-            details = settings.details
-            return RetinaNetwork(len(details["structures"]), len(details["anchors"]), width=settings.width)
+            return network_of(settings.details, settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
 
 

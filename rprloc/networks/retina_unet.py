@@ -65,6 +65,21 @@ def to_world(edges: Any, grid: Grid, pooling: Sequence[int]) -> FloatArray:
     return grid.world(np.asarray(edges, dtype=np.float64) * np.asarray(pooling) - 0.5)
 
 
+def network_of(details: dict[str, Any], width: int) -> RetinaNetwork:
+    """Return an untrained network for the details of its settings; raises ValueError or TypeError where they are wrong.
+
+    `structures` are names, `anchors` sizes (n, 3) in the field's voxels, `half_voxel_mm` is (x, y, z) by structure.
+    """
+    structures, anchors = details["structures"], np.array(details["anchors"], dtype=np.float64)
+    halves = np.array([details["half_voxel_mm"][name] for name in structures], dtype=np.float64)
+    if len(set(structures)) < len(structures) or not all(isinstance(name, str) for name in structures):
+        raise ValueError("structures that are not different names")
+    for what, sizes in (("anchors", anchors), ("half_voxel_mm", halves)):
+        if sizes.ndim != 2 or sizes.shape[1] != 3 or not np.all((sizes > 0) & (sizes < math.inf)):
+            raise ValueError(f"{what} that are not three positive numbers each")
+    return RetinaNetwork(len(structures), len(anchors), width=width)
+
+
 class RetinaNetwork(nn.Module):
     """Windowed fields (B, 1, D, H, W) -> maps of scores, of box offsets, and of the structures' voxels, as logits.
 
@@ -82,7 +97,7 @@ class RetinaNetwork(nn.Module):
         super().__init__()
         if width % 4:
             raise ValueError(f"width is {width}, expected a multiple of 4")
-        if not (0 < structures and 0 < anchors):
+        if not (structures > 0 and anchors > 0):
             raise ValueError(f"found {structures} structures and {anchors} anchors, expected at least one of each")
         self.num_classes = structures
         self.num_anchors = anchors
@@ -96,13 +111,13 @@ class RetinaNetwork(nn.Module):
         self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.merged = nn.ModuleList(_block(channels, channels) for channels in widths)
         self.to_head = nn.ModuleList(nn.Conv3d(widths[level], head, 1) for level in DETECTION_LEVELS)
-        self.scores = nn.Sequential(_block(head, head), nn.Conv3d(head, structures * anchors, 3, padding=1))
-        self.boxes = nn.Sequential(_block(head, head), nn.Conv3d(head, 6 * anchors, 3, padding=1))
+        last = [nn.Conv3d(head, channels * anchors, 3, padding=1) for channels in (structures, 6)]
         self.segmentation = nn.Conv3d(widths[0], structures, 1)
         rare = math.log(_PRIOR / (1 - _PRIOR))
-        for layer, bias in ((self.scores[-1], rare), (self.boxes[-1], 0.0), (self.segmentation, rare)):
+        for layer, bias in zip([*last, self.segmentation], (rare, 0.0, rare), strict=True):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.constant_(layer.bias, bias)
+            nn.init.constant_(layer.get_parameter("bias"), bias)
+        self.scores, self.boxes = (nn.Sequential(_block(head, head), layer) for layer in last)
 
     def forward(self, fields: Tensor) -> dict[str, Any]:
         """Return under `cls_key` and `box_reg_key` a map (B, anchors * n, D', H', W') of each detection level, and

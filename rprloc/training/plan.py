@@ -41,6 +41,7 @@ PLANS = {
 }
 """What `--training` offers."""
 
+
 def _detection(steps: int, groups: int) -> TrainingPlan:
     """Return a plan of Retina U-Net, which sees whole scans, as many as `groups` a step.
 

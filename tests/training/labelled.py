@@ -11,6 +11,7 @@ from rprloc.files import write_json
 from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import ModelSettings
 from rprloc.scans.volume import write_volume
+from rprloc.training.plan import TrainingPlan
 from tests.methods.fakes import structure
 
 SPACING = (6.0, 5.0, 4.0)
@@ -26,6 +27,8 @@ COHORT: dict[str, Any] = {
 SETTINGS = ModelSettings.of_cohort(COHORT, "retina_unet")
 BLOCKS = {"bright": ((6, 8, 9), (12, 13, 16)), "dark": ((11, 15, 4), (16, 20, 10))}
 """Lowest and highest (z, y, x) in voxel edges, before the shift."""
+BY_HEART = TrainingPlan(steps=60, groups=1, patches=1, learning_rate=4e-3, decay="cosine", warm_up=10)
+"""Enough to know two scans by heart."""
 LEVELS = {"bright": 900, "dark": -900}
 
 
