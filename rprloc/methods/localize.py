@@ -125,5 +125,13 @@ def _feature(task: Task) -> Method:
     return Feature(task.settings["methods"], model, structures=task.structures, drawn=task.drawn)
 
 
-_METHODS = {"regression": _regression, "feature": _feature}
+def _retina_unet(task: Task) -> Method:
+    """Return the supervised detector."""
+    from rprloc.methods.retina_unet import RetinaUnet
+
+    model = task.models.get("retina_unet")
+    return RetinaUnet(model=model, structures=task.structures, device=task.device, drawn=task.drawn)
+
+
+_METHODS = {"regression": _regression, "feature": _feature, "retina_unet": _retina_unet}
 """By the families of rprloc.cohort.methods."""

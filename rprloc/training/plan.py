@@ -23,12 +23,15 @@ class TrainingPlan:
     optimiser: str = "adam"
     """`adam`, the paper's; `muon`: `rprloc.training.optimiser.Muon`, which needs fewer patches to the same error, has
     another scale of learning rates and takes no weight decay."""
+    warm_up: int = 0
+    """Steps in which the learning rate grows from 0 to what it would be."""
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a step."""
+        warm = min(1.0, (step + 1) / (self.warm_up + 1))
         if self.decay == "cosine":
-            return 0.5 * self.learning_rate * (1 + math.cos(math.pi * step / self.steps))
-        return float(self.learning_rate * 0.9 ** (50 * step // self.steps))
+            return 0.5 * warm * self.learning_rate * (1 + math.cos(math.pi * step / self.steps))
+        return float(warm * self.learning_rate * 0.9 ** (50 * step // self.steps))
 
 
 PLANS = {
@@ -41,6 +44,17 @@ PLANS = {
 }
 """What `--training` offers."""
 
+
+def _detection(steps: int, groups: int) -> TrainingPlan:
+    """Return a plan of Retina U-Net, which sees whole scans, as many as `groups` a step.
+
+    The full learning rate from the start throws its boxes, exponentials, hundreds of voxels away.
+    """
+    return TrainingPlan(
+        steps, groups, patches=1, learning_rate=2e-3, weight_decay=1e-5, decay="cosine", warm_up=min(100, steps // 5)
+    )
+
+
 PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     # Crops of 20 voxels an axis.
     "autoencoder": {
@@ -48,6 +62,12 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
         "quick": TrainingPlan(steps=1_000, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
         "standard": TrainingPlan(steps=20_000, groups=8, patches=4, learning_rate=3e-3, decay="cosine"),
         "paper": TrainingPlan(steps=100_000, groups=8, patches=4, learning_rate=1e-3, decay="cosine"),
+    },
+    "retina_unet": {
+        "demo": _detection(steps=150, groups=2),
+        "quick": _detection(steps=1_500, groups=2),
+        "standard": _detection(steps=10_000, groups=4),
+        "paper": _detection(steps=50_000, groups=8),
     },
 }
 """The same for networks that are trained otherwise than the position networks."""

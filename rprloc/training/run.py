@@ -89,6 +89,14 @@ def _objective(
     device: torch.device,
 ) -> Objective:
     """Return what a stage's network learns from the folders of the training and validation scans."""
+    if settings.stage == "retina_unet":
+        # MONAI and torchvision take seconds to import.
+        from rprloc.training.detection import Detection
+
+        structures = cohort["structures"]
+        return Detection(
+            sources["train"], sources["validation"], settings, plan, structures=structures, seed=seed, device=device
+        )
     encoding = settings.stage == "autoencoder"
     padding = replace(settings, patch_voxels=CROP_VOXELS) if encoding else settings
     train, validation = (
@@ -111,4 +119,6 @@ def _key(
     sources = [[read_json(f / f"{subject_of(f)}.json") for f in sorted(part)] for part in (scans, validation)]
     data = [[(about["subject"], about.get("source_sha256"), about.get("model")) for about in part] for part in sources]
     everything = [asdict(settings), asdict(plan), seed, code, data, torch.__version__]
+    if settings.stage == "retina_unet":
+        everything.append([[about.get("structures") for about in part] for part in sources])
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]

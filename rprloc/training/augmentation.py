@@ -1,0 +1,141 @@
+"""Labelled fields, seen turned, scaled, moved, cut and in other grey levels: what Retina U-Net is trained on.
+
+Nothing is mirrored or turned by right angles: left and right organs stay what they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rprloc.geometry import FloatArray
+from rprloc.networks.retina_unet import padded_size
+
+ANGLE, SCALE, STRETCH = math.radians(6), 0.08, 0.05
+"""Standard deviations: turn about each axis, logarithm of the scale of all axes and of each."""
+SHIFT = 3.0
+"""Largest move along an axis, in voxels."""
+CUT_BELOW, CUT_ABOVE = 0.5, 0.3
+"""How often a field loses a part below or above its structures, as a shorter scan does."""
+GAIN, GAMMA, NOISE = 0.1, 0.15, 0.04
+"""Standard deviations of the logarithms of gain and gamma of the levels; largest standard deviation of the noise."""
+_KEPT = 0.7
+"""Part of a box along each axis that must lie in the field for its structure to count as known."""
+
+
+@dataclass(frozen=True)
+class LabelledField:
+    """A windowed scan and where its labelled structures are."""
+
+    subject: str
+    levels: Tensor
+    """(z, y, x), on the computing device."""
+    voxels: NDArray[np.int16]
+    """(z, y, x), 1 + the number of each voxel's structure, 0 for none."""
+    boxes: dict[int, FloatArray]
+    """By the structure's number, (2, 3), lowest and highest (z, y, x) in voxel edges."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A field as the network is shown it."""
+
+    field: Tensor
+    """(1, 1, D, H, W), of a size that the network takes."""
+    voxels: Tensor
+    """(D, H, W) int64."""
+    boxes: dict[int, FloatArray]
+    """As those of `LabelledField`, without structures that lie partly outside."""
+
+
+def plain_view(scan: LabelledField) -> View:
+    """Return a field as it is, padded with air."""
+    size = padded_size(scan.levels.shape)
+    pads = [p for n, full in zip(scan.levels.shape[::-1], size[::-1], strict=True) for p in (0, full - n)]
+    voxels = torch.from_numpy(scan.voxels).to(scan.levels.device).long()
+    return View(nn.functional.pad(scan.levels.float(), pads)[None, None], nn.functional.pad(voxels, pads), scan.boxes)
+
+
+def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
+    """Return a field as another patient's scan might be.
+
+    A point p of the field is seen at M (p - c) + c' with a matrix M near 1. A turned structure's box is that of its
+    turned voxels, moved by what the box differs from its voxels' before: so it stays exact to a part of a voxel.
+    """
+    low, high = _cut(scan, generator)
+    size = np.array(padded_size(np.ceil(high - low).astype(int).tolist()))
+    matrix = _matrix(generator)
+    centre, seen = (low + high) / 2, size / 2 + generator.uniform(-SHIFT, SHIFT, 3)
+    grid = _sampling_grid(scan, size, matrix, centre, seen)
+    levels, voxels = scan.levels.float(), torch.from_numpy(scan.voxels).to(scan.levels.device).float()
+    field = nn.functional.grid_sample(levels[None, None], grid, mode="bilinear", align_corners=False)
+    labels = nn.functional.grid_sample(voxels[None, None], grid, mode="nearest", align_corners=False)
+    boxes = {}
+    for number, box in scan.boxes.items():
+        moved = _moved_box(scan.voxels == number + 1, box, matrix, centre, seen)
+        inside = np.clip(moved, 0, size)
+        if np.all(inside[1] - inside[0] >= _KEPT * (moved[1] - moved[0])):
+            boxes[number] = inside
+    return View(_other_levels(field, generator), labels[0, 0].long(), boxes)
+
+
+def _cut(scan: LabelledField, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Draw the part of a field that is seen: lowest and highest (z, y, x), never through a structure."""
+    low, high = np.zeros(3), np.array(scan.levels.shape, dtype=np.float64)
+    ends = np.array([box[:, 0] for box in scan.boxes.values()])
+    below, above = generator.random(2) < (CUT_BELOW, CUT_ABOVE)
+    shares = generator.random(2)
+    if below:
+        low[0] = shares[0] * max(0.0, ends.min() - 2)
+    if above:
+        high[0] -= shares[1] * max(0.0, high[0] - ends.max() - 2)
+    return low, high
+
+
+def _matrix(generator: np.random.Generator) -> FloatArray:
+    """Draw a matrix (3, 3) that turns and scales a little."""
+    matrix = np.diag(np.exp(generator.normal(0, SCALE) + generator.normal(0, STRETCH, 3)))
+    for (first, second), angle in zip(((0, 1), (0, 2), (1, 2)), generator.normal(0, ANGLE, 3), strict=True):
+        turn = np.eye(3)
+        turn[first, first] = turn[second, second] = math.cos(angle)
+        turn[first, second], turn[second, first] = -math.sin(angle), math.sin(angle)
+        matrix = turn @ matrix
+    return matrix
+
+
+def _sampling_grid(
+    scan: LabelledField, size: NDArray[np.int64], matrix: FloatArray, centre: FloatArray, seen: FloatArray
+) -> Tensor:
+    """Return where each voxel of a view of `size` comes from, as torch's grid_sample takes it (1, D, H, W, 3)."""
+    inverse, full = np.linalg.inv(matrix), np.array(scan.levels.shape)
+    # From -1 to 1 over the outer edges on both sides, x first.
+    turn = inverse * size / full[:, None]
+    move = (inverse @ (size / 2 - seen) + centre) * 2 / full - 1
+    theta = torch.from_numpy(np.concatenate([turn[::-1, ::-1], move[::-1, None]], axis=1).astype(np.float32))
+    shape = [1, 1, *size.tolist()]
+    return nn.functional.affine_grid(theta[None].to(scan.levels.device), shape, align_corners=False)
+
+
+def _moved_box(
+    mask: NDArray[np.bool_], box: FloatArray, matrix: FloatArray, centre: FloatArray, seen: FloatArray
+) -> FloatArray:
+    """Return the box (2, 3) of a structure's voxels after the move, more exact than voxels are."""
+    points = np.argwhere(mask) + 0.5
+    if not len(points):
+        # Too thin for a voxel of the field.
+        points = box
+    before = np.stack([points.min(axis=0), points.max(axis=0)])
+    moved = (points - centre) @ matrix.T + seen
+    return np.stack([moved.min(axis=0), moved.max(axis=0)]) + np.asarray(box - before)
+
+
+def _other_levels(field: Tensor, generator: np.random.Generator) -> Tensor:
+    """Return a field with another gain, gamma and noise."""
+    gain, gamma = np.exp(generator.normal(0, (GAIN, GAMMA)))
+    noise = generator.standard_normal(field.shape, dtype=np.float32) * generator.uniform(0, NOISE)
+    return field.clamp(0, 1) ** float(gamma) * float(gain) + torch.from_numpy(noise).to(field.device)

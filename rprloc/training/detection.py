@@ -1,0 +1,187 @@
+"""What Retina U-Net learns: the boxes and the voxels of the structures that are labelled in the training scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rprloc.errors import InputError
+from rprloc.files import read_json
+from rprloc.geometry import FloatArray, Grid
+from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.networks.detector import Target, anchor_shapes, detector_of
+from rprloc.networks.device import bfloat16_is_fast
+from rprloc.networks.retina_unet import field_of, pooling_of, to_edges
+from rprloc.scans.preprocess import subject_of
+from rprloc.scans.volume import read_model_volume
+from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
+from rprloc.training.data import MEMORY_BYTES
+from rprloc.training.plan import TrainingPlan
+
+_FIXED = 12
+"""Most scans on which the validation error is measured."""
+
+
+class LabelledFields:
+    """The scans of some folders that show a label, in memory as far as they fit, the others read at each use."""
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        structures: Sequence[str],
+        values: Mapping[str, int] | None,
+        settings: ModelSettings,
+        *,
+        device: torch.device,
+    ) -> None:
+        """Take folders of preprocessed scans, the names that count, their values in the labels (None: in the names, as
+        `label_7`) and the network's settings; scans that were set aside are left out.
+        """
+        self._folders = [
+            folder for folder in sorted(folders) if any(name in structures for name in labelled_structures(folder))
+        ]
+        self._structures, self._values, self._settings, self._device = structures, values, settings, device
+        self._kept: dict[int, LabelledField] = {}
+        self._left = MEMORY_BYTES
+
+    def __len__(self) -> int:
+        """Return how many scans there are."""
+        return len(self._folders)
+
+    def __iter__(self) -> Iterator[LabelledField]:
+        """Yield every scan."""
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> LabelledField:
+        """Return a scan; raises InputError where it has another spacing than the settings ask for."""
+        if number in self._kept:
+            return self._kept[number]
+        scan = self._read(self._folders[number])
+        self._left -= scan.levels.nbytes + scan.voxels.nbytes
+        if self._left >= 0:
+            self._kept[number] = scan
+        return scan
+
+    def _read(self, folder: Path) -> LabelledField:
+        subject, settings = subject_of(folder), self._settings
+        about = read_json(folder / f"{subject}.json")
+        grid = Grid.from_json(about["model"])
+        if grid.spacing_mm[::-1] != settings.spacing:
+            raise InputError(
+                f"{subject}.json: found a spacing of {list(grid.spacing_mm[::-1])} mm (z, y, x), "
+                f"expected {list(settings.spacing)}."
+            )
+        pooling = pooling_of(settings.spacing)
+        levels = field_of(read_model_volume(folder / f"{subject}.nii.gz"), settings, device=self._device)
+        label = read_model_volume(folder / f"{subject}_label.nii.gz").view(np.uint16)
+        voxels = np.zeros(levels.shape, dtype=np.int16)
+        boxes: dict[int, FloatArray] = {}
+        for number, name in enumerate(self._structures):
+            if name in about["structures"]:
+                value = int(name.removeprefix("label_")) if self._values is None else self._values[name]
+                voxels[_pooled(label == value, pooling)] = number + 1
+                boxes[number] = to_edges(about["structures"][name]["box_mm"], grid, pooling)
+        # Levels from 0 to 1 lose nothing that matters in 16 bits.
+        return LabelledField(subject, levels.half(), voxels, boxes)
+
+
+def labelled_structures(folder: Path) -> list[str]:
+    """Return the names of the structures that a preprocessed scan's label shows; none for one that was set aside."""
+    about = read_json(folder / f"{subject_of(folder)}.json")
+    return sorted(about["structures"]) if about["status"] == "ok" else []
+
+
+class Detection:
+    """The boxes and voxels of labelled structures, in random views of whole scans (`random_view`)."""
+
+    error, words = "error_mm", "wall error: training {:.1f} mm, validation {:.1f} mm"
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        validation: Sequence[Path],
+        settings: ModelSettings,
+        plan: TrainingPlan,
+        *,
+        structures: Mapping[str, int] | None,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Take the folders of training and validation scans and the structures with their values in the labels (None:
+        all that the labels show). The error is that of the validation scans or, where none has a label, of some
+        training scans. Raises InputError where no training scan has a label.
+        """
+        present = {name for folder in folders for name in labelled_structures(folder)}
+        names = [name for name in sorted(present) if structures is None or name in structures]
+        if not names:
+            raise InputError("retina_unet: found no label of a structure in the training scans, expected at least one.")
+        self._train, fixed = (
+            LabelledFields(some, names, structures, settings, device=device) for some in (folders, validation)
+        )
+        self.scans, self.validation = len(self._train), [scan.subject for scan in fixed]
+        sizes = np.array([box[1] - box[0] for scan in self._train for box in scan.boxes.values()])
+        details = {"structures": names, "anchors": anchor_shapes(sizes), "half_voxel_mm": _half_voxels(folders, names)}
+        self.settings = replace(settings, details=details)
+        self.network: nn.Module = new_network(self.settings, seed=seed).to(device)
+        self._detector = detector_of(self.network, self.settings.details)
+        self._plan, self._seed, self._device = plan, seed, device
+        self._spacing = np.array(settings.spacing) * pooling_of(settings.spacing)
+        some = fixed if len(fixed) else self._train
+        self._fixed = [some[number] for number in range(0, len(some), -(-len(some) // _FIXED))]
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of a step's scans and their matched anchors' mean wall error in mm."""
+        generator = np.random.default_rng([self._seed, step])
+        losses, errors = [], []
+        for number in generator.integers(len(self._train), size=self._plan.groups):
+            view = random_view(self._train[int(number)], generator)
+            if view.boxes:
+                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(self._device)):
+                    found = self._detector.losses(view.field, _target(view))
+                losses.append(found.total)
+                errors.append((found.wall_error * torch.as_tensor(self._spacing).to(found.wall_error)).mean())
+        if not losses:
+            # Every structure of these scans was moved out of the field: a step that learns nothing.
+            nothing = next(self.network.parameters()).sum() * 0
+            return nothing, nothing
+        return torch.stack(losses).mean(), torch.stack(errors).mean()
+
+    def validation_error(self) -> float:
+        """Return the mean wall error in mm of the best boxes of the fixed scans' structures."""
+        errors = []
+        for scan in self._fixed:
+            found = self._detector.best(plain_view(scan).field)
+            for number, true in scan.boxes.items():
+                best = found[number]
+                errors.append(np.nan if best is None else (np.abs(best.box - true) * self._spacing).mean())
+        return float(np.mean(errors))
+
+
+def _half_voxels(folders: Sequence[Path], names: Sequence[str]) -> dict[str, list[float]]:
+    """Return half a native voxel in mm (x, y, z) of each structure's labels, the median of the training scans."""
+    abouts = [read_json(folder / f"{subject_of(folder)}.json").get("structures", {}) for folder in folders]
+    return {
+        name: np.median([about[name]["half_voxel_mm"] for about in abouts if name in about], axis=0).tolist()
+        for name in names
+    }
+
+
+def _target(view: View) -> Target:
+    """Return what is known of a view."""
+    device = view.field.device
+    boxes = np.array([box.ravel() for box in view.boxes.values()], dtype=np.float32)
+    return Target(torch.from_numpy(boxes).to(device), torch.tensor(list(view.boxes), device=device), view.voxels)
+
+
+def _pooled(mask: NDArray[np.bool_], pooling: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which voxels of the field a mask (z, y, x) fills at least half."""
+    pads = [(0, -n % factor) for n, factor in zip(mask.shape, pooling, strict=True)]
+    shape = [size for n, factor in zip(mask.shape, pooling, strict=True) for size in (-(-n // factor), factor)]
+    share = np.pad(mask, pads).reshape(shape).mean(axis=(1, 3, 5))
+    return np.asarray(share >= 0.5)

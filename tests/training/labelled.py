@@ -1,0 +1,73 @@
+"""Small labelled scans whose structures are bright and dark blocks, as folders of preprocessed files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rprloc.files import write_json
+from rprloc.geometry import Grid
+from rprloc.networks.checkpoint import ModelSettings
+from rprloc.scans.volume import write_volume
+from rprloc.training.plan import TrainingPlan
+from tests.methods.fakes import structure
+
+SPACING = (6.0, 5.0, 4.0)
+STRUCTURES = {"bright": 7, "dark": 3}
+COHORT: dict[str, Any] = {
+    "modality": "ct",
+    "spacing": list(SPACING),
+    "patch": [24, 20, 16],
+    "window": [[-1000, 0], [1000, 1]],
+    "network": {"convolution": "isotropic", "width": 4},
+    "structures": STRUCTURES,
+}
+SETTINGS = ModelSettings.of_cohort(COHORT, "retina_unet")
+BLOCKS = {"bright": ((6, 8, 9), (12, 13, 16)), "dark": ((11, 15, 4), (16, 20, 10))}
+"""Lowest and highest (z, y, x) in voxel edges, before the shift."""
+BY_HEART = TrainingPlan(steps=60, groups=1, patches=1, learning_rate=4e-3, decay="cosine", warm_up=10)
+"""Enough to know two scans by heart."""
+LEVELS = {"bright": 900, "dark": -900}
+
+
+def grid_of(shape: tuple[int, int, int]) -> Grid:
+    """Return the grid of a scan."""
+    return Grid((shape[2], shape[1], shape[0]), (SPACING[2], SPACING[1], SPACING[0]), (-40.0, 30.0, 100.0))
+
+
+def write_labelled(
+    parent: Path,
+    seed: int,
+    *,
+    present: tuple[str, ...] = ("bright", "dark"),
+    labelled: tuple[str, ...] = ("bright", "dark"),
+    shape: tuple[int, int, int] = (22, 24, 26),
+) -> Path:
+    """Write a preprocessed scan of cohort `c` with its blocks moved by up to two voxels; return its folder."""
+    random = np.random.default_rng(seed)
+    shift = random.integers(-2, 3, 3)
+    values = random.normal(0, 40, shape)
+    label = np.zeros(shape, dtype=np.uint16)
+    folder, name, grid = parent / f"c@s{seed}", f"s{seed}", grid_of(shape)
+    about: dict[str, Any] = {}
+    for block in present:
+        low, high = (np.array(end) + shift for end in BLOCKS[block])
+        inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        values[inside] += LEVELS[block]
+        if block in labelled:
+            label[inside] = STRUCTURES[block]
+            about[block] = structure(grid.world(low - 0.5).tolist(), grid.world(high - 0.5).tolist())
+    write_volume(folder / f"{name}.nii.gz", values.astype(np.int16), grid)
+    write_volume(folder / f"{name}_body.nii.gz", np.ones(shape, dtype=np.uint8), grid)
+    if labelled:
+        write_volume(folder / f"{name}_label.nii.gz", label, grid)
+    write_json(
+        folder / f"{name}.json",
+        {
+            "subject": name, "cohort": "c", "status": "ok", "model": grid.to_json(), "source_sha256": f"{seed:064d}",
+            "structures": about,
+        },
+    )  # fmt: skip
+    return folder
