@@ -96,8 +96,9 @@ workflow RPRLOC {
         ] }
     EVALUATE(answers, seed, codeHash(['scans', 'methods', 'results']))
 
+    curves = TRAIN.out.curve.collect(sort: { path -> path.name }).ifEmpty([])
     TABULATE(
-        EVALUATE.out.evaluated.collect(sort: { path -> path.name }),
+        EVALUATE.out.evaluated.collect(sort: { path -> path.name }), curves,
         found.map { all -> toJson(all.cohorts.collectEntries { cohort, settings -> [cohort, settings.starts] }) },
         codeHash(['results']),
     )
@@ -107,7 +108,7 @@ workflow RPRLOC {
     REPORT(
         found.combine(weights).map { all, hashes -> toJson(runValues(workflow, all, hashes)) }.first(), TABULATE.out.results,
         scans.map { _cohort, _row, scan -> scan }.collect(sort: { path -> path.name }),
-        TRAIN.out.curve.collect(sort: { path -> path.name }).ifEmpty([]), codeHash(['scans', 'methods', 'results']),
+        curves, codeHash(['scans', 'methods', 'results']),
     )
 }
 

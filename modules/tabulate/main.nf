@@ -4,6 +4,7 @@ process TABULATE {
 
     input:
     path evaluated, stageAs: 'evaluated/*'
+    path logs, stageAs: 'logs/*'
     val starts                                          // JSON: cohort -> K
     val code
 
@@ -13,7 +14,7 @@ process TABULATE {
     script:
     """
     # code ${code}
-    rprloc step tabulate --evaluated evaluated --folder results <<'JSON'
+    rprloc step tabulate --evaluated evaluated --logs logs --folder results <<'JSON'
     ${starts}
     JSON
     """
