@@ -81,13 +81,13 @@ def localize(
         reading = time.perf_counter() - began
         if query is not None:
             answers.append(_finished(method.locate(query), reading, first=not answers, device=_name(device)))
-    count = sum(len(rows) for rows in answers)
+    count = sum(len(rows) for rows in answers) or 1
     return [_with_seconds(row, support=prepared / count) for rows in answers for row in rows]
 
 
 def _finished(rows: list[Prediction], reading: float, *, first: bool, device: str) -> list[Prediction]:
     """Return a query's rows with their share of its reading."""
-    return [replace(_with_seconds(row, read=reading / len(rows)), first=first, device=device) for row in rows]
+    return [replace(_with_seconds(row, read=reading / max(1, len(rows))), first=first, device=device) for row in rows]
 
 
 def _with_seconds(row: Prediction, **more: float) -> Prediction:
