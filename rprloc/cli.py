@@ -330,12 +330,14 @@ def evaluate(
 @step.command()
 @values_option
 @click.option("--evaluated", type=FOLDER, required=True, help="Folder of the cohorts' evaluations.")
+@click.option("--logs", type=NEW_FOLDER, default=Path("logs"), help="Folder of the training curves, if any [logs].")
 @click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
-def tabulate(values: TextIO, evaluated: Path, folder: Path) -> None:
+def tabulate(values: TextIO, evaluated: Path, logs: Path, folder: Path) -> None:
     """Put all cohorts together and write the paper's tables."""
     from rprloc.results.collect import tabulate_cohorts
 
-    click.echo(tabulate_cohorts(folder, json.load(values), _folders(evaluated)))
+    curves = sorted(logs.glob("*.jsonl"))
+    click.echo(tabulate_cohorts(folder, json.load(values), _folders(evaluated), curves))
 
 
 @step.command()

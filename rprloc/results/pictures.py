@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.errors import InputError
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import one_support
-from rprloc.results.expected import METHOD, NO_SUPPORT
+from rprloc.results.expected import METHOD
 from rprloc.results.figure4 import Answer, draw_structure, median_query
 from rprloc.results.figures import Picture, draw_query, load_picture
 from rprloc.results.layout import number_text

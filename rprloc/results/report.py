@@ -11,12 +11,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.files import write_text
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import shown_answers
 from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
-from rprloc.results.expected import METHOD, NO_SUPPORT
+from rprloc.results.expected import METHOD
 from rprloc.results.layout import WIDEST, number_text
 from rprloc.results.method_words import in_order, main_answers
 from rprloc.results.paper import MEAN
@@ -40,7 +41,7 @@ DOUBTFUL_SHOWN = 5
 FAILURES_SHOWN = 100
 """The page lists no more groups of failures than this; metrics.csv has all."""
 
-_NO_SETTINGS = ("stages", "tables", "methods")
+_NO_SETTINGS = ("stages", "tables", "methods", "families")
 
 Row = dict[str, Any]
 
