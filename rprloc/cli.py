@@ -336,7 +336,8 @@ def tabulate(values: TextIO, evaluated: Path, logs: Path, folder: Path) -> None:
     """Put all cohorts together and write the paper's tables."""
     from rprloc.results.collect import tabulate_cohorts
 
-    click.echo(tabulate_cohorts(folder, json.load(values), _folders(evaluated), sorted(logs.glob("*.jsonl"))))
+    curves = sorted(logs.glob("*.jsonl"))
+    click.echo(tabulate_cohorts(folder, json.load(values), _folders(evaluated), curves))
 
 
 @step.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,16 +109,15 @@ class Regression:
         landmarks = [marks for marks in self._landmarks if marks.support != query.subject]
         rows: list[Prediction] = []
         clock = Clock()
-        walk = _Walk(self._models, query, clock)
+        with clock.stage("prepare"):
+            walk = _Walk(self._models, query)
         starts = self._starts(query, max(setting.starts for setting in self._settings))
         for points in dict.fromkeys(setting.points for setting in self._settings):
             of_kind = [marks for marks in landmarks if marks.points == points]
             settings = [setting for setting in self._settings if setting.points == points]
             if of_kind:
                 rows += self._answers(query, of_kind, settings, walk, starts)
-        share = {stage: seconds / len(rows) for stage, seconds in clock.seconds.items()} if rows else {}
-        rows = [self._timed(row, share) for row in rows]
-        return rows + self._absences(query)
+        return _timed(rows, clock) + self._absences(query)
 
     def _starts(self, query: Scan, count: int) -> NDArray[np.int64]:
         """Return random voxels (count, 3) of the query's body; fewer starts are a prefix of more."""
@@ -134,24 +133,29 @@ class Regression:
         walk: _Walk,
         starts: NDArray[np.int64],
     ) -> list[Prediction]:
-        """Return the answers of all settings with one kind of points, walking for all landmarks together."""
+        """Return the answers of all settings with one kind of points, walking for all landmarks together.
+
+        Settings of the same steps share their walk's seconds; latents that several walks need are the first one's.
+        """
         latents = {stage: torch.cat([marks.latents[stage] for marks in landmarks]) for stage in self._models}
         rest_mm = np.concatenate([marks.rest_mm for marks in landmarks])[:, np.newaxis]
         per_structure = len(_POINT_NAMES[settings[0].points])
-        rows = []
+        rows: list[Prediction] = []
         most: dict[tuple[int, int], int] = {}
         for setting in settings:
             way = (setting.coarse, setting.fine)
             most[way] = max(setting.starts, most.get(way, 0))
         for (coarse, fine), count in most.items():
-            reached = walk.positions_mm(starts[:count], latents, coarse=coarse, fine=fine) + rest_mm
+            clock = Clock()
+            reached = walk.positions_mm(starts[:count], latents, clock, coarse=coarse, fine=fine) + rest_mm
             reached = reached.reshape(len(landmarks), per_structure, count, 3)
-            for setting in settings:
-                if (setting.coarse, setting.fine) == (coarse, fine):
-                    rows += [
-                        self._answer(query, marks, setting, positions[:, : setting.starts])
-                        for marks, positions in zip(landmarks, reached, strict=True)
-                    ]
+            of_way = [
+                self._answer(query, marks, setting, positions[:, : setting.starts])
+                for setting in settings
+                if (setting.coarse, setting.fine) == (coarse, fine)
+                for marks, positions in zip(landmarks, reached, strict=True)
+            ]
+            rows += _timed(of_way, clock)
         return rows
 
     def _answer(self, query: Scan, marks: _Landmarks, setting: Setting, positions_mm: FloatArray) -> Prediction:
@@ -195,10 +199,11 @@ class Regression:
             "drawn": support == self._drawn,
         }
 
-    @staticmethod
-    def _timed(row: Prediction, share: dict[str, float]) -> Prediction:
-        """Return a row with its share of the query's time."""
-        return Prediction(**{**row.__dict__, "seconds": {stage: round(s, 6) for stage, s in share.items()}})
+
+def _timed(rows: list[Prediction], clock: Clock) -> list[Prediction]:
+    """Return rows with their equal shares of a clock's time beside what they have already."""
+    share = {stage: round(seconds / len(rows), 6) for stage, seconds in clock.seconds.items()} if rows else {}
+    return [replace(row, seconds=share | row.seconds) for row in rows]
 
 
 class _Latents:
@@ -230,25 +235,23 @@ class _Latents:
 class _Walk:
     """The positions that starts in one query reach."""
 
-    def __init__(self, models: dict[str, Model], query: Scan, clock: Clock) -> None:
+    def __init__(self, models: dict[str, Model], query: Scan) -> None:
         self._r_mm = {stage: model.settings.r_mm for stage, model in models.items()}
         self._grid = query.grid
-        self._clock = clock
-        with clock.stage("prepare"):
-            self._latents = _Latents(models, query)
+        self._latents = _Latents(models, query)
 
     def positions_mm(
-        self, starts_voxel: NDArray[np.int64], latents: dict[str, Tensor], *, coarse: int, fine: int
+        self, starts_voxel: NDArray[np.int64], latents: dict[str, Tensor], clock: Clock, *, coarse: int, fine: int
     ) -> FloatArray:
         """Return the positions (landmarks, starts, 3) in mm after `coarse` and then `fine` steps.
 
         `starts_voxel` is (starts, 3) in (z, y, x), `latents` (landmarks, 3) by stage. The starts are the same for all
-        landmarks.
+        landmarks. `clock` counts the seconds of each network.
         """
         voxels = starts_voxel[np.newaxis]
         positions = self._grid.world(voxels)
         for number, stage in enumerate(["coarse"] * coarse + ["fine"] * fine):
-            with self._clock.stage(stage):
+            with clock.stage(stage):
                 if number:
                     voxels = self._grid.nearest_voxel(positions)
                 positions = self._step(stage, voxels, latents[stage])

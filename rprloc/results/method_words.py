@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rprloc.cohort.methods import METHODS, family_of
 from rprloc.methods.prediction import main_setting
 from rprloc.results.expected import METHOD
 
@@ -21,24 +22,27 @@ class MethodWords:
     """The stages whose training it needs."""
 
 
-METHODS = {
-    METHOD: MethodWords("regression (the paper's)", "the paper's", ("coarse", "fine")),
-    "grey_mse": MethodWords("grey_mse (GS MSE)", "grey values"),
-    "grey_cosine": MethodWords("grey_cosine (GS Cosine)", "grey values"),
-    "grey_ncc": MethodWords("grey_ncc (GS NCC)", "grey values"),
-    "feature_mse": MethodWords("feature_mse (FM MSE)", "features", ("autoencoder",)),
-    "feature_cosine": MethodWords("feature_cosine (FM Cosine)", "features", ("autoencoder",)),
-    "retina_unet": MethodWords("retina_unet (supervised)", "trained on labels", ("retina_unet",)),
-    "affine": MethodWords("affine (ours)", "registration"),
-    "bspline": MethodWords("bspline (ours)", "registration"),
-    "convex": MethodWords("convex (ours)", "registration"),
+_LABELS = {
+    METHOD: "regression (the paper's)",
+    "grey_mse": "grey_mse (GS MSE)",
+    "grey_cosine": "grey_cosine (GS Cosine)",
+    "grey_ncc": "grey_ncc (GS NCC)",
+    "feature_mse": "feature_mse (FM MSE)",
+    "feature_cosine": "feature_cosine (FM Cosine)",
+    "retina_unet": "retina_unet (supervised)",
 }
-"""Rows of table 3: the paper's in its order, then ours."""
+"""Names of `--methods` with the paper's names; the others are ours."""
+
+_FAMILIES = {METHOD: "the paper's", "grey": "grey values", "feature": "features", "retina_unet": "trained on labels"}
 
 
 def words_of(method: str) -> MethodWords:
-    """Return a method's words; one that the table does not know stands for itself."""
-    return METHODS.get(method, MethodWords(f"{method} (ours)", method))
+    """Return a method's words; one that is not known stands for itself."""
+    label = _LABELS.get(method, f"{method} (ours)")
+    if method not in METHODS:
+        return MethodWords(label, method)
+    family = family_of(method)
+    return MethodWords(label, _FAMILIES.get(family.name, family.name), family.networks)
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

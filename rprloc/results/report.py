@@ -41,7 +41,7 @@ DOUBTFUL_SHOWN = 5
 FAILURES_SHOWN = 100
 """The page lists no more groups of failures than this; metrics.csv has all."""
 
-_NO_SETTINGS = ("stages", "tables", "methods")
+_NO_SETTINGS = ("stages", "tables", "methods", "families")
 
 Row = dict[str, Any]
 

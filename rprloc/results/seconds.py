@@ -55,7 +55,10 @@ def tidy_seconds(
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-_TIMED = ["cohort", "method", "setting", "subject", "structure", "support", "n_supports", "first", "device", *PARTS]
+_TIMED = [
+    "cohort", "method", "setting", "subject", "structure", "support", "n_supports", "first", "device", "searched",
+    *PARTS,
+]  # fmt: skip
 
 
 def _timed(row: Row) -> Row:
@@ -63,14 +66,17 @@ def _timed(row: Row) -> Row:
     parts = dict.fromkeys(PARTS, 0.0)
     for stage, seconds in row["seconds"].items():
         parts[_PART_OF.get(stage, "network")] += seconds
-    return {**{name: row.get(name) for name in _TIMED}, "first": bool(row.get("first")), **parts}
+    # Reading and the supports' part are spread over all answers, also those that could not be searched for.
+    searched = bool(row["seconds"].keys() - {"read", "support"})
+    return {**{name: row.get(name) for name in _TIMED}, "first": bool(row.get("first")), "searched": searched, **parts}
 
 
 def _mean_seconds(answers: pd.DataFrame) -> Row:
     """Return the means over scans of one method's seconds for a structure."""
     groups = answers.groupby("subject")
-    structures = groups["structure"].nunique()
-    supports = groups["support"].nunique()
+    searched = answers[answers["searched"]].groupby("subject")
+    structures = searched["structure"].nunique()
+    supports = searched["support"].nunique()
     seconds = groups[list(PARTS)].sum().div(structures, axis=0)
     first = groups["first"].any()
     steady = seconds[~first].mean()

@@ -68,6 +68,13 @@ def test_answers_that_were_never_given_take_no_time() -> None:
     assert seconds.tidy_seconds([row | {"seconds": {}} for row in rows], STARTS).empty
 
 
+def test_absent_structures_have_reading_alone() -> None:
+    rows = [*scan("q0"), answer("q0", "spleen", "s0", {"read": 6.0, "support": 0.0}, failed=True)]
+    line = only(rows)
+    # The scan took 12 s, and 6 s more of its reading; two structures were searched for.
+    assert (line["structures"], line["seconds"]) == (2, pytest.approx(9))
+
+
 def test_a_task_of_one_scan_has_a_first_scan_only() -> None:
     line = only(scan("q0", first=True))
     assert line["scans"] == 0 and math.isnan(line["seconds"]) and line["first_scan_seconds"] == pytest.approx(6)
