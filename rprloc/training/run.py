@@ -67,8 +67,9 @@ def train_stage(
 
         sources = {"train": scans, "validation": validation}
         objective = _objective(model_settings, settings, plan, sources, Path(unpacked), seed=seed, device=device)
+        batch = f"{plan.groups} scans" if stage == "retina_unet" else f"{plan.groups} x {plan.patches} patches"
         say(
-            f"training on {objective.scans} scans, {plan.steps:,} steps of {plan.groups} x {plan.patches} patches, "
+            f"training on {objective.scans} scans, {plan.steps:,} steps of {batch}, "
             f"on {device}, {torch.get_num_threads()} threads"
         )
         model = train(objective, plan, seed=seed, state=state, log=say)
