@@ -17,9 +17,11 @@ def openkbp_settings() -> Settings:
     return read_settings(ASSETS / "cohorts" / "openkbp.yml")
 
 
-def preprocessed(folder: Path) -> dict[str, list[Path]]:
-    """Preprocess the bundled scans into `folder`; return the scans' folders by split."""
-    settings = openkbp_settings().preprocess()
+def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path]]:
+    """Preprocess the bundled scans into `folder`, with the volume for `matching` if asked; return the scans' folders
+    by split.
+    """
+    settings = openkbp_settings().preprocess(matching=matching)
     found: dict[str, list[Path]] = {}
     with (ASSETS / "demo" / "samples.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

@@ -1,0 +1,107 @@
+"""Registration by affine, B-spline and ConvexAdam: seconds a pair, and how well, on validation scans only.
+
+`python -m benchmarks.registration SHEET [SUPPORTS]` prints the figures of docs/registration.md for a sample sheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.measurement import Measurement
+from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.registration import METHODS, Registration
+from rprloc.results.metrics import box_iou, wall_distance
+from rprloc.scans.preprocess import preprocess, scan_folder
+
+GOAL_SECONDS = {"affine": 4.0, "bspline": 14.0, "convex": 8.0}
+"""Of a pair on two cores, the affine included."""
+
+
+def measure() -> list[Measurement]:
+    """Register the two bundled validation scans to each other, after a pair that warms up."""
+    with tempfile.TemporaryDirectory() as folder:
+        scans = _read(preprocessed(Path(folder), matching=True)["validation"])
+        located(scans[1:], scans[:1])
+        rows = located(scans[:1], scans[1:]) + located(scans[1:], scans[:1])
+    return [
+        Measurement(f"registration: {name}, seconds a pair", seconds_a_pair(rows, name), "s", GOAL_SECONDS[name])
+        for name in METHODS
+    ]
+
+
+def located(supports: list[Scan], queries: list[Scan]) -> list[Prediction]:
+    """Return the rows of all methods for every query and support."""
+    settings = openkbp_settings()
+    method = Registration(
+        METHODS,
+        window=settings.window,
+        structures=list(settings.structures or {}),
+        drawn=None,
+        seed=1,
+        n_supports=len(supports),
+    )
+    method.prepare(supports)
+    return [row for query in queries for row in method.locate(query)]
+
+
+def seconds_a_pair(rows: list[Prediction], name: str) -> float:
+    """Return the mean seconds of a query and support by a method."""
+    own = [row for row in rows if row.method == name]
+    pairs = {(row.subject, row.support) for row in own}
+    return sum(sum(row.seconds.values()) for row in own) / len(pairs)
+
+
+def figures(rows: list[Prediction], truth: dict[str, Scan], name: str) -> str:
+    """Return a method's line: pairs, failed rows, IoU and wall distance (mean, each structure's) and seconds a pair."""
+    own = [row for row in rows if row.method == name and row.structure in truth[row.subject].structures]
+    ious: dict[str, list[float]] = {}
+    walls: dict[str, list[float]] = {}
+    for row in own:
+        true = truth[row.subject].structures[row.structure]["box_mm"]
+        ious.setdefault(row.structure, []).append(0.0 if row.failed else float(box_iou(true, row.box_mm)))
+        if not row.failed:
+            walls.setdefault(row.structure, []).append(float(wall_distance(true, row.box_mm)))
+    each = ", ".join(f"{s} {100 * np.mean(ious[s]):.1f} / {np.mean(walls[s]):.2f}" for s in walls)
+    iou, awd = (np.mean([np.mean(of) for of in table.values()]) for table in (ious, walls))
+    pairs = len({(row.subject, row.support) for row in own})
+    failed = sum(row.failed for row in own)
+    seconds = seconds_a_pair(rows, name)
+    return f"{name:<8} {pairs} pairs, {failed} rows failed: {100 * iou:.1f} % / {awd:.2f} mm, {seconds:.1f} s; {each}"
+
+
+def main(sheet: Path, supports: int) -> None:
+    """Print each method's figures over a sheet's validation scans, each with the next `supports` ones as supports."""
+    settings = openkbp_settings().preprocess(matching=True)
+    with tempfile.TemporaryDirectory() as folder:
+        folders = []
+        with sheet.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                if row["split"] == "validation" and row["label"]:
+                    image, label = sheet.parent / row["image"], sheet.parent / row["label"]
+                    subject = row["subject"]
+                    preprocess(
+                        Path(folder), cohort="openkbp", subject=subject, image=image, label=label, settings=settings
+                    )
+                    folders.append(Path(folder) / scan_folder("openkbp", subject))
+        scans = _read(folders)
+        rows = []
+        for place, query in enumerate(scans):
+            chosen = [scans[(place + step) % len(scans)] for step in range(1, min(supports, len(scans) - 1) + 1)]
+            rows += located(chosen, [query])
+        for name in METHODS:
+            print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
+
+
+def _read(folders: list[Path]) -> list[Scan]:
+    """Read preprocessed scans."""
+    return [scan for folder in folders if (scan := Scan.read(folder)) is not None]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)

@@ -1,0 +1,100 @@
+"""What registrations compare: a scan's windowed grey values inside its body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from rprloc.geometry import FloatArray, Grid
+from rprloc.methods.prediction import Scan
+
+Window = Sequence[tuple[float, float]]
+"""Knots (value, grey) of a piecewise linear curve from air, which is 0."""
+
+_FULL_WIDTH = 2.3548
+"""Full width at half maximum of a Gaussian, in standard deviations."""
+
+
+class RegistrationError(Exception):
+    """Two scans that a registration does not bring together; the message is one sentence without a full stop."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A scan as registrations see it."""
+
+    grey: sitk.Image
+    """float32, 0 in air and outside the body."""
+    body: sitk.Image
+    """uint8, on a grid of its own: the body and a rim of air around it."""
+
+    @classmethod
+    def of(cls, scan: Scan, window: Window) -> Picture:
+        """Read a scan's volume for image matching; raises InputError where it has none.
+
+        What lies outside the body (a table, a mask for fixation) becomes air, as it does not move with the patient.
+        """
+        volume = scan.matching()
+        values, greys = zip(*window, strict=True)
+        grey = image_of(np.interp(volume.values, values, greys).astype(np.float32), volume.grid)
+        # The body is known on a coarser grid, whose steps would cut the skin off.
+        rim = ndimage.binary_dilation(scan.body)
+        body = image_of(rim.astype(np.uint8), scan.grid)
+        inside = sitk.Resample(body, grey, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+        return cls(sitk.Mask(grey, inside), body)
+
+
+def image_of(values: NDArray[Any], grid: Grid) -> sitk.Image:
+    """Return an array (z, y, x) on its grid as an image."""
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    return image
+
+
+def coarser(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Return an image smoothed to and sampled at a spacing along all axes; outside it lies air."""
+    for axis, fine in enumerate(image.GetSpacing()):
+        # The recursive filter needs four voxels.
+        if spacing_mm > 1.01 * fine and image.GetSize()[axis] >= 4:
+            gaussian = sitk.RecursiveGaussianImageFilter()
+            gaussian.SetSigma(float(np.sqrt(spacing_mm**2 - fine**2)) / _FULL_WIDTH)
+            gaussian.SetDirection(axis)
+            image = gaussian.Execute(image)
+    spacing = np.array(image.GetSpacing())
+    size = np.maximum(np.ceil(np.array(image.GetSize()) * spacing / spacing_mm - 1e-3), 1).astype(int)
+    # The first voxels' outer edges stay where they were.
+    origin = np.array(image.GetOrigin()) + (spacing_mm - spacing) / 2
+    grid = Grid(tuple(size.tolist()), (spacing_mm,) * 3, tuple(origin.tolist()))
+    return on_grid(image, grid, sitk.Transform())
+
+
+def on_grid(image: sitk.Image, grid: Grid, transform: sitk.Transform) -> sitk.Image:
+    """Return an image's float32 values on a grid, each from where a transform takes the voxel; outside lies air."""
+    identity = np.eye(3).ravel().tolist()
+    return sitk.Resample(
+        image, grid.size, transform, sitk.sitkLinear, grid.origin_mm, grid.spacing_mm, identity, 0.0, sitk.sitkFloat32
+    )
+
+
+def cropped(image: sitk.Image, box_mm: FloatArray) -> sitk.Image:
+    """Return the voxels of an image whose centres lie in a box (2, 3); raises RegistrationError where none does."""
+    origin, spacing, size = np.array(image.GetOrigin()), np.array(image.GetSpacing()), np.array(image.GetSize())
+    first = np.maximum(np.ceil((box_mm[0] - origin) / spacing), 0).astype(int)
+    stop = np.minimum(np.floor((box_mm[1] - origin) / spacing) + 1, size).astype(int)
+    if np.any(stop <= first):
+        raise RegistrationError("the structures lie outside the support's volume")
+    x, y, z = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
+    return image[x, y, z]
+
+
+def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:
+    """Return the points (..., 3) in mm to which a transform takes points (..., 3)."""
+    flat = points_mm.reshape(-1, 3).tolist()
+    return np.array([transform.TransformPoint(point) for point in flat]).reshape(points_mm.shape)

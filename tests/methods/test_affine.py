@@ -1,0 +1,89 @@
+"""Affine registration of synthetic patients whose movement is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from rprloc.geometry import Grid
+from rprloc.methods.affine import affine
+from rprloc.methods.picture import Picture, RegistrationError, carried, image_of
+from tests.methods.heads import GRID, LANDMARKS, REGION, head, picture
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_shift_of_seven_millimetres_comes_out_as_seven(axis: int) -> None:
+    shift = np.eye(3)[axis] * 7
+    transform = affine(picture(), picture(lambda p: p - shift), REGION, seed=1)
+    np.testing.assert_allclose(carried(transform, LANDMARKS), LANDMARKS + shift, atol=0.3)
+
+
+def test_a_rotated_and_scaled_patient_is_recovered() -> None:
+    angle = np.deg2rad(8)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    matrix = turn @ np.diag([1.12, 0.94, 1.06])
+    shift = np.array([4.0, -6.0, 9.0])
+    back = np.linalg.inv(matrix)
+    query = picture(lambda p: (p - shift) @ back.T)
+    transform = affine(picture(), query, REGION, seed=1)
+    np.testing.assert_allclose(carried(transform, LANDMARKS), LANDMARKS @ matrix.T + shift, atol=1.0)
+
+
+@pytest.mark.parametrize("planes", [slice(0, 38), slice(12, 54)])
+def test_fields_of_view_that_differ_along_z_do_not_mislead_it(planes: slice) -> None:
+    # The bodies' centres of mass then lie tens of millimetres apart though nobody moved, and the origin says nothing.
+    origin = (GRID.origin_mm[0] + 150, GRID.origin_mm[1] - 80, GRID.origin_mm[2] + 400 + 4.0 * planes.start)
+    cut = Grid((GRID.size[0], GRID.size[1], planes.stop - planes.start), GRID.spacing_mm, origin)
+    query = picture(lambda p: p - [150, -80, 400], grid=cut)
+    transform = affine(picture(), query, REGION, seed=1)
+    expected = LANDMARKS + np.array([150.0, -80.0, 400.0])
+    np.testing.assert_allclose(carried(transform, LANDMARKS), expected, atol=0.5)
+
+
+def test_neither_threads_nor_another_run_change_an_answer() -> None:
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    support, query = picture(), picture(lambda p: p * 1.05)
+    found: list[Any] = []
+    try:
+        for threads in (1, 2, 2):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+            found.append(carried(affine(support, query, REGION, seed=3), LANDMARKS))
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-6)
+
+
+def test_a_query_of_air_has_no_answer() -> None:
+    air = image_of(np.zeros(GRID.size[::-1], dtype=np.float32), GRID)
+    nothing = Picture(air, sitk.Cast(air, sitk.sitkUInt8))
+    with pytest.raises(RegistrationError):
+        affine(picture(), nothing, REGION, seed=1)
+
+
+def test_a_region_outside_the_support_has_no_answer() -> None:
+    with pytest.raises(RegistrationError, match="outside the support"):
+        affine(picture(), picture(), REGION + 900.0, seed=1)
+
+
+def test_a_scan_of_another_part_of_the_body_hardly_overlaps() -> None:
+    # The query ends where the region begins.
+    grid = Grid((44, 50, 12), GRID.spacing_mm, GRID.origin_mm)
+    try:
+        transform = affine(picture(), picture(grid=grid), REGION, seed=1)
+    except RegistrationError:
+        return
+    low, high = GRID.origin_mm[2] - 30, GRID.origin_mm[2] + 12 * 4 + 30
+    moved = carried(transform, LANDMARKS)[:, 2]
+    assert np.mean((moved > low) & (moved < high)) > 0.25  # an answer that claims to overlap does
+
+
+def test_a_table_outside_the_body_is_not_seen() -> None:
+    scan = head()
+    with_table = scan.values.copy()
+    with_table[:, -3:] = 300
+    seen = Picture.of(type(scan)("c", "t", GRID, {}, with_table, scan.body), ((-500.0, 0.0), (1500.0, 1.0)))
+    assert sitk.GetArrayViewFromImage(seen.grey)[:, -1].max() == 0

@@ -1,0 +1,52 @@
+"""ConvexAdam registration of synthetic patients with a local deformation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from rprloc.methods.affine import affine
+from rprloc.methods.convex import convex
+from rprloc.methods.picture import carried
+from tests.methods.heads import LANDMARKS, REGION, bump, picture, unmoved
+
+SMALL = REGION * 0.9
+"""36 voxels along each axis."""
+
+
+def test_a_local_deformation_is_followed_better_than_by_the_affine(capfd: Any) -> None:
+    support, query = picture(), picture(bump)
+    start = affine(support, query, REGION, seed=1)
+    transform = convex(support, query, start, SMALL)
+    true = unmoved(bump, LANDMARKS)
+    straight, bent = (np.abs(carried(t, LANDMARKS) - true).mean() for t in (start, transform))
+    assert bent < 0.6 * straight
+    assert capfd.readouterr().out == ""
+
+
+def test_a_shift_is_followed_along_every_axis() -> None:
+    shift = np.array([7.0, -5.0, 4.0])
+    transform = convex(picture(), picture(lambda p: p - shift), sitk.AffineTransform(3), SMALL)
+    moved = carried(transform, LANDMARKS) - LANDMARKS
+    np.testing.assert_allclose(moved.mean(axis=0), shift, atol=1.0)
+
+
+def test_the_process_keeps_its_warnings_and_random_numbers() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    filters = list(warnings.filters)
+    convex(picture(), picture(), sitk.AffineTransform(3), SMALL)
+    assert warnings.filters == filters
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_no_other_method_pays_for_the_package() -> None:
+    code = "import sys, rprloc.methods.registration; assert not {'convexAdam', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

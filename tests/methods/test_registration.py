@@ -1,0 +1,175 @@
+"""The rows of the registrations: keys, points, failures and what supports are used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from rprloc.geometry import WALLS
+from rprloc.methods import registration
+from rprloc.methods.picture import RegistrationError
+from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.registration import Registration
+from tests.methods.fakes import facts, points_of, scan
+from tests.methods.heads import GRID, ORGANS, WINDOW, Head, head
+
+SHIFT = np.array([7.0, -3.0, 5.0])
+
+
+def query(subject: str = "q") -> Head:
+    return head(subject, lambda p: p - SHIFT)
+
+
+def located(query: Scan, supports: list[Head], names: tuple[str, ...] = ("affine",), **how: Any) -> list[Prediction]:
+    keywords: dict[str, Any] = {"structures": None, "drawn": "s", "seed": 1, "threads": 2} | how
+    method = Registration(names, window=WINDOW, **keywords)
+    method.prepare(supports)
+    return method.locate(query)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the registrations by translations of 1, 2 and 3 mm; return what was called."""
+    called: list[str] = []
+
+    def way(name: str, shift: float) -> Any:
+        def register(support: Any, query: Any, *rest: Any, **more: Any) -> sitk.Transform:
+            called.append(name)
+            return sitk.TranslationTransform(3, [shift, 0.0, 0.0])
+
+        return register
+
+    monkeypatch.setattr(registration, "affine", way("affine", 1.0))
+    monkeypatch.setattr(registration, "bspline", way("bspline", 2.0))
+    monkeypatch.setattr("rprloc.methods.convex.convex", way("convex", 3.0))
+    return called
+
+
+def test_a_moved_patient_is_found_where_he_went() -> None:
+    rows = located(query(), [head("s", structures=ORGANS)])
+    assert [(row.structure, row.method, row.setting, row.support, row.drawn) for row in rows] == [
+        ("left", "affine", "extreme", "s", True),
+        ("right", "affine", "extreme", "s", True),
+    ]
+    for row in rows:
+        about = ORGANS[row.structure]
+        true = np.array([about["extreme_mm"][wall] for wall in WALLS]) + SHIFT
+        np.testing.assert_allclose(points_of(row), true, atol=0.4)
+        np.testing.assert_allclose(row.box_mm, np.array(about["box_mm"]) + SHIFT, atol=0.4)
+        assert list(row.points_mm or {}) == list(WALLS)
+        assert row.half_voxel_mm == about["half_voxel_mm"]
+        assert set(row.seconds) == {"prepare", "transform", "search"}
+        assert row.spread_mm is None and row.confidence is None and not row.failed
+
+
+def test_one_affine_a_pair_serves_all_methods(quick: list[str]) -> None:
+    supports = [head(name, structures=ORGANS) for name in ("s", "t")]
+    rows = located(query(), supports, ("convex", "affine", "bspline"))
+    assert sorted(quick) == ["affine"] * 2 + ["bspline"] * 2 + ["convex"] * 2
+    assert [(row.support, row.method) for row in rows[::2]] == [
+        (support, name) for support in ("s", "t") for name in ("affine", "bspline", "convex")
+    ]
+    moved = [points_of(row)[0, 0] - ORGANS[row.structure]["extreme_mm"]["right"][0] for row in rows]
+    np.testing.assert_allclose(moved, [1, 1, 2, 2, 3, 3] * 2)
+
+
+def test_a_method_that_is_not_asked_for_is_not_run(quick: list[str]) -> None:
+    located(query(), [head("s", structures=ORGANS)], ("convex",))
+    assert quick == ["affine", "convex"]
+
+
+def test_only_the_first_supports_are_used_and_none_for_itself(quick: list[str]) -> None:
+    supports = [head(name, structures=ORGANS) for name in ("s", "q", "t", "u")]
+    rows = located(supports[1], supports, n_supports=3)
+    assert [row.support for row in rows] == ["s", "s", "t", "t"]
+    assert [row.drawn for row in rows] == [True, True, False, False]
+
+
+def test_an_absent_structure_is_a_row(quick: list[str]) -> None:
+    rows = located(query(), [head("s", structures={"left": ORGANS["left"]})], structures=["left", "right"])
+    assert [(row.structure, row.failed, row.reason) for row in rows] == [
+        ("left", False, None),
+        ("right", True, "right is absent in the support s"),
+    ]
+
+
+def test_a_support_without_any_structure_gives_failed_rows(quick: list[str]) -> None:
+    rows = located(query(), [head("s")], ("affine", "convex"), structures=["left"])
+    assert [row.reason for row in rows] == ["left is absent in the support s"] * 2
+    assert quick == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RegistrationError("the registration diverged"), "the registration diverged"),
+        (RuntimeError("Exception\nITK ERROR: all samples outside."), "registration stopped: ITK ERROR: all samples"),
+        (ValueError(), "registration stopped: ValueError"),
+    ],
+)
+def test_a_registration_that_fails_is_a_row_and_the_others_go_on(
+    quick: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(registration, "bspline", fails)
+    rows = located(query(), [head("s", structures=ORGANS)], ("affine", "bspline", "convex"))
+    assert [row.failed for row in rows] == [False, False, True, True, False, False]
+    assert reason in (rows[2].reason or "")
+    monkeypatch.setattr(registration, "affine", fails)
+    rows = located(query(), [head("s", structures=ORGANS)], ("affine", "bspline", "convex"))
+    assert len(rows) == 6 and all(row.failed and reason in (row.reason or "") for row in rows)
+
+
+def test_too_little_memory_is_no_answer_of_a_scan(quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Failed to allocate memory for image.")
+
+    monkeypatch.setattr(registration, "affine", fails)
+    with pytest.raises(MemoryError):
+        located(query(), [head("s", structures=ORGANS)])
+
+
+def test_points_that_are_no_numbers_are_a_failed_row(quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = sitk.TranslationTransform(3, [float("nan"), 0.0, 0.0])
+    monkeypatch.setattr(registration, "affine", lambda *_, **__: nowhere)
+    rows = located(query(), [head("s", structures=ORGANS)])
+    assert all(row.failed and row.reason == "the registration's answer is not a number" for row in rows)
+
+
+def test_a_scan_without_a_volume_for_matching_gives_failed_rows(quick: list[str]) -> None:
+    rows = located(scan("q"), [head("s", structures=ORGANS)])
+    assert len(rows) == 2 and all("no volume for image matching" in (row.reason or "") for row in rows)
+    method = Registration(["affine"], window=WINDOW, structures=None, drawn=None, seed=1)
+    method.prepare([scan("s", ORGANS)])  # type: ignore[list-item]
+    assert all("no volume for image matching" in (row.reason or "") for row in method.locate(query()))
+
+
+def test_a_query_of_one_value_gives_failed_rows() -> None:
+    flat = query()
+    flat = replace(flat, values=np.full_like(flat.values, -1000), body=np.zeros_like(flat.body))
+    rows = located(flat, [head("s", structures=ORGANS)], ("affine", "bspline", "convex"))
+    assert len(rows) == 6 and all(row.failed and row.reason for row in rows)
+
+
+def test_threads_and_companions_change_nothing(quick: list[str]) -> None:
+    supports = [head(name, structures=ORGANS) for name in ("s", "t")]
+    alone = located(query(), supports, threads=1)
+    together = located(query(), supports, threads=4)
+    assert [facts(row) for row in alone] == [facts(row) for row in together]
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="found demons"):
+        Registration(["demons"], window=WINDOW, structures=None, drawn=None, seed=1)
+
+
+def test_the_grid_of_the_synthetic_patient_holds_its_organs() -> None:
+    low, high = GRID.world([0, 0, 0]), GRID.world(np.array(GRID.size[::-1]) - 1)
+    for about in ORGANS.values():
+        assert np.all(np.array(about["box_mm"]) > low) and np.all(np.array(about["box_mm"]) < high)
