@@ -133,5 +133,50 @@ def _retina_unet(task: Task) -> Method:
     return RetinaUnet(model=model, structures=task.structures, device=task.device, drawn=task.drawn)
 
 
-_METHODS = {"regression": _regression, "feature": _feature, "retina_unet": _retina_unet}
+def _grey(task: Task) -> Method:
+    """Return template matching by grey values."""
+    from rprloc.methods.grey import Grey
+
+    settings = task.settings
+    patch = [max(1, round(mm / step)) for mm, step in zip(settings["patch"], settings["spacing"], strict=True)]
+    return Grey(
+        settings["methods"],
+        structures=task.structures,
+        drawn=task.drawn,
+        patch_voxels=(patch[0], patch[1], patch[2]),
+        window=_knots(settings),
+        modality=settings["modality"],
+        stride=settings["template_stride"],
+        device=task.device,
+    )
+
+
+def _registration(task: Task) -> Method:
+    """Return the registrations."""
+    from rprloc.methods.registration import Registration
+
+    settings = task.settings
+    return Registration(
+        settings["methods"],
+        window=_knots(settings),
+        structures=task.structures,
+        drawn=task.drawn,
+        seed=task.seed,
+        n_supports=settings["registration_supports"],
+        threads=task.threads,
+    )
+
+
+def _knots(settings: dict[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Return the knots of the cohort's window."""
+    return tuple((float(value), float(level)) for value, level in settings["window"])
+
+
+_METHODS = {
+    "regression": _regression,
+    "grey": _grey,
+    "feature": _feature,
+    "retina_unet": _retina_unet,
+    "registration": _registration,
+}
 """By the families of rprloc.cohort.methods."""
