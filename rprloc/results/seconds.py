@@ -168,7 +168,7 @@ def _notes(tidy: pd.DataFrame, predictions: Sequence[Row], cohort: str) -> tuple
     ]
     if shared := _shared(tidy["method"].tolist()):
         notes.append(
-            f"{'; '.join(' and '.join(names) for names in shared)} share what they have in common of a pass, each has "
+            f"{'; '.join(', '.join(names) for names in shared)} share what they have in common of a pass, and each has "
             "its part: one of them alone takes longer than its seconds here, at most as long as those together."
         )
     settings = {row["setting"] for row in predictions if (row["cohort"], row["method"]) == (cohort, METHOD)}

@@ -126,7 +126,7 @@ def test_a_method_without_a_support() -> None:
 def test_methods_that_share_a_pass_are_named() -> None:
     rows = [*scan("q0"), *scan("q0", method="grey_mse")]
     (table,) = seconds.seconds_tables(rows, STARTS)
-    assert any(note.startswith("grey_mse and grey_ncc share") for note in table.notes)
+    assert any(note.startswith("grey_mse, grey_ncc share") for note in table.notes)
     (table,) = seconds.seconds_tables(scan("q0"), STARTS)
     assert not any("share what" in note for note in table.notes)
 
