@@ -50,7 +50,7 @@ workflow RPRLOC {
             members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
             members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
         ] } }
-    TRAIN(trainings, parameters.map { given -> given.training }, seed, codeHash(['scans', 'networks', 'training']))
+    TRAIN(trainings, parameters.map { given -> given.training }, seed, codeHash(['cohort/methods.py', 'scans', 'networks', 'training']))
 
     // [cohort, network, model], trained or given
     models = TRAIN.out.model.mix(
@@ -82,7 +82,7 @@ workflow RPRLOC {
         .map { _key, cohort, family, batch, tables, members, queries, files -> [
             cohort, family.name, batch, toJson(family.settings), family.name == 'regression' && tables, files, family.supports ? members : [], queries,
         ] }
-    code = codeHash(['scans', 'networks', 'methods'])
+    code = codeHash(['cohort/methods.py', 'scans', 'networks', 'methods'])
     LOCALIZE(batches.filter { batch -> batch[1] != 'registration' }, seed, code)
     REGISTER(batches.filter { batch -> batch[1] == 'registration' }, seed, code)
 
@@ -94,13 +94,13 @@ workflow RPRLOC {
             cohort, toJson([rows: all.rows.findAll { row -> row.cohort == cohort }, cohorts: all.cohorts.subMap([cohort])]),
             all.cohorts[cohort].tables, members.collect { _row, scan -> scan }, predictions ?: [],
         ] }
-    EVALUATE(answers, seed, codeHash(['scans', 'methods', 'results']))
+    EVALUATE(answers, seed, codeHash(['cohort/methods.py', 'scans', 'methods', 'results']))
 
     curves = TRAIN.out.curve.collect(sort: { path -> path.name }).ifEmpty([])
     TABULATE(
         EVALUATE.out.evaluated.collect(sort: { path -> path.name }), curves,
         found.map { all -> toJson(all.cohorts.collectEntries { cohort, settings -> [cohort, settings.starts] }) },
-        codeHash(['results']),
+        codeHash(['cohort/methods.py', 'methods', 'results']),
     )
     // model's name in the results folder -> its hash
     weights = models.map { cohort, _network, path -> [("${cohort}/${path.name}".toString()): fileHash(path)] }
@@ -108,7 +108,7 @@ workflow RPRLOC {
     REPORT(
         found.combine(weights).map { all, hashes -> toJson(runValues(workflow, all, hashes)) }.first(), TABULATE.out.results,
         scans.map { _cohort, _row, scan -> scan }.collect(sort: { path -> path.name }),
-        curves, codeHash(['scans', 'methods', 'results']),
+        curves, codeHash(['cohort/methods.py', 'scans', 'methods', 'results']),
     )
 }
 

@@ -41,9 +41,9 @@ def onlyRunIn(outdir, run) {
     lock
 }
 
-/** Hash of the package's files that a process uses, so that edited code runs again and other code does not. */
+/** Hash of the package's folders and files that a process uses, so that edited code runs again and other code does not. */
 def codeHash(parts) {
-    def paths = (['*.py'] + parts.collect { part -> "${part}/**" })
+    def paths = (['*.py'] + parts.collect { part -> part.endsWith('.py') ? part : "${part}/**" })
         .collectMany { pattern -> files("${projectDir}/rprloc/${pattern}") }
         .findAll { path -> path.name ==~ /.*\.(py|json|csv|j2)/ && path.name != 'cli.py' }
     paths.sort { path -> path.toString() }.collect { path -> "${path.name}\n${path.text}" }.join('\n').md5()

@@ -21,19 +21,19 @@ Log = Sequence[Mapping[str, Any]]
 
 
 def draw_training(path: Path, logs: Mapping[str, Log]) -> None:
-    """Draw the training logs of one cohort's networks as PNG: pair errors in mm at the left, losses at the right.
+    """Draw the training logs of one cohort's networks as PNG: errors in mm at the left, losses at the right.
 
-    `logs` holds for each stage (coarse, fine) the objects of its log: step, loss, train_error_mm and
+    `logs` holds for each network the objects of its log: step, loss, train_error_mm and
     validation_error_mm, each of which may be missing or null. Axes are logarithmic where the values span more than a
     factor of three, since a fine network's offsets are ten times smaller than a coarse one's.
     """
     figure = Figure(figsize=(9.2, 3.2), dpi=110, facecolor="white", layout="constrained")
     errors, losses = figure.subplots(1, 2)
     for (stage, log), colour in zip(logs.items(), COLOURS * len(logs), strict=False):
-        _draw(errors, log, "train_error_mm", f"{stage}, training pairs", colour, ":")
-        _draw(errors, log, "validation_error_mm", f"{stage}, validation pairs", colour, "-")
+        _draw(errors, log, "train_error_mm", f"{stage}, training", colour, ":")
+        _draw(errors, log, "validation_error_mm", f"{stage}, validation", colour, "-")
         _draw(losses, log, "loss", stage, colour, "-")
-    _finish(errors, "mean error of a pair's offset [mm]")
+    _finish(errors, "mean error of a pair's offset, or of a box's wall [mm]")
     _finish(losses, "loss")
     write_png(path, figure)
 
