@@ -32,7 +32,8 @@ def others(place: Path, phantom: Path) -> Run:
 
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:
     assert others.tasks() == {
-        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 2, "LOCALIZE": 3, "REGISTER": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 2, "LOCALIZE": 3, "REGISTER": 1,
+        "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     models = {path.stem for path in (others.results / "models" / "phantom").iterdir()}
     assert models == {"autoencoder", "retina_unet"}
