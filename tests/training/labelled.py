@@ -27,7 +27,7 @@ COHORT: dict[str, Any] = {
 SETTINGS = ModelSettings.of_cohort(COHORT, "retina_unet")
 BLOCKS = {"bright": ((6, 8, 9), (12, 13, 16)), "dark": ((11, 15, 4), (16, 20, 10))}
 """Lowest and highest (z, y, x) in voxel edges, before the shift."""
-BY_HEART = TrainingPlan(steps=60, groups=1, patches=1, learning_rate=4e-3, decay="cosine", warm_up=10)
+BY_HEART = TrainingPlan(steps=50, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=5)
 """Enough to know two scans by heart."""
 LEVELS = {"bright": 900, "dark": -900}
 
