@@ -90,8 +90,10 @@ def _correlation_peaks_mm(support: sitk.Image, query: sitk.Image) -> list[FloatA
     fixed, moving = sitk.Image(support), sitk.Image(query)
     for image in (fixed, moving):  # the filter wants both at one place
         image.SetOrigin([0.0] * 3)
-    whole = [sitk.Cast(sitk.Equal(image, image), sitk.sitkFloat32) for image in (fixed, moving)]
-    map_ = sitk.MaskedFFTNormalizedCorrelation(fixed, moving, *whole, requiredFractionOfOverlappingPixels=_OVERLAP)
+    first, second = (sitk.Cast(sitk.Equal(image, image), sitk.sitkFloat32) for image in (fixed, moving))
+    map_ = sitk.MaskedFFTNormalizedCorrelation(
+        fixed, moving, first, second, requiredFractionOfOverlappingPixels=_OVERLAP
+    )
     values = sitk.GetArrayFromImage(map_)
     apart = int(_PEAKS_APART_MM / _START_MM)
     shifts = []

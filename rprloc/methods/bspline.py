@@ -16,7 +16,7 @@ _MOST_MM = 60.0
 
 
 def bspline(
-    support: Picture, query: Picture, start: sitk.AffineTransform, region_mm: FloatArray, *, seed: int
+    support: Picture, query: Picture, start: sitk.Transform, region_mm: FloatArray, *, seed: int
 ) -> sitk.Transform:
     """Return the transform that takes points of the support to the query: a cubic B-spline, then the affine `start`.
 

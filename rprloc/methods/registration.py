@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,7 @@ class Registration:
         prepared = clock.seconds["prepare"] / (len(supports) * max(1, len(self._wanted)))
         rows: list[Prediction] = []
         # SimpleITK lets other threads go on while it works.
-        with ThreadPoolExecutor(self._threads) as pool:
+        with _one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
             found = list(pool.map(lambda support: self._by_simpleitk(support, picture, reason), supports))
         for support, outcomes in zip(supports, found, strict=True):
             if "convex" in self._names:
@@ -190,6 +191,17 @@ class Registration:
             "support": support.subject,
             "drawn": support.subject == self._drawn,
         }
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep SimpleITK's filters to one thread a call, as several calls run at once."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _read(scan: Scan, window: Window) -> tuple[Picture | None, str]:
