@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rprloc.methods import matching
-from rprloc.methods.matching import MEASURES, Match, Matcher, pad
+from rprloc.methods.matching import MEASURES, Matcher, pad
 
 Volume = NDArray[np.float32]
 SIZES = [(3, 4, 5), (4, 6, 2), (1, 1, 1), (5, 5, 5), (12, 3, 17)]
