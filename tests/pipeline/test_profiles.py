@@ -151,3 +151,9 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     assert (len(containers), len(with_gpu), len(with_states)) == (11, 3, 2)
     assert set(with_states) <= set(with_gpu)
     assert (tmp_path / "states of trainings").is_dir()
+
+
+def test_the_number_of_tasks_is_where_the_option_qs_finds_it(by_profile: dict[str, dict[str, str]]) -> None:
+    for profile, settings in by_profile.items():
+        assert int(settings["executor.queueSize"]) >= 1, profile
+        assert not any(name.endswith("queueSize") and "$local" in name for name in settings), profile
