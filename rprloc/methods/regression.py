@@ -252,9 +252,11 @@ class _Walk:
         positions = self._grid.world(voxels)
         for number, stage in enumerate(["coarse"] * coarse + ["fine"] * fine):
             with clock.stage(stage):
+                lost = ~np.isfinite(positions)
                 if number:
-                    voxels = self._grid.nearest_voxel(positions)
-                positions = self._step(stage, voxels, latents[stage])
+                    voxels = self._grid.nearest_voxel(np.nan_to_num(positions))
+                # What was no number stays none, wherever its next patch lay.
+                positions = np.where(lost, np.nan, self._step(stage, voxels, latents[stage]))
         return positions
 
     def _step(self, stage: str, voxels: NDArray[np.int64], support: Tensor) -> FloatArray:

@@ -196,10 +196,11 @@ def test_no_latent_is_computed_twice() -> None:
         assert len(counts) > 20 and set(counts.values()) == {1}
 
 
-def test_answers_that_are_no_numbers_fail_their_rows_alone() -> None:
+@pytest.mark.parametrize("setting", ["extreme.k5.c1f0", "extreme.k5.c1f1", "extreme.k5.c3f0"])
+def test_answers_that_are_no_numbers_fail_their_rows_alone(setting: str) -> None:
     query, supports = scan("q"), [scan("a", {"organ": ORGAN}), scan("b", {"organ": ORGAN})]
     broken = FakeModel([query, *supports], place=lambda name, world: world * (np.nan if name == "a" else 1.0))
-    rows = {row.support: row for row in located(query, supports, ["extreme.k5.c1f0"], coarse=broken)}
+    rows = {row.support: row for row in located(query, supports, [setting], coarse=broken)}
     assert rows["a"].failed and rows["a"].reason == "the network's answer is not a number"
     assert rows["a"].points_mm is None and rows["a"].box_mm is None and rows["a"].spread_mm is None
     np.testing.assert_allclose(points_of(rows["b"]), true_points(), atol=1e-5)
