@@ -29,6 +29,9 @@ _CANDIDATES = 8
 _FUSED, _FUSED_IOU = 50, 0.5
 """How many of a structure's best boxes are averaged, and how well they must overlap the best one."""
 
+_FARTHEST = 1e9
+"""Voxels from the field to where edges are no numbers any more: volumes beyond are infinite in single precision."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -131,6 +134,9 @@ class Detector(RetinaNetDetector):
             for of_structure in logits.T:
                 top, places = of_structure.sigmoid().topk(min(_FUSED, len(of_structure)))
                 boxes = self.box_coder.decode_single(offsets[places], anchors[places])
+                if not boxes.abs().max() < _FARTHEST:
+                    found.append(None)
+                    continue
                 weights = top * (box_iou(boxes[:1], boxes)[0] > _FUSED_IOU)
                 weights[0] = top[0]
                 mean = (boxes * weights[:, None]).sum(dim=0) / weights.sum()

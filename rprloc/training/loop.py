@@ -97,16 +97,20 @@ def train(
 def _record(
     objective: Objective, step: int, plan: TrainingPlan, losses: list[Tensor], errors: list[Tensor]
 ) -> dict[str, Any]:
-    """Return one point of the training curve: means since the last; raises InputError for a loss that is no number."""
-    loss = float(torch.stack(losses).mean())
-    if not np.isfinite(loss):
-        raise InputError(f"The training's loss is {loss} at step {step}, expected a number: its settings do not train.")
+    """Return one point of the training curve: means since the last; raises InputError for one that is no number."""
+    loss, train = (float(torch.stack(values).mean()) for values in (losses, errors))
+    validation = objective.validation_error() if np.isfinite(loss) else np.nan
+    for what, value in (("loss", loss), ("training error", train), ("validation error", validation)):
+        if not np.isfinite(value):
+            raise InputError(
+                f"The training's {what} is {value} at step {step}, expected a number: its settings do not train."
+            )
     return {
         "step": step,
         "steps": plan.steps,
         "loss": loss,
-        f"train_{objective.error}": round(float(torch.stack(errors).mean()), 5),
-        f"validation_{objective.error}": round(objective.validation_error(), 5),
+        f"train_{objective.error}": round(train, 5),
+        f"validation_{objective.error}": round(validation, 5),
         "learning_rate": plan.learning_rate_at(step - 1),
     }
 

@@ -200,10 +200,12 @@ def test_the_best_box_is_the_weighted_mean_of_those_that_overlap_it(monkeypatch:
     assert found.box == pytest.approx(np.array([[9, 9, x - 2], [13, 13, x + 2]]), abs=1e-4)
 
 
-def test_numbers_that_are_not_finite_are_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("offset", [math.nan, math.inf, 3e38])
+def test_numbers_that_are_not_finite_are_no_box(monkeypatch: pytest.MonkeyPatch, offset: float) -> None:
     detector = Detector(network(), SHAPES)
     field = noise(24, 24, 24)
     maps = detector.network(field)
-    maps["box_regression"][0][0, 0, 0, 0, 0] = math.nan
+    maps["box_regression"][0][...] = offset
+    maps["box_regression"][1][...] = offset
     monkeypatch.setattr(detector.network, "forward", lambda _field: maps)
     assert detector.best(field) == [None, None]

@@ -242,5 +242,11 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
         trained(plan=replace(PLAN, learning_rate=1e30, steps=5))
 
 
+def test_a_validation_error_that_is_no_number_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RelativePosition, "validation_error", lambda _self: float("nan"))
+    with pytest.raises(InputError, match="validation error is nan at step"):
+        trained()
+
+
 def test_another_learning_rate_is_another_training() -> None:
     assert not equal(trained(), trained(plan=replace(PLAN, learning_rate=2e-3)))
