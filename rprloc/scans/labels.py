@@ -36,7 +36,7 @@ def read_label(
     image_name: str,
     structures: Mapping[str, int] | None,
 ) -> tuple[sitk.Image, dict[str, dict[str, Any]]]:
-    """Return a scan's label as one image of values up to 65535, and its structures' landmarks in mm.
+    """Return a scan's label as one image of values up to 65535, and its structures' values in it and landmarks in mm.
 
     `native` is the scan's geometry as `geometry_of` gives it. `source` is an image whose values stand for the
     structures as `structures` says (None: each value found is one), or a mask a structure by its name: what is not 0
@@ -54,8 +54,10 @@ def read_label(
     for number, name in enumerate(names, start=1):
         label = _read_on(native, source[name], image_name)
         mask = sitk.GetArrayViewFromImage(label) != 0
-        found |= _landmarks(mask.view(np.uint8), native, {name: 1})
-        combined[mask] = number if structures is None else structures[name]
+        value = number if structures is None else structures[name]
+        marks = _landmarks(mask.view(np.uint8), native, {name: 1})
+        found |= {name: marks[name] | {"value": value}} if marks else {}
+        combined[mask] = value
     together = sitk.GetImageFromArray(combined)
     together.SetSpacing(native["spacing_mm"])
     together.SetDirection(native["direction"])

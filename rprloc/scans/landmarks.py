@@ -25,7 +25,7 @@ def structure_landmarks(
     spacing_mm: FloatArray,
     direction: FloatArray,
 ) -> dict[str, dict[str, Any]]:
-    """Return each structure's box, extreme points and half voxel in mm; a structure without voxels is left out.
+    """Return each structure's value, box, extreme points and half voxel in mm; one without voxels is left out.
 
     `label` is (z, y, x); origin and spacing are (x, y, z), direction is 3 x 3 as SimpleITK gives it. `structures` maps
     names to label values; None takes every value found, named `label_<value>`. The box lies on voxel edges. A wall's
@@ -45,7 +45,7 @@ def structure_landmarks(
             for index in _voxels_in_parts(label, box, value):
                 yield origin_mm + (index * spacing_mm) @ direction.T
 
-        found[name] = _landmarks(centres_mm, np.abs(direction) @ spacing_mm / 2)
+        found[name] = {"value": value} | _landmarks(centres_mm, np.abs(direction) @ spacing_mm / 2)
     return found
 
 

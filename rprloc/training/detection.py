@@ -40,8 +40,8 @@ class LabelledFields:
         *,
         device: torch.device,
     ) -> None:
-        """Take folders of preprocessed scans, the names that count, their values in the labels (None: in the names, as
-        `label_7`) and the network's settings; scans that were set aside are left out.
+        """Take folders of preprocessed scans, the names that count, their values in the labels (None: those that each
+        scan's JSON says) and the network's settings; scans that were set aside are left out.
         """
         self._folders = [
             folder for folder in sorted(folders) if any(name in structures for name in labelled_structures(folder))
@@ -84,7 +84,7 @@ class LabelledFields:
         boxes: dict[int, FloatArray] = {}
         for number, name in enumerate(self._structures):
             if name in about["structures"]:
-                value = int(name.removeprefix("label_")) if self._values is None else self._values[name]
+                value = about["structures"][name]["value"] if self._values is None else self._values[name]
                 voxels[_pooled(label == value, pooling)] = number + 1
                 boxes[number] = to_edges(about["structures"][name]["box_mm"], grid, pooling)
         # Levels from 0 to 1 lose nothing that matters in 16 bits.

@@ -59,6 +59,8 @@ def test_without_named_structures_every_mask_is_one_by_its_name(tmp_path: Path) 
     masks = masks_of(tmp_path, patient()[1])
     label, found = read({name.title(): path for name, path in masks.items()}, None)
     assert set(found) == {"Organ", "Spot"}
+    for marks in found.values():
+        assert (sitk.GetArrayFromImage(label) == marks["value"]).sum() == marks["voxels"]
     np.testing.assert_array_equal(sitk.GetArrayFromImage(label), sitk.GetArrayFromImage(patient()[1]))
 
 
@@ -66,6 +68,8 @@ def test_a_structure_without_a_mask_or_with_an_empty_one_is_absent(tmp_path: Pat
     masks = masks_of(tmp_path, patient()[1])
     masks["empty"] = write(patient()[1] * 0, tmp_path / "empty.nii.gz")
     assert set(read(masks, LABELS | {"empty": 3, "nowhere": 4})[1]) == set(LABELS)
+    # It counts among the names all the same.
+    assert {name: marks["value"] for name, marks in read(masks, None)[1].items()} == {"organ": 2, "spot": 3}
 
 
 def test_a_mask_of_another_geometry_or_of_probabilities_sets_the_scan_aside(tmp_path: Path) -> None:

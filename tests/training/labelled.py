@@ -58,7 +58,8 @@ def write_labelled(
         values[inside] += LEVELS[block]
         if block in labelled:
             label[inside] = STRUCTURES[block]
-            about[block] = structure(grid.world(low - 0.5).tolist(), grid.world(high - 0.5).tolist())
+            box = grid.world(low - 0.5).tolist(), grid.world(high - 0.5).tolist()
+            about[block] = {"value": STRUCTURES[block]} | structure(*box)
     write_volume(folder / f"{name}.nii.gz", values.astype(np.int16), grid)
     write_volume(folder / f"{name}_body.nii.gz", np.ones(shape, dtype=np.uint8), grid)
     if labelled:

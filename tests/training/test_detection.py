@@ -52,11 +52,13 @@ def test_without_any_label_there_is_nothing_to_learn(tmp_path: Path) -> None:
         objective([write_labelled(tmp_path, 1, labelled=())])
 
 
-def test_names_without_settings_come_from_the_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["label_7", "heart"])
+def test_names_without_settings_come_from_the_labels_or_the_masks(tmp_path: Path, name: str) -> None:
     folder = write_labelled(tmp_path, 1, labelled=("bright",))
     about = folder / "s1.json"
-    about.write_text(about.read_text().replace('"bright"', '"label_7"'))
-    (scan,) = LabelledFields([folder], ["label_7"], None, SETTINGS, device=CPU)
+    about.write_text(about.read_text().replace('"bright"', f'"{name}"'))
+    assert objective([folder], structures=None).settings.details["structures"] == [name]
+    (scan,) = LabelledFields([folder], [name], None, SETTINGS, device=CPU)
     assert np.allclose(scan.boxes[0][1] - scan.boxes[0][0], [6, 5, 7])
     assert (scan.voxels == 1).sum() == 6 * 5 * 7
 
