@@ -14,7 +14,7 @@ import click
 
 import rprloc
 from rprloc.cohort.methods import DEFAULT, FAMILIES, METHODS, networks_of
-from rprloc.errors import UNSTEADY, InputError
+from rprloc.errors import UNSTEADY, InputError, NothingToLearnError
 
 # What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
 
@@ -241,27 +241,30 @@ def train(
     device: str,
     threads: int | None,
 ) -> None:
-    """Train one network of a cohort, or go on with it."""
+    """Train one network of a cohort, or go on with it; one without a label to learn from is left out."""
     from rprloc.networks.device import device_of, set_up_cpu
     from rprloc.training.run import train_stage
 
     set_up_cpu(threads)
     given = json.load(values)
-    train_stage(
-        folder,
-        cohort=cohort,
-        stage=stage,
-        scans=_folders(scans),
-        validation=_folders(validation),
-        settings=given["settings"],
-        training=training,
-        seed=seed,
-        # Where the state and the log are kept; a path of the user's that the shell never sees.
-        checkpoints=Path(given["checkpoints"]),
-        code=code,
-        device=device_of(device),
-        log=click.echo,
-    )
+    try:
+        train_stage(
+            folder,
+            cohort=cohort,
+            stage=stage,
+            scans=_folders(scans),
+            validation=_folders(validation),
+            settings=given["settings"],
+            training=training,
+            seed=seed,
+            # Where the state and the log are kept; a path of the user's that the shell never sees.
+            checkpoints=Path(given["checkpoints"]),
+            code=code,
+            device=device_of(device),
+            log=click.echo,
+        )
+    except NothingToLearnError as error:
+        click.echo(f"{cohort} {stage}: {error} There is no network, and its method's answers fail.")
 
 
 @step.command()

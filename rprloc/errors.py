@@ -21,6 +21,10 @@ class InputError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
+class NothingToLearnError(InputError):
+    """Say that no scan shows what a network learns from: it is left out and its method's answers fail."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint ` (did you mean 'x'?)` with the known name nearest to `name`, or an empty text."""
     by_folded = {candidate.casefold(): candidate for candidate in known}

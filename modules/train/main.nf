@@ -1,4 +1,5 @@
 // One network of a cohort. Its state is in the checkpoints folder, outside the work folder: a killed training goes on.
+// A network without a label to learn from leaves nothing, which is no fault: its method's answers say so.
 process TRAIN {
     tag "${cohort} ${stage}"
     label 'process_gpu'
@@ -10,9 +11,9 @@ process TRAIN {
     val code
 
     output:
-    tuple val(cohort), val(stage), path("${cohort}/${stage}.safetensors"), emit: model
-    path "${cohort}.${stage}.jsonl", emit: curve
-    path "${cohort}.${stage}.log", emit: log
+    tuple val(cohort), val(stage), path("${cohort}/${stage}.safetensors"), optional: true, emit: model
+    path "${cohort}.${stage}.jsonl", optional: true, emit: curve
+    path "${cohort}.${stage}.log", optional: true, emit: log
 
     script:
     """

@@ -105,6 +105,7 @@ def _asked(
                 "name": method,
                 "settings": [] if method == DEFAULT else settings_of(method, parameters),
                 "supports": supports_of(method, parameters),
+                "learns": not family_of(method).supports and parameters["weights"] is None,
                 "reason": None if family_of(method) in families else f"no training scan of {cohort} has a label",
             }
             for method in methods

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -29,8 +29,8 @@ def methods_of(settings: Row, tables: bool) -> list[Row]:
     """Return what was asked of a cohort: each method's `name`, `settings` (the main one last) and `supports`.
 
     `supports` is None for all, n for the first n usable ones in the order of the draw, and 0 for a method that needs
-    none; `reason` says why one cannot answer, where that is known beforehand. Without the entry `methods` in the
-    cohort's settings it is the paper's method alone.
+    none; `learns` says whether one learned from the labels of the run's training scans, `reason` why one cannot answer,
+    where that is known beforehand. Without the entry `methods` in the cohort's settings it is the paper's method alone.
     """
     own = settings_of(settings["starts"], tables)
     paper = {"name": METHOD, "settings": own, "supports": None}
@@ -59,11 +59,15 @@ def expected_rows(
     # Where no support can be used the first ones of the draw stand for it, so that their misses count.
     order = [name for name in order if usable(scans, name)] or order
     structures = _structures(settings, supports, queries, scans, answers)
+    trained = [row["subject"] for row in members if row["train"] and usable(scans, row["subject"])]
+    taught = {name for subject in trained for name in scans[subject]["structures"]}
+    answered = {(key[KEY.index("subject")], key[KEY.index("method")]) for key in answers}
     return [
         {
             "cohort": cohort, "subject": query, "structure": structure, "method": method["name"], "setting": setting,
             "support": support, "drawn": support in (NO_SUPPORT, *order[:1]), "n_supports": int(support != NO_SUPPORT),
-            "reason": method.get("reason"),
+            "reason": method.get("reason")
+            or _unlearned(method, structure, taught, answered=(query, method["name"]) in answered),
         }
         for query in queries
         for method in methods_of(settings, tables)
@@ -72,6 +76,18 @@ def expected_rows(
         for support in _supports(method["supports"], supports, order)
         if support != query
     ]  # fmt: skip
+
+
+def _unlearned(method: Row, structure: str, taught: Collection[str], *, answered: bool) -> str | None:
+    """Return why a method that learned from labels does not know a structure, None where it may or needs none.
+
+    `taught` are the structures that the training scans' labels show, `answered` says whether the method has answered
+    for the query: a network that came trained has so shown what it knows.
+    """
+    if method["supports"] != 0:
+        return None
+    unknown = structure not in taught if method.get("learns") else answered
+    return f"no training scan has a label of {structure}" if unknown else None
 
 
 def _supports(count: int | None, supports: Sequence[str], order: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rprloc.errors import InputError
+from rprloc.errors import InputError, NothingToLearnError
 from rprloc.files import read_json
 from rprloc.geometry import FloatArray, Grid
 from rprloc.networks.checkpoint import ModelSettings, new_network
@@ -115,12 +115,14 @@ class Detection:
     ) -> None:
         """Take the folders of training and validation scans and the structures with their values in the labels (None:
         all that the labels show). The error is that of the validation scans or, where none has a label, of some
-        training scans. Raises InputError where no training scan has a label.
+        training scans. Raises NothingToLearnError where no training scan has a label.
         """
         present = {name for folder in folders for name in labelled_structures(folder)}
         names = [name for name in sorted(present) if structures is None or name in structures]
         if not names:
-            raise InputError("retina_unet: found no label of a structure in the training scans, expected at least one.")
+            raise NothingToLearnError(
+                "retina_unet: found no label of a structure in the training scans, expected at least one."
+            )
         self._train, fixed = (
             LabelledFields(some, names, structures, settings, device=device) for some in (folders, validation)
         )

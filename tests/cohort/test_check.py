@@ -221,6 +221,8 @@ def test_each_family_gets_its_own_values_and_only_what_is_asked_is_trained() -> 
     assert [(one["name"], one["settings"], one["supports"]) for one in demo["methods"]] == [
         ("grey_mse", ["extreme.s2"], None), ("affine", ["extreme"], 3),
     ]  # fmt: skip
+    every = run(DEMO / "samples.csv", methods="all")["cohorts"]["openkbp"]["methods"]
+    assert [one["name"] for one in every if one["learns"]] == ["retina_unet"]
     assert run(DEMO / "samples.csv")["cohorts"]["openkbp"]["stages"]["preprocess"]["matching_spacing"] is None
 
 

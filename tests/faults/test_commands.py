@@ -19,6 +19,8 @@ from rprloc.errors import InputError
 from rprloc.networks.checkpoint import read_model
 from rprloc.training.state import Interrupted
 from tests.faults.disk import names, small_disk
+from tests.training.labelled import COHORT as LABELLED
+from tests.training.labelled import write_labelled
 from tests.training.scans import COHORT, write_scan
 
 NO_ROOM = "room on its disk; free some space and start again, a run with -resume."
@@ -171,3 +173,12 @@ def test_a_training_whose_state_has_no_room_keeps_the_last_one_and_goes_on_from_
     models = [tmp_path / name / "c" / "coarse.safetensors" for name in ("undisturbed", "disk")]
     found, expected = (read_model(path).network.state_dict() for path in models)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_network_without_a_label_to_learn_from_leaves_nothing_and_ends_well(tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", 1, labelled=())
+    arguments = ["--cohort", "c", "--stage", "retina_unet", "--scans", tmp_path / "scans", "--validation", "none"]
+    arguments += ["--training", "demo", "--threads", 1, "--folder", tmp_path / "out"]
+    values = {"settings": LABELLED, "checkpoints": str(tmp_path / "states")}
+    assert step("train", *arguments, values=values) == (0, "")
+    assert not list((tmp_path / "out").iterdir())

@@ -96,6 +96,36 @@ def test_a_method_whose_task_died_misses_with_a_reason(method: str) -> None:
     assert row["device"] is None and row["first"] is False and row["seconds"] == {}
 
 
+def test_a_structure_that_no_training_label_shows_is_named() -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        scans["t0"]["structures"] = {"mandible": scans["q0"]["structures"]["mandible"]}
+        check["cohorts"]["demo"]["methods"][-1] = cohorts.OTHERS[-1] | {"learns": True}
+        return [row for row in answers if row["method"] != "retina_unet"]
+
+    _, table = evaluated(change)
+    alone = table[table["method"] == "retina_unet"]
+    reasons = alone.groupby("structure")["reason"].unique().map(list).to_dict()
+    assert reasons.pop("mandible") == ["no answer: its task died"]
+    assert reasons == {name: [f"no training scan has a label of {name}"] for name in reasons} and len(reasons) == 3
+
+
+def test_without_named_structures_what_a_trained_network_does_not_know_fails_and_what_it_knows_stays() -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        check["cohorts"]["demo"]["structures"] = None
+        for row in answers:
+            if row["method"] == "retina_unet" and row["structure"] == "mandible":
+                row["structure"] = "larynx"
+        return answers
+
+    _, table = evaluated(change)
+    alone = table[table["method"] == "retina_unet"]
+    assert set(alone["structure"]) == {*cohorts.ORGANS, "larynx"}
+    assert set(alone[alone["failed"]]["structure"]) == {"mandible"}
+    assert alone[alone["failed"]]["reason"].unique().tolist() == ["no training scan has a label of mandible"]
+    # No query's label shows it, so there is nothing to measure.
+    assert alone[alone["structure"] == "larynx"]["iou"].isna().all()
+
+
 def test_reasons_of_a_method_without_a_support() -> None:
     def change(check: Any, scans: Any, answers: Any) -> list[Any]:
         scans["q1"] = cohorts.aside("demo", "q1", "nothing but air")
