@@ -70,18 +70,34 @@ def check(
             faults += wrong
             if settings is not None and weights is not None:
                 settings, models[each], wrong = adopt_weights(
-                    settings, weights, cohort=each, name=str(coerced["weights"]), networks=networks_of(methods)
+                    settings,
+                    weights,
+                    cohort=each,
+                    name=str(coerced["weights"]),
+                    networks=networks_of(methods),
+                    optional=_optional(read.rows, each, methods),
                 )
                 faults += wrong
             if settings is not None:
                 cohorts[each] = settings
+    given = models if coerced["weights"] is not None else None
+    unable = {
+        each: _unable(read.rows, each, methods, None if given is None else given.get(each, {})) for each in cohorts
+    }
     return {
         "parameters": coerced,
         "errors": [fault.as_dict() for fault in faults],
-        "warnings": [*read.warnings, *_unlabelled(read.rows, list(cohorts), methods, coerced)],
+        "warnings": [
+            *read.warnings,
+            *(
+                f"cohort {each}: {family}'s answers fail, as {reason}."
+                for each, reasons in unable.items()
+                for family, reason in reasons.items()
+            ),
+        ],
         "rows": [row.as_dict() for row in read.rows],
         "cohorts": {
-            each: settings.as_dict() | _asked(read.rows, each, settings, methods, coerced)
+            each: settings.as_dict() | _asked(read.rows, each, settings, methods, coerced, unable[each])
             for each, settings in cohorts.items()
         },
         "models": models,
@@ -89,14 +105,19 @@ def check(
 
 
 def _asked(
-    rows: Sequence[Row], cohort: str, settings: Settings, methods: Sequence[str], parameters: Mapping[str, Any]
+    rows: Sequence[Row],
+    cohort: str,
+    settings: Settings,
+    methods: Sequence[str],
+    parameters: Mapping[str, Any],
+    unable: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what a run asks of a cohort: values for each stage, methods as EVALUATE expects their answers, and
-    families as LOCALIZE runs them, without those that nothing can be learned for.
+    families as LOCALIZE runs them, without the `unable` ones, which have their reason.
     """
     stages = settings.stages(methods)
     tables = parameters["tables"] and _measured(rows, cohort)
-    families = [family for family in families_of(methods) if _can_learn(rows, cohort, family, parameters)]
+    families = [family for family in families_of(methods) if family.name not in unable]
     return {
         "stages": stages | {"train": {network: stages["train"][network] for f in families for network in f.networks}},
         "tables": tables,
@@ -106,7 +127,7 @@ def _asked(
                 "settings": [] if method == DEFAULT else settings_of(method, parameters),
                 "supports": supports_of(method, parameters),
                 "learns": not family_of(method).supports and parameters["weights"] is None,
-                "reason": None if family_of(method) in families else f"no training scan of {cohort} has a label",
+                "reason": unable.get(family_of(method).name),
             }
             for method in methods
         ],
@@ -132,22 +153,36 @@ def _own(family: Family, methods: Sequence[str], parameters: Mapping[str, Any]) 
     return own
 
 
-def _can_learn(rows: Sequence[Row], cohort: str, family: Family, parameters: Mapping[str, Any]) -> bool:
-    """Tell whether a family that learns from labels has any, or comes trained."""
-    labelled = any(row.cohort == cohort and row.train and row.label for row in rows)
-    return family.supports or labelled or parameters["weights"] is not None
+def _unable(
+    rows: Sequence[Row], cohort: str, methods: Sequence[str], models: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return the families that cannot answer in a cohort, with the reason: those that learn from labels, where no
+    training scan has one or, with trained `models`, where their network is missing.
+    """
+    found: dict[str, str] = {}
+    for family in families_of(methods):
+        if models is not None:
+            missing = [network for network in family.networks if network not in models]
+            if missing and not family.supports:
+                found[family.name] = f"the weights hold no {listed(missing, 'and no')} model for {cohort}"
+        elif not family.supports and not _labelled(rows, cohort):
+            found[family.name] = f"no training scan of {cohort} has a label"
+    return found
 
 
-def _unlabelled(
-    rows: Sequence[Row], cohorts: Sequence[str], methods: Sequence[str], parameters: Mapping[str, Any]
-) -> list[str]:
-    """Return a warning for each family and cohort without a label to learn from."""
-    return [
-        f"cohort {cohort}: {family.name} learns from labels and no training scan has one; its answers fail."
-        for cohort in cohorts
-        for family in families_of(methods)
-        if not _can_learn(rows, cohort, family, parameters)
-    ]
+def _optional(rows: Sequence[Row], cohort: str, methods: Sequence[str]) -> list[str]:
+    """Return the networks that a folder of weights may lack: those that learn from labels, where the cohort has none
+    to learn from and other methods answer.
+    """
+    families = families_of(methods)
+    if len(families) == 1 or _labelled(rows, cohort):
+        return []
+    return [network for family in families if not family.supports for network in family.networks]
+
+
+def _labelled(rows: Sequence[Row], cohort: str) -> bool:
+    """Tell whether a training scan of a cohort has a label."""
+    return any(row.cohort == cohort and row.train and row.label for row in rows)
 
 
 def _parameter_fault(name: str, value: str, expected: str) -> Fault:

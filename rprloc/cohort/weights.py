@@ -29,12 +29,14 @@ def adopt_weights(
     cohort: str,
     name: str | None = None,
     networks: Sequence[str] = ("coarse", "fine"),
+    optional: Sequence[str] = (),
 ) -> tuple[Settings, dict[str, str], list[Fault]]:
     """Return a cohort's settings as its trained models need them, each network's path within the folder, and faults.
 
     The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
     cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. `networks` are
-    those that the run needs; models of others are left alone. Messages call the folder `name`.
+    those that the run needs, `optional` those of them that may be missing; models of others are left alone. Messages
+    call the folder `name`.
     """
     paths = find_models(folder, cohort)
     found: dict[str, str] = {}
@@ -56,7 +58,7 @@ def adopt_weights(
         found.setdefault(stage, file)
         settings, conflicts = adopt_model(settings, model, file=file, cohort=cohort)
         faults += conflicts
-    missing = [stage for stage in networks if stage not in found]
+    missing = [stage for stage in networks if stage not in found and stage not in optional]
     if missing and not faults:
         expected = (
             f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"

@@ -11,9 +11,10 @@ import pytest
 from rprloc.cohort.check import check
 from rprloc.cohort.methods import METHODS, networks_of, parse_methods
 from rprloc.cohort.parameters import check_parameters, coerce_parameters, properties_of, read_schema
-from rprloc.cohort.settings import settings_from
+from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.sheet import exists_beside
 from rprloc.errors import InputError
+from tests.cohort.test_weights import write_model
 
 ROOT = Path(__file__).parents[2]
 COHORTS = ROOT / "assets" / "cohorts"
@@ -230,13 +231,38 @@ def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_r
     sheet = sheet_of(tmp_path, "a,a.nii,,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
     found = run(sheet, methods="all", cohort="openkbp")
     assert not found["errors"]
-    assert any("retina_unet learns from labels and no training scan has one" in said for said in found["warnings"])
+    assert found["warnings"][-1] == (
+        "cohort openkbp: retina_unet's answers fail, as no training scan of openkbp has a label."
+    )
     cohort = found["cohorts"]["openkbp"]
     assert "retina_unet" not in [family["name"] for family in cohort["families"]]
     assert set(cohort["stages"]["train"]) == {"coarse", "fine", "autoencoder"}
     assert {one["name"]: one["reason"] for one in cohort["methods"]}["retina_unet"] == (
         "no training scan of openkbp has a label"
     )
+
+
+def test_weights_may_lack_the_network_of_a_cohort_without_labels(tmp_path: Path) -> None:
+    own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+    for network in ("coarse", "fine", "autoencoder"):
+        write_model(tmp_path / "weights" / f"{network}.safetensors", **own)
+    bare = ("b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    asked = {"weights": str(tmp_path / "weights"), "cohort": "default"}
+    found = run(sheet_of(tmp_path, *bare), methods="all", **asked)
+    assert found["errors"] == []
+    said = "the weights hold no retina_unet model for default"
+    assert found["warnings"][-1] == f"cohort default: retina_unet's answers fail, as {said}."
+    cohort = found["cohorts"]["default"]
+    assert "retina_unet" not in [family["name"] for family in cohort["families"]]
+    assert {one["name"]: one["reason"] for one in cohort["methods"] if one["reason"]} == {"retina_unet": said}
+    assert not any(one["learns"] for one in cohort["methods"])
+    # Where there are labels, or nothing else is asked for, it is missed.
+    labelled = run(sheet_of(tmp_path, "a,a.nii,l.nii,train", *bare), methods="all", **asked)
+    alone = run(sheet_of(tmp_path, *bare), methods="retina_unet", **asked)
+    for faulty in (labelled, alone):
+        assert [fault["message"].rpartition("expected ")[2] for fault in faulty["errors"]] == [
+            "a retina_unet model for cohort 'default': *.safetensors, there or in default/."
+        ]
 
 
 def test_methods_without_a_network_need_no_scan_to_train_on(tmp_path: Path) -> None:
