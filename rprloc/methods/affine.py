@@ -23,6 +23,8 @@ _VOLUME = (0.3, 3.0)
 """Least and most volume that a part of a patient may have in another patient, times its own."""
 _LEAST_INSIDE = 0.25
 """Least part of the region's body that the query's field must hold."""
+_LEAST_VOXELS = 4
+"""Of a query along each axis, for the metric's gradients."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ def affine(support: Picture, query: Picture, region_mm: FloatArray, *, seed: int
     and the one of the highest mutual information goes on to 6 and 4 mm. Raises RegistrationError where the scans
     hardly overlap, nothing can be compared or the transform is no change from one patient to another.
     """
+    for image, fault in (
+        (cropped(support.grey, region_mm), "the support shows one grey value only around the structures"),
+        (query.grey, "the query shows one grey value only"),
+    ):
+        if np.ptp(sitk.GetArrayViewFromImage(image)) == 0:
+            raise RegistrationError(fault)
     centre = region_mm.mean(axis=0).tolist()
     found: list[tuple[float, sitk.AffineTransform]] = []
     reason = "no start has an overlap of the two scans"
@@ -138,6 +146,9 @@ def registration_method(support: Picture, *, sampled: float, seed: int) -> sitk.
 
 def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image) -> float:
     """Run a registration and return its metric; raises RegistrationError where it fails or gives no number."""
+    if min(moving.GetSize()) < _LEAST_VOXELS:
+        shortest = min(n * mm for n, mm in zip(moving.GetSize(), moving.GetSpacing(), strict=True))
+        raise RegistrationError(f"the query measures {shortest:.0f} mm along an axis, too little to register")
     try:
         method.Execute(fixed, moving)
         metric = float(method.GetMetricValue())

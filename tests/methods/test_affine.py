@@ -60,8 +60,20 @@ def test_neither_threads_nor_another_run_change_an_answer() -> None:
 def test_a_query_of_air_has_no_answer() -> None:
     air = image_of(np.zeros(GRID.size[::-1], dtype=np.float32), GRID)
     nothing = Picture(air, sitk.Cast(air, sitk.sitkUInt8))
-    with pytest.raises(RegistrationError):
+    with pytest.raises(RegistrationError, match="the query shows one grey value only"):
         affine(picture(), nothing, REGION, seed=1)
+
+
+def test_a_structure_at_a_corner_of_air_has_no_answer() -> None:
+    with pytest.raises(RegistrationError, match="the support shows one grey value only around the structures"):
+        affine(picture(), picture(), np.array([[70.0, 80.0, 90.0], [84.0, 98.0, 106.0]]), seed=1)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 9])
+def test_a_query_of_a_few_planes_is_too_small(planes: int) -> None:
+    grid = Grid((44, 50, planes), GRID.spacing_mm, (*GRID.origin_mm[:2], -2.0))
+    with pytest.raises(RegistrationError, match="along an axis, too little to register"):
+        affine(picture(), picture(grid=grid), REGION, seed=1)
 
 
 def test_a_region_outside_the_support_has_no_answer() -> None:
