@@ -86,10 +86,18 @@ class Matcher:
         """Number of positions that are searched."""
         self._shape = inside.shape
         self._outside = torch.from_numpy(~inside).to(padded.device)
-        self._nothing = _NOTHING * self._n * float(padded.abs().max()) ** 2
-        self._sum, self._scale = self._box_sums(measures)
-        self._fft = tuple(int(next_fast_len(length)) for length in padded.shape[1:])
+        self._nothing = _NOTHING * self._n * float(max(limit.abs() for limit in torch.aminmax(padded))) ** 2
+        self._measures = tuple(measures)
+        self._sum, self._squares, self._inverse_deviation = self._box_sums()
+        self._blank = bool((self._squares == 0).any())
+        self._fft = self.fft_shape(centres.shape, size)
         self._spectrum = self._transform()
+
+    @staticmethod
+    def fft_shape(shape: Sequence[int], size: Sequence[int]) -> tuple[int, int, int]:
+        """Return the lengths (z, y, x) of the transforms for a volume's shape and templates' size."""
+        depth, height, width = (int(next_fast_len(n + s - 1)) for n, s in zip(shape, size, strict=True))
+        return depth, height, width
 
     def best(self, template: Tensor) -> dict[str, Match]:
         """Return, by measure, where a template (channels, *size) fits best.
@@ -101,49 +109,55 @@ class Matcher:
             raise ValueError("found no position, expected one at least")
         about = _Template.of(template)
         product = self._correlation(about)
-        return {measure: self._best(measure, about, self._score(measure, about, product)) for measure in self._scale}
+        return {measure: self._best(measure, about, product) for measure in self._measures}
 
     def scores(self, template: Tensor) -> dict[str, Tensor]:
-        """Return, by measure, the scores of every position (z, y, x), those outside the centres too, float32."""
+        """Return, by measure, the scores of all positions (z, y, x), float32; NaN outside the centres."""
         about = _Template.of(template)
         product = self._correlation(about)
-        return {measure: self._plain(measure, about, self._score(measure, about, product)) for measure in self._scale}
+        found = {}
+        for measure in self._measures:
+            score = self._score(measure, about, product, slice(None))
+            plain = (about.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
+            found[measure] = plain.masked_fill_(self._outside, math.nan)
+        return found
 
-    def _box_sums(self, measures: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return S1 and what each measure needs of a window beside it: S2, or one over the root of a sum of squares."""
-        depth = self._size[0]
-        s1, s2 = (self._flat_sums(power) for power in (1, 2))
-        sums = torch.empty(self._shape, device=s1.device)
-        scale = {measure: torch.empty_like(sums) for measure in measures}
-        for at, z in enumerate(range(0, len(s1) - depth + 1, self._stride)):
-            one, two = s1[z : z + depth].sum(dim=0), s2[z : z + depth].sum(dim=0)
-            sums[at] = one
-            for measure, found in scale.items():
-                if measure == "mse":
-                    found[at] = two
-                else:
-                    found[at] = self._inverse_root(two if measure == "cosine" else two - one**2 / self._n)
-        return sums, scale
+    def _box_sums(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return S1, S2 and 1 / sqrt(S2 - S1^2 / n) of every searched position (z, y, x).
 
-    def _flat_sums(self, power: int) -> Tensor:
-        """Return the sums of the values' powers over a window's height and width and the channels, of each plane.
-
-        Running sums of double precision: their differences are good to 1e-15 of what they add up.
+        Squares that are but rounding are 0, as is one over the root of them. Outside the centres S2 is infinite: the
+        worst mse, and cosine and ncc 0.
         """
-        _, height, width = self._size
-        found = []
-        for plane in self._padded.unbind(dim=1):
-            summed = (plane.double() ** power).sum(dim=0)
-            for dim, length in enumerate((height, width)):
-                running = F.pad(summed.cumsum(dim=dim), (1, 0) if dim else (0, 0, 1, 0))
-                count = running.shape[dim] - length
-                summed = running.narrow(dim, length, count) - running.narrow(dim, 0, count)
-            found.append(summed[:: self._stride, :: self._stride])
-        return torch.stack(found)
+        sums, squares, about_mean = (torch.empty(self._shape, device=self._padded.device) for _ in range(3))
+        # Sums over all planes up to the last ones, of which a window takes the difference; none to begin with.
+        depth = self._size[0]
+        upto = sums.new_zeros((depth + 1, 2, *self._shape[1:]), dtype=torch.float64)
+        for last, plane in enumerate(self._plane_sums()):
+            torch.add(upto[last % (depth + 1) - 1], plane, out=upto[last % (depth + 1)])
+            at, skipped = divmod(last - depth + 1, self._stride)
+            if at >= 0 and not skipped:
+                one, two = torch.sub(upto[last % (depth + 1)], upto[(last + 1) % (depth + 1)], out=plane)
+                sums[at], squares[at] = one, two
+                about_mean[at] = two.addcmul_(one, one, value=-1 / self._n)
+        squares.masked_fill_(squares <= self._nothing, 0.0).masked_fill_(self._outside, math.inf)
+        about_mean.masked_fill_((about_mean <= self._nothing).logical_or_(self._outside), math.inf)
+        return sums, squares, about_mean.rsqrt_()
 
-    def _inverse_root(self, squares: Tensor) -> Tensor:
-        """Return 1 / sqrt of sums of squares, 0 for those that are none but rounding."""
-        return torch.where(squares > self._nothing, squares, math.inf).rsqrt()
+    def _plane_sums(self) -> Iterator[Tensor]:
+        """Yield, for each plane, the sums of its values and of their squares over windows (2, y, x), to be overwritten.
+
+        By running sums of double precision, whose differences are good to 1e-15 of all that they add up.
+        """
+        flat = self._padded.new_empty((2, *self._padded.shape[2:]), dtype=torch.float64)
+        for plane in self._padded.unbind(dim=1):
+            torch.sum(plane, dim=0, dtype=torch.float64, out=flat[0])
+            torch.sum(plane.double().square_(), dim=0, out=flat[1])
+            found = flat
+            for dim, length in zip((1, 2), self._size[1:], strict=True):
+                running = F.pad(found, (1, 0) if dim == 2 else (0, 0, 1, 0)).cumsum_(dim=dim)
+                count = running.shape[dim] - length
+                found = running.narrow(dim, length, count) - running.narrow(dim, 0, count)
+            yield found[:, :: self._stride, :: self._stride]
 
     def _transform(self) -> Tensor:
         """Return the volume's spectrum (channels, z, y, x // 2 + 1)."""
@@ -176,7 +190,9 @@ class Matcher:
         for piece in self._pieces(height, depth * columns.shape[2]):
             product = (torch.fft.fft(planes[:, :, piece], n=depth, dim=1) * self._spectrum[:, :, piece]).sum(dim=0)
             columns[:, piece] = torch.fft.ifft(product, dim=0)[first[0] : first[0] + count[0] : self._stride]
-        found = template.centred.new_empty(self._shape)
+        # Each plane's products take the place of its columns, which are longer.
+        room = torch.view_as_real(columns).flatten(1)
+        found = room[:, : math.prod(self._shape[1:])].unflatten(1, self._shape[1:])
         for piece in self._pieces(len(columns), height * columns.shape[2]):
             rows = torch.fft.ifft(columns[piece], dim=1)[:, first[1] : first[1] + count[1] : self._stride]
             found[piece] = torch.fft.irfft(rows, n=width)[:, :, first[2] : first[2] + count[2] : self._stride]
@@ -184,62 +200,89 @@ class Matcher:
 
     def _pieces(self, length: int, each: int) -> Iterator[slice]:
         """Return slices of a length whose elements hold `each` numbers, to transform at once."""
-        step = max(1, _PIECE[self._padded.device.type] // each)
+        step = max(1, _PIECE[self._padded.device.type] // max(1, each))
         return (slice(start, min(start + step, length)) for start in range(0, length, step))
 
-    def _score(self, measure: str, template: _Template, product: Tensor) -> Tensor:
-        """Return what grows with the fit: 2 C - S2 for mse, and the score for the others."""
+    def _score(self, measure: str, template: _Template, product: Tensor, planes: slice) -> Tensor:
+        """Return what grows with the fit, of some planes: 2 C - S2 for mse, and the score for the others.
+
+        Outside the centres it is as _box_sums says.
+        """
+        product, squares = product[planes], self._squares[planes]
         if measure == "ncc":
-            return product * (self._scale[measure] * template.inverse_deviation)
-        found = torch.add(product, self._sum, alpha=template.mean)
+            return torch.mul(product, self._inverse_deviation[planes]).mul_(template.inverse_deviation)
+        found = torch.add(product, self._sum[planes], alpha=template.mean)
         if measure == "mse":
-            return found.mul_(2).sub_(self._scale[measure])
-        return found.mul_(self._scale[measure]).mul_(template.inverse_norm)
+            return found.mul_(2).sub_(squares)
+        found.mul_(squares.rsqrt()).mul_(template.inverse_norm)
+        return found.masked_fill_(squares == 0, 0.0) if self._blank else found
 
-    def _plain(self, measure: str, template: _Template, score: Tensor) -> Tensor:
-        """Return a measure's score from what grows with the fit."""
-        return (template.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
-
-    def _best(self, measure: str, template: _Template, score: Tensor) -> Match:
-        """Return the best of the scores in the centres."""
-        score.masked_fill_(self._outside, -math.inf)
-        best = float(score.max())
-        if not math.isfinite(best):
+    def _best(self, measure: str, template: _Template, product: Tensor) -> Match:
+        """Return the best of the centres: those that come near to it are told apart by exact scores."""
+        highest = self._highest(measure, template, product)
+        if measure != "mse" and max(highest) <= _CLOSE:  # no better than what lies outside
+            highest = self._highest(measure, template, product, masked=True)
+        best = max(highest)
+        if not all(math.isfinite(of_plane) or of_plane == -math.inf for of_plane in highest):
             return Match((0, 0, 0), math.nan)
-        close = _CLOSE * (template.squares + abs(template.squares - best) if measure == "mse" else 1.0)
-        near = torch.nonzero(score >= best - close)
-        if len(near) > _MOST_CLOSE:
-            order = torch.argsort(score[tuple(near.T)], descending=True, stable=True)[:_MOST_CLOSE]
-            near = near[order.sort().values]
-        voxels = (near * self._stride).tolist()
+        least = best - _CLOSE * (template.squares + abs(template.squares - best) if measure == "mse" else 1.0)
+        voxels = self._near(measure, template, product, [z for z, one in enumerate(highest) if one >= least], least)
         exact = [self._exact(measure, template, voxel) for voxel in voxels]
         chosen = int(np.argmin(exact) if measure == "mse" else np.argmax(exact))
         z, y, x = voxels[chosen]
         return Match((z, y, x), exact[chosen])
 
+    def _highest(self, measure: str, template: _Template, product: Tensor, *, masked: bool = False) -> list[float]:
+        """Return the highest score of each plane."""
+        found = []
+        for piece in self._pieces(len(product), math.prod(self._shape[1:]) // 4):
+            score = self._score(measure, template, product, piece)
+            if masked:
+                score.masked_fill_(self._outside[piece], -math.inf)
+            found.append(score.amax(dim=(1, 2)))
+        return list(torch.cat(found).tolist())
+
+    def _near(
+        self, measure: str, template: _Template, product: Tensor, planes: Sequence[int], least: float
+    ) -> list[list[int]]:
+        """Return the voxels of these planes' centres, in order, that score at least `least`: the _MOST_CLOSE best."""
+        voxels, scores = [], []
+        for z in planes:
+            score = self._score(measure, template, product, slice(z, z + 1)).masked_fill_(self._outside[z], -math.inf)
+            near = torch.nonzero(score >= least)
+            scores.append(score[tuple(near.T)])
+            voxels.append(near + torch.tensor([z, 0, 0], device=near.device))
+        best = torch.argsort(torch.cat(scores), descending=True, stable=True)[:_MOST_CLOSE]
+        return list((torch.cat(voxels)[best.sort().values] * self._stride).tolist())
+
     def _exact(self, measure: str, template: _Template, voxel: Sequence[int]) -> float:
         """Return the score of one position by direct sums in double precision."""
         place = tuple(slice(start, start + length) for start, length in zip(voxel, self._size, strict=True))
-        window = self._padded[(slice(None), *place)].double()
-        values = template.values.double()
+        window = self._padded[(slice(None), *place)].double().flatten()
         if measure == "mse":
-            return float(((window - values) ** 2).mean())
+            return float((window - template.double).square_().mean())
         if measure == "ncc":
-            window, values = window - window.mean(), values - values.mean()
-        squares = float((window**2).sum())
-        if squares <= self._nothing or not template.defines(measure):
+            window -= window.mean()
+        squares = float(window.dot(window))
+        if squares <= self._nothing:
             return 0.0
-        return float((window * values).sum() / math.sqrt(squares * float((values**2).sum())))
+        other, inverse = (
+            (template.double_centred, template.inverse_deviation)
+            if measure == "ncc"
+            else (template.double, template.inverse_norm)
+        )
+        return float(window.dot(other)) / math.sqrt(squares) * inverse
 
 
 @dataclass(frozen=True)
 class _Template:
     """A template with its own sums."""
 
-    values: Tensor
-    """(channels, z, y, x)."""
     centred: Tensor
-    """Less the mean: what the correlation of single precision gets, whose error grows with the values."""
+    """(channels, z, y, x) float32, less the mean: what the correlation gets, whose error grows with the values."""
+    double: Tensor
+    """All values, as `double_centred` in double precision."""
+    double_centred: Tensor
     mean: float
     squares: float
     inverse_norm: float
@@ -249,20 +292,17 @@ class _Template:
     @classmethod
     def of(cls, values: Tensor) -> _Template:
         """Return a template (channels, z, y, x) float32 with its sums."""
-        double = values.double()
+        double = values.double().flatten()
         mean = double.mean()
         centred = double - mean
-        squares, about_mean = float((double**2).sum()), float((centred**2).sum())
+        squares, about_mean = float(double.dot(double)), float(centred.dot(centred))
         constant = bool(values.min() == values.max())
         return cls(
-            values=values,
-            centred=centred.float(),
+            centred=centred.float().view(values.shape),
+            double=double,
+            double_centred=centred,
             mean=float(mean),
             squares=squares,
             inverse_norm=0.0 if squares == 0 else squares**-0.5,
             inverse_deviation=0.0 if constant else about_mean**-0.5,
         )
-
-    def defines(self, measure: str) -> bool:
-        """Tell whether a measure is defined for the template."""
-        return bool(self.inverse_deviation if measure == "ncc" else self.inverse_norm)
