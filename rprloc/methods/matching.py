@@ -21,6 +21,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.networks.device import one_thread
+
 MEASURES = ("mse", "cosine", "ncc")
 
 _PIECE = {"cpu": 1 << 17, "cuda": 1 << 24}
@@ -46,12 +48,6 @@ class Match:
     """By the template's measure; NaN where the volume or the template is not finite."""
 
 
-def pad(values: Tensor, size: tuple[int, int, int], *, fill: float) -> Tensor:
-    """Return a volume (channels, z, y, x) with `fill` around it, so that windows of `size` overhang its edges."""
-    pads = [n for length in reversed(size) for n in (length // 2, length - length // 2 - 1)]
-    return F.pad(values, pads, value=fill)
-
-
 class Matcher:
     """A volume in which templates of one size are searched; its transform and box sums serve all of them.
 
@@ -68,8 +64,8 @@ class Matcher:
         measures: Sequence[str] = MEASURES,
         stride: int = 1,
     ) -> None:
-        """Take a volume (channels, z + size - 1, ...) float32, padded as by `pad`, on the device that computes, and
-        where templates' centres may lie (z, y, x).
+        """Take a volume (channels, z + size - 1, ...) float32 on the device that computes, padded as PaddedScan is so
+        that windows overhang its edges, and where templates' centres may lie (z, y, x).
 
         Only centres whose coordinates are all multiples of `stride` are searched. Raises ValueError for shapes that do
         not fit together.
@@ -88,7 +84,8 @@ class Matcher:
         self._outside = torch.from_numpy(~inside).to(padded.device)
         self._nothing = _NOTHING * self._n * float(max(limit.abs() for limit in torch.aminmax(padded))) ** 2
         self._measures = tuple(measures)
-        self._sum, self._squares, self._inverse_deviation = self._box_sums()
+        with one_thread():
+            self._sum, self._squares, self._inverse_deviation = self._box_sums()
         self._blank = bool((self._squares == 0).any())
         self._fft = self.fft_shape(centres.shape, size)
         self._spectrum = self._transform()

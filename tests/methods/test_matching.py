@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rprloc.methods.matching import MEASURES, Matcher, pad
+from rprloc.methods.matching import MEASURES, Matcher
 
 Volume = NDArray[np.float32]
 SIZES = [(3, 4, 5), (4, 6, 2), (1, 1, 1), (5, 5, 5), (12, 3, 17)]
@@ -35,13 +35,11 @@ def with_air(seed: int = 1) -> Volume:
     return values
 
 
-def matcher(
-    values: Volume, size: tuple[int, int, int], *, centres: Any = None, fill: float = 0.0, **how: Any
-) -> Matcher:
+def matcher(values: Volume, size: tuple[int, int, int], *, centres: Any = None, **how: Any) -> Matcher:
     """Return a matcher of a volume (channels, z, y, x), by default with centres everywhere."""
     everywhere = np.ones(values.shape[1:], dtype=bool)
-    padded = pad(torch.from_numpy(values), size, fill=fill)
-    return Matcher(padded, size, everywhere if centres is None else centres, **how)
+    padded = np.pad(values, [(0, 0), *((n // 2, n - n // 2 - 1) for n in size)])
+    return Matcher(torch.from_numpy(padded), size, everywhere if centres is None else centres, **how)
 
 
 def window(values: Volume, size: tuple[int, int, int], centre: tuple[int, ...]) -> Volume:
