@@ -16,6 +16,7 @@ from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement
 from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.registration import METHODS, Registration
+from rprloc.networks.device import set_up_cpu
 from rprloc.results.metrics import box_iou, wall_distance
 from rprloc.scans.preprocess import preprocess, scan_folder
 
@@ -25,6 +26,7 @@ GOAL_SECONDS = {"affine": 4.0, "bspline": 14.0, "convex": 8.0}
 
 def measure() -> list[Measurement]:
     """Register the two bundled validation scans to each other, after a pair that warms up."""
+    set_up_cpu(None)
     with tempfile.TemporaryDirectory() as folder:
         scans = _read(preprocessed(Path(folder), matching=True)["validation"])
         located(scans[1:], scans[:1])

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from rprloc.geometry import WALLS, FloatArray, box_of_points
 from rprloc.methods.clock import Clock
-from rprloc.methods.matching import Match, Matcher, pad
+from rprloc.methods.matching import Match, Matcher
 from rprloc.methods.prediction import Prediction, Scan
-from rprloc.networks.patches import AIR, PaddedScan, apply_window
+from rprloc.networks.patches import PaddedScan, apply_window
 
 _PREFIX = "grey_"
 
@@ -62,7 +62,6 @@ class Grey:
         self._drawn = drawn
         self._size = patch_voxels
         self._window = window
-        self._air = AIR[modality]
         self._modality = modality
         self._stride = stride
         self._device = device
@@ -106,9 +105,7 @@ class Grey:
         if not supports or not query.body[:: self._stride, :: self._stride, :: self._stride].any():
             return {}
         with clock.stage("prepare"):
-            levels = self._levels(torch.from_numpy(query.values).to(self._device))[None]
-            padded = pad(levels, self._size, fill=float(self._levels(torch.tensor(self._air))))
-            del levels
+            padded = self._padded_levels(query)
         with clock.stage("transform"):
             measures = tuple(self._measures.values())
             matcher = Matcher(padded, self._size, query.body, measures=measures, stride=self._stride)
@@ -117,6 +114,14 @@ class Grey:
                 name: [matcher.best(self._levels(template)[None]) for template in self._templates[name]]
                 for name in supports
             }
+
+    def _padded_levels(self, query: Scan) -> Tensor:
+        """Return a scan's windowed grey values (1, z, y, x) with air around, a plane at a time to save memory."""
+        values = PaddedScan.of(query.values, self._size, modality=self._modality, device=self._device).values
+        found = torch.empty(values.shape, device=self._device)
+        for plane, target in zip(values, found, strict=True):
+            target.copy_(self._levels(plane))
+        return found[None]
 
     def _levels(self, values: Tensor) -> Tensor:
         """Return windowed grey values."""

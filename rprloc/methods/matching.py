@@ -21,6 +21,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional as F
 
+from rprloc.networks.device import one_thread
+
 MEASURES = ("mse", "cosine", "ncc")
 
 _PIECE = {"cpu": 1 << 17, "cuda": 1 << 24}
@@ -46,12 +48,6 @@ class Match:
     """By the template's measure; NaN where the volume or the template is not finite."""
 
 
-def pad(values: Tensor, size: tuple[int, int, int], *, fill: float) -> Tensor:
-    """Return a volume (channels, z, y, x) with `fill` around it, so that windows of `size` overhang its edges."""
-    pads = [n for length in reversed(size) for n in (length // 2, length - length // 2 - 1)]
-    return F.pad(values, pads, value=fill)
-
-
 class Matcher:
     """A volume in which templates of one size are searched; its transform and box sums serve all of them.
 
@@ -68,8 +64,8 @@ class Matcher:
         measures: Sequence[str] = MEASURES,
         stride: int = 1,
     ) -> None:
-        """Take a volume (channels, z + size - 1, ...) float32, padded as by `pad`, on the device that computes, and
-        where templates' centres may lie (z, y, x).
+        """Take a volume (channels, z + size - 1, ...) float32 on the device that computes, padded as PaddedScan is so
+        that windows overhang its edges, and where templates' centres may lie (z, y, x).
 
         Only centres whose coordinates are all multiples of `stride` are searched. Raises ValueError for shapes that do
         not fit together.
@@ -88,7 +84,8 @@ class Matcher:
         self._outside = torch.from_numpy(~inside).to(padded.device)
         self._nothing = _NOTHING * self._n * float(max(limit.abs() for limit in torch.aminmax(padded))) ** 2
         self._measures = tuple(measures)
-        self._sum, self._squares, self._inverse_deviation = self._box_sums()
+        with one_thread():
+            self._sum, self._squares, self._inverse_deviation = self._box_sums()
         self._blank = bool((self._squares == 0).any())
         self._fft = self.fft_shape(centres.shape, size)
         self._spectrum = self._transform()
@@ -109,15 +106,18 @@ class Matcher:
             raise ValueError("found no position, expected one at least")
         about = _Template.of(template)
         product = self._correlation(about)
-        return {measure: self._best(measure, about, self._score(measure, about, product)) for measure in self._measures}
+        return {measure: self._best(measure, about, product) for measure in self._measures}
 
     def scores(self, template: Tensor) -> dict[str, Tensor]:
         """Return, by measure, the scores of all positions (z, y, x), float32; NaN outside the centres."""
         about = _Template.of(template)
         product = self._correlation(about)
-        return {
-            measure: self._plain(measure, about, self._score(measure, about, product)) for measure in self._measures
-        }
+        found = {}
+        for measure in self._measures:
+            score = self._score(measure, about, product, slice(None))
+            plain = (about.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
+            found[measure] = plain.masked_fill_(self._outside, math.nan)
+        return found
 
     def _box_sums(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return S1, S2 and 1 / sqrt(S2 - S1^2 / n) of every searched position (z, y, x).
@@ -197,48 +197,60 @@ class Matcher:
 
     def _pieces(self, length: int, each: int) -> Iterator[slice]:
         """Return slices of a length whose elements hold `each` numbers, to transform at once."""
-        step = max(1, _PIECE[self._padded.device.type] // each)
+        step = max(1, _PIECE[self._padded.device.type] // max(1, each))
         return (slice(start, min(start + step, length)) for start in range(0, length, step))
 
-    def _score(self, measure: str, template: _Template, product: Tensor) -> Tensor:
-        """Return what grows with the fit: 2 C - S2 for mse, and the score for the others; see _box_sums for outside."""
+    def _score(self, measure: str, template: _Template, product: Tensor, planes: slice) -> Tensor:
+        """Return what grows with the fit, of some planes: 2 C - S2 for mse, and the score for the others.
+
+        Outside the centres it is as _box_sums says.
+        """
+        product, squares = product[planes], self._squares[planes]
         if measure == "ncc":
-            return torch.mul(product, self._inverse_deviation).mul_(template.inverse_deviation)
-        found = torch.add(product, self._sum, alpha=template.mean)
+            return torch.mul(product, self._inverse_deviation[planes]).mul_(template.inverse_deviation)
+        found = torch.add(product, self._sum[planes], alpha=template.mean)
         if measure == "mse":
-            return found.mul_(2).sub_(self._squares)
-        for piece in self._pieces(len(found), math.prod(self._shape[1:])):  # no second volume
-            found[piece].mul_(self._squares[piece].rsqrt()).mul_(template.inverse_norm)
-        return found.masked_fill_(self._squares == 0, 0.0) if self._blank else found
+            return found.mul_(2).sub_(squares)
+        found.mul_(squares.rsqrt()).mul_(template.inverse_norm)
+        return found.masked_fill_(squares == 0, 0.0) if self._blank else found
 
-    def _plain(self, measure: str, template: _Template, score: Tensor) -> Tensor:
-        """Return a measure's score from what grows with the fit."""
-        plain = (template.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
-        return plain.masked_fill(self._outside, math.nan)
-
-    def _best(self, measure: str, template: _Template, score: Tensor) -> Match:
-        """Return the best of the scores in the centres."""
-        of_plane = score.amax(dim=(1, 2))
-        best = float(of_plane.max())
-        if measure != "mse" and best <= _CLOSE:  # what lies outside has 0
-            of_plane = score.masked_fill_(self._outside, -math.inf).amax(dim=(1, 2))
-            best = float(of_plane.max())
-        if not math.isfinite(best):
+    def _best(self, measure: str, template: _Template, product: Tensor) -> Match:
+        """Return the best of the centres: those that come near to it are told apart by exact scores."""
+        highest = self._highest(measure, template, product)
+        if measure != "mse" and max(highest) <= _CLOSE:  # no better than what lies outside
+            highest = self._highest(measure, template, product, masked=True)
+        best = max(highest)
+        if not all(math.isfinite(of_plane) or of_plane == -math.inf for of_plane in highest):
             return Match((0, 0, 0), math.nan)
         least = best - _CLOSE * (template.squares + abs(template.squares - best) if measure == "mse" else 1.0)
-        voxels = self._voxels(score, [z for z, highest in enumerate(of_plane.tolist()) if highest >= least], least)
+        voxels = self._near(measure, template, product, [z for z, one in enumerate(highest) if one >= least], least)
         exact = [self._exact(measure, template, voxel) for voxel in voxels]
         chosen = int(np.argmin(exact) if measure == "mse" else np.argmax(exact))
         z, y, x = voxels[chosen]
         return Match((z, y, x), exact[chosen])
 
-    def _voxels(self, score: Tensor, planes: Sequence[int], least: float) -> list[list[int]]:
-        """Return the voxels, in order, whose scores in these planes are at least `least`: the _MOST_CLOSE highest."""
-        near = torch.cat([F.pad(torch.nonzero(score[z] >= least), (1, 0), value=z) for z in planes])
-        if len(near) > _MOST_CLOSE:
-            order = torch.argsort(score[tuple(near.T)], descending=True, stable=True)[:_MOST_CLOSE]
-            near = near[order.sort().values]
-        return list((near * self._stride).tolist())
+    def _highest(self, measure: str, template: _Template, product: Tensor, *, masked: bool = False) -> list[float]:
+        """Return the highest score of each plane."""
+        found = []
+        for piece in self._pieces(len(product), math.prod(self._shape[1:]) // 4):
+            score = self._score(measure, template, product, piece)
+            if masked:
+                score.masked_fill_(self._outside[piece], -math.inf)
+            found.append(score.amax(dim=(1, 2)))
+        return list(torch.cat(found).tolist())
+
+    def _near(
+        self, measure: str, template: _Template, product: Tensor, planes: Sequence[int], least: float
+    ) -> list[list[int]]:
+        """Return the voxels of these planes' centres, in order, that score at least `least`: the _MOST_CLOSE best."""
+        voxels, scores = [], []
+        for z in planes:
+            score = self._score(measure, template, product, slice(z, z + 1)).masked_fill_(self._outside[z], -math.inf)
+            near = torch.nonzero(score >= least)
+            scores.append(score[tuple(near.T)])
+            voxels.append(near + torch.tensor([z, 0, 0], device=near.device))
+        best = torch.argsort(torch.cat(scores), descending=True, stable=True)[:_MOST_CLOSE]
+        return list((torch.cat(voxels)[best.sort().values] * self._stride).tolist())
 
     def _exact(self, measure: str, template: _Template, voxel: Sequence[int]) -> float:
         """Return the score of one position by direct sums in double precision."""
