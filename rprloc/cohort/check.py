@@ -55,6 +55,11 @@ def check(
     training = coerced["weights"] is None and bool(networks_of(methods))
     read = _read(sheet, name or sheet.name, coerced, cohort, known, exists, training=training)
     faults += read.faults
+    queries = list(dict.fromkeys(row.subject for row in read.rows if row.query))
+    wanted = coerced["figure_query"]
+    if wanted is not None and queries and wanted not in queries:
+        expected = f"a query of the sample sheet{nearest(wanted, queries) or f' such as {queries[0]}'}"
+        faults.append(_parameter_fault("figure_query", wanted, expected))
     if weights is None and coerced["weights"] is not None:
         weights = Path(coerced["weights"])
     if weights is not None and not weights.is_dir():

@@ -190,6 +190,19 @@ def test_tables_need_a_labelled_query_beside_its_split(tmp_path: Path) -> None:
         assert found["cohorts"]["default"]["tables"] is expected
 
 
+def test_the_query_of_figure_4_is_one_of_the_sheet(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a,a.nii,,train", "b,a.nii,l.nii,validation", "kbp_1,a.nii,l.nii,test")
+    assert run(sheet, figure_query="kbp_1")["errors"] == []
+    (error,) = run(sheet, figure_query="kbp_2")["errors"]
+    assert error["message"] == (
+        "command line, parameter 'figure_query': found 'kbp_2', expected a query of the sample sheet "
+        "(did you mean 'kbp_1'?)."
+    )
+    # A support is no query.
+    (error,) = run(sheet, figure_query="b")["errors"]
+    assert error["message"].endswith("expected a query of the sample sheet such as kbp_1.")
+
+
 def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
     found = run(DEMO / "samples.csv", weights=str(tmp_path))
     (error,) = found["errors"]
