@@ -99,6 +99,7 @@ def check(
                 for each, reasons in unable.items()
                 for family, reason in reasons.items()
             ),
+            *_seen(read.rows, list(cohorts), methods, given is not None),
         ],
         "rows": [row.as_dict() for row in read.rows],
         "cohorts": {
@@ -173,6 +174,18 @@ def _unable(
         elif not family.supports and not _labelled(rows, cohort):
             found[family.name] = f"no training scan of {cohort} has a label"
     return found
+
+
+def _seen(rows: Sequence[Row], cohorts: Sequence[str], methods: Sequence[str], trained: bool) -> list[str]:
+    """Return a warning for each cohort in which a method is tested on labels that it learns from."""
+    return [
+        f"cohort {cohort}: {family.name} learns from the labels of scans that are queries as well; what it finds there "
+        "is no test of it (a column split keeps them apart)."
+        for cohort in cohorts
+        for family in families_of(methods)
+        if not (family.supports or trained)
+        and any(row.cohort == cohort and row.train and row.query and row.label for row in rows)
+    ]
 
 
 def _optional(rows: Sequence[Row], cohort: str, methods: Sequence[str]) -> list[str]:

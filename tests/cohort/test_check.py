@@ -255,6 +255,15 @@ def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_r
     )
 
 
+def test_a_test_on_labels_that_are_learned_from_is_warned_of(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a,a.nii,l.nii,", "b,a.nii,l.nii,", "c,a.nii,,")
+    said = "cohort default: retina_unet learns from the labels of scans that are queries as well; "
+    assert any(warning.startswith(said) for warning in run(sheet, methods="all")["warnings"])
+    assert not any(warning.startswith(said) for warning in run(sheet)["warnings"])
+    divided = sheet_of(tmp_path, "a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    assert not any(warning.startswith(said) for warning in run(divided, methods="all")["warnings"])
+
+
 def test_weights_may_lack_the_network_of_a_cohort_without_labels(tmp_path: Path) -> None:
     own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
     for network in ("coarse", "fine", "autoencoder"):
