@@ -153,6 +153,8 @@ def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: si
         method.Execute(fixed, moving)
         metric = float(method.GetMetricValue())
     except RuntimeError as error:
+        if "overlap" in str(error):  # a paragraph of ITK's
+            raise RegistrationError("the scans hardly overlap where they are compared") from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = lines[-1].split("): ")[-1].rstrip(".!") if lines else "an unknown error"
         raise RegistrationError(f"the registration stopped: {said}") from error

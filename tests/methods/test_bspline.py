@@ -21,6 +21,12 @@ def test_a_local_deformation_is_followed_better_than_by_the_affine() -> None:
     assert bent < 0.6 * straight
 
 
+def test_scans_that_lie_apart_have_no_answer() -> None:
+    away = sitk.TranslationTransform(3, [5000.0, 0.0, 0.0])
+    with pytest.raises(RegistrationError, match="the scans hardly overlap where they are compared"):
+        bspline(picture(), picture(), away, REGION, seed=1)
+
+
 def test_neither_threads_nor_another_run_change_an_answer() -> None:
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     support, query = picture(), picture(bump)
