@@ -145,7 +145,9 @@ def registration_method(support: Picture, *, sampled: float, seed: int) -> sitk.
 
 
 def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image) -> float:
-    """Run a registration and return its metric; raises RegistrationError where it fails or gives no number."""
+    """Run a registration and return its metric; raises RegistrationError where it fails or gives no number, and ITK's
+    RuntimeError where the memory did not suffice.
+    """
     if min(moving.GetSize()) < _LEAST_VOXELS:
         shortest = min(n * mm for n, mm in zip(moving.GetSize(), moving.GetSpacing(), strict=True))
         raise RegistrationError(f"the query measures {shortest:.0f} mm along an axis, too little to register")
@@ -153,6 +155,8 @@ def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: si
         method.Execute(fixed, moving)
         metric = float(method.GetMetricValue())
     except RuntimeError as error:
+        if "memory" in str(error):  # no fault of the scans
+            raise
         if "overlap" in str(error):  # a paragraph of ITK's
             raise RegistrationError("the scans hardly overlap where they are compared") from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

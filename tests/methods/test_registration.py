@@ -135,6 +135,15 @@ def test_too_little_memory_is_no_answer_of_a_scan(quick: list[str], monkeypatch:
         located(query(), [head("s", structures=ORGANS)])
 
 
+def test_memory_that_a_registration_itself_lacks_is_no_answer_of_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("Exception\nITK ERROR: Failed to allocate memory for image.")
+
+    monkeypatch.setattr(sitk.ImageRegistrationMethod, "Execute", fails)
+    with pytest.raises(MemoryError):
+        located(query(), [head("s", structures=ORGANS)])
+
+
 def test_points_that_are_no_numbers_are_a_failed_row(quick: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = sitk.TranslationTransform(3, [float("nan"), 0.0, 0.0])
     monkeypatch.setattr(registration, "affine", lambda *_, **__: nowhere)
