@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rprloc.cohort.methods import METHODS
-from tests.runs import Run, run_well
+from tests.runs import ROOT, Run, run_well
 
 OTHERS = [method for method in METHODS if method != "regression"]
 SHEET = """subject,image,label,split
@@ -73,3 +73,19 @@ def test_another_stride_runs_grey_matching_alone_again(others: Run) -> None:
     assert again.tasks() == {"CHECK": 1, "LOCALIZE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
     metrics = pd.read_csv(again.results / "metrics.csv")
     assert set(metrics[metrics["method"] == "grey_ncc"]["setting"]) == {"extreme.s2"}
+
+
+def test_training_labels_without_the_structures_cost_the_supervised_rows_alone(place: Path, phantom: Path) -> None:
+    settings = (ROOT / "assets" / "cohorts" / "phantom.yml").read_text(encoding="utf-8")
+    for value in (1, 2, 3):
+        settings = settings.replace(f": {value}\n", f": {value + 10}\n", 1)
+    folder = place / "unlabelled methods"
+    folder.mkdir()
+    (folder / "phantom.yml").write_text(settings, encoding="utf-8")
+    arguments = ("-profile", "test", "--input", "../phantom cohort/labelled.csv", "--cohort", "phantom.yml")
+    done = run_well(folder, *arguments, "--methods", "grey_ncc,retina_unet")
+    assert done.tasks()["TRAIN"] == 1
+    metrics = pd.read_csv(done.results / "metrics.csv")
+    assert metrics["failed"].all()
+    reasons = metrics[metrics["method"] == "retina_unet"]["reason"]
+    assert len(reasons) == 3 and reasons.str.startswith("no training scan has a label of").all()

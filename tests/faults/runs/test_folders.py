@@ -1,4 +1,4 @@
-"""Folders that are taken or gone, and a scan that has become another."""
+"""Folders that are taken, full or gone, and a scan that has become another."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.faults.disk import small_disk
 from tests.faults.undisturbed import assert_as_undisturbed, prepared
 from tests.runs import Run, run, run_well, started, wait_until
+
+FULL_DISK = "found no room on its disk, expected some; free it and start again with -resume."
+"""What the end of a run says where Nextflow itself could not write."""
+NO_ROOM = "expected room on its disk; free some space and start again, a run with -resume."
 
 
 @pytest.mark.parametrize("parser", ["v1", "v2"])
@@ -79,3 +84,22 @@ def write_own_image(sheet: Path, subject: str, image: Path) -> None:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("option", ["-work-dir", "--checkpoints", "--outdir"])
+def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(full: Run, option: str) -> None:
+    folder, arguments = prepared(full, f"full {option}", without="coarse" if option == "--checkpoints" else "nothing")
+    with small_disk(folder / "disk", size=1 << 28) as disk:
+        where = disk.path / "there"
+        if option == "--checkpoints":
+            shutil.copytree(folder / ".rprloc" / "checkpoints", where)
+        filler = disk.fill(leave=1 << 17)
+        stopped = run(folder, *arguments, option, where)
+        assert stopped.status != 0, stopped.output
+        assert "Traceback" not in stopped.output
+        assert (NO_ROOM if option == "--checkpoints" else FULL_DISK) in stopped.output, stopped.output
+        filler.unlink()
+        done = run_well(folder, *arguments, option, where, "-resume")
+        results = where if option == "--outdir" else done.results
+        assert_as_undisturbed(Run(0, done.output, folder, results), full)
