@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from rprloc.networks.device import one_thread
 from rprloc.training.plan import TrainingPlan
 
 _MOMENTUM = 0.9
@@ -37,21 +38,27 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Step every parameter that has a gradient."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
-                # Nesterov's: as if the momentum had moved on by one step.
-                ahead = parameter.grad.lerp(momentum, _MOMENTUM)
-                if parameter.ndim > 1:
-                    parameter.sub_(group["lr"] * _orthogonal(ahead.flatten(1)).view_as(parameter))
-                else:
-                    length = torch.linalg.vector_norm(ahead).clamp(min=1e-12)
-                    parameter.sub_(ahead * (_VECTOR_RATE * group["lr"] * ahead.numel() ** 0.5 / length))
+        # Hundreds of small products: threads that wait for each other would take several times as long.
+        with one_thread():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._move(parameter, group["lr"])
+
+    def _move(self, parameter: nn.Parameter, rate: float) -> None:
+        """Step one parameter by its gradient."""
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
+        # Nesterov's: as if the momentum had moved on by one step.
+        ahead = parameter.grad.lerp(momentum, _MOMENTUM)
+        if parameter.ndim > 1:
+            parameter.sub_(rate * _orthogonal(ahead.flatten(1)).view_as(parameter))
+        else:
+            length = torch.linalg.vector_norm(ahead).clamp(min=1e-12)
+            parameter.sub_(ahead * (_VECTOR_RATE * rate * ahead.numel() ** 0.5 / length))
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:
