@@ -72,12 +72,12 @@ def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
 def test_each_training_left_its_log_and_its_curve(full: Run) -> None:
     for stage in ("coarse", "fine"):
         log = (full.results / "logs" / f"phantom.{stage}.log").read_text().splitlines()
-        assert log[0].startswith("training on 12 scans, 1,000 steps")
-        assert log[-1].startswith("step 1,000 of 1,000")
+        assert log[0].startswith("training on 12 scans, 500 steps")
+        assert log[-1].startswith("step 500 of 500")
         curve = [
             json.loads(line) for line in (full.results / "logs" / f"phantom.{stage}.jsonl").read_text().splitlines()
         ]
-        assert curve[-1]["step"] == curve[-1]["steps"] == 1000
+        assert curve[-1]["step"] == curve[-1]["steps"] == 500
         assert curve[-1]["validation_error_mm"] < curve[0]["validation_error_mm"]
     # The default of --checkpoints is relative: it lies where the run was started, not in a work folder.
     assert list((full.folder / ".rprloc" / "checkpoints").glob("phantom.coarse.*.safetensors"))
