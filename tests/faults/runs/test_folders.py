@@ -87,7 +87,7 @@ def write_own_image(sheet: Path, subject: str, image: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("option", ["-work-dir", "--checkpoints", "--outdir"])
+@pytest.mark.parametrize("option", ["--checkpoints", "--outdir"])
 def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(full: Run, option: str) -> None:
     folder, arguments = prepared(full, f"full {option}", without="coarse" if option == "--checkpoints" else "nothing")
     with small_disk(folder / "disk", size=1 << 28) as disk:
