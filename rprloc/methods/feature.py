@@ -18,7 +18,7 @@ from rprloc.cohort.methods import CODE_STRIDE, feature_setting
 from rprloc.geometry import WALLS, FloatArray, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
 from rprloc.networks.autoencoder import HALO, Autoencoder
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.patches import AIR, apply_window
@@ -87,8 +87,7 @@ class Feature:
             for templates, of_walls in zip(wanted, found, strict=True)
             for method, measure in self._measures.items()
         ]
-        share = {stage: round(seconds / len(rows), 6) for stage, seconds in clock.seconds.items()} if rows else {}
-        return [replace(row, seconds=share) for row in rows] + self._absences(query)
+        return timed(rows, clock.seconds) + self._absences(query)
 
     def _cut(self, scan: Scan, code: Tensor, structure: str) -> _Templates:
         """Return the templates of a structure's extreme points."""
@@ -150,11 +149,7 @@ class Feature:
     def _absences(self, query: Scan) -> list[Prediction]:
         """Return failed rows for the structures that a support does not have."""
         return [
-            Prediction(
-                **self._key(query, structure, method, support),
-                failed=True,
-                reason=f"{structure} is absent in the support {support}",
-            )
+            absent_row(self._key(query, structure, method, support))
             for support, structure in self._absent
             if support != query.subject
             for method in self._measures
@@ -162,15 +157,8 @@ class Feature:
 
     def _key(self, query: Scan, structure: str, method: str, support: str) -> dict[str, Any]:
         """Return the columns that name a row."""
-        return {
-            "cohort": query.cohort,
-            "subject": query.subject,
-            "structure": structure,
-            "method": method,
-            "setting": feature_setting(),
-            "support": support,
-            "drawn": support == self._drawn,
-        }
+        setting = feature_setting()
+        return row_key(query, structure, method=method, setting=setting, support=support, drawn=self._drawn)
 
 
 class _Encoder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from rprloc.geometry import WALLS, FloatArray, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
 from rprloc.networks.patches import PaddedScan, apply_window
 
 _PREFIX = "grey_"
@@ -97,8 +97,7 @@ class Grey:
         with torch.inference_mode():
             found = self._search(query, list(dict.fromkeys(marks.support for marks in wanted)), clock)
         rows = [self._answer(query, marks, method, found) for marks in wanted for method in self._measures]
-        share = {stage: round(seconds / len(rows), 6) for stage, seconds in clock.seconds.items()} if rows else {}
-        return [replace(row, seconds=share) for row in rows] + self._absences(query)
+        return timed(rows, clock.seconds) + self._absences(query)
 
     def _search(self, query: Scan, supports: Sequence[str], clock: Clock) -> dict[str, list[dict[str, Match]]]:
         """Return where each template of the supports fits best, by measure; nothing where there is no position."""
@@ -164,11 +163,7 @@ class Grey:
     def _absences(self, query: Scan) -> list[Prediction]:
         """Return failed rows for the structures that a support does not have."""
         return [
-            Prediction(
-                **self._key(query, structure, method, support),
-                failed=True,
-                reason=f"{structure} is absent in the support {support}",
-            )
+            absent_row(self._key(query, structure, method, support))
             for support, structure in self._absent
             if support != query.subject
             for method in self._measures
@@ -176,12 +171,5 @@ class Grey:
 
     def _key(self, query: Scan, structure: str, method: str, support: str) -> dict[str, Any]:
         """Return the columns that name a row."""
-        return {
-            "cohort": query.cohort,
-            "subject": query.subject,
-            "structure": structure,
-            "method": method,
-            "setting": f"extreme.s{self._stride}",
-            "support": support,
-            "drawn": support == self._drawn,
-        }
+        setting = f"extreme.s{self._stride}"
+        return row_key(query, structure, method=method, setting=setting, support=support, drawn=self._drawn)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,6 +147,32 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         """Return the row of predictions.jsonl."""
         return asdict(self)
+
+
+def row_key(
+    query: Scan, structure: str, *, method: str, setting: str, support: str, drawn: str | None
+) -> dict[str, Any]:
+    """Return the columns that name a row; `drawn` is the name of the drawn support."""
+    return {
+        "cohort": query.cohort,
+        "subject": query.subject,
+        "structure": structure,
+        "method": method,
+        "setting": setting,
+        "support": support,
+        "drawn": support == drawn,
+    }
+
+
+def absent_row(key: dict[str, Any]) -> Prediction:
+    """Return the failed row of a structure that its support does not have."""
+    return Prediction(**key, failed=True, reason=f"{key['structure']} is absent in the support {key['support']}")
+
+
+def timed(rows: list[Prediction], seconds: Mapping[str, float]) -> list[Prediction]:
+    """Return rows with their equal shares of the seconds of each stage beside what they have already."""
+    share = {stage: round(whole / len(rows), 6) for stage, whole in seconds.items()} if rows else {}
+    return [replace(row, seconds=share | row.seconds) for row in rows]
 
 
 class Method(Protocol):

@@ -18,7 +18,7 @@ from rprloc.methods.affine import affine
 from rprloc.methods.bspline import bspline
 from rprloc.methods.clock import Clock
 from rprloc.methods.picture import Picture, RegistrationError, Window, carried
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
 
 METHODS = ("affine", "bspline", "convex")
 SETTING = "extreme"
@@ -102,7 +102,7 @@ class Registration:
         clock = Clock()
         with clock.stage("prepare"):
             picture, reason = _read(query, self._window)
-        prepared = clock.seconds["prepare"] / (len(supports) * max(1, len(self._wanted)))
+        prepared = clock.seconds["prepare"] / len(supports)
         rows: list[Prediction] = []
         # SimpleITK lets other threads go on while it works.
         with _one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
@@ -148,25 +148,21 @@ class Registration:
     def _answers(
         self, query: Scan, support: _Support, name: str, outcome: _Outcome, prepared: float
     ) -> list[Prediction]:
-        """Return the rows of one method and support; `prepared` is a row's share of reading the query's volume."""
+        """Return the rows of one method and support; `prepared` is their share of reading the query's volume."""
         clock = Clock()
         rows = []
         for structure in self._wanted:
             common = self._key(query, support, name, structure)
             points = support.points_mm.get(structure)
             if points is None:
-                reason = f"{structure} is absent in the support {support.subject}"
-                rows.append(Prediction(**common, failed=True, reason=reason))
+                rows.append(absent_row(common))
             elif outcome.transform is None:
                 rows.append(Prediction(**common, failed=True, reason=outcome.reason))
             else:
                 with clock.stage("search"):
                     found = carried(outcome.transform, points)
                 rows.append(self._answer(common, found, support.half_voxel_mm[structure]))
-        stages = {"prepare": prepared, "transform": outcome.seconds / len(rows)} if rows else {}
-        stages |= {stage: seconds / len(rows) for stage, seconds in clock.seconds.items()}
-        share = {stage: round(seconds, 6) for stage, seconds in stages.items()}
-        return [Prediction(**{**row.__dict__, "seconds": share}) for row in rows]
+        return timed(rows, {"prepare": prepared, "transform": outcome.seconds} | clock.seconds)
 
     @staticmethod
     def _answer(common: dict[str, Any], points_mm: FloatArray, half_voxel_mm: list[float]) -> Prediction:
@@ -182,15 +178,7 @@ class Registration:
 
     def _key(self, query: Scan, support: _Support, name: str, structure: str) -> dict[str, Any]:
         """Return the columns that name a row."""
-        return {
-            "cohort": query.cohort,
-            "subject": query.subject,
-            "structure": structure,
-            "method": name,
-            "setting": SETTING,
-            "support": support.subject,
-            "drawn": support.subject == self._drawn,
-        }
+        return row_key(query, structure, method=name, setting=SETTING, support=support.subject, drawn=self._drawn)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from rprloc.methods.prediction import (
     Prediction,
     Scan,
     Setting,
+    absent_row,
     confidence_of,
+    row_key,
     spread_of,
+    timed,
 )
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.offsets import offset_mm
@@ -117,7 +120,7 @@ class Regression:
             settings = [setting for setting in self._settings if setting.points == points]
             if of_kind:
                 rows += self._answers(query, of_kind, settings, walk, starts)
-        return _timed(rows, clock) + self._absences(query)
+        return timed(rows, clock.seconds) + self._absences(query)
 
     def _starts(self, query: Scan, count: int) -> NDArray[np.int64]:
         """Return random voxels (count, 3) of the query's body; fewer starts are a prefix of more."""
@@ -155,7 +158,7 @@ class Regression:
                 if (setting.coarse, setting.fine) == (coarse, fine)
                 for marks, positions in zip(landmarks, reached, strict=True)
             ]
-            rows += _timed(of_way, clock)
+            rows += timed(of_way, clock.seconds)
         return rows
 
     def _answer(self, query: Scan, marks: _Landmarks, setting: Setting, positions_mm: FloatArray) -> Prediction:
@@ -177,11 +180,7 @@ class Regression:
     def _absences(self, query: Scan) -> list[Prediction]:
         """Return failed rows for the structures that a support does not have."""
         return [
-            Prediction(
-                **self._key(query, structure, setting, support),
-                failed=True,
-                reason=f"{structure} is absent in the support {support}",
-            )
+            absent_row(self._key(query, structure, setting, support))
             for support, structure in self._absent
             if support != query.subject
             for setting in self._settings
@@ -189,21 +188,7 @@ class Regression:
 
     def _key(self, query: Scan, structure: str, setting: Setting, support: str) -> dict[str, Any]:
         """Return the columns that name a row."""
-        return {
-            "cohort": query.cohort,
-            "subject": query.subject,
-            "structure": structure,
-            "method": METHOD,
-            "setting": str(setting),
-            "support": support,
-            "drawn": support == self._drawn,
-        }
-
-
-def _timed(rows: list[Prediction], clock: Clock) -> list[Prediction]:
-    """Return rows with their equal shares of a clock's time beside what they have already."""
-    share = {stage: round(seconds / len(rows), 6) for stage, seconds in clock.seconds.items()} if rows else {}
-    return [replace(row, seconds=share | row.seconds) for row in rows]
+        return row_key(query, structure, method=METHOD, setting=str(setting), support=support, drawn=self._drawn)
 
 
 class _Latents:

@@ -14,7 +14,7 @@ from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS
 from rprloc.methods.clock import Clock
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.prediction import Prediction, Scan, timed
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.detector import Found, detector_of
 from rprloc.networks.retina_unet import field_of, padded_size, pooling_of, to_world
@@ -69,8 +69,7 @@ class RetinaUnet:
             found = dict(zip(self._known, self._detector.best(padded), strict=True))
         with clock.stage("search"):
             rows = [self._answer(query, structure, found) for structure in self._structures]
-        share = {stage: round(seconds / len(rows), 6) for stage, seconds in clock.seconds.items()} if rows else {}
-        return [replace(row, seconds=share) for row in rows]
+        return timed(rows, clock.seconds)
 
     def _answer(self, query: Scan, structure: str, found: dict[str, Found | None]) -> Prediction:
         """Return the row of a structure."""
