@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rprloc.errors import InputError
-from rprloc.methods.prediction import Method, Prediction, Scan, draw_order, main_setting, table_settings
+from rprloc.methods.prediction import Method, Prediction, Scan, draw_order, main_setting, table_settings, timed
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.preprocess import subject_of
 
@@ -81,18 +81,12 @@ def localize(
         reading = time.perf_counter() - began
         if query is not None:
             answers.append(_finished(method.locate(query), reading, first=not answers, device=_name(device)))
-    count = sum(len(rows) for rows in answers) or 1
-    return [_with_seconds(row, support=prepared / count) for rows in answers for row in rows]
+    return timed([row for rows in answers for row in rows], {"support": prepared})
 
 
 def _finished(rows: list[Prediction], reading: float, *, first: bool, device: str) -> list[Prediction]:
     """Return a query's rows with their share of its reading."""
-    return [replace(_with_seconds(row, read=reading / max(1, len(rows))), first=first, device=device) for row in rows]
-
-
-def _with_seconds(row: Prediction, **more: float) -> Prediction:
-    """Return a row with more stages in its seconds."""
-    return replace(row, seconds=row.seconds | {stage: round(seconds, 6) for stage, seconds in more.items()})
+    return [replace(row, first=first, device=device) for row in timed(rows, {"read": reading})]
 
 
 def _name(device: torch.device) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from rprloc.cohort.methods import family_of
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, box_of_points
 from rprloc.methods.affine import affine
@@ -20,7 +21,7 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.picture import Picture, RegistrationError, Window, carried
 from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
 
-METHODS = ("affine", "bspline", "convex")
+METHODS = family_of("affine").methods
 SETTING = "extreme"
 MARGIN_MM = 30.0
 """Of the compared region around a support's structures."""

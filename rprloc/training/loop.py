@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError
-from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.checkpoint import Model, ModelSettings, new_network
+from rprloc.training.data import TrainingScan
 from rprloc.training.optimiser import new_optimiser
 from rprloc.training.plan import TrainingPlan
 from rprloc.training.state import Interrupted, TrainingState
@@ -40,6 +41,29 @@ class Objective(Protocol):
 
     def validation_error(self) -> float:
         """Return the error on the fixed data."""
+
+
+class FromScans:
+    """What the objectives share that draw from whole training scans, none of which has to have a label."""
+
+    def __init__(
+        self,
+        scans: Sequence[TrainingScan],
+        validation: Sequence[TrainingScan],
+        settings: ModelSettings,
+        plan: TrainingPlan,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Take the scans to draw from and those of the fixed data; raises InputError without scans to draw from."""
+        if not scans:
+            raise InputError("No scan to train on: every scan of the training split was set aside.")
+        self.network: nn.Module = new_network(settings, seed=seed).to(device)
+        self.settings = settings
+        self.scans = len(scans)
+        self.validation = [scan.subject for scan in validation]
+        self._scans, self._plan, self._seed = scans, plan, seed
 
 
 def train(

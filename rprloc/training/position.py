@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rprloc.errors import InputError
-from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.patches import apply_window
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan
+from rprloc.training.loop import FromScans
 from rprloc.training.pairs import all_pairs_mm, pair_error_mm, pair_loss
 from rprloc.training.plan import TrainingPlan
 from rprloc.training.sampling import IndexArray, draw_group
@@ -22,7 +22,7 @@ from rprloc.training.sampling import IndexArray, draw_group
 _VALIDATION_GROUPS, _VALIDATION_PATCHES = 24, 8
 
 
-class RelativePosition:
+class RelativePosition(FromScans):
     """The offset of all pairs of patches within each group of a step (equations 2 and 3 of the paper)."""
 
     error, words = "error_mm", "pair error: training {:.1f} mm, validation {:.1f} mm"
@@ -40,13 +40,7 @@ class RelativePosition:
         """Take the scans to draw from; the validation pairs are drawn once, from the validation scans or, where there
         are none, from the training scans. Raises InputError without scans.
         """
-        if not scans:
-            raise InputError("No scan to train on: every scan of the training split was set aside.")
-        self.network: nn.Module = new_network(settings, seed=seed).to(device)
-        self.settings = settings
-        self.scans = len(scans)
-        self.validation = [scan.subject for scan in validation]
-        self._scans, self._plan, self._seed = scans, plan, seed
+        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
         chosen = _fixed_groups(validation or scans, settings, seed)
         self._fixed = [_cropped(chosen[start : start + 8], settings) for start in range(0, len(chosen), 8)]
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rprloc.cohort.methods import CODE_STRIDE
-from rprloc.errors import InputError
 from rprloc.networks.autoencoder import HALO
-from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import apply_window
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan
+from rprloc.training.loop import FromScans
 from rprloc.training.plan import TrainingPlan
 from rprloc.training.sampling import IndexArray
 
@@ -25,7 +25,7 @@ CROP_VOXELS = (CODE_STRIDE * _CELLS + 2 * HALO,) * 3
 _VALIDATION_CROPS = 192
 
 
-class Reconstruction:
+class Reconstruction(FromScans):
     """Mean squared error of the decoded grey values of crops around random voxels of the body.
 
     Only the inside of a crop is decoded: what a cell of its code sees is never cut off.
@@ -46,13 +46,7 @@ class Reconstruction:
         """Take the scans to draw from, padded for CROP_VOXELS; the validation crops are drawn once, from the validation
         scans or, where there are none, from the training scans. Raises InputError without scans.
         """
-        if not scans:
-            raise InputError("No scan to train on: every scan of the training split was set aside.")
-        self.network: nn.Module = new_network(settings, seed=seed).to(device)
-        self.settings = settings
-        self.scans = len(scans)
-        self.validation = [scan.subject for scan in validation]
-        self._scans, self._plan, self._seed = scans, plan, seed
+        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
         self._fixed = torch.cat([_crops(*each) for each in _fixed_centres(validation or scans, seed)])
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
