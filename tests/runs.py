@@ -71,19 +71,19 @@ def environment(parser: str = "v1") -> dict[str, str]:
     return os.environ | {"NXF_ANSI_LOG": "false", "NXF_SYNTAX_PARSER": parser}
 
 
-def run(folder: Path, *arguments: object, parser: str = "v1") -> Run:
-    """Run the pipeline in a folder, which is made where it is missing, to its end."""
+def run(folder: Path, *arguments: object, parser: str = "v1", before: Sequence[str] = ()) -> Run:
+    """Run the pipeline in a folder, which is made where it is missing, to its end; `before` are a command's words."""
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        command(arguments), cwd=folder, env=environment(parser), text=True, stdout=subprocess.PIPE,
+        [*before, *command(arguments)], cwd=folder, env=environment(parser), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     return Run(done.returncode, done.stdout, folder, folder / "results")
 
 
-def run_well(folder: Path, *arguments: object, parser: str = "v1") -> Run:
+def run_well(folder: Path, *arguments: object, parser: str = "v1", before: Sequence[str] = ()) -> Run:
     """Run the pipeline as `run` does; it must succeed."""
-    done = run(folder, *arguments, parser=parser)
+    done = run(folder, *arguments, parser=parser, before=before)
     assert done.status == 0, done.output
     return done
 

@@ -29,8 +29,12 @@ class Disk:
 
     def command(self, *words: object) -> list[str]:
         """Return a command that sees the disk in its folder."""
+        return [*self.entering(Path.cwd()), *map(str, words)]
+
+    def entering(self, folder: Path) -> list[str]:
+        """Return the words before a command that is to see the disk, started in a folder."""
         enter = ["nsenter", "--target", str(self.holder), "--user", "--mount", "--preserve-credentials"]
-        return [*enter, f"--wdns={Path.cwd()}", *map(str, words)]
+        return [*enter, f"--wdns={folder}"]
 
     def fill(self, *, leave: int = 0) -> Path:
         """Fill the disk but for `leave` bytes; return the file to remove when there is to be room again."""

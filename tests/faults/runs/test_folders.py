@@ -87,19 +87,20 @@ def write_own_image(sheet: Path, subject: str, image: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("option", ["--checkpoints", "--outdir"])
+@pytest.mark.parametrize("option", ["-work-dir", "--checkpoints", "--outdir"])
 def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(full: Run, option: str) -> None:
     folder, arguments = prepared(full, f"full {option}", without="coarse" if option == "--checkpoints" else "nothing")
     with small_disk(folder / "disk", size=1 << 28) as disk:
-        where = disk.path / "there"
+        where, before = disk.folder / "there", disk.entering(folder)
+        seen = disk.path / "there"
         if option == "--checkpoints":
-            shutil.copytree(folder / ".rprloc" / "checkpoints", where)
+            shutil.copytree(folder / ".rprloc" / "checkpoints", seen)
         filler = disk.fill(leave=1 << 17)
-        stopped = run(folder, *arguments, option, where)
+        stopped = run(folder, *arguments, option, where, before=before)
         assert stopped.status != 0, stopped.output
         assert "Traceback" not in stopped.output
         assert (NO_ROOM if option == "--checkpoints" else FULL_DISK) in stopped.output, stopped.output
         filler.unlink()
-        done = run_well(folder, *arguments, option, where, "-resume")
-        results = where if option == "--outdir" else done.results
+        done = run_well(folder, *arguments, option, where, "-resume", before=before)
+        results = seen if option == "--outdir" else done.results
         assert_as_undisturbed(Run(0, done.output, folder, results), full)
