@@ -11,7 +11,7 @@ include { LOCALIZE ; LOCALIZE as REGISTER } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; existingFolder ; fileHash ; fullDisks ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson } from './modules/support'
+include { accepted ; codeHash ; existing ; fileHash ; fullDisks ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson ; weightsFolder } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -20,7 +20,7 @@ workflow RPRLOC {
     CHECK(
         toJson([parameters: params, name: params.input]), sheet, file("${projectDir}/nextflow_schema.json"),
         files("${projectDir}/assets/cohorts/*.yml"), settingsFiles(params.cohort_folder),
-        existing(params.cohort), existingFolder(params.weights), codeHash(['cohort']),
+        existing(params.cohort), weightsFolder(params.weights, projectDir), codeHash(['cohort']),
     )
     found = CHECK.out.found.map { json -> accepted(json, sheet) }
     parameters = found.map { all -> all.parameters }
@@ -55,7 +55,7 @@ workflow RPRLOC {
     // [cohort, network, model], trained or given
     models = TRAIN.out.model.mix(
         found.filter { all -> all.parameters.weights != null }.flatMap { all -> all.models.collectMany { cohort, files ->
-            files.collect { network, name -> [cohort, network, file(params.weights).resolve(name)] }
+            files.collect { network, name -> [cohort, network, weightsFolder(params.weights, projectDir).resolve(name)] }
         } },
     )
 

@@ -13,7 +13,7 @@ from typing import TextIO
 import click
 
 import rprloc
-from rprloc.cohort.methods import DEFAULT, FAMILIES, METHODS, networks_of
+from rprloc.cohort.methods import DEFAULT, FAMILIES, METHODS, NO_WEIGHTS, networks_of
 from rprloc.errors import UNSTEADY, InputError, NothingToLearnError
 
 # What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor pandas.
@@ -178,7 +178,7 @@ def check(
         name=name,
         folders=[folder for folder in folders if folder.is_dir()],
         settings_file=_only_file(settings_folder),
-        weights=weights if given["parameters"].get("weights") else None,
+        weights=weights if given["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
     )
     found["sheet"] = {"file": name, "sha256": sha256(sheet) if sheet else None}
     write_json(output, found)

@@ -67,6 +67,12 @@ def existingFolder(name) {
     path && path.isDirectory() ? path : []
 }
 
+/** The folder of trained models: a shipped one by its name, else the user's; nothing for `none`. */
+def weightsFolder(name, project) {
+    def shipped = name && name.toString() ==~ /[a-z][a-z0-9-]*/ ? file("${project}/rprloc/weights/${name}") : null
+    name?.toString() == 'none' ? [] : shipped?.isDirectory() ? shipped : existingFolder(name)
+}
+
 /** The settings files in a folder of the user's, by whatever name the folder goes. */
 def settingsFiles(name) {
     def folder = existingFolder(name)

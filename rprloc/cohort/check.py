@@ -8,7 +8,9 @@ from typing import Any
 
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
 from rprloc.cohort.methods import (
-    DEFAULT,
+    FAMILIES,
+    NO_WEIGHTS,
+    PAPER,
     Family,
     families_of,
     family_of,
@@ -20,7 +22,7 @@ from rprloc.cohort.methods import (
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, Sheet, parse_sheet
-from rprloc.cohort.weights import adopt_weights
+from rprloc.cohort.weights import SHIPPED, adopt_weights
 from rprloc.errors import nearest
 
 
@@ -60,10 +62,14 @@ def check(
     if wanted is not None and queries and wanted not in queries:
         expected = f"a query of the sample sheet{nearest(wanted, queries) or f' such as {queries[0]}'}"
         faults.append(_parameter_fault("figure_query", wanted, expected))
-    if weights is None and coerced["weights"] is not None:
+    untrained = coerced["weights"] == NO_WEIGHTS
+    if untrained:
+        faults += _untrained_faults(methods)
+    elif weights is None and coerced["weights"] is not None:
         weights = Path(coerced["weights"])
     if weights is not None and not weights.is_dir():
-        expected = "a folder that exists"
+        shipped = listed([*SHIPPED, NO_WEIGHTS])
+        expected = f"a folder that exists, or {shipped}{nearest(str(coerced['weights']), [*SHIPPED, NO_WEIGHTS])}"
         faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
         weights = None
     cohorts: dict[str, Settings] = {}
@@ -130,7 +136,7 @@ def _asked(
         "methods": [
             {
                 "name": method,
-                "settings": [] if method == DEFAULT else settings_of(method, parameters),
+                "settings": [] if method == PAPER else settings_of(method, parameters),
                 "supports": supports_of(method, parameters),
                 "learns": not family_of(method).supports and parameters["weights"] is None,
                 "reason": unable.get(family_of(method).name),
@@ -140,13 +146,23 @@ def _asked(
         "families": [
             {
                 "name": family.name,
-                "networks": list(family.networks),
+                "networks": [] if parameters["weights"] == NO_WEIGHTS else list(family.networks),
                 "supports": family.supports,
                 "settings": settings.localize() | _own(family, methods, parameters),
             }
             for family in families
         ],
     }
+
+
+def _untrained_faults(methods: Sequence[str]) -> list[Fault]:
+    """Return a fault for the methods that cannot answer without a network, where there is to be none."""
+    able = [method for family in FAMILIES if family.without or not family.networks for method in family.methods]
+    unable = [method for method in methods if method not in able]
+    if not unable:
+        return []
+    expected = f"trained networks for {listed(unable, 'and')}; without any answer {listed(able, 'and')}"
+    return [_parameter_fault("weights", NO_WEIGHTS, expected)]
 
 
 def _own(family: Family, methods: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:

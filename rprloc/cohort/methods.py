@@ -11,8 +11,12 @@ from rprloc.cohort.faults import Fault, listed
 from rprloc.errors import nearest
 
 ALL = "all"
-DEFAULT = "regression"
+PAPER = "regression"
 """The paper's method."""
+DEFAULT = "matched"
+
+NO_WEIGHTS = "none"
+"""What `--weights` says where nothing is to be trained and nothing is given."""
 
 CODE_STRIDE = 2
 """Voxels from one cell of the auto-encoder's code to the next."""
@@ -31,12 +35,16 @@ class Family:
     """The networks that are trained for them."""
     matching: bool = False
     """Whether they compare the finer volume of image matching."""
+    without: bool = False
+    """Whether they answer without their networks as well."""
     supports: bool = True
     """Whether they answer from supports; the others learn from the labels of the training scans."""
 
 
 FAMILIES = (
     Family("regression", ("regression",), networks=("coarse", "fine")),
+    Family("position_map", ("position_map",), networks=("position_map",)),
+    Family("matched", ("matched",), networks=("position_map",), matching=True, without=True),
     Family("grey", ("grey_mse", "grey_cosine", "grey_ncc")),
     Family("feature", ("feature_mse", "feature_cosine"), networks=("autoencoder",)),
     Family("retina_unet", ("retina_unet",), networks=("retina_unet",), supports=False),
@@ -73,8 +81,8 @@ def parse_methods(text: str) -> tuple[list[str], list[Fault]]:
 
 
 def networks_of(methods: Sequence[str]) -> list[str]:
-    """Return the names of the networks that the methods need."""
-    return [network for family in families_of(methods) for network in family.networks]
+    """Return the names of the networks that the methods need, each once."""
+    return list(dict.fromkeys(network for family in families_of(methods) for network in family.networks))
 
 
 def families_of(methods: Sequence[str]) -> list[Family]:

@@ -19,6 +19,9 @@ SHARED = ("modality", "window", "spacing")
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
 
+SHIPPED = tuple(sorted(folder.name for folder in Path(__file__).parents[1].glob("weights/*") if folder.is_dir()))
+"""Names of the weights that come with the package, which `--weights` takes."""
+
 _LONGEST_HEADER = 10_000_000
 
 

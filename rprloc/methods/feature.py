@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rprloc.cohort.methods import CODE_STRIDE, feature_setting
-from rprloc.geometry import WALLS, FloatArray, box_of_points
+from rprloc.geometry import FloatArray
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
 from rprloc.networks.autoencoder import HALO, Autoencoder
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.patches import AIR, apply_window
@@ -92,7 +92,7 @@ class Feature:
     def _cut(self, scan: Scan, code: Tensor, structure: str) -> _Templates:
         """Return the templates of a structure's extreme points."""
         about = scan.structures[structure]
-        points_mm = np.array([about["extreme_mm"][wall] for wall in WALLS], dtype=np.float64)
+        points_mm = scan.extreme_points_mm(structure)
         voxels = scan.grid.nearest_voxel(points_mm)
         return _Templates(
             support=scan.subject,
@@ -128,12 +128,7 @@ class Feature:
         if reason is not None:
             return Prediction(**common, failed=True, reason=reason)
         points_mm = query.grid.world([match.voxel for match in matches]) + templates.rest_mm
-        return Prediction(
-            **common,
-            points_mm=dict(zip(WALLS, points_mm.tolist(), strict=True)),
-            box_mm=box_of_points(points_mm).tolist(),
-            half_voxel_mm=templates.half_voxel_mm,
-        )
+        return found_row(common, points_mm, templates.half_voxel_mm)
 
     @staticmethod
     def _fault(query: Scan, templates: _Templates, matches: list[Match]) -> str | None:

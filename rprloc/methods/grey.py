@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rprloc.geometry import WALLS, FloatArray, box_of_points
+from rprloc.geometry import WALLS, FloatArray
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
 from rprloc.networks.patches import PaddedScan, apply_window
 
 _PREFIX = "grey_"
@@ -78,8 +78,7 @@ class Grey:
             present = [name for name in names if name in scan.structures]
             if not present:
                 continue
-            extreme = [[scan.structures[name]["extreme_mm"][wall] for wall in WALLS] for name in present]
-            points_mm = np.array(extreme, dtype=np.float64)
+            points_mm = np.stack([scan.extreme_points_mm(name) for name in present])
             voxels = scan.grid.nearest_voxel(points_mm)
             centres, numbers = np.unique(voxels.reshape(-1, 3), axis=0, return_inverse=True)
             padded = PaddedScan.of(scan.values, self._size, modality=self._modality, device=self._device)
@@ -137,12 +136,7 @@ class Grey:
         if reason is not None:
             return Prediction(**common, failed=True, reason=reason)
         points_mm = query.grid.world([match.voxel for match in matches]) + marks.rest_mm
-        return Prediction(
-            **common,
-            points_mm=dict(zip(WALLS, points_mm.tolist(), strict=True)),
-            box_mm=box_of_points(points_mm).tolist(),
-            half_voxel_mm=marks.half_voxel_mm,
-        )
+        return found_row(common, points_mm, marks.half_voxel_mm)
 
     def _fault(self, marks: _Landmarks, measure: str, matches: Sequence[Match]) -> str | None:
         """Return why matches are no answer, or None."""

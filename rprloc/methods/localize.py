@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,29 @@ def _regression(task: Task) -> Method:
     return Regression(task.models, grid, structures=task.structures, drawn=task.drawn, seed=task.seed)
 
 
+def _position_map(task: Task) -> Method:
+    """Return the position map alone."""
+    from rprloc.methods.position_map import PositionMapMethod
+
+    if "position_map" not in task.models:
+        raise InputError("Found no position_map network, expected one.")
+    return PositionMapMethod(task.models["position_map"], structures=task.structures, drawn=task.drawn)
+
+
+def _matched(task: Task) -> Method:
+    """Return matching from the position map or, without one, from a registration."""
+    from rprloc.methods.matched import Matched
+    from rprloc.methods.start import MapStart, RegistrationStart, Start
+
+    window, model = _knots(task.settings), task.models.get("position_map")
+    start: Start = (
+        RegistrationStart(window, seed=task.seed, threads=task.threads or os.cpu_count() or 1)
+        if model is None
+        else MapStart(model, seed=task.seed)
+    )
+    return Matched(start, window=window, structures=task.structures, drawn=task.drawn, device=task.device)
+
+
 def _feature(task: Task) -> Method:
     """Return template matching by features."""
     from rprloc.methods.feature import Feature
@@ -168,6 +192,8 @@ def _knots(settings: dict[str, Any]) -> tuple[tuple[float, float], ...]:
 
 _METHODS = {
     "regression": _regression,
+    "position_map": _position_map,
+    "matched": _matched,
     "grey": _grey,
     "feature": _feature,
     "retina_unet": _retina_unet,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from rprloc.methods.prediction import Scan
 
 Window = Sequence[tuple[float, float]]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
+
+REGION_MARGIN_MM = 30.0
+"""Of the compared region around a support's structures."""
 
 _FULL_WIDTH = 2.3548
 """Full width at half maximum of a Gaussian, in standard deviations."""
@@ -98,3 +102,14 @@ def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:
     """Return the points (..., 3) in mm to which a transform takes points (..., 3)."""
     flat = points_mm.reshape(-1, 3).tolist()
     return np.array([transform.TransformPoint(point) for point in flat]).reshape(points_mm.shape)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep SimpleITK's filters to one thread a call, as several calls run at once."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.files import read_json
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
 from rprloc.scans.preprocess import subject_of
 from rprloc.scans.volume import read_model_volume
 from rprloc.seeds import generator_of
@@ -99,6 +99,11 @@ class Scan:
             folder=folder,
         )
 
+    def extreme_points_mm(self, structure: str) -> FloatArray:
+        """Return the extreme points (6, 3) of a labelled structure in the order of the walls."""
+        found = self.structures[structure]["extreme_mm"]
+        return np.array([found[wall] for wall in WALLS], dtype=np.float64)
+
     def matching(self) -> MatchingVolume:
         """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
         folder = self.folder
@@ -167,6 +172,20 @@ def row_key(
 def absent_row(key: dict[str, Any]) -> Prediction:
     """Return the failed row of a structure that its support does not have."""
     return Prediction(**key, failed=True, reason=f"{key['structure']} is absent in the support {key['support']}")
+
+
+def found_row(
+    key: dict[str, Any], points_mm: FloatArray, half_voxel_mm: list[float], *, spread_mm: float | None = None
+) -> Prediction:
+    """Return the row of a structure from its six extreme points (6, 3) and, where it is known, their spread."""
+    return Prediction(
+        **key,
+        points_mm=dict(zip(WALLS, points_mm.tolist(), strict=True)),
+        box_mm=box_of_points(points_mm).tolist(),
+        half_voxel_mm=half_voxel_mm,
+        spread_mm=spread_mm,
+        confidence=None if spread_mm is None else confidence_of(spread_mm),
+    )
 
 
 def timed(rows: list[Prediction], seconds: Mapping[str, float]) -> list[Prediction]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +13,15 @@ import SimpleITK as sitk
 
 from rprloc.cohort.methods import family_of
 from rprloc.errors import InputError
-from rprloc.geometry import WALLS, FloatArray, box_of_points
+from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.bspline import bspline
 from rprloc.methods.clock import Clock
-from rprloc.methods.picture import Picture, RegistrationError, Window, carried
-from rprloc.methods.prediction import Prediction, Scan, absent_row, row_key, timed
+from rprloc.methods.picture import REGION_MARGIN_MM, Picture, RegistrationError, Window, carried, one_thread_each
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
 
 METHODS = family_of("affine").methods
 SETTING = "extreme"
-MARGIN_MM = 30.0
-"""Of the compared region around a support's structures."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class _Support:
     def region_mm(self) -> FloatArray:
         """The box (2, 3) around all landmarks that is compared."""
         box = box_of_points(np.concatenate(list(self.points_mm.values())))
-        return box + np.array([[-MARGIN_MM], [MARGIN_MM]])
+        return box + np.array([[-REGION_MARGIN_MM], [REGION_MARGIN_MM]])
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Registration:
         prepared = clock.seconds["prepare"] / len(supports)
         rows: list[Prediction] = []
         # SimpleITK lets other threads go on while it works.
-        with _one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
+        with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
             found = list(pool.map(lambda support: self._by_simpleitk(support, picture, reason), supports))
         for support, outcomes in zip(supports, found, strict=True):
             if "convex" in self._names:
@@ -119,7 +116,7 @@ class Registration:
         """Read one support."""
         picture, reason = _read(scan, self._window)
         present = [name for name in self._wanted if name in scan.structures]
-        points = {name: np.array([scan.structures[name]["extreme_mm"][wall] for wall in WALLS]) for name in present}
+        points = {name: scan.extreme_points_mm(name) for name in present}
         half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
         return _Support(scan.subject, picture, reason, points, half)
 
@@ -170,27 +167,11 @@ class Registration:
         """Return the row of a structure whose points (6, 3) a registration carried over."""
         if not np.isfinite(points_mm).all():
             return Prediction(**common, failed=True, reason="the registration's answer is not a number")
-        return Prediction(
-            **common,
-            points_mm=dict(zip(WALLS, points_mm.tolist(), strict=True)),
-            box_mm=box_of_points(points_mm).tolist(),
-            half_voxel_mm=half_voxel_mm,
-        )
+        return found_row(common, points_mm, half_voxel_mm)
 
     def _key(self, query: Scan, support: _Support, name: str, structure: str) -> dict[str, Any]:
         """Return the columns that name a row."""
         return row_key(query, structure, method=name, setting=SETTING, support=support.subject, drawn=self._drawn)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep SimpleITK's filters to one thread a call, as several calls run at once."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _read(scan: Scan, window: Window) -> tuple[Picture | None, str]:

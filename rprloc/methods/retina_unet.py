@@ -17,7 +17,7 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.prediction import Prediction, Scan, timed
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.detector import Found, detector_of
-from rprloc.networks.retina_unet import field_of, padded_size, pooling_of, to_world
+from rprloc.networks.field import field_of, padded_size, pooling_of, to_world
 
 METHOD, SETTING = "retina_unet", "box"
 
@@ -61,7 +61,7 @@ class RetinaUnet:
         """Return a row for each structure."""
         clock = Clock()
         with clock.stage("prepare"):
-            field = field_of(query.values, self._settings, device=self._device)
+            field = field_of(torch.from_numpy(query.values).to(self._device), self._settings)
             size = padded_size(field.shape)
             pads = [p for n, full in zip(field.shape[::-1], size[::-1], strict=True) for p in (0, full - n)]
             padded = nn.functional.pad(field, pads)[None, None]

@@ -24,6 +24,7 @@ from rprloc.files import PICKLES, whole_file
 from rprloc.networks.autoencoder import Autoencoder
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
+from rprloc.networks.position_map import PositionMap
 from rprloc.networks.retina_unet import network_of
 
 FORMAT = "rprloc-model-1"
@@ -121,6 +122,8 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         if settings.stage == "autoencoder":
             return Autoencoder(width=settings.width)
+        if settings.stage == "position_map":
+            return PositionMap(width=settings.width)
         if settings.stage == "retina_unet":
             return network_of(settings.details, settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)

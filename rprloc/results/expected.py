@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from rprloc.cohort.methods import DEFAULT, NO_SUPPORT
+from rprloc.cohort.methods import NO_SUPPORT, PAPER
 from rprloc.methods.prediction import draw_order, main_setting, table_settings
 
 KEY = ("cohort", "subject", "structure", "method", "setting", "support")
 """What names one answer."""
 
-METHOD = DEFAULT
+METHOD = PAPER
 """The paper's method, whose answers tables 1 and 2 are about."""
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rprloc.cohort.methods import METHODS, family_of
+from rprloc.cohort.methods import DEFAULT, METHODS, family_of
 from rprloc.methods.prediction import main_setting
 from rprloc.results.expected import METHOD
 
@@ -70,11 +70,11 @@ def compared(rows: pd.DataFrame, starts: int) -> list[tuple[str, str, str]]:
 def main_answers(rows: Iterable[tuple[str, str]], starts: int) -> tuple[str, str]:
     """Return the method and setting whose answers are the ones to use, from those of one cohort's rows.
 
-    It is the paper's method in its main setting for the cohort's K, `starts`; where that was not asked for, the first
-    method of table 3 that was, in its last setting.
+    They are those of the default method or, where it was not asked for, of the paper's in its main setting for the
+    cohort's K, `starts`; without both, of the first method of table 3 that was, in its last setting.
     """
     settings: dict[str, str] = {}
     for method, setting in rows:
         settings[method] = setting
-    method = in_order(settings or [METHOD])[0]
+    method = DEFAULT if DEFAULT in settings else in_order(settings or [METHOD])[0]
     return method, str(main_setting(starts)) if method == METHOD else settings[method]

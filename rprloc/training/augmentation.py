@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray
-from rprloc.networks.retina_unet import padded_size
+from rprloc.networks.field import padded_size
+from rprloc.training.draws import Levels, Turns
 
-ANGLE, SCALE, STRETCH = math.radians(6), 0.08, 0.05
-"""Standard deviations: turn about each axis, logarithm of the scale of all axes and of each."""
+TURNS = Turns(angle=math.radians(6), scale=0.08, stretch=0.05)
 SHIFT = 3.0
 """Largest move along an axis, in voxels."""
 CUT_BELOW, CUT_ABOVE = 0.5, 0.3
 """How often a field loses a part below or above its structures, as a shorter scan does."""
-GAIN, GAMMA, NOISE = 0.1, 0.15, 0.04
-"""Standard deviations of the logarithms of gain and gamma of the levels; largest standard deviation of the noise."""
+LEVELS = Levels(gain=0.1, gamma=0.15, noise=0.04)
 _KEPT = 0.7
 """Part of a box along each axis that must lie in the field for its structure to count as known."""
 
@@ -69,7 +68,7 @@ def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
     """
     low, high = _cut(scan, generator)
     size = np.array(padded_size(np.ceil(high - low).astype(int).tolist()))
-    matrix = _matrix(generator)
+    matrix = TURNS.draw(generator)
     centre, seen = (low + high) / 2, size / 2 + generator.uniform(-SHIFT, SHIFT, 3)
     grid = _sampling_grid(scan, size, matrix, centre, seen)
     levels, voxels = scan.levels.float(), torch.from_numpy(scan.voxels).to(scan.levels.device).float()
@@ -81,7 +80,7 @@ def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
         inside = np.clip(moved, 0, size)
         if np.all(inside[1] - inside[0] >= _KEPT * (moved[1] - moved[0])):
             boxes[number] = inside
-    return View(_other_levels(field, generator), labels[0, 0].long(), boxes)
+    return View(LEVELS.other(field, generator), labels[0, 0].long(), boxes)
 
 
 def _cut(scan: LabelledField, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -95,17 +94,6 @@ def _cut(scan: LabelledField, generator: np.random.Generator) -> tuple[FloatArra
     if above:
         high[0] -= shares[1] * max(0.0, high[0] - ends.max() - 2)
     return low, high
-
-
-def _matrix(generator: np.random.Generator) -> FloatArray:
-    """Draw a matrix (3, 3) that turns and scales a little."""
-    matrix = np.diag(np.exp(generator.normal(0, SCALE) + generator.normal(0, STRETCH, 3)))
-    for (first, second), angle in zip(((0, 1), (0, 2), (1, 2)), generator.normal(0, ANGLE, 3), strict=True):
-        turn = np.eye(3)
-        turn[first, first] = turn[second, second] = math.cos(angle)
-        turn[first, second], turn[second, first] = -math.sin(angle), math.sin(angle)
-        matrix = turn @ matrix
-    return matrix
 
 
 def _sampling_grid(
@@ -132,10 +120,3 @@ def _moved_box(
     before = np.stack([points.min(axis=0), points.max(axis=0)])
     moved = (points - centre) @ matrix.T + seen
     return np.stack([moved.min(axis=0), moved.max(axis=0)]) + np.asarray(box - before)
-
-
-def _other_levels(field: Tensor, generator: np.random.Generator) -> Tensor:
-    """Return a field with another gain, gamma and noise."""
-    gain, gamma = np.exp(generator.normal(0, (GAIN, GAMMA)))
-    noise = generator.standard_normal(field.shape, dtype=np.float32) * generator.uniform(0, NOISE)
-    return field.clamp(0, 1) ** float(gamma) * float(gain) + torch.from_numpy(noise).to(field.device)

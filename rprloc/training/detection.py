@@ -17,7 +17,7 @@ from rprloc.geometry import FloatArray, Grid
 from rprloc.networks.checkpoint import ModelSettings, new_network
 from rprloc.networks.detector import Target, anchor_shapes, detector_of
 from rprloc.networks.device import bfloat16_is_fast
-from rprloc.networks.retina_unet import field_of, pooling_of, to_edges
+from rprloc.networks.field import field_of, pooling_of, to_edges
 from rprloc.scans.preprocess import subject_of
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
@@ -78,7 +78,8 @@ class LabelledFields:
                 f"expected {list(settings.spacing)}."
             )
         pooling = pooling_of(settings.spacing)
-        levels = field_of(read_model_volume(folder / f"{subject}.nii.gz"), settings, device=self._device)
+        values = torch.from_numpy(read_model_volume(folder / f"{subject}.nii.gz")).to(self._device)
+        levels = field_of(values, settings)
         label = read_model_volume(folder / f"{subject}_label.nii.gz").view(np.uint16)
         voxels = np.zeros(levels.shape, dtype=np.int16)
         boxes: dict[int, FloatArray] = {}

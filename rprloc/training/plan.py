@@ -45,12 +45,12 @@ PLANS = {
 """What `--training` offers."""
 
 
-def _detection(steps: int, groups: int) -> TrainingPlan:
-    """Return a plan of Retina U-Net, which sees whole scans, as many as `groups` a step.
+def _whole_scans(steps: int, groups: int) -> TrainingPlan:
+    """Return a plan of a network that sees whole scans, as many as `groups` a step.
 
-    The full learning rate from the start throws its boxes, exponentials, hundreds of voxels away. On openkbp's
-    validation scans Adam at 2e-3 (with a plain mean for the cross-entropy of the voxels) had a wall error of 6.2 mm
-    after 300 steps of two scans, Muon 3.8 mm after 240.
+    The full learning rate from the start throws Retina U-Net's boxes, exponentials, hundreds of voxels away. On
+    openkbp's validation scans Adam at 2e-3 (with a plain mean for the cross-entropy of the voxels) had a wall error of
+    6.2 mm after 300 steps of two scans, Muon 3.8 mm after 240.
     """
     return TrainingPlan(
         steps, groups, patches=1, learning_rate=1.5e-2, decay="cosine", optimiser="muon", warm_up=min(100, steps // 5)
@@ -65,11 +65,17 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
         "standard": TrainingPlan(steps=20_000, groups=8, patches=4, learning_rate=3e-3, decay="cosine"),
         "paper": TrainingPlan(steps=100_000, groups=8, patches=4, learning_rate=1e-3, decay="cosine"),
     },
+    "position_map": {
+        "demo": _whole_scans(steps=150, groups=1),
+        "quick": _whole_scans(steps=1_200, groups=1),
+        "standard": _whole_scans(steps=20_000, groups=4),
+        "paper": _whole_scans(steps=50_000, groups=8),
+    },
     "retina_unet": {
-        "demo": _detection(steps=120, groups=2),
-        "quick": _detection(steps=800, groups=2),
-        "standard": _detection(steps=10_000, groups=4),
-        "paper": _detection(steps=50_000, groups=8),
+        "demo": _whole_scans(steps=120, groups=2),
+        "quick": _whole_scans(steps=800, groups=2),
+        "standard": _whole_scans(steps=10_000, groups=4),
+        "paper": _whole_scans(steps=50_000, groups=8),
     },
 }
 """The same for networks that are trained otherwise than the position networks."""

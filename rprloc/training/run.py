@@ -15,6 +15,7 @@ import torch
 from rprloc.files import read_json, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, ModelSettings, write_model
 from rprloc.scans.preprocess import subject_of
+from rprloc.training.body_positions import BARE, BodyPositions
 from rprloc.training.data import read_training_scans
 from rprloc.training.loop import Objective, train
 from rprloc.training.plan import TrainingPlan, plan_of
@@ -67,7 +68,7 @@ def train_stage(
 
         sources = {"train": scans, "validation": validation}
         objective = _objective(model_settings, settings, plan, sources, Path(unpacked), seed=seed, device=device)
-        batch = f"{plan.groups} scans" if stage == "retina_unet" else f"{plan.groups} x {plan.patches} patches"
+        batch = f"{plan.groups} x {plan.patches} patches" if plan.patches > 1 else f"{plan.groups} scans"
         say(
             f"training on {objective.scans} scans, {plan.steps:,} steps of {batch}, "
             f"on {device}, {torch.get_num_threads()} threads"
@@ -98,14 +99,20 @@ def _objective(
         return Detection(
             sources["train"], sources["validation"], settings, plan, structures=structures, seed=seed, device=device
         )
-    encoding = settings.stage == "autoencoder"
-    padding = replace(settings, patch_voxels=CROP_VOXELS) if encoding else settings
+    patches: tuple[Callable[..., Objective], tuple[int, int, int]] = (RelativePosition, settings.patch_voxels)
+    objective, crop = _OBJECTIVES.get(settings.stage, patches)
+    padding = replace(settings, patch_voxels=crop)
     train, validation = (
         read_training_scans(sources[split], padding, device=device, scratch=scratch) for split in sources
     )
-    if encoding:
-        return Reconstruction(train, validation, settings, plan, seed=seed, device=device)
-    return RelativePosition(train, validation, settings, plan, seed=seed, device=device)
+    return objective(train, validation, settings, plan, seed=seed, device=device)
+
+
+_OBJECTIVES: dict[str, tuple[Callable[..., Objective], tuple[int, int, int]]] = {
+    "autoencoder": (Reconstruction, CROP_VOXELS),
+    "position_map": (BodyPositions, BARE),
+}
+"""What is learned from whole scans, with the crops for which these have to be padded; else patches of a pair."""
 
 
 def _key(

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.detector import ANCHORS, Detector, Target, anchor_shapes
-from rprloc.networks.retina_unet import (
-    STRIDE,
-    RetinaNetwork,
-    field_of,
-    padded_size,
-    pooling_of,
-    to_edges,
-    to_world,
-)
+from rprloc.networks.field import STRIDE, field_of, padded_size, pooling_of, to_edges, to_world
+from rprloc.networks.retina_unet import RetinaNetwork
 
 CPU = torch.device("cpu")
 WINDOW = ((-1000.0, 0.0), (1000.0, 1.0))
@@ -71,7 +64,7 @@ def test_fields_are_three_to_six_millimetres_where_scans_are_finer(spacing: floa
 def test_a_field_is_the_windowed_scans_average_with_air_beyond_its_end() -> None:
     values = np.full((3, 8, 6), 1000, dtype=np.int16)
     values[:, :4] = 0
-    field = field_of(values, settings((4.0, 1.0, 1.0)), device=CPU)
+    field = field_of(torch.from_numpy(values), settings((4.0, 1.0, 1.0)))
     assert field.shape == (3, 2, 2)
     # Four voxels in y are one; of the last four in x two are air.
     assert torch.allclose(field[0], torch.tensor([[0.5, 0.25], [1.0, 0.5]]), atol=2e-2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rprloc.networks.retina_unet import STRIDE
+from rprloc.networks.field import STRIDE
 from rprloc.training import augmentation
 from rprloc.training.augmentation import LabelledField, plain_view, random_view
 

@@ -1,0 +1,98 @@
+"""A scan through the position map: where in the body each of its voxels lies, and where latents are met again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from torch import Tensor, nn
+
+from rprloc.geometry import FloatArray, Grid
+from rprloc.methods.prediction import Scan, spread_of
+from rprloc.networks.checkpoint import Model
+from rprloc.networks.device import bfloat16_is_fast
+from rprloc.networks.field import padded_size, pooling_of
+from rprloc.networks.position_map import PositionMap, body_field
+
+NEIGHBOURS = 8
+"""Voxels whose answers are averaged."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """Where latents of another scan are met."""
+
+    positions_mm: FloatArray
+    """(n, 3), (x, y, z)."""
+    spread_mm: FloatArray
+    """(n,), root mean square distance of the neighbours' answers to their mean."""
+    distance_mm: FloatArray
+    """(n,), how far the nearest latent is: where the scan does not show the place, it is large."""
+
+
+class BodyMap:
+    """The latents of a scan's body, in mm."""
+
+    def __init__(self, model: Model, scan: Scan) -> None:
+        """Pass a scan through the network of the position map, once. Raises TypeError for another network."""
+        if not isinstance(model.network, PositionMap):
+            raise TypeError(f"found {type(model.network).__name__}, expected a PositionMap")
+        device = model.device
+        values, mask = torch.from_numpy(scan.values).to(device), torch.from_numpy(scan.body).to(device)
+        levels, body, low = body_field(values, mask, model.settings)
+        latents = _latents(model, levels)
+        self._volume = latents
+        self._grid = _grid(scan.grid, low, pooling_of(model.settings.spacing), levels.shape)
+        voxels = torch.nonzero(body).cpu().numpy()
+        self.places_mm = self._grid.world(voxels)
+        """(n, 3), (x, y, z), of the voxels of the body."""
+        self.latents_mm: FloatArray = latents[:, body].T.double().cpu().numpy()[:, ::-1]
+        """(n, 3), (x, y, z), of the same."""
+        self._tree = KDTree(self.latents_mm) if len(voxels) and np.isfinite(self.latents_mm).all() else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the scan shows a body and all its latents are numbers."""
+        return self._tree is not None
+
+    def at(self, points_mm: FloatArray) -> FloatArray:
+        """Return the latents (n, 3) at points (n, 3), both (x, y, z) in mm; beyond the field those of its edge."""
+        size = torch.tensor(self._volume.shape[1:])
+        index = torch.from_numpy(np.ascontiguousarray(self._grid.voxel(points_mm)))
+        grid = ((index + 0.5) / size * 2 - 1).flip(-1).to(self._volume)
+        found = nn.functional.grid_sample(
+            self._volume[None], grid[None, None, None], align_corners=False, padding_mode="border"
+        )
+        return found[0, :, 0, 0].T.double().cpu().numpy()[:, ::-1]
+
+    def met(self, latents_mm: FloatArray) -> Met:
+        """Return where latents (n, 3) are met: the mean of place + difference over the voxels of the nearest ones."""
+        assert self._tree is not None
+        count = min(NEIGHBOURS, len(self.latents_mm))
+        distance, index = (np.asarray(found) for found in self._tree.query(latents_mm, k=[*range(1, count + 1)]))
+        answers = self.places_mm[index] + (latents_mm[:, np.newaxis] - self.latents_mm[index])
+        return Met(answers.mean(axis=1), spread_of(answers), distance[:, 0])
+
+
+@torch.inference_mode()
+def _latents(model: Model, levels: Tensor) -> Tensor:
+    """Return the latents (3, z, y, x) in mm, (z, y, x), of a field."""
+    size = padded_size(levels.shape)
+    pads = [pad for n, full in zip(levels.shape[::-1], size[::-1], strict=True) for pad in (0, full - n)]
+    fields = nn.functional.pad(levels, pads)[None, None]
+    with torch.autocast(fields.device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(fields.device)):
+        latents: Tensor = model.network(fields)[0]
+    z, y, x = levels.shape
+    return latents[:, :z, :y, :x]
+
+
+def _grid(grid: Grid, low: NDArray[np.int64], pooling: tuple[int, int, int], size: torch.Size) -> Grid:
+    """Return the grid of a field that begins at a voxel (z, y, x) of a scan."""
+    factors = np.array(pooling, dtype=np.float64)
+    origin = grid.world(low + (factors - 1) / 2)
+    spacing = np.array(grid.spacing_mm) * factors[::-1]
+    z, y, x = size
+    return Grid((x, y, z), (*spacing.tolist(),), (*origin.tolist(),))

@@ -1,0 +1,175 @@
+"""Coupled point matching: where a support's landmarks are found again near a start, all of them together.
+
+Each landmark's surroundings are compared with the query's at every displacement; neighbours agree on theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.methods.start import Affine
+
+STEP_MM = 3.0
+"""Between compared voxels and between displacements."""
+REACH = 10
+"""Steps of the largest displacement along each axis: 30 mm."""
+_NARROW, _WIDE = 4, 8
+"""Steps from a landmark to the edges of the two cubes around it that are compared, each counting half."""
+_NEAR = 0.9e-5
+"""Cost of a displacement, per mm squared."""
+_TOGETHER, _NEIGHBOURHOOD_MM = 3e-3, 25.0
+"""Cost of moving otherwise than the landmarks around, per mm squared; standard deviation of their weights."""
+_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Features:
+    """MIND-SSC features of a scan or of part of it."""
+
+    values: Tensor
+    """(channels, z, y, x)."""
+    grid: Grid
+
+    @classmethod
+    def of(cls, levels: Tensor, grid: Grid) -> Features:
+        """Compute the features of windowed grey values (z, y, x), as Heinrich et al., MICCAI 2013; by convexadam."""
+        # The package ignores all warnings of the process from its import on, and prints.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            from convexAdam.convex_adam_utils import MINDSSC
+
+            return cls(MINDSSC(levels[None, None], 1, 2, device=levels.device)[0], grid)
+
+    def at(self, points_mm: Tensor) -> Tensor:
+        """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm; beyond the edge those of the edge."""
+        device = self.values.device
+        origin, spacing = (torch.tensor(v, device=device) for v in (self.grid.origin_mm, self.grid.spacing_mm))
+        size = torch.tensor(self.grid.size, device=device)
+        grid = ((points_mm - origin) / spacing + 0.5) / size * 2 - 1
+        return nn.functional.grid_sample(
+            self.values[None], grid[None].to(self.values), align_corners=False, padding_mode="border"
+        )[0]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How landmarks move beyond the start."""
+
+    displacements_mm: FloatArray
+    """(n, 3), (x, y, z), in the support's space."""
+    costs: FloatArray
+    """(n,), of the features at the displacements."""
+
+
+class Surroundings:
+    """What the landmarks of one support are surrounded by, ready to be compared with any query."""
+
+    def __init__(self, features: Features, points_mm: FloatArray) -> None:
+        """Take a support's features and its landmarks (n, 3) in mm."""
+        low, high = self.region_mm(box_of_points(points_mm))
+        size = np.ceil((high - low) / STEP_MM).astype(int) + 1
+        self._points_mm = points_mm
+        self.grid = Grid((*size.tolist(),), (STEP_MM,) * 3, (*low.tolist(),))
+        """The voxels around all landmarks that are compared."""
+        self._voxels: NDArray[np.int64] = self.grid.nearest_voxel(points_mm)
+        device = features.values.device
+        axes = [torch.arange(n, device=device) * STEP_MM + start for n, start in zip(size, low, strict=True)]
+        z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
+        self._places_mm = torch.stack([x, y, z], dim=-1).float()
+        self._window = 2 * (_WIDE + REACH) + 1
+        self._fft = (-(-self._window // 8) * 8,) * 3
+        templates = self._windows(features.at(self._places_mm), _WIDE)
+        weights = _weights(device)
+        self._constant = (templates.square() * weights).sum(dim=(1, 2, 3, 4))
+        kernels = torch.cat([-2 * templates * weights, weights.expand(len(templates), 1, *weights.shape)], dim=1)
+        self._kernels = torch.fft.rfftn(kernels, s=self._fft).conj()
+
+    @staticmethod
+    def region_mm(box_mm: FloatArray) -> FloatArray:
+        """Return the box (2, 3) in mm that is compared for landmarks in a box (2, 3)."""
+        reach = (_WIDE + REACH + 1) * STEP_MM
+        return box_mm + np.array([[-reach], [reach]])
+
+    def moves(self, query: Features, start: Affine) -> Moves:
+        """Return how the landmarks move beyond the start to where the query is like their surroundings."""
+        costs = self._costs(query, start)
+        steps = torch.arange(-REACH, REACH + 1, device=costs.device) * STEP_MM
+        z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
+        moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
+        total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs))
+        best = total.argmin(dim=1)
+        refined = moves_mm[best] + _vertex(total.view(-1, *(2 * REACH + 1,) * 3), best)
+        return Moves(refined.double().cpu().numpy(), costs.gather(1, best[:, None])[:, 0].double().cpu().numpy())
+
+    def _costs(self, query: Features, start: Affine) -> Tensor:
+        """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
+
+        With S, Q the features and w the weights it is sum w S^2 - 2 sum (w S) Q + sum w Q^2, correlations by FFT.
+        """
+        matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
+        found = query.at(self._places_mm @ matrix.T + shift)
+        found = torch.cat([found, found.square().sum(dim=0, keepdim=True)])
+        count = 2 * REACH + 1
+        parts = []
+        for kernel, window in zip(self._kernels, self._windows(found, _WIDE + REACH), strict=True):
+            product = (torch.fft.rfftn(window, s=self._fft) * kernel).sum(dim=0)
+            parts.append(torch.fft.irfftn(product, s=self._fft)[:count, :count, :count].reshape(-1))
+        return torch.stack(parts) + self._constant[:, None]
+
+    def _windows(self, values: Tensor, reach: int) -> Tensor:
+        """Return the cubes (n, channels, d, d, d) of values (channels, z, y, x) on the grid around each landmark."""
+        size = 2 * reach + 1
+        cubes = values.unfold(1, size, 1).unfold(2, size, 1).unfold(3, size, 1)
+        z, y, x = (torch.from_numpy(axis - reach) for axis in self._voxels.T)
+        return cubes[:, z, y, x].movedim(1, 0)
+
+
+def _weights(device: torch.device) -> Tensor:
+    """Return the weights (d, d, d) of the two cubes around a landmark; they sum to 1."""
+    side = 2 * _WIDE + 1
+    weights = torch.full((side,) * 3, 0.5 / side**3, device=device)
+    inner = slice(_WIDE - _NARROW, _WIDE + _NARROW + 1)
+    weights[inner, inner, inner] += 0.5 / (2 * _NARROW + 1) ** 3
+    return weights
+
+
+def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor) -> Tensor:
+    """Return the costs (n, displacements) with those of being far from the start and from what the others do.
+
+    Starting from each landmark's own best, all move in turn to the best for the weighted mean of the others, as in the
+    coupled convex optimisation of Heinrich et al. (MICCAI 2014).
+    """
+    far = moves_mm.square().sum(dim=1)
+    weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * _NEIGHBOURHOOD_MM**2))
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    total = costs + _NEAR * far
+    for _ in range(_ROUNDS):
+        mean = weights @ moves_mm[total.argmin(dim=1)]
+        apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
+        total = costs + _NEAR * far + _TOGETHER * apart
+    return total
+
+
+def _vertex(total: Tensor, best: Tensor) -> Tensor:
+    """Return the way in mm (n, 3), (x, y, z), from the best step of costs (n, z, y, x) to their parabolas' vertices."""
+    side = total.shape[-1]
+    places = torch.stack(torch.unravel_index(best, (side,) * 3), dim=1)
+    rows = torch.arange(len(total), device=total.device)
+    found = torch.zeros(len(total), 3, dtype=total.dtype, device=total.device)
+    for axis in range(3):
+        step = torch.zeros(3, dtype=places.dtype, device=places.device)
+        step[axis] = 1
+        before, here, after = (total[(rows, *(places + k * step).clamp(0, side - 1).T)] for k in (-1, 0, 1))
+        bend = before - 2 * here + after
+        inside = (places[:, axis] > 0) & (places[:, axis] < side - 1) & (bend > 0)
+        found[:, 2 - axis] = torch.where(inside, (before - after) / (2 * bend), 0) * STEP_MM
+    return found

@@ -1,0 +1,175 @@
+"""The default method: a start from the position map, then the landmarks' surroundings matched, all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from rprloc.errors import InputError
+from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.methods.clock import Clock
+from rprloc.methods.coupled import Features, Surroundings
+from rprloc.methods.picture import RegistrationError, Window
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.start import Affine, Start
+from rprloc.networks.patches import apply_window
+
+METHOD = "matched"
+SETTING = "extreme"
+_RIM = 4
+"""Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
+
+
+@dataclass(frozen=True)
+class _Support:
+    """A support with its landmarks, ready for any query; `reason` says why it is not."""
+
+    subject: str
+    half_voxel_mm: dict[str, list[float]]
+    """By structure, in the order of the landmarks, six for each structure."""
+    points_mm: FloatArray
+    """(6 structures, 3)."""
+    start: Any = None
+    surroundings: Surroundings | None = None
+    reason: str = ""
+
+
+class Matched:
+    """Locate a support's extreme points by an affine start and coupled matching of what surrounds them.
+
+    The features of a query are computed once for all supports, where the starts say that the landmarks are.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        window: Window,
+        structures: Sequence[str] | None,
+        drawn: str | None,
+        device: torch.device,
+    ) -> None:
+        """Take the way of starting, the cohort's window, the structures (None: those of the supports), the name of the
+        drawn support, and what computes.
+        """
+        self._start = start
+        self._window = window
+        self._structures = structures
+        self._drawn = drawn
+        self._device = device
+        self._wanted: list[str] = []
+        self._supports: list[_Support] = []
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Read the supports and the surroundings of their landmarks, once for all queries."""
+        self._wanted = list(self._structures or sorted({name for scan in supports for name in scan.structures}))
+        self._supports = [self._support(scan) for scan in supports]
+
+    @torch.inference_mode()
+    def locate(self, query: Scan) -> list[Prediction]:
+        """Return the answers for a query: a row for each structure and support other than the query."""
+        supports = [support for support in self._supports if support.subject != query.subject]
+        if not supports:
+            return []
+        clock = Clock()
+        starts = self._starts(query, supports, clock)
+        rows: list[Prediction] = []
+        with clock.stage("transform"):
+            features = self._features(query, supports, starts)
+        with clock.stage("search"):
+            for support, start in zip(supports, starts, strict=True):
+                rows += self._answers(query, support, start, features)
+        return timed(rows, clock.seconds)
+
+    @torch.inference_mode()
+    def _support(self, scan: Scan) -> _Support:
+        """Read one support."""
+        present = [name for name in self._wanted if name in scan.structures]
+        half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
+        points = np.concatenate([np.zeros((0, 3)), *(scan.extreme_points_mm(name) for name in present)])
+        if not present:
+            return _Support(scan.subject, half, points)
+        try:
+            start = self._start.support(scan, points)
+            region = Surroundings.region_mm(box_of_points(points))
+            surroundings = Surroundings(self._read(scan, region), points)
+        except RegistrationError as error:
+            return _Support(scan.subject, half, points, reason=str(error))
+        return _Support(scan.subject, half, points, start, surroundings)
+
+    def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[Affine | str]:
+        """Return the transform from each support to the query, or why there is none."""
+        try:
+            with clock.stage("network"):
+                seen = self._start.query(query)
+        except RegistrationError as error:
+            return [support.reason or str(error) for support in supports]
+        usable = [support for support in supports if support.surroundings is not None]
+        with clock.stage("start"):
+            found = dict(
+                zip((s.subject for s in usable), self._start.affines([s.start for s in usable], seen), strict=True)
+            )
+        outcomes = [found.get(support.subject, RegistrationError(support.reason)) for support in supports]
+        return [str(outcome) if isinstance(outcome, RegistrationError) else outcome for outcome in outcomes]
+
+    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[Affine | str]) -> Features | str:
+        """Return the features of the part of a query to which the starts take what surrounds the landmarks."""
+        corners = [
+            start.carried(_corners(support.surroundings.grid))
+            for support, start in zip(supports, starts, strict=True)
+            if isinstance(start, Affine) and support.surroundings is not None
+        ]
+        if not corners:
+            return "no support could be placed in the query"
+        try:
+            return self._read(query, box_of_points(np.concatenate(corners)))
+        except RegistrationError as error:
+            return str(error)
+
+    def _read(self, scan: Scan, box_mm: FloatArray) -> Features:
+        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none."""
+        try:
+            volume = scan.matching()
+        except InputError as error:
+            raise RegistrationError(str(error).rstrip(".")) from error
+        first = np.floor(volume.grid.voxel(box_mm[0])).astype(int) - _RIM
+        stop = np.ceil(volume.grid.voxel(box_mm[1])).astype(int) + 1 + _RIM
+        first, stop = np.maximum(first, 0), np.minimum(stop, volume.values.shape)
+        if np.any(stop - first < 1):
+            raise RegistrationError("the structures lie outside the scan's field of view")
+        z, y, x = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
+        levels = apply_window(torch.from_numpy(volume.values[z, y, x].copy()).to(self._device), self._window)
+        d, h, w = levels.shape
+        origin = volume.grid.world(first)
+        return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
+
+    def _answers(
+        self, query: Scan, support: _Support, start: Affine | str, features: Features | str
+    ) -> list[Prediction]:
+        """Return the rows of one support."""
+        reason = start if isinstance(start, str) else features if isinstance(features, str) else ""
+        points = np.full_like(support.points_mm, np.nan)
+        if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
+            moves = support.surroundings.moves(features, start)
+            points = start.carried(support.points_mm + moves.displacements_mm)
+        found = dict(zip(support.half_voxel_mm, points.reshape(-1, 6, 3), strict=True))
+        rows = []
+        for structure in self._wanted:
+            key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
+            if structure not in found:
+                rows.append(absent_row(key))
+            elif not np.isfinite(found[structure]).all():
+                rows.append(Prediction(**key, failed=True, reason=reason or "the match is not a number"))
+            else:
+                rows.append(found_row(key, found[structure], support.half_voxel_mm[structure]))
+        return rows
+
+
+def _corners(grid: Grid) -> FloatArray:
+    """Return the centres (8, 3) of a grid's corner voxels."""
+    ends = [(0, n - 1) for n in grid.size[::-1]]
+    return grid.world(np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T)

@@ -1,0 +1,166 @@
+"""Where matching starts: an affine transform from a support to a query, by the position map or by registration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rprloc.errors import InputError
+from rprloc.geometry import FloatArray, box_of_points
+from rprloc.methods.affine import affine
+from rprloc.methods.body_map import BodyMap
+from rprloc.methods.picture import REGION_MARGIN_MM, Picture, RegistrationError, Window, one_thread_each
+from rprloc.methods.prediction import Scan
+from rprloc.networks.checkpoint import Model
+from rprloc.seeds import generator_of
+
+_MARGIN_MM = 40.0
+"""Of the region of the support, around its landmarks, that the affine transform has to fit."""
+_PLACES = 400
+"""Voxels of that region that take part."""
+_ROUNDS, _TOLERANCE_MM = 12, 10.0
+"""Of iteratively reweighted least squares: a place that is off by the tolerance counts half."""
+_VOLUME = (0.3, 3.0)
+"""Least and most volume that a part of a patient may have in another patient, times its own."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A point p (x, y, z) of the support lies at matrix p + shift in the query, in mm."""
+
+    matrix: FloatArray
+    """(3, 3)."""
+    shift: FloatArray
+    """(3,)."""
+
+    def carried(self, points_mm: FloatArray) -> FloatArray:
+        """Return where points (..., 3) lie in the query."""
+        return np.asarray(points_mm @ self.matrix.T + self.shift)
+
+
+def robust_affine(from_mm: FloatArray, to_mm: FloatArray) -> Affine:
+    """Return the affine transform that takes points (n, 3) to others (n, 3), whatever some of them say.
+
+    Iteratively reweighted least squares with weights 1 / (1 + (error / 10 mm)^2), of the Cauchy distribution. Raises
+    RegistrationError where the points do not determine a transform of one patient into another.
+    """
+    centre = from_mm.mean(axis=0)
+    design = np.concatenate([from_mm - centre, np.ones((len(from_mm), 1))], axis=1)
+    weights = np.ones(len(from_mm))
+    found = np.zeros((4, 3))
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights)[:, np.newaxis]
+        found, _, rank, _ = np.linalg.lstsq(root * design, root * to_mm, rcond=1e-6)
+        if rank < design.shape[1]:
+            raise RegistrationError("too little of the support's body is seen to place it in the query")
+        errors = np.linalg.norm(design @ found - to_mm, axis=1)
+        weights = 1 / (1 + (errors / _TOLERANCE_MM) ** 2)
+    matrix = found[:3].T
+    volume = float(np.linalg.det(matrix))
+    if not _VOLUME[0] <= volume <= _VOLUME[1]:
+        raise RegistrationError(f"the position map fits no affine transform: volumes would change {volume:.2g} times")
+    return Affine(matrix, found[3] - matrix @ centre)
+
+
+class Start(Protocol):
+    """A way of starting: supports and queries are prepared once each, pairs are cheap or not."""
+
+    def support(self, scan: Scan, points_mm: FloatArray) -> Any:
+        """Return what is needed of a support with landmarks (n, 3); raises RegistrationError or InputError."""
+
+    def query(self, scan: Scan) -> Any:
+        """Return what is needed of a query; raises RegistrationError or InputError."""
+
+    def affines(self, supports: Sequence[Any], query: Any) -> list[Affine | RegistrationError]:
+        """Return the transform from each support to the query, or why there is none."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Places of a support and their latents (n, 3), in mm."""
+
+    points_mm: FloatArray
+    latents_mm: FloatArray
+
+
+class MapStart:
+    """Start where the query gives places around the support's landmarks the same latents."""
+
+    def __init__(self, model: Model, *, seed: int) -> None:
+        """Take the position map and the seed of the draw of places."""
+        self._model, self._seed = model, seed
+
+    def support(self, scan: Scan, points_mm: FloatArray) -> _Places:
+        """Draw places of the body around the landmarks, or anywhere where it shows none there."""
+        body_map = self.query(scan)
+        low, high = box_of_points(points_mm)
+        near = np.all(
+            (body_map.places_mm >= low - _MARGIN_MM) & (body_map.places_mm <= high + _MARGIN_MM), axis=1
+        ).nonzero()[0]
+        if not len(near):
+            raise RegistrationError("the support shows no body around the structures")
+        drawn = generator_of(self._seed, scan.cohort, scan.subject, "places").permutation(near)[:_PLACES]
+        return _Places(body_map.places_mm[drawn], body_map.latents_mm[drawn])
+
+    def query(self, scan: Scan) -> BodyMap:
+        """Pass a scan through the position map."""
+        body_map = BodyMap(self._model, scan)
+        if not body_map.usable:
+            raise RegistrationError("the position map shows no body or gives no numbers")
+        return body_map
+
+    def affines(self, supports: Sequence[_Places], query: BodyMap) -> list[Affine | RegistrationError]:
+        """Fit a transform to where the places of each support are met."""
+        found: list[Affine | RegistrationError] = []
+        for support in supports:
+            try:
+                found.append(robust_affine(support.points_mm, query.met(support.latents_mm).positions_mm))
+            except RegistrationError as error:
+                found.append(error)
+        return found
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A support's picture and the box (2, 3) in mm that is registered."""
+
+    picture: Picture
+    box_mm: FloatArray
+
+
+class RegistrationStart:
+    """Start from an affine registration: no network is needed, and each pair takes a second or more."""
+
+    def __init__(self, window: Window, *, seed: int, threads: int) -> None:
+        """Take the cohort's window, the seed of the metric's samples, and how many supports to register at once."""
+        self._window, self._seed, self._threads = window, seed, threads
+
+    def support(self, scan: Scan, points_mm: FloatArray) -> _Region:
+        """Read a support's picture."""
+        margin = np.array([[-1.0], [1.0]]) * REGION_MARGIN_MM
+        return _Region(self.query(scan), box_of_points(points_mm) + margin)
+
+    def query(self, scan: Scan) -> Picture:
+        """Read a scan's picture."""
+        try:
+            return Picture.of(scan, self._window)
+        except InputError as error:
+            raise RegistrationError(str(error).rstrip(".")) from error
+
+    def affines(self, supports: Sequence[_Region], query: Picture) -> list[Affine | RegistrationError]:
+        """Register each support."""
+        # SimpleITK lets other threads go on while it works.
+        with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(lambda support: self._registered(support, query), supports))
+
+    def _registered(self, support: _Region, query: Picture) -> Affine | RegistrationError:
+        """Register one support."""
+        try:
+            transform = affine(support.picture, query, support.box_mm, seed=self._seed)
+        except RegistrationError as error:
+            return error
+        return Affine(np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.TransformPoint((0.0, 0.0, 0.0))))

@@ -1,0 +1,68 @@
+"""The position map: a network that gives every voxel of a field its place in the body, in one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rprloc.networks.field import field_of, pooling_of
+from rprloc.networks.trunk import Trunk
+
+UNIT_MM = 100.0
+"""What 1 at the network's output stands for: places in a body are of this size."""
+
+_WIDTHS = (1, 4, 8, 12)
+"""Channels of the levels, times the cohort's base width: the finest level only sharpens what the next one knows."""
+
+
+class PositionMap(nn.Module):
+    """Windowed fields (B, 1, D, H, W) -> latents (B, 3, D, H, W) in mm, (z, y, x).
+
+    The difference of two voxels' latents is where they lie to each other in a body of average size and posture; a
+    linear law in place of equation 2's r tanh. The dense map is that of arXiv 2409.10291.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        if width % 4:
+            raise ValueError(f"width is {width}, expected a multiple of 4")
+        widths = [factor * width for factor in _WIDTHS]
+        self.trunk = Trunk(widths)
+        self.fine = nn.Conv3d(widths[0], 3, 1)
+        self.coarse = nn.Conv3d(widths[1], 3, 1)
+
+    def forward(self, fields: Tensor) -> Tensor:
+        """Return the latents, in float32 also under autocast: what the second level knows and the first one adds."""
+        finest, second, *_ = self.trunk(fields)
+        coarse = nn.functional.interpolate(
+            self.coarse(second).float(), scale_factor=2.0, mode="trilinear", align_corners=False
+        )
+        latents: Tensor = UNIT_MM * (coarse + self.fine(finest).float())
+        return latents
+
+
+def body_field(values: Tensor, body: Tensor, settings: Any) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+    """Return a scan as the network takes it, cut to its body and a voxel around: levels and body (z', y', x') of the
+    field, and the first voxel (z, y, x) that the cut keeps.
+
+    `values` int16 and `body` bool are (z, y, x), `settings` the network's ModelSettings. A body without a voxel is the
+    whole scan.
+    """
+    pooling = pooling_of(settings.spacing)
+    inside = torch.nonzero(body).cpu().numpy()
+    low, high = np.zeros(3, dtype=np.int64), np.array(values.shape, dtype=np.int64)
+    if len(inside):
+        margin = np.array(pooling)
+        low = np.maximum(inside.min(axis=0) - margin, 0)
+        high = np.minimum(inside.max(axis=0) + 1 + margin, high)
+    z, y, x = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+    levels = field_of(values[z, y, x], settings)
+    # A voxel of the field belongs to the body where its middle does.
+    middles = [torch.arange(n) * factor + factor // 2 for n, factor in zip(levels.shape, pooling, strict=True)]
+    cut = body[z, y, x]
+    d, h, w = (middle.clamp(max=n - 1).to(body.device) for middle, n in zip(middles, cut.shape, strict=True))
+    return levels, cut[d][:, h][:, :, w].to(levels.device), low

@@ -1,0 +1,105 @@
+"""What the position map learns: where all voxels of a body lie to each other, however a scan shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rprloc.networks.checkpoint import ModelSettings
+from rprloc.networks.device import bfloat16_is_fast
+from rprloc.networks.field import pooling_of
+from rprloc.networks.position_map import body_field
+from rprloc.seeds import generator_of
+from rprloc.training.data import TrainingScan
+from rprloc.training.loop import FromScans
+from rprloc.training.plan import TrainingPlan
+from rprloc.training.views import BodyField, BodyView, random_body_view
+
+BARE = (1, 1, 1)
+"""The padding of scans of which no patches are cropped."""
+
+_TOLERANCE_MM = 10.0
+"""Errors beyond it count linearly (Huber)."""
+_FEWEST = 50
+"""Voxels of the body that a view must show to teach anything."""
+_FIXED = 5
+"""Scans on whose views the validation error is measured."""
+
+
+class BodyPositions(FromScans):
+    """The offsets between all voxels of the body in two random views of each of a step's scans.
+
+    With a linear offset law the loss over all pairs is that over latent minus true place minus its mean over both
+    views, so every voxel takes part (arXiv 2409.10291).
+    """
+
+    error, words = "error_mm", "position error: training {:.1f} mm, validation {:.1f} mm"
+
+    def __init__(
+        self,
+        scans: Sequence[TrainingScan],
+        validation: Sequence[TrainingScan],
+        settings: ModelSettings,
+        plan: TrainingPlan,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Take the scans to draw from; the validation views are drawn once, from the validation scans or, where there
+        are none, from the training scans. Raises InputError without scans.
+        """
+        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
+        some = (validation or scans)[:: -(-len(validation or scans) // _FIXED)]
+        self._fixed = [self._views(scan, generator_of(seed, scan.subject)) for scan in some]
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the loss of a step's scans and the mean distance in mm of their voxels to where they should be."""
+        generator = np.random.default_rng([self._seed, step])
+        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._plan.groups)]
+        found = [self._residuals(self._views(scan, generator)) for scan in chosen]
+        losses = [_weighed(_huber(residuals), weights) for residuals, weights in found]
+        errors = [_weighed(residuals.detach().norm(dim=1), weights) for residuals, weights in found]
+        return torch.stack(losses).mean(), torch.stack(errors).mean()
+
+    @torch.inference_mode()
+    def validation_error(self) -> float:
+        """Return the mean distance in mm over the fixed views."""
+        found = [self._residuals(views) for views in self._fixed]
+        return float(torch.stack([_weighed(residuals.norm(dim=1), weights) for residuals, weights in found]).mean())
+
+    def _views(self, scan: TrainingScan, generator: np.random.Generator) -> list[BodyView]:
+        """Draw two views of a scan that show some body."""
+        levels, body, _ = body_field(scan.scan.values, torch.from_numpy(scan.body.mask), self.settings)
+        field = BodyField(levels, body, np.array(self.settings.spacing) * pooling_of(self.settings.spacing))
+        views: list[BodyView] = []
+        while len(views) < 2:
+            view = random_body_view(field, generator)
+            if int(view.body.sum()) >= min(_FEWEST, int(body.sum())) / 2:
+                views.append(view)
+        return views
+
+    def _residuals(self, views: Sequence[BodyView]) -> tuple[Tensor, Tensor]:
+        """Return latents less places less their mean (n, 3) in mm, and weights (n,) by which views count alike."""
+        parts, weights = [], []
+        for view in views:
+            device = view.field.device
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device)):
+                latents = self.network(view.field)[0]
+            parts.append(latents.movedim(0, -1)[view.body] - view.source_mm[view.body])
+            weights.append(torch.full((len(parts[-1]),), 1 / len(parts[-1]) / len(views), device=device))
+        residuals, all_weights = torch.cat(parts), torch.cat(weights)
+        return residuals - all_weights @ residuals, all_weights
+
+
+def _huber(residuals: Tensor) -> Tensor:
+    """Return the loss (n,) of residuals (n, 3) in mm, which grows with their size where they are large."""
+    scaled = residuals / _TOLERANCE_MM
+    return torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none").mean(dim=1)
+
+
+def _weighed(values: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of values (n,) whose weights sum to 1."""
+    return values @ weights
