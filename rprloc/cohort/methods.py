@@ -24,6 +24,9 @@ CODE_STRIDE = 2
 NO_SUPPORT = "-"
 """What stands for the support in the answers of a method that has none; no subject is called so."""
 
+ALL_SUPPORTS = "*"
+"""What stands for the support in the answers of all supports together; no subject is called so."""
+
 
 @dataclass(frozen=True)
 class Family:

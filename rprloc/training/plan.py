@@ -68,7 +68,7 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     "position_map": {
         "demo": _whole_scans(steps=150, groups=1),
         "quick": _whole_scans(steps=1_200, groups=1),
-        "standard": _whole_scans(steps=20_000, groups=4),
+        "standard": _whole_scans(steps=6_000, groups=2),
         "paper": _whole_scans(steps=50_000, groups=8),
     },
     "retina_unet": {
