@@ -19,6 +19,10 @@ from rprloc.networks.position_map import PositionMap, body_field
 
 NEIGHBOURS = 8
 """Voxels whose answers are averaged."""
+SLOPES = (0.6, 1.7)
+"""Least and most change of a latent with its own coordinate; whole scans have 0.9 to 1.2, scans upside down below 0.5.
+A scan whose left and right, or front and back, are exchanged has slopes like any other.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,25 @@ class BodyMap:
         """(n, 3), (x, y, z), of the same."""
         self._tree = KDTree(self.latents_mm) if len(voxels) and np.isfinite(self.latents_mm).all() else None
 
-    @property
-    def usable(self) -> bool:
-        """Whether the scan shows a body and all its latents are numbers."""
-        return self._tree is not None
+    def fault(self) -> str | None:
+        """Return why the map is of no use in one sentence without a full stop, None where it is of use."""
+        if self._tree is None:
+            return "the position map shows no body or gives no numbers"
+        slopes = self.slopes().diagonal()
+        if np.all((slopes >= SLOPES[0]) & (slopes <= SLOPES[1])):
+            return None
+        return (
+            f"the position map does not know the scan: its slopes are {', '.join(f'{slope:.2f}' for slope in slopes)} "
+            "(x, y, z), expected about 1; is it flipped, are axes exchanged, or is it of another part of the body"
+        )
+
+    def slopes(self) -> FloatArray:
+        """Return how latents change with places (3, 3), by least squares: row i, column j is d latent_i / d place_j.
+
+        It is near the identity for a scan as the network knows them: flipped, permuted or of another body it is not.
+        """
+        places, latents = (v - v.mean(axis=0) for v in (self.places_mm, self.latents_mm))
+        return np.asarray(np.linalg.lstsq(places, latents, rcond=None)[0].T)
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Return the latents (n, 3) at points (n, 3), both (x, y, z) in mm; beyond the field those of its edge."""

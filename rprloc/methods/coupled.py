@@ -29,6 +29,8 @@ _NEAR = 0.9e-5
 _TOGETHER, _NEIGHBOURHOOD_MM = 3e-3, 25.0
 """Cost of moving otherwise than the landmarks around, per mm squared; standard deviation of their weights."""
 _ROUNDS = 10
+_SEEN = 0.3
+"""Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,16 @@ class Features:
             return cls(MINDSSC(levels[None, None], 1, 2, device=levels.device)[0], grid)
 
     def at(self, points_mm: Tensor) -> Tensor:
-        """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm; beyond the edge those of the edge."""
+        """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm, and after them one more channel that
+        is 1 where the volume shows the point; beyond its edge all are 0.
+        """
         device = self.values.device
         origin, spacing = (torch.tensor(v, device=device) for v in (self.grid.origin_mm, self.grid.spacing_mm))
         size = torch.tensor(self.grid.size, device=device)
-        grid = ((points_mm - origin) / spacing + 0.5) / size * 2 - 1
-        return nn.functional.grid_sample(
-            self.values[None], grid[None].to(self.values), align_corners=False, padding_mode="border"
-        )[0]
+        grid = (((points_mm - origin) / spacing + 0.5) / size * 2 - 1).to(self.values)
+        seen = (grid.abs() <= 1).all(dim=-1)
+        found = nn.functional.grid_sample(self.values[None], grid[None], align_corners=False, padding_mode="border")[0]
+        return torch.cat([found * seen, seen[None]])
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,11 @@ class Surroundings:
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
         self._window = 2 * (_WIDE + REACH) + 1
         self._fft = (-(-self._window // 8) * 8,) * 3
-        templates = self._windows(features.at(self._places_mm), _WIDE)
-        weights = _weights(device)
-        self._constant = (templates.square() * weights).sum(dim=(1, 2, 3, 4))
-        kernels = torch.cat([-2 * templates * weights, weights.expand(len(templates), 1, *weights.shape)], dim=1)
+        cubes = self._windows(features.at(self._places_mm), _WIDE)
+        templates, seen = cubes[:, :-1], cubes[:, -1:]
+        weights = _weights(device) * seen
+        squares = (templates.square() * weights).sum(dim=1, keepdim=True)
+        kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
         self._kernels = torch.fft.rfftn(kernels, s=self._fft).conj()
 
     @staticmethod
@@ -113,17 +118,21 @@ class Surroundings:
     def _costs(self, query: Features, start: Affine) -> Tensor:
         """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
 
-        With S, Q the features and w the weights it is sum w S^2 - 2 sum (w S) Q + sum w Q^2, correlations by FFT.
+        With S, Q the features, w the weights and m what the query shows (1 or 0) it is the sum of w m (S - Q)^2, so of
+        (w S^2) m - 2 (w S) (m Q) + w (m Q^2), over that of w m: correlations, by FFT. Displacements that show too
+        little have the worst cost of the landmark, or 0 where all do.
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
         found = query.at(self._places_mm @ matrix.T + shift)
-        found = torch.cat([found, found.square().sum(dim=0, keepdim=True)])
+        found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
         count = 2 * REACH + 1
         parts = []
         for kernel, window in zip(self._kernels, self._windows(found, _WIDE + REACH), strict=True):
-            product = (torch.fft.rfftn(window, s=self._fft) * kernel).sum(dim=0)
-            parts.append(torch.fft.irfftn(product, s=self._fft)[:count, :count, :count].reshape(-1))
-        return torch.stack(parts) + self._constant[:, None]
+            seen = torch.fft.rfftn(window, s=self._fft)
+            both = torch.stack([(seen * kernel).sum(dim=0), seen[-2] * kernel[-1]])
+            sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
+            parts.append(_mean(*sums))
+        return torch.stack(parts)
 
     def _windows(self, values: Tensor, reach: int) -> Tensor:
         """Return the cubes (n, channels, d, d, d) of values (channels, z, y, x) on the grid around each landmark."""
@@ -131,6 +140,14 @@ class Surroundings:
         cubes = values.unfold(1, size, 1).unfold(2, size, 1).unfold(3, size, 1)
         z, y, x = (torch.from_numpy(axis - reach) for axis in self._voxels.T)
         return cubes[:, z, y, x].movedim(1, 0)
+
+
+def _mean(sums: Tensor, weights: Tensor) -> Tensor:
+    """Return weighted means (displacements,), the worst of them where the weights (of at most 1) are too small."""
+    enough = weights >= _SEEN
+    means = sums / weights.clamp(min=_SEEN)
+    worst = means[enough].max() if bool(enough.any()) else means.new_zeros(())
+    return torch.where(enough, means, worst)
 
 
 def _weights(device: torch.device) -> Tensor:

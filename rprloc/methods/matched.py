@@ -19,7 +19,10 @@ from rprloc.methods.start import Affine, Start
 from rprloc.networks.patches import apply_window
 
 METHOD = "matched"
+OUTSIDE = "outside_field_of_view"
+"""The reason of a structure that the query does not show, or less than half of it."""
 SETTING = "extreme"
+_SHOWN = 0.5
 _RIM = 4
 """Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
 
@@ -151,6 +154,7 @@ class Matched:
         self, query: Scan, support: _Support, start: Affine | str, features: Features | str
     ) -> list[Prediction]:
         """Return the rows of one support."""
+        field_mm = query.field_mm()
         reason = start if isinstance(start, str) else features if isinstance(features, str) else ""
         points = np.full_like(support.points_mm, np.nan)
         if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
@@ -164,9 +168,20 @@ class Matched:
                 rows.append(absent_row(key))
             elif not np.isfinite(found[structure]).all():
                 rows.append(Prediction(**key, failed=True, reason=reason or "the match is not a number"))
+            elif not _shown(found[structure], field_mm):
+                rows.append(Prediction(**key, failed=True, reason=OUTSIDE))
             else:
-                rows.append(found_row(key, found[structure], support.half_voxel_mm[structure]))
+                inside = np.clip(found[structure], *field_mm)
+                rows.append(found_row(key, inside, support.half_voxel_mm[structure]))
         return rows
+
+
+def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
+    """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
+    box = box_of_points(points_mm)
+    inside = np.clip(box, *field_mm)
+    size = np.maximum(box[1] - box[0], 1e-3)
+    return bool(np.prod((inside[1] - inside[0]) / size) >= _SHOWN)
 
 
 def _corners(grid: Grid) -> FloatArray:

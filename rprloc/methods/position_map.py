@@ -19,13 +19,14 @@ SETTING = "extreme"
 
 @dataclass(frozen=True)
 class _Support:
-    """The latents of a support's landmarks; none where its own map is of no use."""
+    """The latents of a support's landmarks."""
 
     subject: str
     latents_mm: dict[str, FloatArray]
     """Structure -> (6, 3), in the order of the walls."""
     half_voxel_mm: dict[str, list[float]]
-    usable: bool
+    fault: str | None
+    """Why its own map is of no use."""
 
 
 class PositionMapMethod:
@@ -67,15 +68,15 @@ class PositionMapMethod:
         present = [name for name in self._wanted if name in scan.structures]
         latents = {name: body_map.at(scan.extreme_points_mm(name)) for name in present}
         half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
-        return _Support(scan.subject, latents, half, body_map.usable)
+        return _Support(scan.subject, latents, half, body_map.fault())
 
     def _answer(self, query: Scan, body_map: BodyMap, support: _Support, structure: str) -> Prediction:
         """Return one row."""
         key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
         if structure not in support.latents_mm:
             return absent_row(key)
-        if not (support.usable and body_map.usable):
-            return Prediction(**key, failed=True, reason="the position map shows no body or gives no numbers")
+        if fault := support.fault or body_map.fault():
+            return Prediction(**key, failed=True, reason=fault)
         met = body_map.met(support.latents_mm[structure])
         spread = float(np.mean(np.hypot(met.spread_mm, met.distance_mm)))
         return found_row(key, met.positions_mm, support.half_voxel_mm[structure], spread_mm=spread)

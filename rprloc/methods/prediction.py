@@ -104,6 +104,11 @@ class Scan:
         found = self.structures[structure]["extreme_mm"]
         return np.array([found[wall] for wall in WALLS], dtype=np.float64)
 
+    def field_mm(self) -> FloatArray:
+        """Return the box (2, 3) in mm that the scan shows, from the first to the last voxel's outer edges."""
+        last = np.array(self.grid.size[::-1])
+        return self.grid.world(np.stack([np.zeros(3), last]) - 0.5)
+
     def matching(self) -> MatchingVolume:
         """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
         folder = self.folder

@@ -22,9 +22,11 @@ _MARGIN_MM = 40.0
 """Of the region of the support, around its landmarks, that the affine transform has to fit."""
 _PLACES = 400
 """Voxels of that region that take part."""
+_MET_MM, _FEWEST = 15.0, 80
+"""A place is met where a latent is nearer than this; with fewer of them the whole body takes part."""
 _ROUNDS, _TOLERANCE_MM = 12, 10.0
 """Of iteratively reweighted least squares: a place that is off by the tolerance counts half."""
-_VOLUME = (0.3, 3.0)
+_VOLUME = (0.4, 2.5)
 """Least and most volume that a part of a patient may have in another patient, times its own."""
 
 
@@ -48,6 +50,8 @@ def robust_affine(from_mm: FloatArray, to_mm: FloatArray) -> Affine:
     Iteratively reweighted least squares with weights 1 / (1 + (error / 10 mm)^2), of the Cauchy distribution. Raises
     RegistrationError where the points do not determine a transform of one patient into another.
     """
+    if len(from_mm) < _FEWEST // 4:
+        raise RegistrationError("the query shows too little of the body that the support shows")
     centre = from_mm.mean(axis=0)
     design = np.concatenate([from_mm - centre, np.ones((len(from_mm), 1))], axis=1)
     weights = np.ones(len(from_mm))
@@ -81,10 +85,12 @@ class Start(Protocol):
 
 @dataclass(frozen=True)
 class _Places:
-    """Places of a support and their latents (n, 3), in mm."""
+    """Places of a support and their latents (n, 3), in mm; those of the region come first."""
 
     points_mm: FloatArray
     latents_mm: FloatArray
+    near: int
+    """How many lie in the region."""
 
 
 class MapStart:
@@ -95,22 +101,21 @@ class MapStart:
         self._model, self._seed = model, seed
 
     def support(self, scan: Scan, points_mm: FloatArray) -> _Places:
-        """Draw places of the body around the landmarks, or anywhere where it shows none there."""
+        """Draw places of the body around the landmarks, and as many anywhere."""
         body_map = self.query(scan)
         low, high = box_of_points(points_mm)
-        near = np.all(
-            (body_map.places_mm >= low - _MARGIN_MM) & (body_map.places_mm <= high + _MARGIN_MM), axis=1
-        ).nonzero()[0]
-        if not len(near):
-            raise RegistrationError("the support shows no body around the structures")
-        drawn = generator_of(self._seed, scan.cohort, scan.subject, "places").permutation(near)[:_PLACES]
-        return _Places(body_map.places_mm[drawn], body_map.latents_mm[drawn])
+        places = body_map.places_mm
+        near = np.all((places >= low - _MARGIN_MM) & (places <= high + _MARGIN_MM), axis=1).nonzero()[0]
+        generator = generator_of(self._seed, scan.cohort, scan.subject, "places")
+        drawn = [generator.permutation(some)[:_PLACES] for some in (near, len(places))]
+        both = np.concatenate(drawn)
+        return _Places(places[both], body_map.latents_mm[both], near=len(drawn[0]))
 
     def query(self, scan: Scan) -> BodyMap:
         """Pass a scan through the position map."""
         body_map = BodyMap(self._model, scan)
-        if not body_map.usable:
-            raise RegistrationError("the position map shows no body or gives no numbers")
+        if fault := body_map.fault():
+            raise RegistrationError(fault)
         return body_map
 
     def affines(self, supports: Sequence[_Places], query: BodyMap) -> list[Affine | RegistrationError]:
@@ -118,10 +123,19 @@ class MapStart:
         found: list[Affine | RegistrationError] = []
         for support in supports:
             try:
-                found.append(robust_affine(support.points_mm, query.met(support.latents_mm).positions_mm))
+                found.append(self._fitted(support, query))
             except RegistrationError as error:
                 found.append(error)
         return found
+
+    @staticmethod
+    def _fitted(support: _Places, query: BodyMap) -> Affine:
+        """Fit a transform to the places that the query shows: those of the region or, of too few, of the whole body."""
+        met = query.met(support.latents_mm)
+        seen = met.distance_mm < _MET_MM
+        region = np.arange(len(seen)) < support.near
+        used = seen & region if int((seen & region).sum()) >= _FEWEST else seen
+        return robust_affine(support.points_mm[used], met.positions_mm[used])
 
 
 @dataclass(frozen=True)
