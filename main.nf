@@ -43,7 +43,6 @@ workflow RPRLOC {
     // [cohort, network, values, training scans, validation scans]
     trainings = grouped(scans.filter { _cohort, row, _scan -> row.train || row.validation }, 'training')
         .combine(found)
-        .filter { _cohort, _members, all -> all.parameters.weights == null }
         .flatMap { cohort, members, all -> all.cohorts[cohort].stages.train.collect { network, settings -> [
             cohort, network,
             toJson([settings: settings, checkpoints: file(all.parameters.checkpoints).toString()]),
@@ -54,7 +53,7 @@ workflow RPRLOC {
 
     // [cohort, network, model], trained or given
     models = TRAIN.out.model.mix(
-        found.filter { all -> all.parameters.weights != null }.flatMap { all -> all.models.collectMany { cohort, files ->
+        found.flatMap { all -> all.models.collectMany { cohort, files ->
             files.collect { network, name -> [cohort, network, weightsFolder(params.weights, projectDir).resolve(name)] }
         } },
     )

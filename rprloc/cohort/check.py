@@ -22,7 +22,7 @@ from rprloc.cohort.methods import (
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, Sheet, parse_sheet
-from rprloc.cohort.weights import SHIPPED, adopt_weights
+from rprloc.cohort.weights import SHIPPED, adopt_weights, shipped_folder
 from rprloc.errors import nearest
 
 
@@ -54,7 +54,7 @@ def check(
     faults += more
     methods, wrong = parse_methods(str(coerced["methods"]))
     faults += wrong
-    training = coerced["weights"] is None and bool(networks_of(methods))
+    training = bool(_trained(coerced["weights"], networks_of(methods)))
     read = _read(sheet, name or sheet.name, coerced, cohort, known, exists, training=training)
     faults += read.faults
     queries = list(dict.fromkeys(row.subject for row in read.rows if row.query))
@@ -66,7 +66,8 @@ def check(
     if untrained:
         faults += _untrained_faults(methods)
     elif weights is None and coerced["weights"] is not None:
-        weights = Path(coerced["weights"])
+        name_or_path = str(coerced["weights"])
+        weights = shipped_folder(name_or_path) if name_or_path in SHIPPED else Path(name_or_path)
     if weights is not None and not weights.is_dir():
         shipped = listed([*SHIPPED, NO_WEIGHTS])
         expected = f"a folder that exists, or {shipped}{nearest(str(coerced['weights']), [*SHIPPED, NO_WEIGHTS])}"
@@ -86,12 +87,12 @@ def check(
                     cohort=each,
                     name=str(coerced["weights"]),
                     networks=networks_of(methods),
-                    optional=_optional(read.rows, each, methods),
+                    optional=_trained(coerced["weights"], networks_of(methods)) or _optional(read.rows, each, methods),
                 )
                 faults += wrong
             if settings is not None:
                 cohorts[each] = settings
-    given = models if coerced["weights"] is not None else None
+    given = None if coerced["weights"] in (None, *SHIPPED) else models
     unable = {
         each: _unable(read.rows, each, methods, None if given is None else given.get(each, {})) for each in cohorts
     }
@@ -130,15 +131,16 @@ def _asked(
     stages = settings.stages(methods)
     tables = parameters["tables"] and _measured(rows, cohort)
     families = [family for family in families_of(methods) if family.name not in unable]
+    trained = _trained(parameters["weights"], [network for family in families for network in family.networks])
     return {
-        "stages": stages | {"train": {network: stages["train"][network] for f in families for network in f.networks}},
+        "stages": stages | {"train": {network: stages["train"][network] for network in trained}},
         "tables": tables,
         "methods": [
             {
                 "name": method,
                 "settings": [] if method == PAPER else settings_of(method, parameters),
                 "supports": supports_of(method, parameters),
-                "learns": not family_of(method).supports and parameters["weights"] is None,
+                "learns": not family_of(method).supports and parameters["weights"] in (None, *SHIPPED),
                 "reason": unable.get(family_of(method).name),
             }
             for method in methods
@@ -153,6 +155,16 @@ def _asked(
             for family in families
         ],
     }
+
+
+def _trained(weights: str | None, networks: Sequence[str]) -> list[str]:
+    """Return those of the networks that a run trains: all without weights, none with a folder of them, and those that
+    shipped weights lack.
+    """
+    if weights is not None and weights not in SHIPPED:
+        return []
+    given = [path.stem for path in shipped_folder(weights).glob("*.safetensors")] if weights else []
+    return [network for network in dict.fromkeys(networks) if network not in given]
 
 
 def _untrained_faults(methods: Sequence[str]) -> list[Fault]:

@@ -19,7 +19,8 @@ SHARED = ("modality", "window", "spacing")
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
 
-SHIPPED = tuple(sorted(folder.name for folder in Path(__file__).parents[1].glob("weights/*") if folder.is_dir()))
+_SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
+SHIPPED = tuple(sorted(folder.name for folder in _SHIPPED_FOLDER.glob("*") if folder.is_dir()))
 """Names of the weights that come with the package, which `--weights` takes."""
 
 _LONGEST_HEADER = 10_000_000
@@ -70,6 +71,11 @@ def adopt_weights(
             Fault(file=name or str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
         )
     return settings, found, faults
+
+
+def shipped_folder(name: str) -> Path:
+    """Return the folder of shipped weights; each network's file there is named after it."""
+    return _SHIPPED_FOLDER / name
 
 
 def find_models(folder: Path, cohort: str) -> list[Path]:

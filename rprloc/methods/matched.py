@@ -14,13 +14,11 @@ from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.picture import RegistrationError, Window
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import OUTSIDE, Prediction, Scan, absent_row, found_row, row_key, timed
 from rprloc.methods.start import Affine, Start
 from rprloc.networks.patches import apply_window
 
 METHOD = "matched"
-OUTSIDE = "outside_field_of_view"
-"""The reason of a structure that the query does not show, or less than half of it."""
 SETTING = "extreme"
 _SHOWN = 0.5
 _RIM = 4
@@ -160,6 +158,7 @@ class Matched:
         if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
             moves = support.surroundings.moves(features, start)
             points = start.carried(support.points_mm + moves.displacements_mm)
+            points[~np.isfinite(moves.costs)] = np.nan
         found = dict(zip(support.half_voxel_mm, points.reshape(-1, 6, 3), strict=True))
         rows = []
         for structure in self._wanted:

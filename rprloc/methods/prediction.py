@@ -21,6 +21,8 @@ from rprloc.seeds import generator_of
 TABLE_STARTS = (1, 5, 10, 15, 20)
 """The starts of table 1."""
 POINTS = ("extreme", "diagonal")
+OUTSIDE = "outside_field_of_view"
+"""The reason of a structure that the query does not show, or less than half of it."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rprloc.methods.prediction import main_setting
+from rprloc.results.combined import alone
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import CohortTable, Line, drawn_supports, number_text, without_truth, write_table
 from rprloc.results.method_words import compared
@@ -39,8 +40,9 @@ def tidy_comparison(metrics: pd.DataFrame, starts: Mapping[str, int]) -> pd.Data
     the number of methods with the same cohort, mode and measure.
     """
     lines: list[dict[str, Any]] = []
+    single = alone(metrics)
     for cohort in sorted(starts):
-        known = metrics[(metrics["cohort"] == cohort) & metrics["iou"].notna()]
+        known = single[(single["cohort"] == cohort) & single["iou"].notna()]
         paper = known[(known["method"] == METHOD) & (known["setting"] == str(main_setting(starts[cohort])))]
         others = [entry for entry in compared(known, starts[cohort]) if entry[0] != METHOD]
         for mode in ("drawn", "all"):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.results.combined import combined_rows
 from rprloc.results.expected import KEY, expected_rows, failed_row, set_aside_table, usable
 
 COLUMNS = (
@@ -83,16 +84,20 @@ def evaluate(
 
     `check` is what the checked sheet holds, `scans` the preprocessed scans' JSON by subject, `predictions` the answers
     that came back. An answer that was expected and did not come back becomes a failed row with the reason; nothing is
-    dropped. Raises InputError for an answer that is there twice or belongs to no query of the cohort.
+    dropped. Behind them stand the answers of several supports together (`combined_rows`). Raises InputError for an
+    answer that is there twice or belongs to no query of the cohort.
     """
     members = [row for row in check["rows"] if row["cohort"] == cohort]
     answers = _answers_by_key(cohort, members, predictions)
-    expected = expected_rows(check["cohorts"][cohort], members, scans, answers, seed=seed, tables=tables)
+    settings = check["cohorts"][cohort]
+    expected = expected_rows(settings, members, scans, answers, seed=seed, tables=tables)
     rows = []
     for blank in expected:
         key = _key(blank)
         rows.append(answers.pop(key) if key in answers else failed_row(blank, scans))
     rows.extend(answers.values())
+    supports = {row["subject"] for row in members if row["support"] and usable(scans, row["subject"])}
+    rows.extend(combined_rows(rows, supports, settings["starts"]))
     return rows, measure(rows, members, scans), set_aside_table(members, scans)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from rprloc.cohort.methods import NO_SUPPORT
+from rprloc.cohort.methods import ALL_SUPPORTS, NO_SUPPORT
 from rprloc.errors import InputError
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import one_support
+from rprloc.results.combined import alone
 from rprloc.results.expected import METHOD
 from rprloc.results.figure4 import Answer, draw_structure, median_query
 from rprloc.results.figures import Picture, draw_query, load_picture
@@ -60,7 +61,10 @@ def query_pictures(
     folder: Path,
     room: Iterator[int],
 ) -> dict[str, Any]:
-    """Draw one query and return its pictures as data URIs, with a sentence for what is missing."""
+    """Draw one query and return its pictures as data URIs, with a sentence for what is missing.
+
+    Beside answers of several supports together stands one of them, the drawn one where it can be shown.
+    """
     said = [f"{row['structure']}: {row['reason']}" for row in answers if row["failed"]]
     query: dict[str, Any] = {"subject": subject, "pictures": [], "left_out": 0, "note": ""}
     if not answers:
@@ -68,25 +72,47 @@ def query_pictures(
     cohort, support = answers[0]["cohort"], answers[0]["support"]
     if scan_of(scans, cohort, subject).get("status") != "ok":
         return query | {"said": sorted({str(row["reason"]) for row in answers})}
+    own = main[main["subject"] == subject]
+    beside = _support_beside(support, own, scans, cohort)
     try:
         picture = _load(scans, cohort, subject, settings)
-        usable = scan_of(scans, cohort, support).get("status") == "ok"
-        template = _load(scans, cohort, support, settings) if usable else None
+        template = _load(scans, cohort, beside, settings) if beside else None
     except InputError as error:
         return query | {"said": [*said, f"No picture: {error}"]}
-    scores = _scores(main[(main["subject"] == subject) & (main["support"] == support)])
+    scores = _scores(own[own["support"] == support])
     for part in range(0, len(answers), ROWS_PER_PICTURE):
         # No subject holds a tilde, so the name is free.
         path = folder / (f"{subject}.png" if part == 0 else f"{subject}~{part // ROWS_PER_PICTURE + 1}.png")
         chosen = answers[part : part + ROWS_PER_PICTURE]
         heading = f"{_short(subject)}, {how_in_words(answers[0]['method'], answers[0]['setting'])}"
-        heading += "" if support == NO_SUPPORT else f", support {_short(support)}"
+        heading += _supports_in_words(answers, beside)
         draw_query(path, query=picture, answers=chosen, scores=scores, heading=heading, support=template)
         if next(room, None) is None:
             query["left_out"] += 1
         else:
             query["pictures"].append(data_uri(path))
     return query | {"said": said}
+
+
+def _support_beside(support: str, own: pd.DataFrame, scans: Scans, cohort: str) -> str | None:
+    """Return the support to draw beside a query's answers from `support`, None where it has no usable scan.
+
+    `own` are the query's metrics rows of the method; of all supports together it is the drawn one or the first.
+    """
+    single = alone(own)
+    names = [support] if support != ALL_SUPPORTS else [*single[single["drawn"]]["support"], *single["support"]]
+    return next((str(name) for name in names if scan_of(scans, cohort, str(name)).get("status") == "ok"), None)
+
+
+def _supports_in_words(answers: Sequence[Row], beside: str | None) -> str:
+    """Return for a picture's heading from which supports its answers came; `beside` is the one that it shows."""
+    support = answers[0]["support"]
+    if support == NO_SUPPORT:
+        return ""
+    if support != ALL_SUPPORTS:
+        return f", support {_short(support)}"
+    shown = f", of which {_short(beside)} is shown" if beside else ""
+    return f", {max(row['n_supports'] for row in answers)} supports together{shown}"
 
 
 def _short(name: str, longest: int = 40) -> str:
@@ -144,7 +170,8 @@ def figure4_pictures(
     asked = chosen in usable
     subject = chosen if asked else median_query(main, usable)
     said: dict[str, Any] = {"subject": subject, "asked": asked, "pictures": [], "left_out": 0, "note": ""}
-    mine = [row for row in predictions if (row["cohort"], row["subject"]) == (cohort, subject)]
+    of_query = [row for row in predictions if (row["cohort"], row["subject"]) == (cohort, subject)]
+    mine = [row for row in of_query if row["support"] != ALL_SUPPORTS]
     shown = _one_support_each(mine, compared(metrics, settings["starts"]))
     support = next((rows[0]["support"] for rows in shown.values() if rows[0]["support"] != NO_SUPPORT), NO_SUPPORT)
     if not shown or subject is None:

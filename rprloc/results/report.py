@@ -15,6 +15,7 @@ from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.files import write_text
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import shown_answers
+from rprloc.results.combined import alone, together
 from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
 from rprloc.results.expected import METHOD
@@ -33,6 +34,7 @@ from rprloc.results.pictures import (
 from rprloc.results.seconds import seconds_tables
 from rprloc.results.statistics import describe
 from rprloc.results.table3 import accuracy_tables
+from rprloc.results.table4 import supports_tables
 from rprloc.results.tables import ROWS, cohort_tables
 
 DOUBTFUL_SHOWN = 5
@@ -53,6 +55,7 @@ def write_report(
     check: Mapping[str, Any],
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
+    table4: pd.DataFrame,
     set_aside: pd.DataFrame,
     scans: Scans,
     logs: Mapping[str, Log],
@@ -63,14 +66,14 @@ def write_report(
 
     `run` is shown as it is: words by name, such as command, date, machine, or a group of them, such as versions.
     `check` is what the checked sheet holds (its parameters, rows and cohorts' settings), `metrics` metrics.csv and
-    `predictions` the complete answers of all cohorts, `set_aside` set_aside.csv (subject, file, reason). `scans` gives
+    `predictions` the complete answers of all cohorts, `table4` table4.csv, `set_aside` set_aside.csv. `scans` gives
     for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie in; it must hold every query
     and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the first `embedded` pictures are
     put into the page (some 100 kB each); all are in the folder. A picture whose scan cannot be read leaves a sentence.
     """
     room = iter(range(embedded))
     cohorts = [
-        _cohort(name, check, metrics, predictions, scans, logs, figures_folder / name, room)
+        _cohort(name, check, metrics, predictions, table4, scans, logs, figures_folder / name, room)
         for name in sorted(check["cohorts"])
     ]
     content = _template().render(
@@ -104,6 +107,7 @@ def _cohort(
     check: Mapping[str, Any],
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
+    table4: pd.DataFrame,
     scans: Scans,
     logs: Mapping[str, Log],
     folder: Path,
@@ -125,6 +129,7 @@ def _cohort(
         tables += comparison_tables(of_cohort, {name: starts})
         chosen = check["parameters"].get("figure_query")
         figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, room, chosen=chosen)
+    known = bool(of_cohort["iou"].notna().any())
     return {
         "name": name,
         "sizes": _sizes(members, scans),
@@ -133,14 +138,16 @@ def _cohort(
         "how": how_in_words(method, setting),
         "headline": headline(main),
         # Without truth every table is the same sentence, which is said once.
-        "tables": tables if of_cohort["iou"].notna().any() else [],
+        "tables": tables if known else [],
         "no_tables": tables[0].notes[0],
         "seconds": seconds_tables(predictions, {name: starts}, logs) if several else [],
+        "table4": supports_tables(table4, {name: starts}) if known else [],
         "figure4": figure4,
         "curves": _curves(name, logs, folder),
+        "given": "all supports together" if len(together(main)) else "the drawn support",
         "overview": _overview(main, members),
         "doubtful": doubtful(main),
-        "failures": failures(of_cohort),
+        "failures": failures(alone(of_cohort)),
         "queries": [
             query_pictures(row["subject"], answers.get(row["subject"], []), main, settings, scans, folder, room)
             for row in members
@@ -157,34 +164,40 @@ def _sizes(members: Sequence[Row], scans: Scans) -> list[tuple[str, int]]:
 
 
 def headline(main: pd.DataFrame) -> str:
-    """Return one cohort's result in a sentence or two, from the metrics rows of its main setting."""
+    """Return one cohort's result in a few sentences, from the metrics rows of its main setting."""
     if main.empty:
         return "There is nothing to report: no query, no support or no structure."
-    drawn = main[main["drawn"]]
+    drawn, single, every = main[main["drawn"]], alone(main), together(main)
     name = str(drawn["support"].iloc[0]) if len(drawn) else "none"
     queries, structures = main["subject"].nunique(), main["structure"].nunique()
     asked = f"{structures} structure{'s' * (structures != 1)} in {queries} quer{'y' if queries == 1 else 'ies'}"
     if not main["iou"].notna().any():
-        found = int((~drawn["failed"]).sum())
+        shown = every if len(every) else drawn
+        found = int((~shown["failed"]).sum())
         given = "Without a support" if name == NO_SUPPORT else f"With {name} as the one annotated scan"
+        given = f"With {every['n_supports'].max()} annotated scans together" if len(every) else given
         return (
-            f"{given}, {found} of {len(drawn)} answers were found ({asked}). "
+            f"{given}, {found} of {len(shown)} answers were found ({asked}). "
             "No query has a label, so nothing says how good they are: look at the pictures."
         )
-    how = _how(name, str(main["method"].iloc[0]), str(main["setting"].iloc[0]))
-    sentences = [f"{asked.capitalize()}, {how}: {_numbers(drawn)}."] if len(drawn) else []
-    if main["support"].nunique() > 1 or not sentences:
-        sentences.append(f"Each of {main['support'].nunique()} supports alone: {_numbers(main)}.")
+    how = _how(str(main["method"].iloc[0]), str(main["setting"].iloc[0]))
+    sentences = []
+    if len(every):
+        sentences.append(f"all {every['n_supports'].max()} supports together (median), {how}: {_numbers(every)}.")
+    if len(drawn):
+        given = "without a support" if name == NO_SUPPORT else f"{name} (drawn) as the one annotated scan"
+        sentences.append(f"{given}, {how}: {_numbers(drawn)}.")
+    if sentences:
+        sentences[0] = f"{asked.capitalize()}, {sentences[0]}"
+    if single["support"].nunique() > 1 or not sentences:
+        sentences.append(f"Each of {single['support'].nunique()} supports alone: {_numbers(single)}.")
     return " ".join(sentences)
 
 
-def _how(support: str, method: str, setting: str) -> str:
-    """Return in words from which support and by which method the answers came."""
-    steps = how_in_words(method, setting)
-    if support == NO_SUPPORT:
-        return f"without a support, {steps}"
+def _how(method: str, setting: str) -> str:
+    """Return in words by which method the answers were found."""
     starts = f", K = {Setting.of(setting).starts}" if method == METHOD else ""
-    return f"{support} (drawn) as the one annotated scan, {steps}{starts}"
+    return how_in_words(method, setting) + starts
 
 
 def _numbers(rows: pd.DataFrame) -> str:
@@ -211,17 +224,23 @@ def _curves(cohort: str, logs: Mapping[str, Log], folder: Path) -> str | None:
     return data_uri(folder / "_training.png")
 
 
+def _shown(main: pd.DataFrame) -> pd.DataFrame:
+    """Return the main method's metrics rows of all supports together and, for queries without, of the drawn one."""
+    every = together(main)
+    return pd.concat([every, main[main["drawn"] & ~main["subject"].isin(every["subject"])]])
+
+
 def _overview(main: pd.DataFrame, members: Sequence[Row]) -> dict[str, Any]:
-    """Return the table of queries x structures with the drawn support's scores, queries in the order of the sheet.
+    """Return the table of queries x structures with the scores of the answers to use, queries in the sheet's order.
 
     Its last column is each query's mean, where there is any truth to compare with.
     """
-    drawn = main[main["drawn"]]
+    shown = _shown(main)
     structures = [str(name) for name in main["structure"].unique()]
     columns = structures if len(structures) <= WIDEST else []
-    entries = {(row["subject"], row["structure"]): row for row in drawn.to_dict("records")}
-    known = bool(drawn["iou"].notna().any())
-    means = drawn.groupby("subject")[["iou", "awd_mm"]].mean().to_dict("index")
+    entries = {(row["subject"], row["structure"]): row for row in shown.to_dict("records")}
+    known = bool(shown["iou"].notna().any())
+    means = shown.groupby("subject")[["iou", "awd_mm"]].mean().to_dict("index")
     lines = []
     for row in members:
         subject = row["subject"]
@@ -245,8 +264,9 @@ def _cell(entry: Mapping[Any, Any] | None) -> str:
 
 
 def doubtful(main: pd.DataFrame) -> list[str]:
-    """Return in words the answers of the drawn support that have no truth and the largest spreads, largest first."""
-    found = main[main["drawn"] & ~main["failed"] & main["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "spread_mm")
+    """Return in words the answers to use that have no truth and the largest spreads, largest first."""
+    shown = _shown(main)
+    found = shown[~shown["failed"] & shown["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "spread_mm")
     return [
         f"{row['structure']} in {row['subject']} ({number_text(row['spread_mm'], 1)} mm)"
         for row in found.to_dict("records")

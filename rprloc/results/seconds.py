@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rprloc.cohort.methods import ALL_SUPPORTS
 from rprloc.results.curves import Log
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import CohortTable, Line
@@ -42,7 +43,9 @@ def tidy_seconds(
     were searched; the mean is over the scans that were not the first of their task. Those first scans, which pay for
     warming up, have a mean of their own. Methods without any timed answer have no line.
     """
-    rows = pd.DataFrame([_timed(row) for row in predictions if row["seconds"]], columns=_TIMED)
+    # What all supports gave together is made of their own answers and took no time of its own.
+    timed = [_timed(row) for row in predictions if row["seconds"] and row["support"] != ALL_SUPPORTS]
+    rows = pd.DataFrame(timed, columns=_TIMED)
     lines: list[Row] = []
     for cohort in sorted(starts):
         of_cohort = rows[rows["cohort"] == cohort]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from rprloc.results.combined import alone
 from rprloc.results.curves import Log
 from rprloc.results.layout import (
     WIDEST,
@@ -45,7 +46,7 @@ def tidy_table3(metrics: pd.DataFrame, starts: Mapping[str, int]) -> pd.DataFram
     lines.
     """
     lines: list[dict[str, Any]] = []
-    known = metrics[metrics["iou"].notna()]
+    known = alone(metrics[metrics["iou"].notna()])
     for cohort in sorted(starts):
         of_cohort = known[known["cohort"] == cohort]
         structures = structures_of(of_cohort)

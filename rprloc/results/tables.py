@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from rprloc.methods.prediction import TABLE_STARTS
+from rprloc.results.combined import alone, together
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import (
     WIDEST,
@@ -22,6 +23,7 @@ from rprloc.results.layout import (
     without_truth,
     write_table,
 )
+from rprloc.results.method_words import main_answers, words_of
 from rprloc.results.paper import MEAN, paper_entry, paper_numbers
 from rprloc.results.statistics import describe
 from rprloc.results.table3 import tidy_table3
@@ -64,7 +66,7 @@ def tidy_table(number: int, metrics: pd.DataFrame, starts: Mapping[str, int]) ->
     have no lines.
     """
     lines: list[dict[str, Any]] = []
-    known = metrics[metrics["iou"].notna() & (metrics["method"] == METHOD) & (metrics["n_supports"] == 1)]
+    known = alone(metrics[metrics["iou"].notna() & (metrics["method"] == METHOD) & (metrics["n_supports"] == 1)])
     for cohort in sorted(starts):
         of_cohort = known[known["cohort"] == cohort]
         structures = structures_of(of_cohort)
@@ -184,7 +186,8 @@ def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int])
 def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
     """Return small tables for the terminal: each structure by the paper's method, and, of several, every method.
 
-    IoU in % and AWD in mm, with the drawn support and as the mean over all supports, each alone.
+    IoU in % and AWD in mm, with the drawn support and as the mean over all supports, each alone; below, for each cohort
+    of several supports, what they reach together by the main method, whose boxes are the ones to use.
     """
     second, third = tidy_table(2, metrics, starts), tidy_table3(metrics, starts)
     blocks: list[str] = []
@@ -198,7 +201,23 @@ def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
         blocks += ["IoU in %, AWD in mm; mean over the structures", grid([head, *methods])]
     if not blocks:
         return "No query has a label, so there is nothing to compare the answers with.\n"
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, *_summary_together(metrics, starts)]) + "\n"
+
+
+def _summary_together(metrics: pd.DataFrame, starts: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each cohort about the answers to use that come from several supports."""
+    sentences = []
+    for cohort in sorted(starts):
+        known = metrics[(metrics["cohort"] == cohort) & metrics["iou"].notna()]
+        method, setting = main_answers(zip(known["method"], known["setting"], strict=True), starts[cohort])
+        rows = together(known[(known["method"] == method) & (known["setting"] == setting)])
+        if len(rows):
+            values = describe(rows)
+            sentences.append(
+                f"{cohort}, {words_of(method).label}: all {rows['n_supports'].max()} supports together (median) "
+                f"{pair(values['iou'], values['awd_mm'])}; {values['failures']} of {values['answers']} failed"
+            )
+    return sentences
 
 
 def _summary_rows(tidy: pd.DataFrame, column: str) -> list[list[str]]:

@@ -25,6 +25,7 @@ _TOLERANCE_MM = 10.0
 """Errors beyond it count linearly (Huber)."""
 _FEWEST = 50
 """Voxels of the body that a view must show to teach anything."""
+_TRIES = 8
 _FIXED = 5
 """Scans on whose views the validation error is measured."""
 
@@ -74,12 +75,17 @@ class BodyPositions(FromScans):
         """Draw two views of a scan that show some body."""
         levels, body, _ = body_field(scan.scan.values, torch.from_numpy(scan.body.mask), self.settings)
         field = BodyField(levels, body, np.array(self.settings.spacing) * pooling_of(self.settings.spacing))
-        views: list[BodyView] = []
-        while len(views) < 2:
+        enough = min(_FEWEST, int(body.sum())) / 2
+        return [self._view(field, enough, generator) for _ in range(2)]
+
+    @staticmethod
+    def _view(field: BodyField, enough: float, generator: np.random.Generator) -> BodyView:
+        """Draw a view that shows enough of the body, or the last of some tries."""
+        for _ in range(_TRIES):
             view = random_body_view(field, generator)
-            if int(view.body.sum()) >= min(_FEWEST, int(body.sum())) / 2:
-                views.append(view)
-        return views
+            if int(view.body.sum()) >= enough:
+                break
+        return view
 
     def _residuals(self, views: Sequence[BodyView]) -> tuple[Tensor, Tensor]:
         """Return latents less places less their mean (n, 3) in mm, and weights (n,) by which views count alike."""
@@ -89,7 +95,8 @@ class BodyPositions(FromScans):
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device)):
                 latents = self.network(view.field)[0]
             parts.append(latents.movedim(0, -1)[view.body] - view.source_mm[view.body])
-            weights.append(torch.full((len(parts[-1]),), 1 / len(parts[-1]) / len(views), device=device))
+            count = len(parts[-1])
+            weights.append(torch.full((count,), 1 / max(1, count) / len(views), device=device))
         residuals, all_weights = torch.cat(parts), torch.cat(weights)
         return residuals - all_weights @ residuals, all_weights
 

@@ -13,6 +13,7 @@ from rprloc.cohort.methods import METHODS, networks_of, parse_methods
 from rprloc.cohort.parameters import check_parameters, coerce_parameters, properties_of, read_schema
 from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.sheet import exists_beside
+from rprloc.cohort.weights import SHIPPED
 from rprloc.errors import InputError
 from tests.cohort.test_weights import write_model
 
@@ -204,22 +205,25 @@ def test_the_query_of_figure_4_is_one_of_the_sheet(tmp_path: Path) -> None:
 
 
 def test_weights_are_looked_for_by_cohort(tmp_path: Path) -> None:
-    found = run(DEMO / "samples.csv", weights=str(tmp_path))
-    (error,) = found["errors"]
-    assert "expected a coarse and a fine model for cohort 'openkbp'" in error["message"]
-    assert found["models"] == {"openkbp": {}}
+    for methods, wanted in (("matched", "a position_map"), ("regression", "a coarse and a fine")):
+        found = run(DEMO / "samples.csv", weights=str(tmp_path), methods=methods)
+        (error,) = found["errors"]
+        assert f"expected {wanted} model for cohort 'openkbp'" in error["message"]
+        assert found["models"] == {"openkbp": {}}
     assert run(DEMO / "samples.csv")["models"] == {}
 
 
 def test_methods_are_named_by_commas_or_spaces_and_come_in_the_order_of_the_tables() -> None:
     assert parse_methods("affine, regression grey_ncc") == (["regression", "grey_ncc", "affine"], [])
     assert parse_methods("all")[0] == list(METHODS)
-    assert networks_of(METHODS) == ["coarse", "fine", "autoencoder", "retina_unet"] and networks_of(["affine"]) == []
+    # One position map serves two families.
+    assert networks_of(METHODS) == ["coarse", "fine", "position_map", "autoencoder", "retina_unet"]
+    assert networks_of(["matched", "position_map"]) == ["position_map"] and networks_of(["affine"]) == []
 
 
 def test_an_unknown_method_is_told_with_the_nearest_name() -> None:
     (message,) = [fault["message"] for fault in run(DEMO / "samples.csv", methods="regresion,affine")["errors"]]
-    assert message.startswith("command line, parameter 'methods': found 'regresion', expected regression, grey_mse, ")
+    assert message.startswith("command line, parameter 'methods': found 'regresion', expected regression, ")
     assert message.endswith("or all (did you mean 'regression'?).")
     (message,) = [fault["message"] for fault in run(DEMO / "samples.csv", methods=" , ")["errors"]]
     assert "expected one or more of regression" in message
@@ -237,7 +241,9 @@ def test_each_family_gets_its_own_values_and_only_what_is_asked_is_trained() -> 
     ]  # fmt: skip
     every = run(DEMO / "samples.csv", methods="all")["cohorts"]["openkbp"]["methods"]
     assert [one["name"] for one in every if one["learns"]] == ["retina_unet"]
-    assert run(DEMO / "samples.csv")["cohorts"]["openkbp"]["stages"]["preprocess"]["matching_spacing"] is None
+    for methods, spacing in (("matched", [3, 3, 3]), ("position_map,regression", None)):
+        stages = run(DEMO / "samples.csv", methods=methods)["cohorts"]["openkbp"]["stages"]
+        assert stages["preprocess"]["matching_spacing"] == spacing
 
 
 def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_reason(tmp_path: Path) -> None:
@@ -249,7 +255,7 @@ def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_r
     )
     cohort = found["cohorts"]["openkbp"]
     assert "retina_unet" not in [family["name"] for family in cohort["families"]]
-    assert set(cohort["stages"]["train"]) == {"coarse", "fine", "autoencoder"}
+    assert set(cohort["stages"]["train"]) == {"coarse", "fine", "position_map", "autoencoder"}
     assert {one["name"]: one["reason"] for one in cohort["methods"]}["retina_unet"] == (
         "no training scan of openkbp has a label"
     )
@@ -266,7 +272,7 @@ def test_a_test_on_labels_that_are_learned_from_is_warned_of(tmp_path: Path) -> 
 
 def test_weights_may_lack_the_network_of_a_cohort_without_labels(tmp_path: Path) -> None:
     own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
-    for network in ("coarse", "fine", "autoencoder"):
+    for network in ("coarse", "fine", "position_map", "autoencoder"):
         write_model(tmp_path / "weights" / f"{network}.safetensors", **own)
     bare = ("b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
     asked = {"weights": str(tmp_path / "weights"), "cohort": "default"}
@@ -291,6 +297,35 @@ def test_methods_without_a_network_need_no_scan_to_train_on(tmp_path: Path) -> N
     sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,,test")
     assert run(sheet, methods="affine,grey_ncc")["errors"] == []
     assert run(sheet, methods="affine,regression")["errors"]
+
+
+def test_without_networks_the_default_method_answers_and_nothing_is_trained(tmp_path: Path) -> None:
+    # No scan is left to train on.
+    sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,,test")
+    found = run(sheet, weights="none", methods="matched,affine")
+    assert found["errors"] == [] and found["models"] == {}
+    cohort = found["cohorts"]["default"]
+    assert [(family["name"], family["networks"]) for family in cohort["families"]] == [
+        ("matched", []), ("registration", []),
+    ]  # fmt: skip
+    assert not any(one["learns"] or one["reason"] for one in cohort["methods"])
+
+
+def test_without_networks_what_needs_one_is_one_fault() -> None:
+    (fault,) = run(DEMO / "samples.csv", weights="none", methods="regression,position_map,grey_ncc")["errors"]
+    assert fault["message"] == (
+        "command line, parameter 'weights': found 'none', expected trained networks for regression and position_map; "
+        "without any answer matched, grey_mse, grey_cosine, grey_ncc, affine, bspline and convex."
+    )
+
+
+def test_weights_that_are_neither_a_folder_nor_shipped_are_told_with_what_there_is() -> None:
+    (fault,) = run(DEMO / "samples.csv", weights="nonne")["errors"]
+    assert fault["message"].startswith(
+        "command line, parameter 'weights': found 'nonne', expected a folder that exists, or "
+    )
+    assert fault["message"].endswith("none (did you mean 'none'?).")
+    assert all(name in fault["message"] for name in SHIPPED)
 
 
 def sheet_of(folder: Path, *rows: str) -> Path:

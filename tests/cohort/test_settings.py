@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rprloc.cohort.methods import DEFAULT, PAPER
 from rprloc.cohort.settings import (
     BODY_WINDOW,
     KEYS,
@@ -24,6 +25,8 @@ from rprloc.errors import InputError
 
 COHORTS = Path(__file__).parents[2] / "assets" / "cohorts"
 EXAMPLE = (COHORTS / "openkbp.yml").read_text()
+TRAINED = {"coarse", "fine", "position_map"}
+"""The networks of the paper's method and of the default one."""
 
 
 def read(text: str) -> Settings:
@@ -83,7 +86,7 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
     shared = {"modality", "window", "spacing", "patch"}
     assert set(one.train("coarse")) == set(one.train("fine")) == shared | {"network", "r"}
     assert (one.train("coarse")["r"], one.train("fine")["r"]) == (300, 30)
-    assert set(one.train("autoencoder")) == shared | {"network"}
+    assert set(one.train("autoencoder")) == set(one.train("position_map")) == shared | {"network"}
     assert set(one.train("retina_unet")) == shared | {"network", "structures"}
     assert set(one.localize()) == shared | {"structures", "starts"}
     assert set(one.evaluate()) == {"structures", "starts"}
@@ -99,16 +102,16 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
         (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
         (("fine: 30", "fine: 40"), {"fine"}),
         (("coarse: 300", "coarse: 400"), {"coarse"}),
-        (("width: 8", "width: 12"), {"coarse", "fine"}),
-        (("[6, 6, 6]", "[6, 6, 5]"), {"preprocess", "coarse", "fine", "localize"}),
+        (("width: 8", "width: 12"), TRAINED),
+        (("[6, 6, 6]", "[6, 6, 5]"), {"preprocess", "localize"} | TRAINED),
         (("[6, 6, 6]", "[6.0, 6.0, 6]"), set()),
-        (("[3, 3, 3]", "[4, 4, 4]"), set()),
-        (("[120, 168, 168]", "[120, 168, 156]"), {"preprocess", "coarse", "fine", "localize"}),
+        (("[3, 3, 3]", "[4, 4, 4]"), {"preprocess"}),
+        (("[120, 168, 168]", "[120, 168, 156]"), {"preprocess", "localize"} | TRAINED),
     ],
 )
 def test_a_change_touches_only_the_stages_that_use_it(change: tuple[str, str], touched: set[str]) -> None:
     def stages(one: Settings) -> dict[str, object]:
-        found = one.stages()
+        found = one.stages([PAPER, DEFAULT])
         return {**found.pop("train"), **found}
 
     before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))

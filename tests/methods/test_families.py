@@ -152,6 +152,19 @@ def test_no_answer_depends_on_its_batch_or_on_the_other_methods(cohort: Cohort) 
     assert one_by_one == {key: values for key, values in together.items() if key[0] == "d"}
 
 
+def test_the_default_method_answers_without_its_network(cohort: Cohort) -> None:
+    answers = localize(
+        "matched", supports=[cohort.folder / f"c@{name}" for name in "abc"], queries=[cohort.folder / "c@d"], models=[],
+        settings=cohort.settings.localize() | {"methods": ["matched"], "structures": None},
+        tables=False, seed=1, device=torch.device("cpu"), threads=1,
+    )  # fmt: skip
+    assert {(row.structure, row.support) for row in answers} == {(f"label_{n}", name) for n in (1, 2) for name in "abc"}
+    for row in answers:
+        assert row.failed == (row.box_mm is None) == (row.reason is not None)
+    absent = {(row.structure, row.support) for row in answers if "is absent in" in (row.reason or "")}
+    assert absent == {("label_2", "b"), ("label_1", "c"), ("label_2", "c")}
+
+
 def test_methods_of_one_support_find_the_scan_it_came_from(cohort: Cohort) -> None:
     found = [row for row in cohort.rows("a", "d") if row.method.startswith(("grey", "feature"))]
     assert len(found) == 10 and not any(row.failed for row in found)

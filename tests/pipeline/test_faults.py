@@ -111,14 +111,14 @@ def test_another_batch_size_gives_the_same_positions(run: Run, full: Run) -> Non
         return {tuple(row[name] for name in KEY): row["box_mm"] for row in rows if row["setting"] == MAIN}
 
     expected, found = boxes(full.results), boxes(run.results)
-    assert len(expected) == 3 * 3 * 2
+    assert len(expected) == 3 * 3 * 3
     for key, box in expected.items():
         np.testing.assert_allclose(found[key], box, atol=0.01)
 
 
 def test_every_expected_answer_is_there(run: Run) -> None:
     queries = ("test_01", "test_02", "test_03", "strange", "unreadable", "dead", "lost")
-    structures, supports = ("heart", "kidney_left", "kidney_right"), ("validation_01", "validation_02")
+    structures, supports = ("heart", "kidney_left", "kidney_right"), ("validation_01", "validation_02", "*")
     assert set(rows_of(run)) == {(q, name, s) for q in queries for name in structures for s in supports}
 
 

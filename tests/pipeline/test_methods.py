@@ -32,11 +32,11 @@ def others(place: Path, phantom: Path) -> Run:
 
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:
     assert others.tasks() == {
-        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 2, "LOCALIZE": 3, "REGISTER": 1,
+        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 3, "LOCALIZE": 5, "REGISTER": 1,
         "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     models = {path.stem for path in (others.results / "models" / "phantom").iterdir()}
-    assert models == {"autoencoder", "retina_unet"}
+    assert models == {"autoencoder", "position_map", "retina_unet"}
 
 
 def test_every_method_answers_for_every_structure_and_support(others: Run) -> None:
@@ -46,13 +46,13 @@ def test_every_method_answers_for_every_structure_and_support(others: Run) -> No
     assert list(supports) == sorted(OTHERS)
     assert supports.pop("retina_unet") == {"-"}
     assert all(len(supports.pop(method)) == 1 for method in ("affine", "bspline", "convex"))
-    assert all(found == {"d", "e"} for found in supports.values())
+    assert all(found == {"d", "e", "*"} for found in supports.values())
     assert (metrics.groupby(["method", "support"])["structure"].nunique() == 3).all()
 
 
 def test_what_only_copies_its_support_finds_the_structures(others: Run) -> None:
     metrics = pd.read_csv(others.results / "metrics.csv")
-    found = metrics[~metrics["method"].eq("retina_unet")]
+    found = metrics[~metrics["method"].isin(["retina_unet", "position_map", "matched"])]
     assert not found["failed"].any()
     assert found.groupby("method")["iou"].mean().min() > 0.4
     assert found[found["method"].isin(["affine", "bspline", "convex"])]["iou"].min() > 0.6
@@ -73,6 +73,16 @@ def test_another_stride_runs_grey_matching_alone_again(others: Run) -> None:
     assert again.tasks() == {"CHECK": 1, "LOCALIZE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
     metrics = pd.read_csv(again.results / "metrics.csv")
     assert set(metrics[metrics["method"] == "grey_ncc"]["setting"]) == {"extreme.s2"}
+
+
+def test_without_weights_the_default_method_finds_structures_and_trains_nothing(place: Path, phantom: Path) -> None:
+    arguments = ("-profile", "test", "--input", phantom / "labelled.csv", "--weights", "none")
+    done = run_well(place / "no weights", *arguments, "--methods", "matched")
+    assert done.tasks() == {"CHECK": 1, "PREPROCESS": 6, "LOCALIZE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
+    metrics = pd.read_csv(done.results / "metrics.csv")
+    assert set(metrics["support"]) == {"d", "e", "*"}
+    assert not metrics["failed"].any()
+    assert metrics["iou"].min() > 0.6
 
 
 def test_training_labels_without_the_structures_cost_the_supervised_rows_alone(place: Path, phantom: Path) -> None:

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from rprloc.results import metrics
 from rprloc.results.boxes import COLUMNS, box_table, shown_answers
 from tests.results import cohorts
 
 
-def test_each_query_and_structure_has_the_drawn_supports_main_answer() -> None:
-    check, scans, answers = cohorts.cohort(queries=3, supports=2)
-    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=True)
-    drawn = table[table["drawn"]]["support"].iloc[0]
+@pytest.mark.parametrize(("supports", "shown"), [(1, "s0"), (2, "*")])
+def test_each_query_and_structure_has_its_main_answer(supports: int, shown: str) -> None:
+    check, scans, answers = cohorts.cohort(queries=3, supports=supports)
+    rows, *_ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=True)
     boxes = box_table(rows, {"demo": 15})
     assert list(boxes.columns) == list(COLUMNS)
     assert len(boxes) == 3 * len(cohorts.ORGANS)
-    assert set(boxes["support"]) == {drawn}
+    assert set(boxes["support"]) == {shown} and set(boxes["n_supports"]) == {supports}
     for line in boxes.to_dict("records"):
         (row,) = [
             row
             for row in rows
             if (row["subject"], row["structure"], row["support"], row["setting"])
-            == (line["subject"], line["structure"], drawn, "extreme.k15.c1f1")
+            == (line["subject"], line["structure"], shown, "extreme.k15.c1f1")
         ]
         low, high = ([line[f"{axis}_{end}_mm"] for axis in "xyz"] for end in ("min", "max"))
         assert [low, high] == row["box_mm"]
-        assert (line["spread_mm"], line["failed"]) == (2.5, False)
+        assert (line["spread_mm"], line["failed"]) == (row["spread_mm"], False)
+        assert (row["spread_mm"] == 2.5) == (supports == 1)
 
 
 def test_the_drawn_support_is_answered_from_the_next() -> None:

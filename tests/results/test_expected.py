@@ -10,15 +10,17 @@ import pytest
 
 from rprloc.methods.prediction import draw_order
 from rprloc.results import metrics
+from rprloc.results.combined import alone
 from rprloc.results.expected import expected_rows, methods_of
 from tests.results import cohorts
 
 
 def evaluated(change: Any = None, **changes: Any) -> tuple[list[dict[str, Any]], pd.DataFrame]:
-    """Return rows and metrics of a cohort of several methods, after `change(check, scans, answers)`."""
+    """Return rows and metrics of each support alone in a cohort of several methods, after a `change`."""
     check, scans, answers = cohorts.many_methods(**changes)
     answers = answers if change is None else change(check, scans, answers)
-    return metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)[:2]
+    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
+    return [row for row in rows if row["support"] != "*"], alone(table)
 
 
 def test_without_a_list_it_is_the_paper_s_method_alone() -> None:

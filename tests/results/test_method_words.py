@@ -17,7 +17,7 @@ def test_the_rows_of_the_paper_are_methods() -> None:
 def test_order_and_families() -> None:
     assert in_order(["convex", "new", *reversed(METHODS)]) == [*METHODS, "new"]
     families = [words_of(method).family for method in METHODS]
-    assert len(set(families)) == 5
+    assert len(set(families)) == 7
     # A column of figure 4 has three line styles.
     assert max(families.count(family) for family in families) == 3
     assert words_of("regression").networks == ("coarse", "fine") and words_of("affine").networks == ()
@@ -32,6 +32,8 @@ def test_of_the_paper_s_method_only_the_main_setting_is_compared() -> None:
 
 
 def test_the_answers_to_use() -> None:
+    both = [("regression", "extreme.k4.c1f1"), ("matched", "extreme"), ("affine", "extreme")]
+    assert main_answers(both, 4) == ("matched", "extreme")
     assert main_answers([("affine", "extreme"), ("regression", "extreme.k4.c1f0")], 4) == (
         "regression",
         "extreme.k4.c1f1",

@@ -46,7 +46,7 @@ def run(folder: Path, *parts: Parts) -> tuple[pd.DataFrame, list[dict[str, Any]]
     metrics = pd.read_csv(folder / "results" / "metrics.csv", keep_default_na=False, na_values=[""])
     rows = read_json_lines(folder / "results" / "predictions.jsonl")
     assert len(metrics) == len(rows)
-    for name in ("table3.md", "table3_seconds.csv", "comparison.md", "summary.md"):
+    for name in ("table3.md", "table3_seconds.csv", "table4.csv", "table4.md", "comparison.md", "summary.md"):
         assert (folder / "results" / "tables" / name).exists()
     return metrics, rows, (folder / "page" / "report.html").read_text(encoding="utf-8")
 
@@ -91,6 +91,7 @@ def test_methods_without_the_paper_s_have_boxes_tables_and_a_page(tmp_path: Path
     metrics, _, page = run(tmp_path, only(cohorts.many_methods(queries=2), *methods))
     assert set(metrics["method"]) == set(methods) and not metrics["failed"].any()
     boxes = pd.read_csv(tmp_path / "results" / "boxes.csv")
+    assert set(boxes["support"]) == ({"*"} if "affine" in methods and len(methods) == 1 else {"-"})
     assert len(boxes) == 2 * len(cohorts.ORGANS) and boxes["x_min_mm"].notna().all()
     assert all(method in page for method in methods)
 

@@ -13,6 +13,8 @@ import pytest
 
 from rprloc.geometry import Grid
 from rprloc.results import metrics, pictures, report
+from rprloc.results.combined import alone, together
+from rprloc.results.table4 import tidy_table4
 from rprloc.scans.volume import write_volume
 from tests.results import cohorts
 
@@ -50,6 +52,7 @@ def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options
         answers = answers if changed is None else changed
     (name,) = check["cohorts"]
     rows, table, aside = metrics.evaluate(check, name, scans, answers, seed=0, tables=False)
+    table4 = tidy_table4(rows, table, scans, starts=check["cohorts"][name]["starts"], seed=0)
     for subject, scan in scans.items():
         if scan["status"] == "ok":
             grid = Grid.from_json(scan["model"])
@@ -60,6 +63,7 @@ def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options
         check=check,
         metrics=table,
         predictions=rows,
+        table4=table4,
         set_aside=aside,
         scans={(name, subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs=options.pop("logs", {f"{name}.coarse": LOG, f"{name}.fine": LOG, "other.coarse": LOG}),
@@ -91,7 +95,12 @@ def test_the_headline_has_the_numbers_of_the_main_setting() -> None:
     text = report.headline(main)
     drawn = main[main["drawn"]]
     assert f"mean IoU {100 * drawn['iou'].mean():.1f} %" in text
-    assert f"mean IoU {100 * main['iou'].mean():.1f} %" in text
+    assert f"mean IoU {100 * alone(main)['iou'].mean():.1f} %" in text
+    every = (
+        f"all 3 supports together (median), coarse + fine, K = 15: mean IoU {100 * together(main)['iou'].mean():.1f} %"
+    )
+    assert text.startswith(f"4 structures in 4 queries, {every}")
+    assert "all 3" not in report.headline(alone(main))
     assert "n = 4" in text and "K = 15" in text and "Each of 3 supports alone" in text
     assert "missing" not in text
 
@@ -145,7 +154,8 @@ def test_a_cohort_without_truth_says_so(tmp_path: Path) -> None:
         for name in ("q0", "q1"):
             scans[name]["structures"] = {}
 
-    page = written(tmp_path, change=change)
+    page = written(tmp_path, change=change, cohort=cohorts.cohort(queries=2, supports=1, tables=False))
+    assert "With s0 as the one annotated scan, 8 of 8 answers were found" in page.text
     assert "No query has a label, so nothing says how good they are" in page.text
     assert page.text.count("No query of this cohort has a label") == 1
     assert "Table 1" not in page.text and "Mc + Mf" not in page.text
@@ -162,10 +172,49 @@ def test_answers_without_truth_are_named_by_their_spread(tmp_path: Path) -> None
             answer["spread_mm"] = float(number)
         del scans["q1"]["structures"]["mandible"], scans["q1"]["structures"]["parotid_left"]
 
-    page = written(tmp_path, change=change)
+    page = written(tmp_path, change=change, cohort=cohorts.cohort(queries=2, supports=1, tables=False))
     # q0 has truth; of q1 only these two have none.
     (sentence,) = re.findall(r"Look first at [^.]*: (.*)\.\n", page.text)
     assert [answer.split(" (")[0] for answer in sentence.split(", ")] == ["parotid_left in q1", "mandible in q1"]
+
+
+def test_several_supports_give_one_answer(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    assert "Every query, with all supports together" in page.text and "all 2 supports together (median)" in page.text
+    assert "Table 4: every method with several supports" in page.text and "1 of 2, each alone" in page.text
+    page = written(tmp_path, cohort=cohorts.cohort(queries=2, supports=1, tables=False))
+    assert "Every query, with the drawn support" in page.text and "1 supports together" not in page.text
+
+
+def test_several_supports_without_truth(tmp_path: Path) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> None:
+        for name in ("q0", "q1"):
+            scans[name]["structures"] = {}
+        for answer in answers:
+            far = 30.0 if (answer["subject"], answer["structure"], answer["support"]) == ("q1", "mandible", "s1") else 0
+            answer["points_mm"] = {wall: [far, 0, 0] for wall in answer["points_mm"]}
+
+    page = written(tmp_path, change=change)
+    assert "With 2 annotated scans together, 8 of 8 answers were found" in page.text
+    # Two supports 30 mm apart lie 15 mm from their mean.
+    assert re.search(r"whose spread is largest: mandible in q1 \(15\.0 mm\)", page.text)
+    assert "Table 4" not in page.text
+
+
+def test_a_support_stands_beside_the_answers_of_several() -> None:
+    own = pd.DataFrame([("s0", False), ("s1", True), ("s2", False), ("*", False)], columns=["support", "drawn"])
+    scans: Any = {("demo", name): {"json": cohorts.scan("demo", name, {})} for name in ("s0", "s1", "s2")}
+    assert pictures._support_beside("*", own, scans, "demo") == "s1"
+    assert pictures._support_beside("s2", own, scans, "demo") == "s2"
+    scans["demo", "s1"] = {"json": cohorts.aside("demo", "s1", "cut short")}
+    assert pictures._support_beside("*", own, scans, "demo") == "s0"
+    assert pictures._support_beside("s1", own, scans, "demo") is None
+    assert pictures._support_beside("-", own, scans, "demo") is None
+    answers = [{"support": "*", "n_supports": 2}, {"support": "*", "n_supports": 3}]
+    assert pictures._supports_in_words(answers, "s1") == ", 3 supports together, of which s1 is shown"
+    assert pictures._supports_in_words(answers, None) == ", 3 supports together"
+    assert pictures._supports_in_words([{"support": "s2"}], "s2") == ", support s2"
+    assert pictures._supports_in_words([{"support": "-"}], None) == ""
 
 
 def test_the_only_annotated_scan_is_not_searched_and_that_is_no_fault(tmp_path: Path) -> None:
@@ -194,6 +243,7 @@ def test_a_scan_that_cannot_be_read_leaves_a_sentence(tmp_path: Path) -> None:
     rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
     report.write_report(
         tmp_path / "report.html", run={}, check=check, metrics=table, predictions=rows,
+        table4=tidy_table4(rows, table, scans, starts=15, seed=0),
         set_aside=pd.DataFrame(columns=["subject", "file", "reason"]),
         scans={("demo", subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs={}, figures_folder=tmp_path / "figures",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rprloc.results import layout, metrics, paper, seconds, table3, tables
+from rprloc.results.combined import alone
 from tests.results import cohorts
 
 STARTS = {"demo": 15}
@@ -58,7 +59,7 @@ def test_methods_come_in_the_paper_s_order_with_their_supports(measured: pd.Data
 
 def test_numbers_recomputed_from_the_metrics(measured: pd.DataFrame) -> None:
     tidy = table3.tidy_table3(measured, STARTS).set_index(["method", "support", "structure"])
-    own = measured[measured["method"] == "regression"]
+    own = alone(measured[measured["method"] == "regression"])
     images = own.groupby(["subject", "structure"])["awd_mm"].mean().unstack()
     line = tidy.loc[("regression", "all", "mandible")]
     assert line["awd_mm"] == pytest.approx(images["mandible"].mean())
@@ -77,7 +78,7 @@ def test_a_failed_answer_is_counted_and_is_no_distance(measured: pd.DataFrame) -
     line = tidy.loc[("affine", "all", "mean")]
     assert (line["answers"], line["found"], line["failures"], line["n"]) == (32, 31, 1, 4)
     assert line["awd_mm"] == pytest.approx(2 / 3)
-    affine = measured[measured["method"] == "affine"]
+    affine = alone(measured[measured["method"] == "affine"])
     assert line["iou"] == pytest.approx(affine["iou"].sum() / 32)
 
 
@@ -145,3 +146,8 @@ def test_the_terminal_shows_every_method(measured: pd.DataFrame) -> None:
     affine = tables.summary(measured[measured["method"] == "affine"], STARTS)
     assert "affine" in affine and "coarse" not in affine and layout.number_text(2 / 3, 2) in affine
     assert "affine" not in tables.summary(measured[measured["method"] == "regression"], STARTS)
+
+
+def test_answers_of_all_supports_together_change_no_number(measured: pd.DataFrame) -> None:
+    assert (measured["support"] == "*").sum() == 4 * 4 * 3
+    pd.testing.assert_frame_equal(table3.tidy_table3(measured, STARTS), table3.tidy_table3(alone(measured), STARTS))

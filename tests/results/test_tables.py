@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rprloc.results import layout, metrics, paper, tables
+from rprloc.results.combined import alone
 from tests.results import cohorts
 
 
@@ -68,7 +69,7 @@ def test_rows_of_both_tables(measured: pd.DataFrame) -> None:
 
 def test_numbers_recomputed_from_the_metrics(measured: pd.DataFrame) -> None:
     second = tables.tidy_table(2, measured, {"demo": 15}).set_index(["setting", "support", "structure"])
-    flat = measured[measured["setting"] == "extreme.k15.c1f1"]
+    flat = alone(measured[measured["setting"] == "extreme.k15.c1f1"])
     pivot = flat.pivot_table(index="subject", columns="structure", values="iou")
     line = second.loc[("extreme.k15.c1f1", "all", "mean")]
     assert line["iou"] == pytest.approx(flat["iou"].mean())
@@ -95,7 +96,7 @@ def test_a_miss_counts_as_zero(measured: pd.DataFrame) -> None:
     ].iloc[0]  # fmt: skip
     found = measured[
         (measured["setting"] == "extreme.k15.c1f1") & (measured["structure"] == missed["structure"])
-        & ~measured["failed"]
+        & ~measured["failed"] & (measured["support"] != "*")
     ]  # fmt: skip
     assert line["iou"] == pytest.approx(found["iou"].sum() / (len(found) + 1))
     assert line["failures"] == 1
@@ -172,5 +173,9 @@ def test_small_table_for_the_terminal(measured: pd.DataFrame) -> None:
     text = tables.summary(measured, {"demo": 15})
     assert len([line for line in text.splitlines() if line.startswith("| demo")]) == 5
     assert "55.1, 6.12" in text
+    every = measured[measured["support"] == "*"]
+    assert f"demo, regression (the paper's): all 3 supports together (median) {100 * every['iou'].mean():.1f}, " in text
+    assert "; 0 of 16 failed" in text
+    assert "together" not in tables.summary(alone(measured), {"demo": 15})
     # A mean over the main setting without any drawn answer still has a line.
     assert "–" in tables.summary(measured[~measured["drawn"]], {"demo": 15})

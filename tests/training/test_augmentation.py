@@ -9,6 +9,7 @@ import torch
 from rprloc.networks.field import STRIDE
 from rprloc.training import augmentation
 from rprloc.training.augmentation import LabelledField, plain_view, random_view
+from rprloc.training.draws import Levels, Turns
 
 SHAPE = (26, 30, 34)
 LOW, HIGH = np.array([8.0, 9, 10]), np.array([16.0, 19, 22])
@@ -24,8 +25,12 @@ def block(seed: int = 0) -> LabelledField:
 
 def still(monkeypatch: pytest.MonkeyPatch, **changes: float) -> None:
     """Let every random change be none, but those given."""
-    for name in ("ANGLE", "SCALE", "STRETCH", "SHIFT", "CUT_BELOW", "CUT_ABOVE", "GAIN", "GAMMA", "NOISE"):
-        monkeypatch.setattr(augmentation, name, changes.get(name, 0.0))
+    turns = {name: changes.pop(name, 0.0) for name in ("angle", "scale", "stretch")}
+    monkeypatch.setattr(augmentation, "TURNS", Turns(**turns))
+    monkeypatch.setattr(augmentation, "LEVELS", Levels(gain=0.0, gamma=0.0, noise=0.0))
+    for name in ("SHIFT", "CUT_BELOW", "CUT_ABOVE"):
+        monkeypatch.setattr(augmentation, name, changes.pop(name, 0.0))
+    assert not changes
 
 
 def test_a_plain_view_is_the_field_with_air_beyond_its_end() -> None:
@@ -50,7 +55,7 @@ def test_a_view_without_changes_is_the_field_in_the_middle(monkeypatch: pytest.M
 def test_the_box_of_a_moved_and_scaled_block_is_where_its_levels_change(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    still(monkeypatch, SCALE=0.08, STRETCH=0.05, SHIFT=3.0)
+    still(monkeypatch, scale=0.08, stretch=0.05, SHIFT=3.0)
     view = random_view(block(), np.random.default_rng(seed))
     level = view.field[0, 0].numpy()
     for axis in range(3):
@@ -64,14 +69,14 @@ def test_the_box_of_a_moved_and_scaled_block_is_where_its_levels_change(
 
 def test_a_scaled_box_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     still(monkeypatch)
-    monkeypatch.setattr(augmentation, "_matrix", lambda _generator: np.diag([1.1, 0.9, 1.0]))
+    monkeypatch.setattr(Turns, "draw", lambda _turns, _generator: np.diag([1.1, 0.9, 1.0]))
     size = random_view(block(), np.random.default_rng(0)).boxes[0]
     # The voxels' centres are scaled; the rest of the box, a half voxel and the quarter on each side, is carried.
     assert np.allclose(size[1] - size[0], (HIGH - LOW - 1) * [1.1, 0.9, 1.0] + 1.5)
 
 
 def test_a_turned_box_is_larger_and_its_voxels_lie_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    still(monkeypatch, ANGLE=0.3)
+    still(monkeypatch, angle=0.3)
     for seed in range(4):
         view = random_view(block(), np.random.default_rng(seed))
         places = np.argwhere(view.voxels.numpy() == 1)

@@ -1,0 +1,153 @@
+"""A scan's position map: latents at their places, between them, and where another scan's latents are met."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rprloc.geometry import Grid
+from rprloc.methods.body_map import NEIGHBOURS, BodyMap
+from rprloc.methods.prediction import Scan
+from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.position_map import PositionMap
+from tests.methods.fakes import Place
+from tests.methods.maps import SETTINGS, KnownMap, known, numbered
+
+SCANS = numbered("sq")
+KNOWN = BodyMap(known(SCANS), SCANS[0])
+SHIFT = np.array([7.0, -3.0, 5.0])
+
+
+def maps(place: Place | None = None) -> list[BodyMap]:
+    """Return the maps of the two scans."""
+    return [BodyMap(known(SCANS, place), scan) for scan in SCANS]
+
+
+def moved(subject: str, world: Any) -> Any:
+    """Say that all of `q` lies further than in `s`."""
+    return world - SHIFT * (subject == "q")
+
+
+def test_each_voxel_of_the_body_has_its_latent() -> None:
+    for scan, body_map in zip(SCANS, maps(), strict=True):
+        assert body_map.fault() is None
+        np.testing.assert_allclose(body_map.places_mm, scan.grid.world(np.argwhere(scan.body)), atol=1e-9)
+        np.testing.assert_allclose(body_map.latents_mm, body_map.places_mm, atol=1e-3)
+
+
+class Ramp(PositionMap):
+    """The latent along an axis (z, y, x) is the level."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__(width=4)
+        self._axis = axis
+
+    def forward(self, fields: Tensor) -> Tensor:
+        latents = torch.zeros(1, 3, *fields.shape[2:])
+        latents[:, self._axis] = fields[:, 0]
+        return latents
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_places_of_averaged_voxels_lie_in_their_middles(axis: int) -> None:
+    # The grey value is a voxel's number along the axis, in thousandths of a level.
+    shape = (12, 40, 36)
+    values = np.ascontiguousarray(np.broadcast_to(np.indices(shape)[axis], shape)).astype(np.int16)
+    body = np.zeros(shape, dtype=bool)
+    body[3:9, 9:28, 10:29] = True
+    grid = Grid((36, 40, 12), (1.0, 1.1, 3.0), (-7.0, 30.0, 500.0))
+    settings = replace(SETTINGS, spacing=(3.0, 1.1, 1.0), window=((0.0, 0.0), (1000.0, 1.0)))
+    body_map = BodyMap(Model(Ramp(axis), settings), Scan("c", "s", grid, {}, values, body))
+    assert len(body_map.places_mm) == 6 * 5 * 5
+    numbers = grid.voxel(body_map.places_mm)[:, axis]
+    np.testing.assert_allclose(body_map.latents_mm[:, 2 - axis] * 1000, numbers, atol=1e-3)
+    points = grid.world(np.array([[3.3, 12.2, 14.9], [7.9, 20.0, 24.4]]))
+    np.testing.assert_allclose(body_map.at(points)[:, 2 - axis] * 1000, grid.voxel(points)[:, axis], atol=1e-3)
+
+
+@given(st.lists(st.tuples(*[st.floats(-0.3, 1.3)] * 3), min_size=1, max_size=5))
+def test_latents_between_voxels_are_interpolated_and_those_beyond_are_the_edge_s(shares: Any) -> None:
+    scan = SCANS[0]
+    voxels = np.argwhere(scan.body)
+    # The field ends a voxel beyond the body.
+    low, high = scan.grid.world(voxels.min(axis=0) - 1), scan.grid.world(voxels.max(axis=0) + 1)
+    points = low + np.array(shares) * (high - low)
+    np.testing.assert_allclose(KNOWN.at(points), np.clip(points, low, high), atol=5e-3)
+
+
+def test_a_patient_who_lies_seven_millimetres_further_is_met_there() -> None:
+    support, query = maps(moved)
+    met = query.met(support.latents_mm)
+    np.testing.assert_allclose(met.positions_mm, support.places_mm + SHIFT, atol=1e-3)
+    np.testing.assert_allclose(met.spread_mm, 0, atol=1e-3)
+    points = np.array([[-12.3, 110.7, -301.1], [8.8, 120.0, -280.0]])
+    np.testing.assert_allclose(query.met(support.at(points)).positions_mm, points + SHIFT, atol=1e-3)
+
+
+def test_spread_and_distance_tell_of_maps_that_disagree() -> None:
+    # A millimetre is told as two: of the neighbours each says something else.
+    _, query = maps(lambda _subject, world: 2 * world)
+    inside = query.met(2 * query.places_mm[len(query.places_mm) // 2][np.newaxis])
+    assert 2 < float(inside.spread_mm[0]) < 10 and float(inside.distance_mm[0]) < 1e-3
+    far = query.met(query.latents_mm.max(axis=0)[np.newaxis] + np.array([0.0, 0.0, 50.0]))
+    assert float(far.distance_mm[0]) == pytest.approx(50, abs=1e-3)
+
+
+def test_a_body_of_fewer_voxels_than_neighbours_is_met() -> None:
+    for count in (1, NEIGHBOURS - 1):
+        scan = replace(SCANS[1], body=np.zeros_like(SCANS[1].body))
+        scan.body[8, 8, 5 : 5 + count] = True
+        body_map = BodyMap(known(SCANS, moved), scan)
+        assert len(body_map.places_mm) == count
+        points = np.array([[0.0, 120.0, -290.0], [1.0, 2.0, 3.0]])
+        np.testing.assert_allclose(body_map.met(points).positions_mm, points + SHIFT, atol=1e-3)
+
+
+def test_slopes_tell_how_latents_change_with_places() -> None:
+    matrix = np.array([[1.1, 0.2, -0.1], [0.0, 0.9, 0.3], [0.05, -0.2, 1.05]])
+    for body_map in maps(lambda _subject, world: world @ matrix.T + SHIFT):
+        np.testing.assert_allclose(body_map.slopes(), matrix, atol=1e-4)
+        assert body_map.fault() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "slopes"),
+    [
+        (np.diag([1.0, 1.0, -1.0]), "1.00, 1.00, -1.00"),
+        (np.diag([1.0, 0.55, 1.0]), "1.00, 0.55, 1.00"),
+        (np.diag([1.75, 1.0, 1.0]), "1.75, 1.00, 1.00"),
+        (np.eye(3)[[1, 0, 2]], "0.00, 0.00, 1.00"),
+    ],
+)
+def test_a_scan_that_the_map_does_not_know_is_told_with_its_slopes(change: Any, slopes: str) -> None:
+    for body_map in maps(lambda _subject, world: world @ change.T):
+        fault = (body_map.fault() or "").replace("-0.00", "0.00")
+        assert fault.startswith(f"the position map does not know the scan: its slopes are {slopes} (x, y, z), expected")
+
+
+def test_a_scan_without_a_body_or_with_latents_that_are_no_numbers_is_of_no_use() -> None:
+    nothing = BodyMap(known(SCANS), replace(SCANS[0], body=np.zeros_like(SCANS[0].body)))
+    assert nothing.places_mm.shape == nothing.latents_mm.shape == (0, 3)
+    without = [maps(lambda _subject, world, n=n: np.where(world > 0, n, world))[0] for n in (np.nan, np.inf)]  # type: ignore[misc]
+    for body_map in (nothing, *without):
+        assert body_map.fault() == "the position map shows no body or gives no numbers"
+
+
+def test_a_scan_is_passed_through_the_network_once() -> None:
+    model = known(SCANS)
+    body_map = BodyMap(model, SCANS[0])
+    body_map.met(body_map.at(body_map.places_mm[:9]))
+    assert isinstance(model.network, KnownMap) and model.network.fields == 1
+
+
+def test_another_network_is_refused() -> None:
+    settings = ModelSettings("coarse", "ct", (4.0, 4.0, 4.0), (4, 4, 4), ((0.0, 0.0), (1.0, 1.0)), 9.0, "isotropic", 4)
+    with pytest.raises(TypeError, match="found Linear, expected a PositionMap"):
+        BodyMap(Model(nn.Linear(1, 1), settings), SCANS[0])

@@ -1,0 +1,156 @@
+"""Coupled matching: what is compared, that it is the sum that it says, and that moved tissue is found where it went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rprloc.geometry import Grid
+from rprloc.methods import coupled
+from rprloc.methods.coupled import REACH, STEP_MM, Features, Surroundings
+from rprloc.methods.start import Affine
+from tests.methods.heads import LANDMARKS, hounsfield
+
+GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
+HERE = Affine(np.eye(3), np.zeros(3))
+SIDE = 2 * REACH + 1
+POINTS = LANDMARKS[::7] * 0.5
+
+
+def textured(shift: Any = (0.0, 0.0, 0.0), *, grid: Grid = GRID) -> Features:
+    """Return the features of a synthetic patient who lies further by a shift in mm."""
+    voxels = np.stack(np.indices(grid.size[::-1]), axis=-1)
+    values = hounsfield(grid.world(voxels) - np.array(shift))
+    return Features.of(torch.from_numpy(np.clip(values / 400 + 0.3, 0, 1)).float(), grid)
+
+
+def noise(grid: Grid = GRID, seed: int = 0) -> Features:
+    """Return three channels of noise."""
+    values = torch.rand(3, *grid.size[::-1], generator=torch.Generator().manual_seed(seed))
+    return Features(values, grid)
+
+
+def test_features_at_the_centres_of_voxels_are_the_voxels() -> None:
+    features = noise(Grid((5, 6, 7), (2.0, 2.5, 3.0), (-4.0, 7.0, 100.0)))
+    voxels = np.stack(np.indices((7, 6, 5)), axis=-1)
+    found = features.at(torch.from_numpy(features.grid.world(voxels)).float())
+    assert torch.allclose(found[:-1], features.values, atol=1e-4) and bool((found[-1] == 1).all())
+    between = features.grid.world([[[[2.5, 3.0, 1.0]]]])
+    assert torch.allclose(
+        features.at(torch.from_numpy(between))[:-1, 0, 0, 0], features.values[:, 2:4, 3, 1].mean(dim=1), atol=1e-4
+    )
+
+
+def test_nothing_is_seen_beyond_the_outer_edges_of_a_volume() -> None:
+    features = noise(Grid((5, 6, 7), (2.0, 2.5, 3.0), (-4.0, 7.0, 100.0)))
+    # The volume's edges lie half a voxel beyond its outer centres, -5 to 5 along x.
+    points = torch.tensor([[-4.9, 8.0, 101.0], [4.9, 8.0, 101.0], [-5.1, 8.0, 101.0], [5.1, 8.0, 101.0]])
+    found = features.at(points.view(1, 1, 4, 3))[:, 0, 0]
+    assert found[-1].tolist() == [1, 1, 0, 0] and not found[:, 2:].any() and found[:-1, :2].all()
+
+
+@pytest.mark.parametrize("size", [(2, 1, 1), (2, 9, 1), (12, 3, 5)])
+def test_a_scan_of_a_few_voxels_has_features(size: tuple[int, int, int]) -> None:
+    levels = torch.rand(size[::-1], generator=torch.Generator().manual_seed(0))
+    features = Features.of(levels, Grid(size, (3.0, 3.0, 3.0), (0.0, 0.0, 0.0)))
+    assert features.values.shape == (12, *size[::-1]) and torch.isfinite(features.values).all()
+
+
+@pytest.mark.parametrize("where", ["inside", "at the edge"])
+def test_costs_are_the_sums_that_they_stand_for(where: str) -> None:
+    points = POINTS[:2] if where == "inside" else np.array([[-64.0, -20.0, 10.0], [60.0, 62.0, -50.0]])
+    support, query = noise(seed=1), noise(seed=2)
+    start = Affine(np.diag([1.05, 0.95, 1.0]), np.array([4.0, -2.0, 1.5]))
+    surroundings = Surroundings(support, points)
+    costs = surroundings._costs(query, start).view(len(points), SIDE, SIDE, SIDE)
+    steps = np.arange(-coupled._WIDE, coupled._WIDE + 1) * STEP_MM
+    around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij")[::-1], axis=-1)
+    weights = coupled._weights(torch.device("cpu"))
+    assert float(weights.sum()) == pytest.approx(1)
+
+    def seen(features: Features, places: Any) -> tuple[Tensor, Tensor]:
+        found = features.at(torch.from_numpy(places).float())
+        return found[:-1], found[-1]
+
+    compared = 0
+    for number, point in enumerate(points):
+        # The compared voxels lie on a grid that all landmarks share.
+        centre = surroundings.grid.world(surroundings.grid.nearest_voxel(point))
+        assert np.abs(centre - point).max() <= STEP_MM / 2 + 1e-6
+        template, known = seen(support, centre + around)
+        for z, y, x in [(10, 10, 10), (0, 0, 0), (20, 3, 11), (9, 20, 20), (20, 20, 0)]:
+            move = (np.array([x, y, z]) - REACH) * STEP_MM
+            window, shown = seen(query, start.carried(centre + around + move))
+            part = weights * known * shown
+            if float(part.sum()) < coupled._SEEN + 1e-3:
+                continue
+            compared += 1
+            direct = float(((template - window).square().sum(dim=0) * part).sum() / part.sum())
+            assert float(costs[number, z, y, x]) == pytest.approx(direct, abs=1e-4)
+    assert compared >= 4
+
+
+def test_a_displacement_that_shows_too_little_is_the_worst() -> None:
+    found = coupled._mean(torch.tensor([0.1, 0.6, 0.01, 0.0]), torch.tensor([0.5, 1.0, 0.2, 0.0]))
+    assert torch.allclose(found, torch.tensor([0.2, 0.6, 0.6, 0.6]))
+    assert not coupled._mean(torch.ones(3), torch.zeros(3)).any()
+
+
+@pytest.mark.parametrize("shift", [(7.0, 0.0, 0.0), (0.0, -7.0, 0.0), (0.0, 0.0, 7.0), (4.0, -10.0, 5.5)])
+def test_tissue_that_lies_elsewhere_is_found_within_half_a_millimetre(shift: Any) -> None:
+    moves = Surroundings(textured(), POINTS).moves(textured(shift), HERE)
+    assert moves.displacements_mm.shape == (len(POINTS), 3) and np.isfinite(moves.costs).all()
+    np.testing.assert_allclose(moves.displacements_mm, np.broadcast_to(shift, POINTS.shape), atol=0.5)
+
+
+def test_a_good_start_leaves_nothing_to_move() -> None:
+    shift = np.array([40.0, -25.0, 13.0])
+    grid = Grid(GRID.size, GRID.spacing_mm, (*(np.array(GRID.origin_mm) + shift).tolist(),))
+    moves = Surroundings(textured(), POINTS).moves(textured(shift, grid=grid), Affine(np.eye(3), shift))
+    np.testing.assert_allclose(moves.displacements_mm, 0, atol=0.1)
+    assert moves.costs.max() < 1e-3
+
+
+def test_landmarks_at_the_edges_of_a_volume_and_beyond_move_by_numbers() -> None:
+    low, high = GRID.world([0, 0, 0]), GRID.world(np.array(GRID.size[::-1]) - 1)
+    points = np.array([low, high, high + 100, (low + high) / 2])
+    moves = Surroundings(textured(), points).moves(textured((3.0, 0.0, 0.0)), HERE)
+    assert np.isfinite(moves.displacements_mm).all() and np.isfinite(moves.costs).all()
+    assert np.abs(moves.displacements_mm).max() <= (REACH + 0.5) * STEP_MM
+
+
+def test_a_landmark_in_nothing_goes_with_those_around_it() -> None:
+    axis = torch.arange(-REACH, REACH + 1) * STEP_MM
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
+    wanted = torch.tensor([6.0, -3.0, 9.0])
+    clear = (moves_mm - wanted).norm(dim=1) * 0.1
+    costs = torch.stack([clear, clear, torch.zeros(len(moves_mm))])
+    near = torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    best = moves_mm[coupled._agreed(costs, moves_mm, near).argmin(dim=1)]
+    assert torch.equal(best, wanted.expand(3, 3))
+    far = near + torch.tensor([[0.0], [0.0], [300.0]])
+    assert not moves_mm[coupled._agreed(costs, moves_mm, far).argmin(dim=1)][2].any()
+
+
+@given(st.lists(st.tuples(*[st.floats(-1.45, 1.45)] * 3), min_size=1, max_size=4))
+def test_a_parabola_s_vertex_is_found_between_the_steps(vertices: Any) -> None:
+    steps = torch.arange(-2.0, 3.0, dtype=torch.float64)
+    z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
+    true = torch.tensor(vertices, dtype=torch.float64)
+    total = torch.stack([(x - vx) ** 2 + 2 * (y - vy) ** 2 + 3 * (z - vz) ** 2 for vx, vy, vz in vertices])
+    best = total.flatten(1).argmin(dim=1)
+    nearest = torch.stack([axis.flatten()[best] for axis in (x, y, z)], dim=1)
+    assert torch.allclose(coupled._vertex(total, best), (true - nearest) * STEP_MM, atol=1e-9)
+
+
+def test_a_best_at_the_end_of_the_reach_stays_there() -> None:
+    total = torch.arange(125.0).view(1, 5, 5, 5)
+    assert not coupled._vertex(total, total.view(1, -1).argmin(dim=1)).any()
+    assert not coupled._vertex(torch.zeros(1, 5, 5, 5), torch.tensor([62])).any()

@@ -1,0 +1,204 @@
+"""The default method's rows: keys, points, failures, and what of a query is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rprloc.cohort.methods import settings_of, supports_of
+from rprloc.geometry import WALLS, Grid
+from rprloc.methods.localize import localize
+from rprloc.methods.matched import OUTSIDE, Matched, _shown
+from rprloc.methods.picture import RegistrationError
+from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.start import Affine
+from tests.methods.fakes import facts, points_of, scan, structure
+from tests.methods.heads import GRID, ORGANS, WINDOW, head
+from tests.training.scans import COHORT, write_scan
+
+CPU = torch.device("cpu")
+SHIFT = np.array([7.0, -3.0, 5.0])
+HERE = Affine(np.eye(3), np.zeros(3))
+ONE = {"left": ORGANS["left"]}
+SUPPORT = head("s", structures=ORGANS)
+QUERY = head("q", lambda p: p - SHIFT)
+
+
+class Told:
+    """Starts where it is told for each support, else where the support has its landmarks."""
+
+    def __init__(self, **outcomes: Affine | RegistrationError) -> None:
+        self._outcomes = outcomes
+        self.asked: list[str] = []
+        """The scans that were prepared, in order."""
+
+    def support(self, scan: Scan, points_mm: Any) -> str:
+        assert points_mm.shape == (6 * len(scan.structures), 3)
+        return str(self.query(scan))
+
+    def query(self, scan: Scan) -> str:
+        self.asked.append(scan.subject)
+        if f"no_{scan.subject}" in self._outcomes:
+            raise self._outcomes[f"no_{scan.subject}"]  # type: ignore[misc]
+        return scan.subject
+
+    def affines(self, supports: Sequence[str], query: str) -> list[Affine | RegistrationError]:
+        return [self._outcomes.get(subject, HERE) for subject in supports]
+
+
+def located(query: Scan, supports: Sequence[Scan], start: Told | None = None, **changes: Any) -> list[Prediction]:
+    """Return a query's answers."""
+    asked: dict[str, Any] = {"structures": None, "drawn": "s"} | changes
+    method = Matched(start or Told(), window=WINDOW, device=CPU, **asked)
+    method.prepare(supports)
+    return method.locate(query)
+
+
+def true_points(name: str = "left") -> Any:
+    """Return a structure's extreme points (6, 3) in the support."""
+    return np.array([ORGANS[name]["extreme_mm"][wall] for wall in WALLS])
+
+
+def test_a_patient_who_lies_seven_millimetres_further_is_found_there() -> None:
+    rows = located(QUERY, [SUPPORT])
+    assert [(row.structure, row.method, row.setting, row.support, row.drawn) for row in rows] == [
+        ("left", "matched", "extreme", "s", True), ("right", "matched", "extreme", "s", True),
+    ]  # fmt: skip
+    assert settings_of("matched", {}) == ["extreme"] and supports_of("matched", {}) is None
+    for row in rows:
+        about = ORGANS[row.structure]
+        np.testing.assert_allclose(points_of(row), true_points(row.structure) + SHIFT, atol=0.6)
+        np.testing.assert_allclose(row.box_mm, np.array(about["box_mm"]) + SHIFT, atol=0.6)
+        assert list(row.points_mm or {}) == list(WALLS) and row.half_voxel_mm == about["half_voxel_mm"]
+        assert row.seconds.keys() == {"network", "start", "transform", "search"}
+        assert not row.failed and row.spread_mm is None and row.confidence is None
+
+
+def test_a_start_that_turns_and_shifts_is_undone_and_done_again() -> None:
+    angle = np.deg2rad(12)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    far = np.array([60.0, -35.0, 20.0])
+    grid = replace(GRID, origin_mm=(*(np.array(GRID.origin_mm) + far).tolist(),))
+    query = head("q", lambda p: (p - far) @ turn, grid=grid)
+    off = np.array([4.0, -5.0, 3.0])
+    (row,) = located(query, [replace(SUPPORT, structures=ONE)], Told(s=Affine(turn, far + off)))
+    np.testing.assert_allclose(points_of(row), true_points() @ turn.T + far, atol=0.8)
+
+
+def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
+    start = Told()
+    supports = [replace(SUPPORT, subject=name) for name in ("s", "q", "t")]
+    rows = located(supports[1], supports, start, structures=["right", "left"])
+    assert [(row.support, row.structure, row.drawn) for row in rows] == [
+        ("s", "right", True), ("s", "left", True), ("t", "right", False), ("t", "left", False),
+    ]  # fmt: skip
+    assert start.asked == ["s", "q", "t", "q"]
+    assert located(SUPPORT, [SUPPORT]) == []
+
+
+def test_an_absent_structure_is_a_row_and_a_support_without_any_is_not_read() -> None:
+    start = Told()
+    supports = [replace(SUPPORT, structures=ONE), scan("t")]
+    rows = located(QUERY, supports, start, structures=["left", "liver"])
+    assert {(row.support, row.structure): row.reason for row in rows} == {
+        ("s", "left"): None, ("s", "liver"): "liver is absent in the support s",
+        ("t", "left"): "left is absent in the support t", ("t", "liver"): "liver is absent in the support t",
+    }  # fmt: skip
+    assert start.asked == ["s", "q"]
+
+
+def test_a_start_that_fails_gives_its_reason_and_the_others_go_on() -> None:
+    supports = [replace(SUPPORT, subject=name, structures=ONE) for name in ("s", "t", "u")]
+    start = Told(s=RegistrationError("the scans hardly overlap"), no_t=RegistrationError("the map is of no use"))
+    first, second, third = located(QUERY, supports, start)
+    assert (first.failed, first.reason) == (True, "the scans hardly overlap")
+    assert (second.failed, second.reason) == (True, "the map is of no use")
+    assert not third.failed
+    np.testing.assert_allclose(points_of(third), true_points() + SHIFT, atol=0.6)
+
+
+def test_a_query_that_cannot_start_fails_with_its_own_reason_or_the_support_s() -> None:
+    supports = [replace(SUPPORT, subject=name, structures=ONE) for name in ("s", "t")]
+    start = Told(no_q=RegistrationError("the query is upside down"), no_t=RegistrationError("the map is of no use"))
+    rows = located(QUERY, supports, start, structures=["left", "liver"])
+    assert [row.reason for row in rows] == [
+        "the query is upside down", "liver is absent in the support s",
+        "the map is of no use", "liver is absent in the support t",
+    ]  # fmt: skip
+    assert all(row.failed and row.box_mm is None for row in rows)
+
+
+def test_a_scan_without_a_volume_for_matching_gives_failed_rows() -> None:
+    without = "found no volume for image matching, expected one from PREPROCESS"
+    for query, support, name in ((scan("q"), replace(SUPPORT, structures=ONE), "q"), (QUERY, scan("s", ONE), "s")):
+        (row,) = located(query, [support])
+        assert (row.failed, row.reason) == (True, f"{name}: {without}")
+
+
+@pytest.mark.parametrize("which", ["query", "support"])
+def test_a_scan_of_one_value_gives_failed_rows(which: str) -> None:
+    pair = {"query": QUERY, "support": replace(SUPPORT, structures=ONE)}
+    pair[which] = replace(pair[which], values=np.full_like(pair[which].values, -1000))
+    (row,) = located(pair["query"], [pair["support"]])
+    assert (row.failed, row.reason) == (True, "the match is not a number")
+
+
+def test_a_structure_that_the_query_does_not_show_says_so() -> None:
+    # The organs begin at -28 and -20 mm and end at 12 and 22 mm; the field ends at 16 or at -48.
+    for planes, shown in ((31, True), (15, False)):
+        cut = head("q", grid=Grid((*GRID.size[:2], planes), GRID.spacing_mm, GRID.origin_mm))
+        rows = located(cut, [SUPPORT])
+        assert [row.reason for row in rows] == [None if shown else OUTSIDE] * 2
+        # A box ends where the field does.
+        assert all(row.box_mm[1][2] <= cut.field_mm()[1, 2] for row in rows if row.box_mm)
+
+
+def test_half_of_a_box_is_enough_to_be_shown() -> None:
+    points = np.array([[0.0, 2, 2], [10, 2, 2], [5, 0, 2], [5, 4, 2], [5, 2, 0], [5, 2, 4]])
+    for high, shown in ((10.0, True), (5.01, True), (4.99, False), (-3.0, False)):
+        assert _shown(points, np.array([[-9.0, -9, -9], [high, 9, 9]])) == shown
+    # A quarter, as half of it is missing along two axes.
+    assert not _shown(points, np.array([[-9.0, -9, -9], [5.1, 2.1, 9]]))
+
+
+def test_a_structure_far_outside_the_query_is_a_failed_row() -> None:
+    (row,) = located(QUERY, [replace(SUPPORT, structures=ONE)], Told(s=Affine(np.eye(3), np.array([900.0, 0.0, 0.0]))))
+    assert (row.failed, row.reason) == (True, "the structures lie outside the scan's field of view")
+
+
+def test_a_structure_at_the_corner_of_the_support_is_a_row() -> None:
+    corner = structure((GRID.world([0, 0, 0])).tolist(), GRID.world([4, 4, 4]).tolist())
+    (row,) = located(SUPPORT, [replace(SUPPORT, subject="t", structures={"corner": corner})])
+    assert row.failed == (row.box_mm is None)
+    (row,) = located(
+        SUPPORT, [replace(SUPPORT, subject="t", structures={"corner": structure([900.0] * 3, [910.0] * 3)})]
+    )
+    assert (row.failed, row.reason) == (True, "the structures lie outside the scan's field of view")
+
+
+def test_answers_do_not_depend_on_the_other_supports() -> None:
+    supports = [replace(SUPPORT, structures=ONE), head("t", lambda p: p * 1.03, structures=ONE)]
+    together = [points_of(row) for row in located(QUERY, supports)]
+    for support, expected in zip(supports, together, strict=True):
+        (row,) = located(QUERY, [support])
+        # What is read of the query ends elsewhere, beyond all that is compared.
+        np.testing.assert_allclose(points_of(row), expected, atol=1e-3)
+    again = located(QUERY, supports)
+    assert [facts(row) for row in again] == [facts(row) for row in located(QUERY, supports)]
+
+
+@pytest.mark.parametrize("subjects", ["s", "st"])
+def test_the_localize_step_starts_from_a_registration_without_a_network(tmp_path: Path, subjects: str) -> None:
+    folders = [write_scan(tmp_path, number) for number, _ in enumerate(subjects + "q", start=1)]
+    rows = localize(
+        "matched", supports=folders[:-1], queries=folders[-1:], models=[], tables=False, seed=1, device=CPU, threads=1,
+        settings=COHORT | {"structures": ["organ"], "methods": ["matched"]},
+    )  # fmt: skip
+    assert [(row.method, row.failed) for row in rows] == [("matched", True)] * len(subjects)
+    assert all(row.reason == f"organ is absent in the support {row.support}" for row in rows)
