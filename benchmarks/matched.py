@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.methods.matched import Matched
@@ -31,21 +30,22 @@ def measure() -> list[Measurement]:
     names = list(settings.structures or {})
     with tempfile.TemporaryDirectory() as folder:
         scans = preprocessed(Path(folder), matching=True)
-        support, query = (Scan.read(scans[split][0]) for split in ("validation", "test"))
-        assert support is not None and query is not None
+        folders = [scans["test"][0], *copies(scans["validation"], Path(folder) / "copies", max(GOAL_SECONDS))]
+        query, *five = [scan for path in folders if (scan := Scan.read(path)) is not None]
         model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
         start = MapStart(model, seed=1)
 
         def seconds(method: Method, supports: Sequence[Scan]) -> float:
             method.prepare(supports)
+            if any(row.failed for row in method.locate(query)):
+                raise RuntimeError("an answer failed")
             return seconds_of(lambda: method.locate(query))
 
         def matched() -> Matched:
             return Matched(start, window=settings.window, structures=names, drawn=None, device=torch.device("cpu"))
 
-        five = [replace(support, subject=f"copy_{number}") for number in range(5)]
         map_seconds = seconds(PositionMapMethod(model, structures=names, drawn=None), five)
-        prepared = seconds_of(lambda: matched().prepare([support]))
+        prepared = seconds_of(lambda: matched().prepare(five[:1]))
         located = {count: seconds(matched(), five[:count]) for count in GOAL_SECONDS}
     return [
         Measurement("matched: seconds to prepare a support, once a batch", prepared),

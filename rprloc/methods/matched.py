@@ -179,8 +179,9 @@ def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
     """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
     box = box_of_points(points_mm)
     inside = np.clip(box, *field_mm)
-    size = np.maximum(box[1] - box[0], 1e-3)
-    return bool(np.prod((inside[1] - inside[0]) / size) >= _SHOWN)
+    # A hundredth of a millimetre: a flat box has parts as well.
+    parts = (inside[1] - inside[0] + 0.01) / (box[1] - box[0] + 0.01)
+    return bool(np.prod(parts) >= _SHOWN)
 
 
 def _corners(grid: Grid) -> FloatArray:

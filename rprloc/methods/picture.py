@@ -113,3 +113,18 @@ def one_thread_each() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+@contextmanager
+def faults_of_a_pair() -> Iterator[None]:
+    """Raise RegistrationError for whatever ITK or torch say of two strange scans: the other pairs go on.
+
+    Raises MemoryError where the memory did not suffice: another try may have more.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if "memory" in str(error):
+            raise MemoryError("too little memory to register two scans") from error
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise RegistrationError(f"the registration stopped: {said[-1].rstrip('.')}") from error

@@ -58,8 +58,9 @@ class PositionMapMethod:
             body_map = BodyMap(self._model, query)
         rows = []
         with clock.stage("search"):
+            fault = body_map.fault()
             for support in supports:
-                rows += [self._answer(query, body_map, support, structure) for structure in self._wanted]
+                rows += [self._answer(query, body_map, fault, support, structure) for structure in self._wanted]
         return timed(rows, clock.seconds)
 
     def _support(self, scan: Scan) -> _Support:
@@ -70,13 +71,15 @@ class PositionMapMethod:
         half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
         return _Support(scan.subject, latents, half, body_map.fault())
 
-    def _answer(self, query: Scan, body_map: BodyMap, support: _Support, structure: str) -> Prediction:
-        """Return one row."""
+    def _answer(
+        self, query: Scan, body_map: BodyMap, fault: str | None, support: _Support, structure: str
+    ) -> Prediction:
+        """Return one row; `fault` says why the query's map is of no use."""
         key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
         if structure not in support.latents_mm:
             return absent_row(key)
-        if fault := support.fault or body_map.fault():
-            return Prediction(**key, failed=True, reason=fault)
+        if reason := support.fault or fault:
+            return Prediction(**key, failed=True, reason=reason)
         met = body_map.met(support.latents_mm[structure])
         spread = float(np.mean(np.hypot(met.spread_mm, met.distance_mm)))
         return found_row(key, met.positions_mm, support.half_voxel_mm[structure], spread_mm=spread)

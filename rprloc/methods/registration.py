@@ -17,7 +17,15 @@ from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.bspline import bspline
 from rprloc.methods.clock import Clock
-from rprloc.methods.picture import REGION_MARGIN_MM, Picture, RegistrationError, Window, carried, one_thread_each
+from rprloc.methods.picture import (
+    REGION_MARGIN_MM,
+    Picture,
+    RegistrationError,
+    Window,
+    carried,
+    faults_of_a_pair,
+    one_thread_each,
+)
 from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
 
 METHODS = family_of("affine").methods
@@ -189,13 +197,8 @@ def _attempt(register: Callable[[], sitk.Transform], *, before: float = 0.0) -> 
     transform = None
     with clock.stage("transform"):
         try:
-            transform = register()
+            with faults_of_a_pair():
+                transform = register()
         except RegistrationError as error:
             reason = str(error)
-        except (RuntimeError, ValueError) as error:
-            if "memory" in str(error):  # of ITK or torch: another try may have more
-                raise MemoryError("too little memory to register two scans") from error
-            # A filter of ITK or a tensor of a strange scan: that pair has no answer, the others go on.
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            reason = f"the registration stopped: {said[-1].rstrip('.')}"
     return _Outcome(transform, reason, before + clock.seconds["transform"])

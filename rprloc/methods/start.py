@@ -13,7 +13,14 @@ from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.body_map import BodyMap
-from rprloc.methods.picture import REGION_MARGIN_MM, Picture, RegistrationError, Window, one_thread_each
+from rprloc.methods.picture import (
+    REGION_MARGIN_MM,
+    Picture,
+    RegistrationError,
+    Window,
+    faults_of_a_pair,
+    one_thread_each,
+)
 from rprloc.methods.prediction import Scan
 from rprloc.networks.checkpoint import Model
 from rprloc.seeds import generator_of
@@ -74,10 +81,10 @@ class Start(Protocol):
     """A way of starting: supports and queries are prepared once each, pairs are cheap or not."""
 
     def support(self, scan: Scan, points_mm: FloatArray) -> Any:
-        """Return what is needed of a support with landmarks (n, 3); raises RegistrationError or InputError."""
+        """Return what is needed of a support with landmarks (n, 3); raises RegistrationError."""
 
     def query(self, scan: Scan) -> Any:
-        """Return what is needed of a query; raises RegistrationError or InputError."""
+        """Return what is needed of a query; raises RegistrationError."""
 
     def affines(self, supports: Sequence[Any], query: Any) -> list[Affine | RegistrationError]:
         """Return the transform from each support to the query, or why there is none."""
@@ -174,7 +181,8 @@ class RegistrationStart:
     def _registered(self, support: _Region, query: Picture) -> Affine | RegistrationError:
         """Register one support."""
         try:
-            transform = affine(support.picture, query, support.box_mm, seed=self._seed)
+            with faults_of_a_pair():
+                transform = affine(support.picture, query, support.box_mm, seed=self._seed)
         except RegistrationError as error:
             return error
         return Affine(np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.TransformPoint((0.0, 0.0, 0.0))))
