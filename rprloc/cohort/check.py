@@ -69,8 +69,8 @@ def check(
         name_or_path = str(coerced["weights"])
         weights = shipped_folder(name_or_path) if name_or_path in SHIPPED else Path(name_or_path)
     if weights is not None and not weights.is_dir():
-        shipped = listed([*SHIPPED, NO_WEIGHTS])
-        expected = f"a folder that exists, or {shipped}{nearest(str(coerced['weights']), [*SHIPPED, NO_WEIGHTS])}"
+        names = [*SHIPPED, NO_WEIGHTS]
+        expected = listed(["a folder that exists", *names]) + nearest(str(coerced["weights"]), names)
         faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
         weights = None
     cohorts: dict[str, Settings] = {}

@@ -184,24 +184,37 @@ def write_tables(folder: Path, metrics: pd.DataFrame, starts: Mapping[str, int])
 
 
 def summary(metrics: pd.DataFrame, starts: Mapping[str, int]) -> str:
-    """Return small tables for the terminal: each structure by the paper's method, and, of several, every method.
+    """Return small tables for the terminal: each structure by the main method, and, of several, every method.
 
     IoU in % and AWD in mm, with the drawn support and as the mean over all supports, each alone; below, for each cohort
     of several supports, what they reach together by the main method, whose boxes are the ones to use.
     """
-    second, third = tidy_table(2, metrics, starts), tidy_table3(metrics, starts)
+    third = tidy_table3(metrics, starts)
     blocks: list[str] = []
-    structures = _summary_rows(second[second["setting"].str.endswith("c1f1")], "structure")
-    methods = _summary_rows(third[third["structure"] == MEAN], "row")
+    used = third[_is_main(third, starts)]
+    structures = _summary_rows(used, "structure")
     if structures:
         head = ["cohort", "structure", "drawn support", "all supports", "the paper", "n", "failed"]
-        blocks += ["IoU in %, AWD in mm; coarse + fine", grid([head, *structures])]
-    if third["method"].nunique() > 1 or (methods and not structures):
+        labels = ", ".join(str(label) for label in used["row"].unique())
+        blocks += [f"IoU in %, AWD in mm; {labels}", grid([head, *structures])]
+    if third["method"].nunique() > 1:
+        methods = _summary_rows(third[third["structure"] == MEAN], "row")
         head = ["cohort", "method", "drawn support", "all supports", "the paper", "n", "failed"]
         blocks += ["IoU in %, AWD in mm; mean over the structures", grid([head, *methods])]
     if not blocks:
         return "No query has a label, so there is nothing to compare the answers with.\n"
     return "\n\n".join([*blocks, *_summary_together(metrics, starts)]) + "\n"
+
+
+def _is_main(third: pd.DataFrame, starts: Mapping[str, int]) -> pd.Series:
+    """Say of each line of table 3 whether it is about its cohort's main method."""
+    main = {
+        name: main_answers(zip(lines["method"], lines["setting"], strict=True), starts[name])
+        for name in starts
+        if len(lines := third[third["cohort"] == name])
+    }
+    keys = zip(third["cohort"], third["method"], third["setting"], strict=True)
+    return pd.Series([main[cohort] == (method, setting) for cohort, method, setting in keys], third.index, dtype=bool)
 
 
 def _summary_together(metrics: pd.DataFrame, starts: Mapping[str, int]) -> list[str]:

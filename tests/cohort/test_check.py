@@ -322,7 +322,7 @@ def test_without_networks_what_needs_one_is_one_fault() -> None:
 def test_weights_that_are_neither_a_folder_nor_shipped_are_told_with_what_there_is() -> None:
     (fault,) = run(DEMO / "samples.csv", weights="nonne")["errors"]
     assert fault["message"].startswith(
-        "command line, parameter 'weights': found 'nonne', expected a folder that exists, or "
+        "command line, parameter 'weights': found 'nonne', expected a folder that exists, "
     )
     assert fault["message"].endswith("none (did you mean 'none'?).")
     assert all(name in fault["message"] for name in SHIPPED)
