@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
@@ -72,6 +73,8 @@ class Moves:
     """(n, 3), (x, y, z), in the support's space."""
     costs: FloatArray
     """(n,), of the features at the displacements."""
+    apart_mm: FloatArray
+    """(n,), how far each is from the mean of those around: of what a match leaves, this tells best how good it is."""
 
 
 class Surroundings:
@@ -113,7 +116,9 @@ class Surroundings:
         total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs))
         best = total.argmin(dim=1)
         refined = moves_mm[best] + _vertex(total.view(-1, *(2 * REACH + 1,) * 3), best)
-        return Moves(refined.double().cpu().numpy(), costs.gather(1, best[:, None])[:, 0].double().cpu().numpy())
+        moved = refined.double().cpu().numpy()
+        least = costs.gather(1, best[:, None])[:, 0].double().cpu().numpy()
+        return Moves(moved, least, _apart_mm(moved, self._points_mm))
 
     def _costs(self, query: Features, start: Affine) -> Tensor:
         """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
@@ -174,6 +179,14 @@ def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor) -> Tensor:
         apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
         total = costs + _NEAR * far + _TOGETHER * apart
     return total
+
+
+def _apart_mm(moves_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
+    """Return how far the moves (n, 3) of points (n, 3) are from the weighted mean of the other points' moves."""
+    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * _NEIGHBOURHOOD_MM**2))
+    np.fill_diagonal(weights, 0)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm, axis=1))
 
 
 def _vertex(total: Tensor, best: Tensor) -> Tensor:

@@ -154,12 +154,14 @@ class Matched:
         """Return the rows of one support."""
         field_mm = query.field_mm()
         reason = start if isinstance(start, str) else features if isinstance(features, str) else ""
-        points = np.full_like(support.points_mm, np.nan)
+        points, apart = np.full_like(support.points_mm, np.nan), np.zeros(len(support.points_mm))
         if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
             moves = support.surroundings.moves(features, start)
             points = start.carried(support.points_mm + moves.displacements_mm)
             points[~np.isfinite(moves.costs)] = np.nan
+            apart = moves.apart_mm
         found = dict(zip(support.half_voxel_mm, points.reshape(-1, 6, 3), strict=True))
+        spreads = dict(zip(support.half_voxel_mm, apart.reshape(-1, 6).mean(axis=1).tolist(), strict=True))
         rows = []
         for structure in self._wanted:
             key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
@@ -171,7 +173,8 @@ class Matched:
                 rows.append(Prediction(**key, failed=True, reason=OUTSIDE))
             else:
                 inside = np.clip(found[structure], *field_mm)
-                rows.append(found_row(key, inside, support.half_voxel_mm[structure]))
+                half, spread = support.half_voxel_mm[structure], spreads[structure]
+                rows.append(found_row(key, inside, half, spread_mm=spread))
         return rows
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rprloc.geometry import Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import REACH, STEP_MM, Features, Surroundings
+from rprloc.methods.coupled import REACH, STEP_MM, Features, Surroundings, _apart_mm
 from rprloc.methods.start import Affine
 from tests.methods.heads import LANDMARKS, hounsfield
 
@@ -34,6 +34,14 @@ def noise(grid: Grid = GRID, seed: int = 0) -> Features:
     """Return three channels of noise."""
     values = torch.rand(3, *grid.size[::-1], generator=torch.Generator().manual_seed(seed))
     return Features(values, grid)
+
+
+def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:
+    points = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]])
+    apart = _apart_mm(np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 6]]), points)
+    assert apart[2] == pytest.approx(6)
+    assert 0 < apart[0] < 6 and 0 < apart[1] < 6
+    assert _apart_mm(np.ones((3, 3)), points) == pytest.approx(0, abs=1e-9)
 
 
 def test_features_at_the_centres_of_voxels_are_the_voxels() -> None:

@@ -77,7 +77,8 @@ def test_a_patient_who_lies_seven_millimetres_further_is_found_there() -> None:
         np.testing.assert_allclose(row.box_mm, np.array(about["box_mm"]) + SHIFT, atol=0.6)
         assert list(row.points_mm or {}) == list(WALLS) and row.half_voxel_mm == about["half_voxel_mm"]
         assert row.seconds.keys() == {"network", "start", "transform", "search"}
-        assert not row.failed and row.spread_mm is None and row.confidence is None
+        # All move alike.
+        assert not row.failed and row.spread_mm == pytest.approx(0, abs=1) and row.confidence is not None
 
 
 def test_a_start_that_turns_and_shifts_is_undone_and_done_again() -> None:
