@@ -1,7 +1,12 @@
-"""The position map and the matching that starts from it: seconds a scan, by the shipped weights."""
+"""The position map and the matching that starts from it: seconds a scan, by the shipped weights.
+
+`python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
+searched from every other.
+"""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +15,7 @@ import torch
 
 from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
+from benchmarks.registration import figures, validation_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
@@ -55,3 +61,27 @@ def measure() -> list[Measurement]:
             for count, goal in GOAL_SECONDS.items()
         ),
     ]
+
+
+def main(sheet: Path) -> None:
+    """Print the figures of both methods over all pairs of a sheet's validation scans."""
+    settings = openkbp_settings()
+    names = list(settings.structures or {})
+    model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
+    matched = Matched(
+        MapStart(model, seed=1), window=settings.window, structures=names, drawn=None, device=torch.device("cpu")
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        scans = validation_scans(sheet, Path(folder))
+        for name, method in (
+            ("position_map", PositionMapMethod(model, structures=names, drawn=None)),
+            ("matched", matched),
+        ):
+            method.prepare(scans)
+            rows = [row for query in scans for row in method.locate(query)]
+            print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
+
+
+if __name__ == "__main__":
+    set_up_cpu(None)
+    main(Path(sys.argv[1]))

@@ -79,25 +79,28 @@ def figures(rows: list[Prediction], truth: dict[str, Scan], name: str) -> str:
 
 def main(sheet: Path, supports: int) -> None:
     """Print each method's figures over a sheet's validation scans, each with the next `supports` ones as supports."""
-    settings = openkbp_settings().preprocess(matching=True)
     with tempfile.TemporaryDirectory() as folder:
-        folders = []
-        with sheet.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                if row["split"] == "validation" and row["label"]:
-                    image, label = sheet.parent / row["image"], sheet.parent / row["label"]
-                    subject = row["subject"]
-                    preprocess(
-                        Path(folder), cohort="openkbp", subject=subject, image=image, label=label, settings=settings
-                    )
-                    folders.append(Path(folder) / scan_folder("openkbp", subject))
-        scans = _read(folders)
+        scans = validation_scans(sheet, Path(folder))
         rows = []
         for place, query in enumerate(scans):
             chosen = [scans[(place + step) % len(scans)] for step in range(1, min(supports, len(scans) - 1) + 1)]
             rows += located(chosen, [query])
         for name in METHODS:
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
+
+
+def validation_scans(sheet: Path, folder: Path) -> list[Scan]:
+    """Preprocess a sample sheet's validation scans that have a label into `folder` and return them."""
+    settings = openkbp_settings().preprocess(matching=True)
+    folders = []
+    with sheet.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if row["split"] == "validation" and row["label"]:
+                image, label = sheet.parent / row["image"], sheet.parent / row["label"]
+                subject = row["subject"]
+                preprocess(folder, cohort="openkbp", subject=subject, image=image, label=label, settings=settings)
+                folders.append(folder / scan_folder("openkbp", subject))
+    return _read(folders)
 
 
 def _read(folders: list[Path]) -> list[Scan]:

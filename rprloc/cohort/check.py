@@ -8,6 +8,7 @@ from typing import Any
 
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
 from rprloc.cohort.methods import (
+    CALIBRATION_IMAGES,
     FAMILIES,
     NO_WEIGHTS,
     PAPER,
@@ -132,6 +133,7 @@ def _asked(
     tables = parameters["tables"] and _measured(rows, cohort)
     families = [family for family in families_of(methods) if family.name not in unable]
     trained = _trained(parameters["weights"], [network for family in families for network in family.networks])
+    calibrates = _calibrates(rows, cohort)
     return {
         "stages": stages | {"train": {network: stages["train"][network] for network in trained}},
         "tables": tables,
@@ -150,11 +152,20 @@ def _asked(
                 "name": family.name,
                 "networks": [] if parameters["weights"] == NO_WEIGHTS else list(family.networks),
                 "supports": family.supports,
+                "calibrated": family.calibrated and calibrates,
                 "settings": settings.localize() | _own(family, methods, parameters),
             }
             for family in families
         ],
     }
+
+
+def _calibrates(rows: Sequence[Row], cohort: str) -> bool:
+    """Tell whether a cohort's supports are to be searched from each other so that answers can say how sure they are:
+    there have to be enough of them, and supports that are queries are searched anyway.
+    """
+    supports = [row for row in rows if row.cohort == cohort and row.support]
+    return len(supports) >= CALIBRATION_IMAGES and not any(row.query for row in supports)
 
 
 def _trained(weights: str | None, networks: Sequence[str]) -> list[str]:

@@ -27,6 +27,9 @@ NO_SUPPORT = "-"
 ALL_SUPPORTS = "*"
 """What stands for the support in the answers of all supports together; no subject is called so."""
 
+CALIBRATION_IMAGES = 4
+"""With fewer images of known truth an answer is not said to be within any distance."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -42,12 +45,14 @@ class Family:
     """Whether they answer without their networks as well."""
     supports: bool = True
     """Whether they answer from supports; the others learn from the labels of the training scans."""
+    calibrated: bool = False
+    """Whether each support is searched from the others as well, so that answers can say how sure they are."""
 
 
 FAMILIES = (
     Family("regression", ("regression",), networks=("coarse", "fine")),
     Family("position_map", ("position_map",), networks=("position_map",)),
-    Family("matched", ("matched",), networks=("position_map",), matching=True, without=True),
+    Family("matched", ("matched",), networks=("position_map",), matching=True, without=True, calibrated=True),
     Family("grey", ("grey_mse", "grey_cosine", "grey_ncc")),
     Family("feature", ("feature_mse", "feature_cosine"), networks=("autoencoder",)),
     Family("retina_unet", ("retina_unet",), networks=("retina_unet",), supports=False),
@@ -56,6 +61,9 @@ FAMILIES = (
 """In the order of the tables."""
 
 METHODS = tuple(method for family in FAMILIES for method in family.methods)
+
+CALIBRATED = tuple(method for family in FAMILIES if family.calibrated for method in family.methods)
+"""The methods whose answers say how sure they are."""
 
 
 def family_of(method: str) -> Family:

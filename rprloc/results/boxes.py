@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from rprloc.cohort.methods import ALL_SUPPORTS
+from rprloc.results.calibration import mean_within
 from rprloc.results.method_words import main_answers
 
 Row = dict[str, Any]
 
 COLUMNS = (
     "cohort", "subject", "structure", "support", "n_supports", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm",
-    "y_max_mm", "z_max_mm", "spread_mm", "confidence", "failed", "reason",
+    "y_max_mm", "z_max_mm", "spread_mm", "confidence", "within_90_mm", "failed", "reason",
 )  # fmt: skip
 """The columns of boxes.csv, in this order; LPS millimetres."""
 
@@ -51,5 +52,6 @@ def box_table(predictions: Sequence[Row], starts: Mapping[str, int]) -> pd.DataF
             for row in answers:
                 corners = [*row["box_mm"][0], *row["box_mm"][1]] if row["box_mm"] else [None] * 6
                 names = [row[name] for name in COLUMNS[:5]]
-                lines.append([*names, *corners, *(row[name] for name in COLUMNS[-4:])])
+                sure = [row["spread_mm"], row["confidence"], mean_within(row)]
+                lines.append([*names, *corners, *sure, row["failed"], row["reason"]])
     return pd.DataFrame(lines, columns=list(COLUMNS))

@@ -14,12 +14,14 @@ import pandas as pd
 import rprloc
 from rprloc.files import read_json, read_json_lines, whole_file, write_json, write_json_lines, write_text
 from rprloc.results.boxes import box_table
+from rprloc.results.calibration_table import calibration_tables, tidy_calibration
 from rprloc.results.comparison import write_comparison
 from rprloc.results.layout import write_csv, write_table
 from rprloc.results.metrics import evaluate
 from rprloc.results.report import write_report
 from rprloc.results.table3 import write_table3
 from rprloc.results.table4 import supports_tables, tidy_table4
+from rprloc.results.table5 import landmark_tables, tidy_table5
 from rprloc.results.tables import summary, write_tables
 
 _LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "statsmodels")
@@ -35,7 +37,7 @@ def evaluate_cohort(
     seed: int,
     tables: bool,
 ) -> None:
-    """Write a cohort's complete predictions, metrics, lines of table 4 and set-aside scans to `folder`.
+    """Write a cohort's complete predictions, metrics, lines of tables 4 and 5 and set-aside scans to `folder`.
 
     `check` holds the checked sheet's rows and the cohorts' settings, `scans` are the folders of preprocessed scans and
     `batches` the prediction files of all batches.
@@ -44,10 +46,13 @@ def evaluate_cohort(
     predictions = [row for batch in batches for row in read_json_lines(batch)]
     by_subject = {scan["subject"]: scan for scan in about}
     rows, metrics, set_aside = evaluate(check, cohort, by_subject, predictions, seed=seed, tables=tables)
-    table4 = tidy_table4(rows, metrics, by_subject, starts=check["cohorts"][cohort]["starts"], seed=seed)
+    starts = check["cohorts"][cohort]["starts"]
+    table4 = tidy_table4(rows, metrics, by_subject, starts=starts, seed=seed)
+    table5 = tidy_table5(rows, metrics, by_subject, starts=starts)
     write_json_lines(folder / "predictions.jsonl", rows)
     _write_csv(folder / "metrics.csv", metrics)
     write_csv(folder / "table4.csv", table4)
+    write_csv(folder / "table5.csv", table5)
     _write_csv(folder / "set_aside.csv", set_aside)
 
 
@@ -59,8 +64,8 @@ def tabulate_cohorts(
     `starts` has each cohort's K, `evaluated` are the folders that `evaluate_cohort` wrote, `logs` the training curves.
     """
     rows = [row for path in evaluated for row in read_json_lines(path / "predictions.jsonl")]
-    metrics, table4, set_aside = (
-        _read_csvs(evaluated, name) for name in ("metrics.csv", "table4.csv", "set_aside.csv")
+    metrics, table4, table5, set_aside = (
+        _read_csvs(evaluated, name) for name in ("metrics.csv", "table4.csv", "table5.csv", "set_aside.csv")
     )
     write_json_lines(folder / "predictions.jsonl", rows)
     _write_csv(folder / "boxes.csv", box_table(rows, starts))
@@ -70,6 +75,9 @@ def tabulate_cohorts(
     write_table3(folder / "tables", metrics, rows, starts, _read_logs(logs))
     write_comparison(folder / "tables", metrics, starts)
     write_table(folder / "tables", "table4", table4, supports_tables(table4, starts))
+    write_table(folder / "tables", "table5", table5, landmark_tables(table5, starts))
+    calibration = tidy_calibration(metrics, rows)
+    write_table(folder / "tables", "calibration", calibration, calibration_tables(calibration, starts))
     small = summary(metrics, starts)
     write_text(folder / "tables" / "summary.md", small)
     return small
@@ -97,6 +105,7 @@ def report_run(
         metrics=_read_csvs([results], "metrics.csv"),
         predictions=read_json_lines(results / "predictions.jsonl"),
         table4=_read_csvs([results / "tables"], "table4.csv"),
+        table5=_read_csvs([results / "tables"], "table5.csv"),
         set_aside=_read_csvs([results], "set_aside.csv"),
         scans={(scan["cohort"], scan["subject"]): {"json": scan, "folder": path} for path, scan in about.items()},
         logs=_read_logs(logs),

@@ -12,14 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rprloc.cohort.methods import CALIBRATED
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.results.calibration import covered, mean_within, with_intervals
 from rprloc.results.combined import combined_rows
 from rprloc.results.expected import KEY, expected_rows, failed_row, set_aside_table, usable
 
 COLUMNS = (
     "cohort", "subject", "structure", "method", "setting", "support", "drawn", "n_supports",
-    "iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "failed", "reason", "seconds",
+    "iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "within_90_mm", "covered",
+    "failed", "reason", "seconds",
 )  # fmt: skip
 """The columns of metrics.csv, in this order."""
 
@@ -84,11 +87,14 @@ def evaluate(
 
     `check` is what the checked sheet holds, `scans` the preprocessed scans' JSON by subject, `predictions` the answers
     that came back. An answer that was expected and did not come back becomes a failed row with the reason; nothing is
-    dropped. Behind them stand the answers of several supports together (`combined_rows`). Raises InputError for an
-    answer that is there twice or belongs to no query of the cohort.
+    dropped. Behind them stand the answers of several supports together (`combined_rows`). Answers of a calibrated
+    method for supports that are no queries say how sure the others are (`with_intervals`), and are none themselves.
+    Raises InputError for an answer that is there twice or belongs to no query of the cohort.
     """
     members = [row for row in check["rows"] if row["cohort"] == cohort]
     answers = _answers_by_key(cohort, members, predictions)
+    queries = {row["subject"] for row in members if row["query"]}
+    calibration = [answers.pop(key) for key, row in list(answers.items()) if row["subject"] not in queries]
     settings = check["cohorts"][cohort]
     expected = expected_rows(settings, members, scans, answers, seed=seed, tables=tables)
     rows = []
@@ -98,6 +104,8 @@ def evaluate(
     rows.extend(answers.values())
     supports = {row["subject"] for row in members if row["support"] and usable(scans, row["subject"])}
     rows.extend(combined_rows(rows, supports, settings["starts"]))
+    calibration.extend(combined_rows(calibration, supports, settings["starts"]))
+    rows = with_intervals(rows, [*rows, *calibration], supports, scans)
     return rows, measure(rows, members, scans), set_aside_table(members, scans)
 
 
@@ -107,8 +115,11 @@ def _key(row: Row) -> tuple[str, ...]:
 
 
 def _answers_by_key(cohort: str, members: Sequence[Row], predictions: Iterable[Row]) -> dict[tuple[str, ...], Row]:
-    """Return the cohort's answers by key; raises InputError for repeated answers and unknown queries."""
+    """Return the cohort's answers by key, those for supports among them where the method is calibrated; raises
+    InputError for repeated answers and unknown queries.
+    """
     queries = {row["subject"] for row in members if row["query"]}
+    supports = {row["subject"] for row in members if row["support"]}
     answers: dict[tuple[str, ...], Row] = {}
     errors = []
     for row in predictions:
@@ -117,7 +128,7 @@ def _answers_by_key(cohort: str, members: Sequence[Row], predictions: Iterable[R
         key = _key(row)
         if key in answers:
             errors.append(f"predictions of cohort {cohort}: two answers for {' x '.join(key[1:])}, expected one.")
-        if row["subject"] not in queries:
+        if row["subject"] not in (queries | supports if row["method"] in CALIBRATED else queries):
             errors.append(f"predictions of cohort {cohort}: an answer for {row['subject']}, expected a query of it.")
         answers[key] = row
     if errors:
@@ -137,8 +148,9 @@ def measure(rows: Sequence[Row], members: Sequence[Row], scans: Mapping[str, Row
     table["n_supports"] = table["n_supports"].astype(int)
     for name in ("drawn", "failed"):
         table[name] = table[name].astype(bool)
+    table["within_90_mm"] = [mean_within(row) for row in rows]
     table["seconds"] = [sum(row["seconds"].values()) if row["seconds"] else np.nan for row in rows]
-    for name in ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence"):
+    for name in ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "within_90_mm", "covered"):
         table[name] = table[name].astype(float)
     unknown = np.array([not usable(scans, row["subject"]) and row["subject"] in labelled for row in rows], dtype=bool)
     true = np.array([truth is not None for truth in truths], dtype=bool)
@@ -167,6 +179,10 @@ def _compare(table: pd.DataFrame, rows: Sequence[Row], truths: Sequence[Row | No
     table.loc[where, "iou"] = box_iou(true, found)
     table.loc[where, "iou_reference"] = reference_iou(true, true_half, found, found_half)
     table.loc[where, "awd_mm"] = wall_distance(true, found)
+    table.loc[where, "covered"] = [
+        covered(row["box_mm"], truth["box_mm"], row["within_90_mm"]) if row.get("within_90_mm") else np.nan
+        for row, truth in pairs
+    ]
     table.loc[where, "mre_mm"] = [_landmark_error(row, truth) for row, truth in pairs]
 
 

@@ -15,6 +15,7 @@ from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.files import write_text
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import shown_answers
+from rprloc.results.calibration_table import calibration_tables, tidy_calibration
 from rprloc.results.combined import alone, together
 from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
@@ -35,6 +36,7 @@ from rprloc.results.seconds import seconds_tables
 from rprloc.results.statistics import describe
 from rprloc.results.table3 import accuracy_tables
 from rprloc.results.table4 import supports_tables
+from rprloc.results.table5 import landmark_tables
 from rprloc.results.tables import ROWS, cohort_tables
 
 DOUBTFUL_SHOWN = 5
@@ -56,6 +58,7 @@ def write_report(
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
     table4: pd.DataFrame,
+    table5: pd.DataFrame,
     set_aside: pd.DataFrame,
     scans: Scans,
     logs: Mapping[str, Log],
@@ -66,14 +69,15 @@ def write_report(
 
     `run` is shown as it is: words by name, such as command, date, machine, or a group of them, such as versions.
     `check` is what the checked sheet holds (its parameters, rows and cohorts' settings), `metrics` metrics.csv and
-    `predictions` the complete answers of all cohorts, `table4` table4.csv, `set_aside` set_aside.csv. `scans` gives
-    for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie in; it must hold every query
-    and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the first `embedded` pictures are
-    put into the page (some 100 kB each); all are in the folder. A picture whose scan cannot be read leaves a sentence.
+    `predictions` the complete answers of all cohorts; `table4`, `table5` and `set_aside` are the CSV files of these
+    names. `scans` gives for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie in; it
+    must hold every query and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the first
+    `embedded` pictures are put into the page (some 100 kB each); all are in the folder. A picture whose scan cannot be
+    read leaves a sentence.
     """
     room = iter(range(embedded))
     cohorts = [
-        _cohort(name, check, metrics, predictions, table4, scans, logs, figures_folder / name, room)
+        _cohort(name, check, metrics, predictions, table4, table5, scans, logs, figures_folder / name, room)
         for name in sorted(check["cohorts"])
     ]
     content = _template().render(
@@ -108,6 +112,7 @@ def _cohort(
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
     table4: pd.DataFrame,
+    table5: pd.DataFrame,
     scans: Scans,
     logs: Mapping[str, Log],
     folder: Path,
@@ -130,6 +135,7 @@ def _cohort(
         chosen = check["parameters"].get("figure_query")
         figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, room, chosen=chosen)
     known = bool(of_cohort["iou"].notna().any())
+    certain = tidy_calibration(of_cohort, [row for row in predictions if row["cohort"] == name])
     return {
         "name": name,
         "sizes": _sizes(members, scans),
@@ -142,6 +148,8 @@ def _cohort(
         "no_tables": tables[0].notes[0],
         "seconds": seconds_tables(predictions, {name: starts}, logs) if several else [],
         "table4": supports_tables(table4, {name: starts}) if known else [],
+        "table5": landmark_tables(table5, {name: starts}) if known else [],
+        "calibration": calibration_tables(certain, {name: starts}) if len(certain) else [],
         "figure4": figure4,
         "curves": _curves(name, logs, folder),
         "given": "all supports together" if len(together(main)) else "the drawn support",

@@ -79,7 +79,7 @@ def tidy_table4(
     lines: list[Row] = []
     for method, setting, label in compared(known, starts):
         own = by_setting[method, setting]
-        supports = _supports(own, scans)
+        supports = usable_supports(own, scans)
         answers = _answers(own, structures, supports, scans, counts)
         names = {"cohort": own[0]["cohort"], "row": label, "method": method, "setting": setting}
         for size in _sizes(supports):
@@ -89,7 +89,7 @@ def tidy_table4(
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _supports(rows: Sequence[Row], scans: Mapping[str, Row]) -> list[str]:
+def usable_supports(rows: Sequence[Row], scans: Mapping[str, Row]) -> list[str]:
     """Return the supports of a method's answers that can be used, sorted; all where none can, so that misses count."""
     names = sorted({row["support"] for row in rows})
     return [name for name in names if name == NO_SUPPORT or usable(scans, name)] or names
@@ -212,13 +212,13 @@ def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:
     lines = []
     for (label, _), rows in tidy.groupby(["row", "supports"], sort=False):
         entries = {str(entry["structure"]): entry for entry in rows.to_dict("records")}
-        lines.append(Line(str(label), "all", _supports_text(entries[MEAN]), _cells(entries, shown)))
+        lines.append(Line(str(label), "all", supports_text(entries[MEAN]), _cells(entries, shown)))
     columns = (*shown, MEAN, "± 95 %", "wall, median", "wall, 90 %", "n", "failed", "seconds")
     return CohortTable(4, cohort, TITLE, columns, tuple(lines), _notes(tidy, names))
 
 
-def _supports_text(entry: Mapping[Any, Any]) -> str:
-    """Return in words which supports a line's answers come from."""
+def supports_text(entry: Mapping[Any, Any]) -> str:
+    """Return in words which supports the answers of a line of table 4 or 5 come from."""
     size, count = entry["supports"], entry["of_supports"]
     if size < count:
         return f"{size} of {count}, " + ("each alone" if size == 1 else f"{entry['draws']} draws")

@@ -311,6 +311,20 @@ def test_without_networks_the_default_method_answers_and_nothing_is_trained(tmp_
     assert not any(one["learns"] or one["reason"] for one in cohort["methods"])
 
 
+def test_supports_are_searched_from_each_other_where_they_are_enough_and_no_queries(tmp_path: Path) -> None:
+    def calibrated(*rows: str) -> list[str]:
+        found = run(sheet_of(tmp_path, "t,a.nii,l.nii,train", *rows), methods="all")
+        assert found["errors"] == []
+        return [family["name"] for family in found["cohorts"]["default"]["families"] if family["calibrated"]]
+
+    supports = [f"s{i},a.nii,l.nii,validation" for i in range(4)]
+    assert calibrated(*supports, "q,a.nii,,test") == ["matched"]
+    assert calibrated(*supports[1:], "s9,a.nii,,validation", "q,a.nii,,test") == []
+    # Without a split they are queries, and are searched anyway.
+    found = run(sheet_of(tmp_path, *(f"s{i},a.nii,l.nii," for i in range(4))), methods="matched")
+    assert [family["calibrated"] for family in found["cohorts"]["default"]["families"]] == [False]
+
+
 def test_without_networks_what_needs_one_is_one_fault() -> None:
     (fault,) = run(DEMO / "samples.csv", weights="none", methods="regression,position_map,grey_ncc")["errors"]
     assert fault["message"] == (

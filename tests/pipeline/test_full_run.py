@@ -45,7 +45,7 @@ def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
     metrics = pd.read_csv(full.results / "metrics.csv")
     assert ",".join(metrics.columns) == (
         "cohort,subject,structure,method,setting,support,drawn,n_supports,"
-        "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,failed,reason,seconds"
+        "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,within_90_mm,covered,failed,reason,seconds"
     )
     main = metrics[metrics.setting == MAIN]
     expected = {

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rprloc.cohort.methods import METHODS
+from rprloc.files import read_json_lines
 from tests.runs import ROOT, Run, run_well
 
 OTHERS = [method for method in METHODS if method != "regression"]
@@ -83,6 +84,9 @@ def test_without_weights_the_default_method_finds_structures_and_trains_nothing(
     assert set(metrics["support"]) == {"d", "e", "*"}
     assert not metrics["failed"].any()
     assert metrics["iou"].min() > 0.6
+    # Two supports are too few to say how sure an answer is.
+    answers = read_json_lines(done.results / "predictions.jsonl")
+    assert all(row["within_90_mm"] is None for row in answers) and metrics["within_90_mm"].isna().all()
 
 
 def test_training_labels_without_the_structures_cost_the_supervised_rows_alone(place: Path, phantom: Path) -> None:

@@ -76,6 +76,24 @@ def test_stub_run(folder: Path, parser: str) -> None:
     assert staged(done, "PREPROCESS (named b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
 
 
+def test_supports_are_searched_from_each_other_by_a_task_of_their_own(folder: Path) -> None:
+    supports = "".join(f"s{i},two.nii,two.nii.gz,validation,phantom\n" for i in range(4))
+    sheet = f"subject,image,label,split,cohort\n{supports}d,one.nii,,test,phantom\n"
+    (folder / "four.csv").write_text(sheet + "a,one.nii,two.nii.gz,validation,default\nb,one.nii,,test,default\n")
+    named = ("-profile", "test", "--input", folder / "four.csv", "--methods", "matched,affine", "--weights", "none")
+    done = run_well(folder / "calibrated", *named, "-stub", parser="v2")
+    # Of the method that says how sure it is, and of the cohort that has enough supports, alone.
+    assert done.tasks() == {
+        "CHECK": 1, "PREPROCESS": 7, "LOCALIZE": 3, "REGISTER": 2, "EVALUATE": 2, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    names = {f"phantom@s{i}" for i in range(4)}
+    task = "LOCALIZE (phantom matched batch supports)"
+    assert staged(done, task, "supports") == staged(done, task, "queries") == names
+    assert staged(done, "EVALUATE (phantom)", "predictions") == {
+        "matched.batch0.jsonl", "matched.batchsupports.jsonl", "registration.batch0.jsonl",
+    }  # fmt: skip
+
+
 def test_preview(folder: Path) -> None:
     done = run_well(folder / "preview", *arguments(folder), "-preview", parser="v2")
     assert len(done.messages) == 1

@@ -46,7 +46,18 @@ def run(folder: Path, *parts: Parts) -> tuple[pd.DataFrame, list[dict[str, Any]]
     metrics = pd.read_csv(folder / "results" / "metrics.csv", keep_default_na=False, na_values=[""])
     rows = read_json_lines(folder / "results" / "predictions.jsonl")
     assert len(metrics) == len(rows)
-    for name in ("table3.md", "table3_seconds.csv", "table4.csv", "table4.md", "comparison.md", "summary.md"):
+    for name in (
+        "table3.md",
+        "table3_seconds.csv",
+        "table4.csv",
+        "table4.md",
+        "table5.csv",
+        "table5.md",
+        "calibration.csv",
+        "calibration.md",
+        "comparison.md",
+        "summary.md",
+    ):
         assert (folder / "results" / "tables" / name).exists()
     return metrics, rows, (folder / "page" / "report.html").read_text(encoding="utf-8")
 

@@ -15,6 +15,7 @@ from rprloc.geometry import Grid
 from rprloc.results import metrics, pictures, report
 from rprloc.results.combined import alone, together
 from rprloc.results.table4 import tidy_table4
+from rprloc.results.table5 import tidy_table5
 from rprloc.scans.volume import write_volume
 from tests.results import cohorts
 
@@ -52,7 +53,7 @@ def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options
         answers = answers if changed is None else changed
     (name,) = check["cohorts"]
     rows, table, aside = metrics.evaluate(check, name, scans, answers, seed=0, tables=False)
-    table4 = tidy_table4(rows, table, scans, starts=check["cohorts"][name]["starts"], seed=0)
+    starts = check["cohorts"][name]["starts"]
     for subject, scan in scans.items():
         if scan["status"] == "ok":
             grid = Grid.from_json(scan["model"])
@@ -63,7 +64,8 @@ def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options
         check=check,
         metrics=table,
         predictions=rows,
-        table4=table4,
+        table4=tidy_table4(rows, table, scans, starts=starts, seed=0),
+        table5=tidy_table5(rows, table, scans, starts=starts),
         set_aside=aside,
         scans={(name, subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs=options.pop("logs", {f"{name}.coarse": LOG, f"{name}.fine": LOG, "other.coarse": LOG}),
@@ -182,6 +184,7 @@ def test_several_supports_give_one_answer(tmp_path: Path) -> None:
     page = written(tmp_path)
     assert "Every query, with all supports together" in page.text and "all 2 supports together (median)" in page.text
     assert "Table 4: every method with several supports" in page.text and "1 of 2, each alone" in page.text
+    assert "Table 5: single landmarks" in page.text.split("Table 4: ")[1] and "extreme points" in page.text
     page = written(tmp_path, cohort=cohorts.cohort(queries=2, supports=1, tables=False))
     assert "Every query, with the drawn support" in page.text and "1 supports together" not in page.text
 
@@ -198,7 +201,7 @@ def test_several_supports_without_truth(tmp_path: Path) -> None:
     assert "With 2 annotated scans together, 8 of 8 answers were found" in page.text
     # Two supports 30 mm apart lie 15 mm from their mean.
     assert re.search(r"whose spread is largest: mandible in q1 \(15\.0 mm\)", page.text)
-    assert "Table 4" not in page.text
+    assert "Table 4" not in page.text and "Table 5" not in page.text
 
 
 def test_a_support_stands_beside_the_answers_of_several() -> None:
@@ -243,7 +246,7 @@ def test_a_scan_that_cannot_be_read_leaves_a_sentence(tmp_path: Path) -> None:
     rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
     report.write_report(
         tmp_path / "report.html", run={}, check=check, metrics=table, predictions=rows,
-        table4=tidy_table4(rows, table, scans, starts=15, seed=0),
+        table4=tidy_table4(rows, table, scans, starts=15, seed=0), table5=tidy_table5(rows, table, scans, starts=15),
         set_aside=pd.DataFrame(columns=["subject", "file", "reason"]),
         scans={("demo", subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs={}, figures_folder=tmp_path / "figures",

@@ -1,0 +1,172 @@
+"""The table about how sure the answers are: whether their distances hold, and whether their spread tells failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from rprloc.cohort.methods import ALL_SUPPORTS, CALIBRATED, CALIBRATION_IMAGES
+from rprloc.geometry import FloatArray
+from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of
+from rprloc.results.method_words import words_of
+from rprloc.results.paper import MEAN
+from rprloc.results.statistics import organ_means
+
+TITLE = "How sure the answers are"
+
+FAILURE_IOU = 0.3
+"""An answer with a smaller IoU is a failure that its spread should have told."""
+
+COLUMNS = (
+    "cohort", "row", "method", "setting", "supports", "structure", "calibrated_on", "n", "answers",
+    "coverage", "coverage_low", "coverage_high", "within_90_mm", "failures", "auroc", "iou_error", "iou_error_area",
+)  # fmt: skip
+"""The columns of calibration.csv, in this order."""
+
+_KINDS = {"one": "each alone", "all": "all together"}
+"""Which supports a line is about, in the CSV and for people."""
+
+Row = dict[str, Any]
+
+
+def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Row]) -> pd.DataFrame:
+    """Return a line per cohort x calibrated method x kind of supports x structure (and their mean), in COLUMNS.
+
+    `metrics` is metrics.csv of all cohorts and `predictions` the same answers, in the same order. `supports` is `one`,
+    each alone, or `all` together. `coverage` is the fraction of the walls that lie as near the true ones as their
+    answers say, with its 95 % interval over the n images (`organ_means`), within 0 and 1; `within_90_mm` the mean of
+    what they say; `calibrated_on` the fewest images that one of them rests on, 0 where none says anything. `failures`
+    are found answers with an IoU below FAILURE_IOU, and `auroc` says how often such a one has a larger spread than
+    another; NaN without both kinds. `iou_error` is the mean of 1 - IoU over the answers that have a spread, and
+    `iou_error_area` the mean of the same over the k most certain, for all k (the area under the risk-coverage curve).
+    Answers without truth take no part, and a miss says nothing of how sure it is.
+    """
+    known = metrics.assign(calibrated_on=[row.get("calibrated_on", 0) for row in predictions])
+    known = known[known["method"].isin(CALIBRATED) & known["iou"].notna() & ~known["failed"]]
+    lines: list[Row] = []
+    for (cohort, method, setting), rows in known.groupby(["cohort", "method", "setting"], sort=False):
+        for kind in _KINDS:
+            of_kind = rows[(rows["support"] == ALL_SUPPORTS) == (kind == "all")]
+            names = {"cohort": cohort, "row": words_of(str(method)).label, "method": method, "setting": setting}
+            structures = structures_of(of_kind)
+            lines += [
+                {**names, "supports": kind, "structure": name, **_numbers(of_kind[of_kind["structure"].isin(chosen)])}
+                for name, chosen in [*((name, [name]) for name in structures), (MEAN, structures)]
+                if chosen
+            ]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _numbers(rows: pd.DataFrame) -> Row:
+    """Return the numbers of one line from its metrics rows."""
+    said = rows[rows["covered"].notna()]
+    line: Row = {"answers": len(rows), "failures": int((rows["iou"] < FAILURE_IOU).sum()), "calibrated_on": 0, "n": 0}
+    if len(said):
+        means = organ_means(said, ["covered", "within_90_mm"])
+        covered = means["covered"]
+        low, high = np.clip([covered.low, covered.high], 0, 1)
+        line |= {"calibrated_on": int(said["calibrated_on"].min()), "n": covered.n, "coverage": covered.mean}
+        line |= {"coverage_low": low, "coverage_high": high, "within_90_mm": means["within_90_mm"].mean}
+    sure = rows[rows["spread_mm"].notna()]
+    spread, error = sure["spread_mm"].to_numpy(dtype=np.float64), 1 - sure["iou"].to_numpy(dtype=np.float64)
+    line["auroc"] = auroc(spread, error > 1 - FAILURE_IOU)
+    line["iou_error"] = float(error.mean()) if len(error) else math.nan
+    return line | {"iou_error_area": risk_area(spread, error)}
+
+
+def auroc(spread: FloatArray, failure: Any) -> float:
+    """Return how often one of the failures (n) has a larger spread (n) than one of the others, a tie being one half.
+
+    It is the area under the receiver operating characteristic, by the Mann-Whitney U statistic; NaN without both kinds.
+    """
+    failure = np.asarray(failure, dtype=bool)
+    bad, good = spread[failure], spread[~failure]
+    if not (bad.size and good.size):
+        return math.nan
+    return float(stats.mannwhitneyu(bad, good).statistic / (bad.size * good.size))
+
+
+def risk_area(spread: FloatArray, error: FloatArray) -> float:
+    """Return the mean over k of the mean error of the k answers (n) of least spread (n); NaN without any.
+
+    Answers of the same spread share their mean error, so that their order does not matter.
+    """
+    if not spread.size:
+        return math.nan
+    shared = pd.Series(error).groupby(spread).transform("mean").to_numpy()[np.argsort(spread, kind="stable")]
+    return float((np.cumsum(shared) / np.arange(1, len(shared) + 1)).mean())
+
+
+def calibration_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
+    """Return the table laid out for people, one for each cohort of `starts`; `tidy` is calibration.csv."""
+    tables = []
+    for cohort in sorted(starts):
+        lines = tidy[tidy["cohort"] == cohort]
+        tables.append(_cohort_table(cohort, lines) if len(lines) else _nothing(cohort))
+    return tables
+
+
+def _nothing(cohort: str) -> CohortTable:
+    """Return the sentence that stands for the table where there is nothing to tell."""
+    note = f"No query of this cohort has both a label and an answer of {' or '.join(CALIBRATED)}."
+    return CohortTable(6, cohort, TITLE, (), (), (note,))
+
+
+def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:
+    """Return one cohort's table from its tidy lines."""
+    names = [name for name in structures_of(tidy) if name != MEAN]
+    shown = names if len(names) <= WIDEST else []
+    lines = []
+    for (label, kind), rows in tidy.groupby(["row", "supports"], sort=False):
+        entries = {str(entry["structure"]): entry for entry in rows.to_dict("records")}
+        lines.append(Line(str(label), "all", _KINDS[str(kind)], _cells(entries, shown)))
+    columns = (*shown, MEAN, "95 % interval", "n", "calibrated on", "IoU < 0.3", "AUROC", "1 - IoU", "its area")
+    return CohortTable(6, cohort, TITLE, columns, tuple(lines), _notes(tidy, names))
+
+
+def _cells(entries: Mapping[str, Mapping[Any, Any]], shown: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts of one line."""
+    mean = entries[MEAN]
+    low, high = (number_text(100 * mean[name], 0) for name in ("coverage_low", "coverage_high"))
+    return (
+        *(_entry(entries[name]) if name in entries else "–" for name in [*shown, MEAN]),
+        "–" if math.isnan(mean["coverage_low"]) else f"{low} to {high}",
+        str(mean["n"]),
+        str(mean["calibrated_on"]),
+        f"{mean['failures']} of {mean['answers']}",
+        number_text(mean["auroc"], 2),
+        number_text(mean["iou_error"], 3),
+        number_text(mean["iou_error_area"], 3),
+    )
+
+
+def _entry(entry: Mapping[Any, Any]) -> str:
+    """Return coverage in % and distance in mm as text; a dash where the answers say nothing."""
+    if math.isnan(entry["coverage"]):
+        return "–"
+    return f"{number_text(100 * entry['coverage'], 1)}, {number_text(entry['within_90_mm'], 1)}"
+
+
+def _notes(tidy: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what a reader has to know."""
+    notes = [
+        "Each entry: of how many walls in % the true one lies as near as the answer says, which should be 90, and how "
+        "near that is in mm, the mean over the walls. The interval is the 95 % t interval of the mean over the n query "
+        "scans. The distances come from the supports, each searched from the others (split conformal prediction): "
+        "calibrated on so many images.",
+        f"IoU < {FAILURE_IOU}: how many of the found answers. AUROC: how often such a one has a larger spread than "
+        "another; 0.5 is chance. 1 - IoU: the mean error of the answers with a spread; its area: the mean of the same "
+        "over the most certain 1, 2, ... all of them. Less than the error itself means that the spread tells.",
+    ]
+    if (tidy["calibrated_on"] == 0).any():
+        notes.append(
+            f"A dash: fewer than {CALIBRATION_IMAGES} other supports whose truth is known, which is too few to say."
+        )
+    if len(names) > WIDEST:
+        notes.append(f"Mean over {len(names)} structures; the CSV has a line for each.")
+    return tuple(notes)
