@@ -54,16 +54,15 @@ def main() -> None:
                 place.plot(points[:, 1], points[:, 2], "o", color=COLOURS[0], markeredgecolor="white")
                 if column:
                     place.plot(found[:, 1], found[:, 2], "X", color=COLOURS[1], markeredgecolor="white")
-        for place, title in zip(
-            axes, ("support", "its place in the body", "query", "its place in the body"), strict=True
-        ):
+        titles = ("support", "its position map", "query", "its position map: the same colours")
+        for place, title in zip(axes, titles, strict=True):
             place.set_title(title)
         figure.savefig(ROOT / "docs" / "matched.png", dpi=110)
 
 
 def _plane(scan: Scan, x_mm: float) -> FloatArray:
     """Return the world points (z, y, 3) of the voxels of a scan's sagittal plane."""
-    x, y, z = scan.grid.size
+    _, y, z = scan.grid.size
     column = scan.grid.nearest_voxel([x_mm, 0, 0])[2]
     index = np.stack(np.meshgrid(np.arange(z), np.arange(y), indexing="ij"), axis=-1)
     return scan.grid.world(np.concatenate([index, np.full((z, y, 1), column)], axis=-1))
@@ -84,7 +83,6 @@ def _draw(axes: Any, scan: Scan, x_mm: float, colours: FloatArray | None) -> Non
     grey = np.clip((scan.values[:, :, column] + 160.0) / 400, 0, 1)[..., None] * np.ones(3)
     if colours is not None:
         inside = scan.body[:, :, column, None]
-        # Stripes every 30 mm of latent height make the colours comparable.
         grey = np.where(inside, 0.35 * grey + 0.65 * colours, grey)
     (y0, z0), (y1, z1) = points[0, 0, 1:], points[-1, -1, 1:]
     _, step_y, step_z = scan.grid.spacing_mm
