@@ -67,12 +67,12 @@ workflow RPRLOC {
         .map { key, files -> [key.toString(), files.sort { path -> path.name }] }
         .mix(families.filter { _cohort, family -> !family.networks }.map { cohort, family -> ["${cohort}@${family.name}".toString(), []] })
 
-    // [cohort, family, batch, settings, tables, models, supports, queries]; the batch `supports` searches every support from
-    // the others, whose truth is known: so answers can say how sure they are
+    // [cohort, family, batch, settings, tables, models, supports, queries]; the batch `supports` searches some supports, whose
+    // truth is known, from the others: so answers can say how sure they are
     supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
     batches = grouped(scans.filter { _cohort, row, _scan -> row.query }.map { cohort, row, scan -> ["${cohort}@${row.batch}", row, scan] }, 'batch')
         .map { _key, members -> [members[0][0].cohort, members[0][0].batch, members.collect { _row, scan -> scan }] }
-        .mix(supports.map { cohort, members -> [cohort, 'supports', members.collect { _row, scan -> scan }] })
+        .mix(supports.map { cohort, members -> [cohort, 'supports', members.take(20).collect { _row, scan -> scan }] })
         .combine(supports, by: 0)
         .combine(families, by: 0)
         .filter { _cohort, batch, _queries, _members, family -> batch != 'supports' || family.calibrated }

@@ -91,6 +91,9 @@ def check(
                     optional=_trained(coerced["weights"], networks_of(methods)) or _optional(read.rows, each, methods),
                 )
                 faults += wrong
+                if wrong and coerced["weights"] in SHIPPED:
+                    expected = "a cohort with the window and spacing of those weights, such as --cohort head_neck_ct"
+                    faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
             if settings is not None:
                 cohorts[each] = settings
     given = None if coerced["weights"] in (None, *SHIPPED) else models
@@ -184,7 +187,7 @@ def _untrained_faults(methods: Sequence[str]) -> list[Fault]:
     unable = [method for method in methods if method not in able]
     if not unable:
         return []
-    expected = f"trained networks for {listed(unable, 'and')}; without any answer {listed(able, 'and')}"
+    expected = f"trained networks for {listed(unable, 'and')}, or only methods that need none: {listed(able, 'and')}"
     return [_parameter_fault("weights", NO_WEIGHTS, expected)]
 
 

@@ -94,12 +94,13 @@ class Surroundings:
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
         self._window = 2 * (_WIDE + REACH) + 1
         self._fft = (-(-self._window // 8) * 8,) * 3
-        cubes = self._windows(features.at(self._places_mm), _WIDE)
+        around = features.at(self._places_mm)
+        cubes = torch.stack([_cube(around, voxel, _WIDE) for voxel in self._voxels])
         templates, seen = cubes[:, :-1], cubes[:, -1:]
         weights = _weights(device) * seen
         squares = (templates.square() * weights).sum(dim=1, keepdim=True)
-        kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
-        self._kernels = torch.fft.rfftn(kernels, s=self._fft).conj()
+        # Their transforms are 14 times as large: too much to keep of many supports and structures.
+        self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
 
     @staticmethod
     def region_mm(box_mm: FloatArray) -> FloatArray:
@@ -132,19 +133,20 @@ class Surroundings:
         found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
         count = 2 * REACH + 1
         parts = []
-        for kernel, window in zip(self._kernels, self._windows(found, _WIDE + REACH), strict=True):
-            seen = torch.fft.rfftn(window, s=self._fft)
-            both = torch.stack([(seen * kernel).sum(dim=0), seen[-2] * kernel[-1]])
+        for kernel, voxel in zip(self._kernels, self._voxels, strict=True):
+            window = _cube(found, voxel, _WIDE + REACH)
+            seen, compared = (torch.fft.rfftn(part, s=self._fft) for part in (window, kernel))
+            compared = compared.conj()
+            both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
             parts.append(_mean(*sums))
         return torch.stack(parts)
 
-    def _windows(self, values: Tensor, reach: int) -> Tensor:
-        """Return the cubes (n, channels, d, d, d) of values (channels, z, y, x) on the grid around each landmark."""
-        size = 2 * reach + 1
-        cubes = values.unfold(1, size, 1).unfold(2, size, 1).unfold(3, size, 1)
-        z, y, x = (torch.from_numpy(axis - reach) for axis in self._voxels.T)
-        return cubes[:, z, y, x].movedim(1, 0)
+
+def _cube(values: Tensor, voxel: NDArray[np.int64], reach: int) -> Tensor:
+    """Return the cube (channels, d, d, d) of values (channels, z, y, x) around a voxel."""
+    z, y, x = (slice(int(n) - reach, int(n) + reach + 1) for n in voxel)
+    return values[:, z, y, x]
 
 
 def _mean(sums: Tensor, weights: Tensor) -> Tensor:
@@ -167,8 +169,8 @@ def _weights(device: torch.device) -> Tensor:
 def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor) -> Tensor:
     """Return the costs (n, displacements) with those of being far from the start and from what the others do.
 
-    Starting from each landmark's own best, all move in turn to the best for the weighted mean of the others, as in the
-    coupled convex optimisation of Heinrich et al. (MICCAI 2014).
+    Starting from each landmark's own best, all move at once to what is best with the weighted mean around them, as in
+    the coupled convex optimisation of Heinrich et al. (WBIR 2014).
     """
     far = moves_mm.square().sum(dim=1)
     weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * _NEIGHBOURHOOD_MM**2))

@@ -97,7 +97,9 @@ class Matched:
         try:
             start = self._start.support(scan, points)
             region = Surroundings.region_mm(box_of_points(points))
-            surroundings = Surroundings(self._read(scan, region), points)
+            surroundings = Surroundings(
+                self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}"), points
+            )
         except RegistrationError as error:
             return _Support(scan.subject, half, points, reason=str(error))
         return _Support(scan.subject, half, points, start, surroundings)
@@ -127,12 +129,14 @@ class Matched:
         if not corners:
             return "no support could be placed in the query"
         try:
-            return self._read(query, box_of_points(np.concatenate(corners)))
+            return self._read(query, box_of_points(np.concatenate(corners)), outside=OUTSIDE)
         except RegistrationError as error:
             return str(error)
 
-    def _read(self, scan: Scan, box_mm: FloatArray) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none."""
+    def _read(self, scan: Scan, box_mm: FloatArray, *, outside: str) -> Features:
+        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none, with the reason
+        `outside` where the scan does not reach the box.
+        """
         try:
             volume = scan.matching()
         except InputError as error:
@@ -141,7 +145,7 @@ class Matched:
         stop = np.ceil(volume.grid.voxel(box_mm[1])).astype(int) + 1 + _RIM
         first, stop = np.maximum(first, 0), np.minimum(stop, volume.values.shape)
         if np.any(stop - first < 1):
-            raise RegistrationError("the structures lie outside the scan's field of view")
+            raise RegistrationError(outside)
         z, y, x = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
         levels = apply_window(torch.from_numpy(volume.values[z, y, x].copy()).to(self._device), self._window)
         d, h, w = levels.shape

@@ -36,12 +36,14 @@ class PositionMap(nn.Module):
         self.coarse = nn.Conv3d(widths[1], 3, 1)
 
     def forward(self, fields: Tensor) -> Tensor:
-        """Return the latents, in float32 also under autocast: what the second level knows and the first one adds."""
+        """Return the latents: what the second level knows and the first one adds."""
         finest, second, *_ = self.trunk(fields)
-        coarse = nn.functional.interpolate(
-            self.coarse(second).float(), scale_factor=2.0, mode="trilinear", align_corners=False
-        )
-        latents: Tensor = UNIT_MM * (coarse + self.fine(finest).float())
+        # The last layers decide millimetres: bfloat16's 8 bits of mantissa would be steps of one and more.
+        with torch.autocast(fields.device.type, enabled=False):
+            coarse = nn.functional.interpolate(
+                self.coarse(second.float()), scale_factor=2.0, mode="trilinear", align_corners=False
+            )
+            latents: Tensor = UNIT_MM * (coarse + self.fine(finest.float()))
         return latents
 
 

@@ -35,12 +35,14 @@ def combine(members: Sequence[Row]) -> Row:
 
     Its points are the medians of their points, coordinate by coordinate, its box the median of their boxes, wall by
     wall, in LPS mm, and so is `half_voxel_mm`. `n_supports` is how many found the structure; with none it is a failed
-    answer with the first support's reason, and where most say that the query does not show it, with that one.
+    answer with the first support's reason, and where more say that the query does not show it, with that one.
     `spread_mm` is the root mean square distance of the supports' points to their mean, averaged over the points, and is
     unknown for a single one. `seconds` are the sums over all of them, by stage: what the user waited for.
     """
     outside = [row for row in members if row["failed"] and row["reason"] == OUTSIDE]
-    found = [row for row in members if not row["failed"]] if 2 * len(outside) <= len(members) else []
+    found = [row for row in members if not row["failed"]]
+    if not_here(len(found), len(outside)):
+        found = []
     row = {
         **(members if found else outside or members)[0],
         "support": ALL_SUPPORTS, "drawn": False, "n_supports": len(found),
@@ -61,6 +63,11 @@ def combine(members: Sequence[Row]) -> Row:
         "failed": False,
         "reason": None,
     }
+
+
+def not_here(found: Any, outside: Any) -> Any:
+    """Tell whether a structure is outside the field of view, by how many supports found it and how many say so."""
+    return outside > found
 
 
 def _total(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -33,7 +33,7 @@ def draw_training(path: Path, logs: Mapping[str, Log]) -> None:
         _draw(errors, log, "train_error_mm", f"{stage}, training", colour, ":")
         _draw(errors, log, "validation_error_mm", f"{stage}, validation", colour, "-")
         _draw(losses, log, "loss", stage, colour, "-")
-    _finish(errors, "mean error of a pair's offset, or of a box's wall [mm]")
+    _finish(errors, "mean error of an offset, a position or a box's wall [mm]")
     _finish(losses, "loss")
     write_png(path, figure)
 

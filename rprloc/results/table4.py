@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from rprloc.cohort.methods import ALL_SUPPORTS, NO_SUPPORT
 from rprloc.geometry import FloatArray
+from rprloc.methods.prediction import OUTSIDE
+from rprloc.results.combined import not_here
 from rprloc.results.expected import usable
 from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, pair, structures_of, without_truth
 from rprloc.results.method_words import compared
@@ -47,6 +49,8 @@ class _Answers:
     """(Q, T, S, 2, 3); NaN where nothing was found."""
     asked: NDArray[np.bool_]
     """(Q, T, S); a query is never asked for from itself."""
+    outside: NDArray[np.bool_]
+    """(Q, T, S); where the answer is that the query does not show it."""
     seconds: FloatArray
     """(Q, T, S); NaN for queries that were the first of their task or took no time."""
     true_mm: FloatArray
@@ -129,6 +133,7 @@ def _answers(
     answers = _Answers(
         boxes_mm=np.full((*shape, 2, 3), np.nan),
         asked=np.zeros(shape, dtype=bool),
+        outside=np.zeros(shape, dtype=bool),
         seconds=np.zeros(shape),
         true_mm=np.full((*shape[:2], 2, 3), np.nan),
         known=np.array([[(query, name) in counts for name in structures] for query in queries], dtype=bool),
@@ -146,6 +151,7 @@ def _answers(
         if organ is None or support is None:
             continue
         answers.asked[image, organ, support] = True
+        answers.outside[image, organ, support] = row["failed"] and row["reason"] == OUTSIDE
         answers.seconds[image, organ, support] += sum(row["seconds"].values())
         if not row["failed"]:
             answers.boxes_mm[image, organ, support] = row["box_mm"]
@@ -155,7 +161,7 @@ def _answers(
 
 def _lines(answers: _Answers, structures: Sequence[str], draws: Sequence[Sequence[int]]) -> list[Row]:
     """Return the numbers of one method and number of supports: a line for each structure with truth, and their mean."""
-    found = np.stack([_median(answers.boxes_mm[:, :, draw]) for draw in draws], axis=2)  # (Q, T, D, 2, 3)
+    found = np.stack([_together(answers, draw) for draw in draws], axis=2)  # (Q, T, D, 2, 3)
     asked = np.stack([answers.asked[:, :, draw].any(axis=2) for draw in draws], axis=2)
     seconds = np.stack([answers.seconds[:, :, draw].sum(axis=2) for draw in draws], axis=2)
     counts = asked & answers.known[:, :, None]
@@ -189,11 +195,13 @@ def _lines(answers: _Answers, structures: Sequence[str], draws: Sequence[Sequenc
     return lines
 
 
-def _median(boxes_mm: FloatArray) -> FloatArray:
-    """Return the median boxes (Q, T, 2, 3) of those found (Q, T, N, 2, 3), wall by wall; NaN where none was."""
+def _together(answers: _Answers, draw: Sequence[int]) -> FloatArray:
+    """Return the boxes (Q, T, 2, 3) of drawn supports together, wall by wall the median; NaN where it is a miss."""
+    boxes = answers.boxes_mm[:, :, draw]
+    missed = not_here((~np.isnan(boxes[..., 0, 0])).sum(axis=2), answers.outside[:, :, draw].sum(axis=2))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-        return np.asarray(np.nanmedian(boxes_mm, axis=2))
+        return np.where(missed[..., None, None], np.nan, np.nanmedian(boxes, axis=2))
 
 
 def supports_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:

@@ -328,8 +328,8 @@ def test_supports_are_searched_from_each_other_where_they_are_enough_and_no_quer
 def test_without_networks_what_needs_one_is_one_fault() -> None:
     (fault,) = run(DEMO / "samples.csv", weights="none", methods="regression,position_map,grey_ncc")["errors"]
     assert fault["message"] == (
-        "command line, parameter 'weights': found 'none', expected trained networks for regression and position_map; "
-        "without any answer matched, grey_mse, grey_cosine, grey_ncc, affine, bspline and convex."
+        "command line, parameter 'weights': found 'none', expected trained networks for regression and position_map, "
+        "or only methods that need none: matched, grey_mse, grey_cosine, grey_ncc, affine, bspline and convex."
     )
 
 

@@ -47,7 +47,7 @@ def same(one: Settings, other: Settings) -> bool:
 
 def test_shipped_settings() -> None:
     shipped = {name: read_settings(path) for name, path in known_cohorts([COHORTS]).items()}
-    assert set(shipped) == {"default", "head_neck", "openkbp", "pancreas", "phantom"}
+    assert set(shipped) == {"default", "head_neck", "head_neck_ct", "openkbp", "pancreas", "phantom"}
     organs = {"brainstem": 1, "mandible": 2, "parotid_left": 3, "parotid_right": 4}
     assert shipped["openkbp"].structures == shipped["head_neck"].structures == organs
     assert shipped["head_neck"].patch_voxels == (16, 64, 64)

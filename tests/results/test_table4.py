@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rprloc.methods.prediction import OUTSIDE
 from rprloc.results import layout, metrics, table4
 from rprloc.results.combined import alone, together
 from rprloc.results.statistics import describe
@@ -24,6 +25,12 @@ def small(shifts: dict[str, dict[str, float | None]], **more: Any) -> pd.DataFra
 
     None is a failed answer. `more` changes every answer.
     """
+    check, scans, rows = cohort_of(shifts)
+    return tidy_of(check, scans, [row | more for row in rows])
+
+
+def cohort_of(shifts: Any) -> tuple[Any, Any, list[Any]]:
+    """Return what the checked sheet says, the scans and the answers of `small`."""
     names = sorted({name for found in shifts.values() for name in found})
     scans = {name: cohorts.scan("demo", name, {"heart": cohorts.structure(*CUBE)}) for name in (*shifts, *names)}
     check = {"cohorts": {"demo": {"structures": {"heart": 1}, "starts": 15}}}
@@ -36,8 +43,8 @@ def small(shifts: dict[str, dict[str, float | None]], **more: Any) -> pd.DataFra
             row = cohorts.answer("demo", query, "heart", MAIN, support, support == "s0", box)
             if shift is None:
                 row |= {"failed": True, "reason": "lost", "box_mm": None, "points_mm": None}
-            rows.append(row | more)
-    return tidy_of(check, scans, rows)
+            rows.append(row)
+    return check, scans, rows
 
 
 def tidy_of(check: Any, scans: Any, answers: Any, seed: int = 0) -> pd.DataFrame:
@@ -90,6 +97,16 @@ def test_a_failed_support_is_left_out_and_none_left_is_a_miss() -> None:
     nothing = line(small({"q0": {"s0": None, "s1": None}}), 2)
     assert (nothing["iou"], nothing["failures"]) == (0, 1)
     assert math.isnan(nothing["awd_mm"]) and math.isnan(nothing["wall_median_mm"])
+
+
+def test_what_more_supports_do_not_see_than_find_is_a_miss_as_in_the_answers_of_all() -> None:
+    for found, missed in ((1, True), (2, False)):
+        check, scans, rows = cohort_of({"q0": {f"s{i}": i if i < found else None for i in range(found + 2)}})
+        rows = [row | ({"reason": OUTSIDE} if row["failed"] else {}) for row in rows]
+        answers, _, _ = metrics.evaluate(check, "demo", scans, rows, seed=0, tables=False)
+        (together,) = [row for row in answers if row["support"] == "*"]
+        assert together["failed"] == missed
+        assert line(tidy_of(check, scans, rows), found + 2)["failures"] == int(missed)
 
 
 def test_draws_are_those_of_the_seed() -> None:
