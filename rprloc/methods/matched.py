@@ -134,7 +134,7 @@ class Matched:
             return str(error)
 
     def _read(self, scan: Scan, box_mm: FloatArray, *, outside: str) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none, with the reason
+        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none, which says
         `outside` where the scan does not reach the box.
         """
         try:
