@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
@@ -46,10 +45,10 @@ class BodyMap:
             raise TypeError(f"found {type(model.network).__name__}, expected a PositionMap")
         device = model.device
         values, mask = torch.from_numpy(scan.values).to(device), torch.from_numpy(scan.body).to(device)
-        levels, body, low = body_field(values, mask, model.settings)
+        levels, body = body_field(values, mask, model.settings)
         latents = _latents(model, levels)
         self._volume = latents
-        self._grid = _grid(scan.grid, low, pooling_of(model.settings.spacing), levels.shape)
+        self._grid = _grid(scan.grid, pooling_of(model.settings.spacing), levels.shape)
         voxels = torch.nonzero(body).cpu().numpy()
         self.places_mm = self._grid.world(voxels)
         """(n, 3), (x, y, z), of the voxels of the body."""
@@ -108,10 +107,10 @@ def _latents(model: Model, levels: Tensor) -> Tensor:
     return latents[:, :z, :y, :x]
 
 
-def _grid(grid: Grid, low: NDArray[np.int64], pooling: tuple[int, int, int], size: torch.Size) -> Grid:
-    """Return the grid of a field that begins at a voxel (z, y, x) of a scan."""
+def _grid(grid: Grid, pooling: tuple[int, int, int], size: torch.Size) -> Grid:
+    """Return the grid of a scan's field."""
     factors = np.array(pooling, dtype=np.float64)
-    origin = grid.world(low + (factors - 1) / 2)
+    origin = grid.world((factors - 1) / 2)
     spacing = np.array(grid.spacing_mm) * factors[::-1]
     z, y, x = size
     return Grid((x, y, z), (*spacing.tolist(),), (*origin.tolist(),))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rprloc.networks.field import field_of, pooling_of
@@ -47,24 +45,14 @@ class PositionMap(nn.Module):
         return latents
 
 
-def body_field(values: Tensor, body: Tensor, settings: Any) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
-    """Return a scan as the network takes it, cut to its body and a voxel around: levels and body (z', y', x') of the
-    field, and the first voxel (z, y, x) that the cut keeps.
+def body_field(values: Tensor, body: Tensor, settings: Any) -> tuple[Tensor, Tensor]:
+    """Return a preprocessed scan as the network takes it: levels and body (z', y', x') of the field.
 
-    `values` int16 and `body` bool are (z, y, x), `settings` the network's ModelSettings. A body without a voxel is the
-    whole scan.
+    `values` int16 and `body` bool are (z, y, x), `settings` the network's ModelSettings.
     """
     pooling = pooling_of(settings.spacing)
-    inside = torch.nonzero(body).cpu().numpy()
-    low, high = np.zeros(3, dtype=np.int64), np.array(values.shape, dtype=np.int64)
-    if len(inside):
-        margin = np.array(pooling)
-        low = np.maximum(inside.min(axis=0) - margin, 0)
-        high = np.minimum(inside.max(axis=0) + 1 + margin, high)
-    z, y, x = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
-    levels = field_of(values[z, y, x], settings)
+    levels = field_of(values, settings)
     # A voxel of the field belongs to the body where its middle does.
     middles = [torch.arange(n) * factor + factor // 2 for n, factor in zip(levels.shape, pooling, strict=True)]
-    cut = body[z, y, x]
-    d, h, w = (middle.clamp(max=n - 1).to(body.device) for middle, n in zip(middles, cut.shape, strict=True))
-    return levels, cut[d][:, h][:, :, w].to(levels.device), low
+    z, y, x = (middle.clamp(max=n - 1).to(body.device) for middle, n in zip(middles, body.shape, strict=True))
+    return levels, body[z][:, y][:, :, x].to(levels.device)

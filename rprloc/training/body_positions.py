@@ -73,7 +73,7 @@ class BodyPositions(FromScans):
 
     def _views(self, scan: TrainingScan, generator: np.random.Generator) -> list[BodyView]:
         """Draw two views of a scan that show some body."""
-        levels, body, _ = body_field(scan.scan.values, torch.from_numpy(scan.body.mask), self.settings)
+        levels, body = body_field(scan.scan.values, torch.from_numpy(scan.body.mask), self.settings)
         field = BodyField(levels, body, np.array(self.settings.spacing) * pooling_of(self.settings.spacing))
         enough = min(_FEWEST, int(body.sum())) / 2
         return [self._view(field, enough, generator) for _ in range(2)]
