@@ -1,7 +1,7 @@
 """The position map and the matching that starts from it: seconds a scan, by the shipped weights.
 
 `python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
-searched from every other.
+searched from every other; then the same of scans that end below the highest of the structures, and 12 mm around all.
 """
 
 from __future__ import annotations
@@ -9,20 +9,24 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from benchmarks.registration import figures, validation_scans
 from rprloc.cohort.weights import shipped_folder
+from rprloc.geometry import Grid
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.prediction import Method, Scan
+from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Scan
 from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.metrics import box_iou
 
 GOAL_SECONDS = {1: 1.5, 5: 3.0}
 """Of a scan by the number of supports, for 24 landmarks on two cores."""
@@ -80,6 +84,64 @@ def main(sheet: Path) -> None:
             method.prepare(scans)
             rows = [row for query in scans for row in method.locate(query)]
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
+        _print_cut(matched, scans)
+
+
+def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
+    """Print what prepared supports find in cut queries: of structures that are outside, and of those that are inside."""
+    for what, margin_mm in (("below the highest structure", None), ("12 mm around all structures", 12.0)):
+        outside, recognised = 0, 0
+        ious: list[float] = []
+        for scan in scans:
+            boxes = {name: np.array(about["box_mm"]) for name, about in scan.structures.items()}
+            tops = [box[1, 2] for box in boxes.values()]
+            lows = [box[0, 2] for box in boxes.values()]
+            # Below the structure whose bottom is highest.
+            ends = (-np.inf, max(lows) - 6) if margin_mm is None else (min(lows) - margin_mm, max(tops) + margin_mm)
+            query = _Cut.of(scan, *ends)
+            field = query.field_mm()
+            for row in method.locate(query):
+                box = boxes[row.structure]
+                if box[0, 2] >= field[1, 2]:
+                    outside += 1
+                    recognised += row.reason == OUTSIDE
+                elif field[0, 2] <= box[0, 2] and box[1, 2] <= field[1, 2]:
+                    ious.append(0.0 if row.failed else float(box_iou(box, row.box_mm)))
+        inside = f"{100 * np.mean(ious):.1f} % of {len(ious)} answers" if ious else "none"
+        print(
+            f"cut {what}: {recognised} of {outside} outside recognised; whole structures inside: {inside}", flush=True
+        )
+
+
+@dataclass(frozen=True)
+class _Cut(Scan):
+    """Some slices of a scan."""
+
+    part: MatchingVolume | None = None
+
+    @classmethod
+    def of(cls, scan: Scan, low_mm: float, high_mm: float) -> _Cut:
+        """Keep the slices between two heights."""
+        volume = scan.matching()
+        (kept, grid), (fine, finer) = (_slices(each, low_mm, high_mm) for each in (scan.grid, volume.grid))
+        return cls(
+            scan.cohort, scan.subject, grid, scan.structures, scan.values[kept], scan.body[kept], scan.folder,
+            MatchingVolume(volume.values[fine], finer),
+        )  # fmt: skip
+
+    def matching(self) -> MatchingVolume:
+        """Return the slices of the volume for image matching."""
+        assert self.part is not None
+        return self.part
+
+
+def _slices(grid: Grid, low_mm: float, high_mm: float) -> tuple[slice, Grid]:
+    """Return which slices of a grid lie between two heights, and their grid."""
+    heights = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    kept = np.flatnonzero((heights >= low_mm) & (heights <= high_mm))
+    first, count = int(kept[0]), len(kept)
+    origin = (*grid.origin_mm[:2], float(heights[first]))
+    return slice(first, first + count), Grid((*grid.size[:2], count), grid.spacing_mm, origin)
 
 
 if __name__ == "__main__":
