@@ -88,7 +88,7 @@ def main(sheet: Path) -> None:
 
 
 def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
-    """Print what prepared supports find in cut queries: of structures that are outside, and of those that are inside."""
+    """Print what prepared supports find in cut queries: how many structures outside are known to be, and IoU inside."""
     for what, margin_mm in (("below the highest structure", None), ("12 mm around all structures", 12.0)):
         outside, recognised = 0, 0
         ious: list[float] = []
@@ -108,9 +108,7 @@ def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
                 elif field[0, 2] <= box[0, 2] and box[1, 2] <= field[1, 2]:
                     ious.append(0.0 if row.failed else float(box_iou(box, row.box_mm)))
         inside = f"{100 * np.mean(ious):.1f} % of {len(ious)} answers" if ious else "none"
-        print(
-            f"cut {what}: {recognised} of {outside} outside recognised; whole structures inside: {inside}", flush=True
-        )
+        print(f"cut {what}: {recognised} of {outside} outside recognised; whole ones inside: {inside}", flush=True)
 
 
 @dataclass(frozen=True)
