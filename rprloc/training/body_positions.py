@@ -8,14 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import pooling_of
 from rprloc.networks.position_map import body_field
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan
 from rprloc.training.loop import FromScans
-from rprloc.training.plan import TrainingPlan
 from rprloc.training.views import BodyField, BodyView, random_body_view
 
 BARE = (1, 1, 1)
@@ -39,22 +37,10 @@ class BodyPositions(FromScans):
 
     error, words = "error_mm", "position error: training {:.1f} mm, validation {:.1f} mm"
 
-    def __init__(
-        self,
-        scans: Sequence[TrainingScan],
-        validation: Sequence[TrainingScan],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the scans to draw from; the validation views are drawn once, from the validation scans or, where there
-        are none, from the training scans. Raises InputError without scans.
-        """
-        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
-        some = (validation or scans)[:: -(-len(validation or scans) // _FIXED)]
-        self._fixed = [self._views(scan, generator_of(seed, scan.subject)) for scan in some]
+    def _fix(self, scans: Sequence[TrainingScan]) -> None:
+        """Draw the fixed views."""
+        some = scans[:: -(-len(scans) // _FIXED)]
+        self._fixed = [self._views(scan, generator_of(self._seed, scan.subject)) for scan in some]
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the loss of a step's scans and the mean distance in mm of their voxels to where they should be."""

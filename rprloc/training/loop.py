@@ -56,7 +56,9 @@ class FromScans:
         seed: int,
         device: torch.device,
     ) -> None:
-        """Take the scans to draw from and those of the fixed data; raises InputError without scans to draw from."""
+        """Take the scans to draw from and those of the fixed data, which are the same where there are no others; raises
+        InputError without scans to draw from.
+        """
         if not scans:
             raise InputError("No scan to train on: every scan of the training split was set aside.")
         self.network: nn.Module = new_network(settings, seed=seed).to(device)
@@ -64,6 +66,11 @@ class FromScans:
         self.scans = len(scans)
         self.validation = [scan.subject for scan in validation]
         self._scans, self._plan, self._seed = scans, plan, seed
+        self._fix(validation or scans)
+
+    def _fix(self, scans: Sequence[TrainingScan]) -> None:
+        """Draw the data of the validation error from some scans, once."""
+        raise NotImplementedError
 
 
 def train(

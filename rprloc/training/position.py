@@ -27,22 +27,10 @@ class RelativePosition(FromScans):
 
     error, words = "error_mm", "pair error: training {:.1f} mm, validation {:.1f} mm"
 
-    def __init__(
-        self,
-        scans: Sequence[TrainingScan],
-        validation: Sequence[TrainingScan],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the scans to draw from; the validation pairs are drawn once, from the validation scans or, where there
-        are none, from the training scans. Raises InputError without scans.
-        """
-        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
-        chosen = _fixed_groups(validation or scans, settings, seed)
-        self._fixed = [_cropped(chosen[start : start + 8], settings) for start in range(0, len(chosen), 8)]
+    def _fix(self, scans: Sequence[TrainingScan]) -> None:
+        """Draw the fixed pairs."""
+        chosen = _fixed_groups(scans, self.settings, self._seed)
+        self._fixed = [_cropped(chosen[start : start + 8], self.settings) for start in range(0, len(chosen), 8)]
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the loss of a step's pairs and their mean error in mm."""

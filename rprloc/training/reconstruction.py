@@ -10,12 +10,10 @@ from torch import Tensor
 
 from rprloc.cohort.methods import CODE_STRIDE
 from rprloc.networks.autoencoder import HALO
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import apply_window
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan
 from rprloc.training.loop import FromScans
-from rprloc.training.plan import TrainingPlan
 from rprloc.training.sampling import IndexArray
 
 _CELLS = 6
@@ -33,21 +31,9 @@ class Reconstruction(FromScans):
 
     error, words = "error_grey", "root mean square error of grey values: training {:.4f}, validation {:.4f}"
 
-    def __init__(
-        self,
-        scans: Sequence[TrainingScan],
-        validation: Sequence[TrainingScan],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the scans to draw from, padded for CROP_VOXELS; the validation crops are drawn once, from the validation
-        scans or, where there are none, from the training scans. Raises InputError without scans.
-        """
-        super().__init__(scans, validation, settings, plan, seed=seed, device=device)
-        self._fixed = torch.cat([_crops(*each) for each in _fixed_centres(validation or scans, seed)])
+    def _fix(self, scans: Sequence[TrainingScan]) -> None:
+        """Draw the fixed crops; all scans have to be padded for CROP_VOXELS."""
+        self._fixed = torch.cat([_crops(*each) for each in _fixed_centres(scans, self._seed)])
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the mean squared error of a step's crops, windowed grey values, and its root."""
