@@ -13,7 +13,7 @@ from rprloc.geometry import FloatArray, Grid
 from rprloc.methods.prediction import Scan, spread_of
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.device import bfloat16_is_fast
-from rprloc.networks.field import padded_size, pooling_of
+from rprloc.networks.field import padded, pooling_of
 from rprloc.networks.position_map import PositionMap, body_field
 
 NEIGHBOURS = 8
@@ -98,9 +98,7 @@ class BodyMap:
 @torch.inference_mode()
 def _latents(model: Model, levels: Tensor) -> Tensor:
     """Return the latents (3, z, y, x) in mm, (z, y, x), of a field."""
-    size = padded_size(levels.shape)
-    pads = [pad for n, full in zip(levels.shape[::-1], size[::-1], strict=True) for pad in (0, full - n)]
-    fields = nn.functional.pad(levels, pads)[None, None]
+    fields = padded(levels)
     with torch.autocast(fields.device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(fields.device)):
         latents: Tensor = model.network(fields)[0]
     z, y, x = levels.shape

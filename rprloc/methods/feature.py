@@ -18,7 +18,7 @@ from rprloc.cohort.methods import CODE_STRIDE, feature_setting
 from rprloc.geometry import FloatArray
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
 from rprloc.networks.autoencoder import HALO, Autoencoder
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.patches import AIR, apply_window
@@ -69,7 +69,7 @@ class Feature:
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Encode the supports and cut the templates of their landmarks."""
-        names = self._structures or sorted({name for scan in supports for name in scan.structures})
+        names = wanted_structures(self._structures, supports)
         for scan in supports:
             self._absent += [(scan.subject, name) for name in names if name not in scan.structures]
             present = [name for name in names if name in scan.structures]

@@ -15,7 +15,7 @@ from torch import Tensor
 from rprloc.geometry import WALLS, FloatArray
 from rprloc.methods.clock import Clock
 from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
 from rprloc.networks.patches import PaddedScan, apply_window
 
 _PREFIX = "grey_"
@@ -72,7 +72,7 @@ class Grey:
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Cut the templates of every landmark of the supports."""
-        names = self._structures or sorted({name for scan in supports for name in scan.structures})
+        names = wanted_structures(self._structures, supports)
         for scan in supports:
             self._absent += [(scan.subject, name) for name in names if name not in scan.structures]
             present = [name for name in names if name in scan.structures]

@@ -14,7 +14,16 @@ from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.picture import RegistrationError, Window
-from rprloc.methods.prediction import OUTSIDE, Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import (
+    OUTSIDE,
+    Prediction,
+    Scan,
+    absent_row,
+    found_row,
+    row_key,
+    timed,
+    wanted_structures,
+)
 from rprloc.methods.start import Affine, Start
 from rprloc.networks.patches import apply_window
 
@@ -67,7 +76,7 @@ class Matched:
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
-        self._wanted = list(self._structures or sorted({name for scan in supports for name in scan.structures}))
+        self._wanted = wanted_structures(self._structures, supports)
         self._supports = [self._support(scan) for scan in supports]
 
     @torch.inference_mode()

@@ -12,13 +12,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.prediction import Scan
 
 Window = Sequence[tuple[float, float]]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
 
-REGION_MARGIN_MM = 30.0
+_REGION_MARGIN_MM = 30.0
 """Of the compared region around a support's structures."""
 
 _FULL_WIDTH = 2.3548
@@ -96,6 +96,11 @@ def cropped(image: sitk.Image, box_mm: FloatArray) -> sitk.Image:
         raise RegistrationError("the structures lie outside the support's volume")
     x, y, z = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
     return image[x, y, z]
+
+
+def region_around(points_mm: FloatArray) -> FloatArray:
+    """Return the box (2, 3) in mm that is compared for a support's landmarks (n, 3)."""
+    return box_of_points(points_mm) + np.array([[-_REGION_MARGIN_MM], [_REGION_MARGIN_MM]])
 
 
 def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:

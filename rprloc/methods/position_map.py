@@ -10,7 +10,7 @@ import numpy as np
 from rprloc.geometry import FloatArray
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
 from rprloc.networks.checkpoint import Model
 
 METHOD = "position_map"
@@ -45,7 +45,7 @@ class PositionMapMethod:
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Pass every support through the network, once for all queries."""
-        self._wanted = list(self._structures or sorted({name for scan in supports for name in scan.structures}))
+        self._wanted = wanted_structures(self._structures, supports)
         self._supports = [self._support(scan) for scan in supports]
 
     def locate(self, query: Scan) -> list[Prediction]:

@@ -161,6 +161,11 @@ class Prediction:
         return asdict(self)
 
 
+def wanted_structures(asked: Sequence[str] | None, supports: Sequence[Scan]) -> list[str]:
+    """Return the names of the structures to find: those asked for or, for None, all that the supports have."""
+    return list(asked or sorted({name for scan in supports for name in scan.structures}))
+
+
 def row_key(
     query: Scan, structure: str, *, method: str, setting: str, support: str, drawn: str | None
 ) -> dict[str, Any]:

@@ -13,20 +13,20 @@ import SimpleITK as sitk
 
 from rprloc.cohort.methods import family_of
 from rprloc.errors import InputError
-from rprloc.geometry import FloatArray, box_of_points
+from rprloc.geometry import FloatArray
 from rprloc.methods.affine import affine
 from rprloc.methods.bspline import bspline
 from rprloc.methods.clock import Clock
 from rprloc.methods.picture import (
-    REGION_MARGIN_MM,
     Picture,
     RegistrationError,
     Window,
     carried,
     faults_of_a_pair,
     one_thread_each,
+    region_around,
 )
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed
+from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
 
 METHODS = family_of("affine").methods
 SETTING = "extreme"
@@ -47,8 +47,7 @@ class _Support:
     @property
     def region_mm(self) -> FloatArray:
         """The box (2, 3) around all landmarks that is compared."""
-        box = box_of_points(np.concatenate(list(self.points_mm.values())))
-        return box + np.array([[-REGION_MARGIN_MM], [REGION_MARGIN_MM]])
+        return region_around(np.concatenate(list(self.points_mm.values())))
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Registration:
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the volumes of the first supports, once for all queries."""
-        self._wanted = list(self._structures or sorted({name for scan in supports for name in scan.structures}))
+        self._wanted = wanted_structures(self._structures, supports)
         self._supports = [self._support(scan) for scan in supports[: self._n_supports]]
 
     def locate(self, query: Scan) -> list[Prediction]:

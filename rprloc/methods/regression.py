@@ -23,6 +23,7 @@ from rprloc.methods.prediction import (
     row_key,
     spread_of,
     timed,
+    wanted_structures,
 )
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.offsets import offset_mm
@@ -82,7 +83,7 @@ class Regression:
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Compute the latents of every landmark of the supports, once for all queries."""
         kinds = dict.fromkeys(setting.points for setting in self._settings)
-        names = self._structures or sorted({name for scan in supports for name in scan.structures})
+        names = wanted_structures(self._structures, supports)
         for scan in supports:
             present = [(structure, points) for structure in names if structure in scan.structures for points in kinds]
             self._absent += [(scan.subject, structure) for structure in names if structure not in scan.structures]

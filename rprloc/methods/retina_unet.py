@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.errors import InputError
@@ -17,7 +16,7 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.prediction import Prediction, Scan, timed
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.detector import Found, detector_of
-from rprloc.networks.field import field_of, padded_size, pooling_of, to_world
+from rprloc.networks.field import field_of, padded, pooling_of, to_world
 
 METHOD, SETTING = "retina_unet", "box"
 
@@ -62,11 +61,9 @@ class RetinaUnet:
         clock = Clock()
         with clock.stage("prepare"):
             field = field_of(torch.from_numpy(query.values).to(self._device), self._settings)
-            size = padded_size(field.shape)
-            pads = [p for n, full in zip(field.shape[::-1], size[::-1], strict=True) for p in (0, full - n)]
-            padded = nn.functional.pad(field, pads)[None, None]
+            batch = padded(field)
         with clock.stage("network"):
-            found = dict(zip(self._known, self._detector.best(padded), strict=True))
+            found = dict(zip(self._known, self._detector.best(batch), strict=True))
         with clock.stage("search"):
             rows = [self._answer(query, structure, found) for structure in self._structures]
         return timed(rows, clock.seconds)

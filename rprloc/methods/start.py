@@ -14,12 +14,12 @@ from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.picture import (
-    REGION_MARGIN_MM,
     Picture,
     RegistrationError,
     Window,
     faults_of_a_pair,
     one_thread_each,
+    region_around,
 )
 from rprloc.methods.prediction import Scan
 from rprloc.networks.checkpoint import Model
@@ -162,8 +162,7 @@ class RegistrationStart:
 
     def support(self, scan: Scan, points_mm: FloatArray) -> _Region:
         """Read a support's picture."""
-        margin = np.array([[-1.0], [1.0]]) * REGION_MARGIN_MM
-        return _Region(self.query(scan), box_of_points(points_mm) + margin)
+        return _Region(self.query(scan), region_around(points_mm))
 
     def query(self, scan: Scan) -> Picture:
         """Read a scan's picture."""

@@ -44,6 +44,13 @@ def padded_size(size: Sequence[int]) -> tuple[int, int, int]:
     return z, y, x
 
 
+def padded(levels: Tensor) -> Tensor:
+    """Return a field (z, y, x), or one of other values, as a batch (1, 1, D, H, W) of the next size, 0 at the ends."""
+    size = padded_size(levels.shape)
+    pads = [pad for n, full in zip(levels.shape[::-1], size[::-1], strict=True) for pad in (0, full - n)]
+    return nn.functional.pad(levels, pads)[None, None]
+
+
 def to_edges(points_mm: Any, grid: Grid, pooling: Sequence[int]) -> FloatArray:
     """Return world points (..., 3) in (x, y, z) mm in the field's (z, y, x), where voxel i reaches from i to i + 1."""
     return np.asarray((grid.voxel(points_mm) + 0.5) / np.asarray(pooling))

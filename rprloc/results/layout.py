@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,18 @@ def without_truth(number: int, cohort: str, title: str) -> CohortTable:
     """Return the sentence that stands for a table where no query has a label."""
     note = "No query of this cohort has a label, so there is nothing to compare its answers with."
     return CohortTable(number, cohort, title, (), (), (note,))
+
+
+def tables_by_cohort(
+    number: int,
+    title: str,
+    tidy: pd.DataFrame,
+    cohorts: Iterable[str],
+    table: Callable[[str, pd.DataFrame], CohortTable],
+) -> list[CohortTable]:
+    """Return `table` of each cohort's lines of a tidy table, and the sentence that stands for one without lines."""
+    lines = {cohort: tidy[tidy["cohort"] == cohort] for cohort in sorted(cohorts)}
+    return [table(cohort, own) if len(own) else without_truth(number, cohort, title) for cohort, own in lines.items()]
 
 
 def structures_of(metrics: pd.DataFrame) -> list[str]:

@@ -17,7 +17,7 @@ from rprloc.geometry import FloatArray
 from rprloc.methods.prediction import OUTSIDE
 from rprloc.results.combined import not_here
 from rprloc.results.expected import usable
-from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, pair, structures_of, without_truth
+from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, pair, structures_of, tables_by_cohort
 from rprloc.results.method_words import compared
 from rprloc.results.metrics import box_iou
 from rprloc.results.paper import MEAN
@@ -206,11 +206,7 @@ def _together(answers: _Answers, draw: Sequence[int]) -> FloatArray:
 
 def supports_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
     """Return table 4 laid out for people, one for each cohort of `starts`; `tidy` is table4.csv of all cohorts."""
-    tables = []
-    for cohort in sorted(starts):
-        lines = tidy[tidy["cohort"] == cohort]
-        tables.append(_cohort_table(cohort, lines) if len(lines) else without_truth(4, cohort, TITLE))
-    return tables
+    return tables_by_cohort(4, TITLE, tidy, starts, _cohort_table)
 
 
 def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rprloc.cohort.methods import ALL_SUPPORTS
 from rprloc.geometry import WALLS, FloatArray
-from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, without_truth
+from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, tables_by_cohort
 from rprloc.results.method_words import compared
 from rprloc.results.paper import MEAN
 from rprloc.results.statistics import organ_means
@@ -111,11 +111,7 @@ def _lines(scores: pd.DataFrame, structures: Sequence[str]) -> list[Row]:
 
 def landmark_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
     """Return table 5 laid out for people, one for each cohort of `starts`; `tidy` is table5.csv of all cohorts."""
-    tables = []
-    for cohort in sorted(starts):
-        lines = tidy[tidy["cohort"] == cohort]
-        tables.append(_cohort_table(cohort, lines) if len(lines) else without_truth(5, cohort, TITLE))
-    return tables
+    return tables_by_cohort(5, TITLE, tidy, starts, _cohort_table)
 
 
 def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:

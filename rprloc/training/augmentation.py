@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray
-from rprloc.networks.field import padded_size
+from rprloc.networks.field import padded, padded_size
 from rprloc.training.draws import Levels, Turns
 
 TURNS = Turns(angle=math.radians(6), scale=0.08, stretch=0.05)
@@ -54,10 +54,8 @@ class View:
 
 def plain_view(scan: LabelledField) -> View:
     """Return a field as it is, padded with air."""
-    size = padded_size(scan.levels.shape)
-    pads = [p for n, full in zip(scan.levels.shape[::-1], size[::-1], strict=True) for p in (0, full - n)]
     voxels = torch.from_numpy(scan.voxels).to(scan.levels.device).long()
-    return View(nn.functional.pad(scan.levels.float(), pads)[None, None], nn.functional.pad(voxels, pads), scan.boxes)
+    return View(padded(scan.levels.float()), padded(voxels)[0, 0], scan.boxes)
 
 
 def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
