@@ -1,17 +1,17 @@
 #!/usr/bin/env nextflow
 // Find organs and landmarks in every scan of a cohort from one annotated example.
 //
-//   samples.csv - CHECK - PREPROCESS (each scan) - TRAIN (each network) - LOCALIZE (each family of methods, batch of queries)
+//   samples.csv - CHECK - PREPROCESS (each scan) - TRAIN, TEACH (each network) - LOCALIZE (each family of methods, batch of queries)
 //                                                - EVALUATE (each cohort) - TABULATE - REPORT
 
 include { CHECK } from './modules/check'
 include { PREPROCESS } from './modules/preprocess'
-include { TRAIN } from './modules/train'
+include { TRAIN ; TRAIN as TEACH } from './modules/train'
 include { LOCALIZE ; LOCALIZE as REGISTER } from './modules/localize'
 include { EVALUATE } from './modules/evaluate'
 include { TABULATE } from './modules/tabulate'
 include { REPORT } from './modules/report'
-include { accepted ; codeHash ; existing ; fileHash ; fullDisks ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson ; weightsFolder } from './modules/support'
+include { accepted ; codeHash ; existing ; fileHash ; fullDisks ; grouped ; helpText ; maskFiles ; onlyRunIn ; runValues ; settingsFiles ; sheetFile ; toJson ; trainingsOf ; weightsFolder } from './modules/support'
 
 workflow RPRLOC {
     main:
@@ -40,23 +40,29 @@ workflow RPRLOC {
         .join(PREPROCESS.out.scan, by: [0, 1])
         .map { cohort, _subject, row, scan -> [cohort, row, scan] }
 
-    // [cohort, network, values, training scans, validation scans]
-    trainings = grouped(scans.filter { _cohort, row, _scan -> row.train || row.validation }, 'training')
-        .combine(found)
-        .flatMap { cohort, members, all -> all.cohorts[cohort].stages.train.collect { network, settings -> [
-            cohort, network,
-            toJson([settings: settings, checkpoints: file(all.parameters.checkpoints).toString()]),
-            members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
-            members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
-        ] } }
-    TRAIN(trainings, parameters.map { given -> given.training }, seed, codeHash(['cohort/methods.py', 'scans', 'networks', 'training']))
+    // cohort -> [[row, scan]] of its training and validation scans, and of its supports
+    learning = grouped(scans.filter { _cohort, row, _scan -> row.train || row.validation }, 'training')
+    supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
+
+    // [cohort, network, values, training scans, validation scans, models, supports]
+    trainings = learning.combine(found).flatMap { cohort, members, all -> trainingsOf('train', cohort, members, all, [], []) }
+    trained = parameters.map { given -> given.training }
+    TRAIN(trainings, trained, seed, codeHash(['cohort/methods.py', 'scans', 'networks', 'training']))
 
     // [cohort, network, model], trained or given
-    models = TRAIN.out.model.mix(
+    early = TRAIN.out.model.mix(
         found.flatMap { all -> all.models.collectMany { cohort, files ->
             files.collect { network, name -> [cohort, network, weightsFolder(params.weights, projectDir).resolve(name)] }
         } },
     )
+
+    // networks that learn from what others and the supports find in the training scans
+    lessons = learning.combine(early.filter { _cohort, network, _model -> network == 'position_map' }, by: 0)
+        .combine(supports, by: 0)
+        .combine(found)
+        .flatMap { cohort, members, _network, model, told, all -> trainingsOf('teach', cohort, members, all, [model], told) }
+    TEACH(lessons, trained, seed, codeHash(['cohort/methods.py', 'scans', 'networks', 'training', 'methods']))
+    models = early.mix(TEACH.out.model)
 
     // [cohort@family, models], as soon as the family's networks are there
     families = found.flatMap { all -> all.cohorts.collectMany { cohort, asked -> asked.families.collect { family -> [cohort, family] } } }
@@ -69,7 +75,6 @@ workflow RPRLOC {
 
     // [cohort, family, batch, settings, tables, models, supports, queries]; the batch `supports` searches some supports, whose
     // truth is known, from the others: so answers can say how sure they are
-    supports = grouped(scans.filter { _cohort, row, _scan -> row.support }, 'support')
     batches = grouped(scans.filter { _cohort, row, _scan -> row.query }.map { cohort, row, scan -> ["${cohort}@${row.batch}", row, scan] }, 'batch')
         .map { _key, members -> [members[0][0].cohort, members[0][0].batch, members.collect { _row, scan -> scan }] }
         .mix(supports.map { cohort, members -> [cohort, 'supports', members.take(20).collect { _row, scan -> scan }] })
@@ -98,7 +103,7 @@ workflow RPRLOC {
         ] }
     EVALUATE(answers, seed, codeHash(['cohort/methods.py', 'scans', 'methods', 'results']))
 
-    curves = TRAIN.out.curve.collect(sort: { path -> path.name }).ifEmpty([])
+    curves = TRAIN.out.curve.mix(TEACH.out.curve).collect(sort: { path -> path.name }).ifEmpty([])
     TABULATE(
         EVALUATE.out.evaluated.collect(sort: { path -> path.name }), curves,
         found.map { all -> toJson(all.cohorts.collectEntries { cohort, settings -> [cohort, settings.starts] }) },

@@ -222,6 +222,10 @@ def preprocess(values: TextIO, cohort: str, subject: str, image: Path, label: Pa
 @click.option("--stage", type=click.Choice(NETWORKS), required=True, help="The network.")
 @click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of the training scans' folders.")
 @click.option("--validation", type=NEW_FOLDER, required=True, help="Folder of the validation scans' folders.")
+@click.option(
+    "--models", type=NEW_FOLDER, default=None, help="Folder of the position map, for a network that needs it."
+)
+@click.option("--supports", type=NEW_FOLDER, default=None, help="Folder of the supports' folders, for one they teach.")
 @click.option("--training", required=True, help="demo, quick, standard or paper.")
 @click.option("--code", default="", help="Hash of the code, part of the state's name.")
 @click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
@@ -234,6 +238,8 @@ def train(
     stage: str,
     scans: Path,
     validation: Path,
+    models: Path | None,
+    supports: Path | None,
     training: str,
     code: str,
     folder: Path,
@@ -254,6 +260,8 @@ def train(
             stage=stage,
             scans=_folders(scans),
             validation=_folders(validation),
+            models=sorted(models.glob("*.safetensors")) if models is not None else [],
+            supports=_folders(supports) if supports is not None else [],
             settings=given["settings"],
             training=training,
             seed=seed,

@@ -201,6 +201,18 @@ def grouped(items, size) {
         .map { key, members -> [key.toString(), members.sort { member -> member[0].subject }] }
 }
 
+/** The inputs of TRAIN or TEACH for the networks that check.json names under `part`, from a cohort's [row, scan] of the
+    training and validation scans and, for TEACH, the position map and the [row, scan] of the supports. */
+def trainingsOf(part, cohort, members, all, models, supports) {
+    all.cohorts[cohort].stages[part].collect { network, settings -> [
+        cohort, network,
+        toJson([settings: settings, checkpoints: file(all.parameters.checkpoints).toString()]),
+        members.findAll { row, _scan -> row.train }.collect { _row, scan -> scan },
+        members.findAll { row, _scan -> row.validation }.collect { _row, scan -> scan },
+        models, supports.collect { _row, scan -> scan },
+    ] }
+}
+
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
 def runValues(run, found, weights) {
     def command = run.commandLine.replaceAll(/ -resume( [0-9a-f-]{36})?/, '')

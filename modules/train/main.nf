@@ -5,7 +5,8 @@ process TRAIN {
     label 'process_gpu'
 
     input:
-    tuple val(cohort), val(stage), val(values), path(scans, stageAs: 'scans/*'), path(validation, stageAs: 'validation/*')
+    tuple val(cohort), val(stage), val(values), path(scans, stageAs: 'scans/*'), path(validation, stageAs: 'validation/*'),
+        path(models, stageAs: 'models/*'), path(supports, stageAs: 'supports/*')
     val training
     val seed
     val code
@@ -18,7 +19,7 @@ process TRAIN {
     script:
     """
     # code ${code}
-    rprloc step train --cohort ${cohort} --stage ${stage} --scans scans --validation validation \\
+    rprloc step train --cohort ${cohort} --stage ${stage} --scans scans --validation validation --models models --supports supports \\
         --training ${training} --seed ${seed} --code ${code} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} <<'JSON'
     ${values}
     JSON

@@ -8,10 +8,13 @@ from typing import Any
 
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed
 from rprloc.cohort.methods import (
+    BY_LABELS,
+    BY_SUPPORTS,
     CALIBRATION_IMAGES,
     FAMILIES,
     NO_WEIGHTS,
     PAPER,
+    TAUGHT,
     Family,
     families_of,
     family_of,
@@ -138,14 +141,18 @@ def _asked(
     trained = _trained(parameters["weights"], [network for family in families for network in family.networks])
     calibrates = _calibrates(rows, cohort)
     return {
-        "stages": stages | {"train": {network: stages["train"][network] for network in trained}},
+        "stages": stages
+        | {
+            "train": {network: stages["train"][network] for network in trained if network not in TAUGHT},
+            "teach": {network: stages["train"][network] for network in trained if network in TAUGHT},
+        },
         "tables": tables,
         "methods": [
             {
                 "name": method,
                 "settings": [] if method == PAPER else settings_of(method, parameters),
                 "supports": supports_of(method, parameters),
-                "learns": not family_of(method).supports and parameters["weights"] in (None, *SHIPPED),
+                "learns": family_of(method).learns if parameters["weights"] in (None, *SHIPPED) else "",
                 "reason": unable.get(family_of(method).name),
             }
             for method in methods
@@ -211,22 +218,30 @@ def _unable(
     for family in families_of(methods):
         if models is not None:
             missing = [network for network in family.networks if network not in models]
-            if missing and not family.supports:
+            if missing and family.learns:
                 found[family.name] = f"the weights hold no {listed(missing, 'and no')} model for {cohort}"
-        elif not family.supports and not _labelled(rows, cohort):
+        elif family.learns == BY_LABELS and not _labelled(rows, cohort):
             found[family.name] = f"no training scan of {cohort} has a label"
     return found
 
 
 def _seen(rows: Sequence[Row], cohorts: Sequence[str], methods: Sequence[str], trained: bool) -> list[str]:
     """Return a warning for each cohort in which a method is tested on labels that it learns from."""
+    told = {BY_LABELS: "scans", BY_SUPPORTS: "supports"}
     return [
-        f"cohort {cohort}: {family.name} learns from the labels of scans that are queries as well; what it finds there "
-        "is no test of it (a column split keeps them apart)."
+        f"cohort {cohort}: {family.name} learns from the labels of {told[family.learns]} that are queries as well; "
+        "what it finds there is no test of it (a column split keeps them apart)."
         for cohort in cohorts
         for family in families_of(methods)
-        if not (family.supports or trained)
-        and any(row.cohort == cohort and row.train and row.query and row.label for row in rows)
+        if family.learns
+        and not trained
+        and any(
+            row.cohort == cohort
+            and row.query
+            and row.label
+            and (row.train if family.learns == BY_LABELS else row.support)
+            for row in rows
+        )
     ]
 
 
@@ -237,7 +252,7 @@ def _optional(rows: Sequence[Row], cohort: str, methods: Sequence[str]) -> list[
     families = families_of(methods)
     if len(families) == 1 or _labelled(rows, cohort):
         return []
-    return [network for family in families if not family.supports for network in family.networks]
+    return [family.networks[-1] for family in families if family.learns == BY_LABELS]
 
 
 def _labelled(rows: Sequence[Row], cohort: str) -> bool:

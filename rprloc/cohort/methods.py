@@ -18,6 +18,11 @@ DEFAULT = "matched"
 NO_WEIGHTS = "none"
 """What `--weights` says where nothing is to be trained and nothing is given."""
 
+BY_LABELS, BY_SUPPORTS = "labels", "supports"
+"""Who teaches a method that learns: the labels of the training scans, or the supports."""
+CEILING = "ceiling"
+"""What is learned from the true labels by the network that otherwise learns from the supports."""
+
 CODE_STRIDE = 2
 """Voxels from one cell of the auto-encoder's code to the next."""
 
@@ -43,24 +48,34 @@ class Family:
     """Whether they compare the finer volume of image matching."""
     without: bool = False
     """Whether they answer without their networks as well."""
-    supports: bool = True
-    """Whether they answer from supports; the others learn from the labels of the training scans."""
+    learns: str = ""
+    """Who teaches them (BY_LABELS or BY_SUPPORTS) before they answer; without, they answer from supports."""
     calibrated: bool = False
     """Whether each support is searched from the others as well, so that answers can say how sure they are."""
+
+    @property
+    def supports(self) -> bool:
+        """Whether they answer from supports."""
+        return not self.learns
 
 
 FAMILIES = (
     Family("regression", ("regression",), networks=("coarse", "fine")),
     Family("position_map", ("position_map",), networks=("position_map",)),
     Family("matched", ("matched",), networks=("position_map",), matching=True, without=True, calibrated=True),
+    Family("student", ("student",), networks=("position_map", "student"), matching=True, learns=BY_SUPPORTS),
     Family("grey", ("grey_mse", "grey_cosine", "grey_ncc")),
     Family("feature", ("feature_mse", "feature_cosine"), networks=("autoencoder",)),
-    Family("retina_unet", ("retina_unet",), networks=("retina_unet",), supports=False),
+    Family("retina_unet", ("retina_unet",), networks=("retina_unet",), learns=BY_LABELS),
+    Family(CEILING, (CEILING,), networks=("position_map", CEILING), matching=True, learns=BY_LABELS),
     Family("registration", ("affine", "bspline", "convex"), matching=True),
 )
 """In the order of the tables."""
 
 METHODS = tuple(method for family in FAMILIES for method in family.methods)
+
+TAUGHT = ("student", CEILING)
+"""The networks that are trained after the position map, which places what they look at."""
 
 CALIBRATED = tuple(method for family in FAMILIES if family.calibrated for method in family.methods)
 """The methods whose answers say how sure they are."""
@@ -118,6 +133,6 @@ def feature_setting() -> str:
 def supports_of(method: str, parameters: Mapping[str, Any]) -> int | None:
     """Return from how many supports a method answers: the first of the draw; None for all, 0 for none."""
     family = family_of(method)
-    if not family.supports:
+    if family.learns:
         return 0
     return int(parameters["registration_supports"]) if family.name == "registration" else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.cohort.faults import Fault, listed, raise_faults, shown
-from rprloc.cohort.methods import DEFAULT, families_of, networks_of
+from rprloc.cohort.methods import DEFAULT, TAUGHT, families_of, networks_of
 from rprloc.cohort.settings_file import parse_yaml, schema_faults
 from rprloc.errors import InputError, nearest
 
@@ -97,13 +97,15 @@ class Settings:
 
     def train(self, network: str) -> dict[str, Any]:
         """Return only what TRAIN of a network uses: modality, window, spacing, patch, network, and, for the coarse and
-        the fine one, its own r in mm, for the supervised one the structures.
+        the fine one, its own r in mm, for the supervised ones the structures, and the finer spacing where they see it.
         """
         own: dict[str, Any] = {}
         if network in ("coarse", "fine"):
             own = {"r": getattr(self.r, network)}
         if network == "retina_unet":
             own = self._only("structures")
+        if network in TAUGHT:
+            own = self._only("structures", "matching_spacing")
         return self._only("modality", "window", "spacing", "patch", "network") | own
 
     def localize(self) -> dict[str, Any]:

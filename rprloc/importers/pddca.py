@@ -44,7 +44,7 @@ def read(folder: Path) -> Scan:
         return Scan(as_int16(image), None)
     # Of masks that overlap the later one is seen.
     order = {name: HEAD_NECK[name] for name in reversed(FILES)}
-    label, _ = read_label(masks, geometry_of(image), image_name=f"{folder.name}/img.nrrd", structures=order)
+    label, *_ = read_label(masks, geometry_of(image), image_name=f"{folder.name}/img.nrrd", structures=order)
     return Scan(as_int16(image), label)
 
 

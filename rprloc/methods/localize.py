@@ -151,6 +151,17 @@ def _retina_unet(task: Task) -> Method:
     return RetinaUnet(model=model, structures=task.structures, device=task.device, drawn=task.drawn)
 
 
+def _student(task: Task) -> Method:
+    """Return the network that learned from supports or labels."""
+    from rprloc.methods.student import Student
+
+    (name,) = task.settings["methods"]
+    for network in ("position_map", name):
+        if network not in task.models:
+            raise InputError(f"Found no {network} network, expected one.")
+    return Student(name, task.models[name], task.models["position_map"], structures=task.structures)
+
+
 def _grey(task: Task) -> Method:
     """Return template matching by grey values."""
     from rprloc.methods.grey import Grey
@@ -197,6 +208,8 @@ _METHODS = {
     "grey": _grey,
     "feature": _feature,
     "retina_unet": _retina_unet,
+    "student": _student,
+    "ceiling": _student,
     "registration": _registration,
 }
 """By the families of rprloc.cohort.methods."""

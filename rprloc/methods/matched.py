@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
-from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.picture import RegistrationError, Window
@@ -19,7 +20,7 @@ from rprloc.methods.prediction import (
     Prediction,
     Scan,
     absent_row,
-    found_row,
+    placed_row,
     row_key,
     timed,
     wanted_structures,
@@ -29,9 +30,24 @@ from rprloc.networks.patches import apply_window
 
 METHOD = "matched"
 SETTING = "extreme"
-_SHOWN = 0.5
+_BESIDE = 8
+"""Points of a structure's surface that are matched beside its extreme points."""
+_CARRYING_MM = 5.0
+"""Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
 _RIM = 4
 """Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """A structure's surface and what carries it."""
+
+    points_mm: FloatArray
+    """(n, 3), the six extreme points first."""
+    weights: FloatArray
+    """(n, matched points), each row sums to 1: how much of their moves each point makes."""
+    own: slice
+    """Which of the matched points are this structure's."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +56,19 @@ class _Support:
 
     subject: str
     half_voxel_mm: dict[str, list[float]]
-    """By structure, in the order of the landmarks, six for each structure."""
+    """By structure, in the order of the surfaces."""
     points_mm: FloatArray
-    """(6 structures, 3)."""
+    """(n, 3), those that are matched, of all structures."""
+    surfaces: dict[str, _Surface]
     start: Any = None
     surroundings: Surroundings | None = None
     reason: str = ""
 
 
 class Matched:
-    """Locate a support's extreme points by an affine start and coupled matching of what surrounds them.
+    """Locate a support's structures by an affine start and coupled matching of what surrounds points of their surfaces.
+
+    The whole surface is carried by the points' moves; a landmark is where the carried surface is extreme.
 
     The features of a query are computed once for all supports, where the starts say that the landmarks are.
     """
@@ -100,9 +119,16 @@ class Matched:
         """Read one support."""
         present = [name for name in self._wanted if name in scan.structures]
         half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
-        points = np.concatenate([np.zeros((0, 3)), *(scan.extreme_points_mm(name) for name in present)])
+        surfaces = scan.surfaces_mm()
+        spread = {name: _spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in present}
+        points = np.concatenate([np.zeros((0, 3)), *spread.values()])
+        ends = np.cumsum([0, *(len(some) for some in spread.values())])
+        carried = {
+            name: _Surface(surfaces[name], _carrying(surfaces[name], points), slice(first, stop))
+            for name, first, stop in zip(present, ends, ends[1:], strict=False)
+        }
         if not present:
-            return _Support(scan.subject, half, points)
+            return _Support(scan.subject, half, points, carried)
         try:
             start = self._start.support(scan, points)
             region = Surroundings.region_mm(box_of_points(points))
@@ -110,8 +136,8 @@ class Matched:
                 self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}"), points
             )
         except RegistrationError as error:
-            return _Support(scan.subject, half, points, reason=str(error))
-        return _Support(scan.subject, half, points, start, surroundings)
+            return _Support(scan.subject, half, points, carried, reason=str(error))
+        return _Support(scan.subject, half, points, carried, start, surroundings)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[Affine | str]:
         """Return the transform from each support to the query, or why there is none."""
@@ -167,37 +193,54 @@ class Matched:
         """Return the rows of one support."""
         field_mm = query.field_mm()
         reason = start if isinstance(start, str) else features if isinstance(features, str) else ""
-        points, apart = np.full_like(support.points_mm, np.nan), np.zeros(len(support.points_mm))
+        points: dict[str, FloatArray] = {}
+        apart = np.zeros(len(support.points_mm))
         if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
             moves = support.surroundings.moves(features, start)
-            points = start.carried(support.points_mm + moves.displacements_mm)
-            points[~np.isfinite(moves.costs)] = np.nan
+            moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
+            for name, surface in support.surfaces.items():
+                points[name] = _extreme(start.carried(surface.points_mm + surface.weights @ moved))
             apart = moves.apart_mm
-        found = dict(zip(support.half_voxel_mm, points.reshape(-1, 6, 3), strict=True))
-        spreads = dict(zip(support.half_voxel_mm, apart.reshape(-1, 6).mean(axis=1).tolist(), strict=True))
         rows = []
         for structure in self._wanted:
             key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
-            if structure not in found:
+            if structure not in support.surfaces:
                 rows.append(absent_row(key))
-            elif not np.isfinite(found[structure]).all():
-                rows.append(Prediction(**key, failed=True, reason=reason or "the match is not a number"))
-            elif not _shown(found[structure], field_mm):
-                rows.append(Prediction(**key, failed=True, reason=OUTSIDE))
+            elif reason:
+                rows.append(Prediction(**key, failed=True, reason=reason))
             else:
-                inside = np.clip(found[structure], *field_mm)
-                half, spread = support.half_voxel_mm[structure], spreads[structure]
-                rows.append(found_row(key, inside, half, spread_mm=spread))
+                half, spread = support.half_voxel_mm[structure], float(apart[support.surfaces[structure].own].mean())
+                rows.append(placed_row(key, points[structure], half, field_mm, spread_mm=spread))
         return rows
 
 
-def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
-    """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
-    box = box_of_points(points_mm)
-    inside = np.clip(box, *field_mm)
-    # A hundredth of a millimetre: a flat box has parts as well.
-    parts = (inside[1] - inside[0] + 0.01) / (box[1] - box[0] + 0.01)
-    return bool(np.prod(parts) >= _SHOWN)
+def _spread_out(points_mm: FloatArray, count: int) -> FloatArray:
+    """Return `count` points of a surface (n, 3), or all there are: the extreme ones, which come first, and then always
+    the one that is farthest from those chosen.
+    """
+    chosen = list(range(len(WALLS)))
+    distance = cdist(points_mm, points_mm[chosen]).min(axis=1)
+    # A surface of few voxels may hold an extreme point twice.
+    while len(chosen) < count and distance.max() > 0:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points_mm - points_mm[chosen[-1]], axis=1))
+    return points_mm[chosen]
+
+
+def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
+    """Return Gaussian weights (n, m), each row of which sums to 1, of points (m, 3) for those of a surface (n, 3)."""
+    far = cdist(surface_mm, points_mm) ** 2 / (2 * _CARRYING_MM**2)
+    # Relative to the nearest: far from all points it decides alone.
+    weights = np.exp(far.min(axis=1, keepdims=True) - far)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _extreme(surface_mm: FloatArray) -> FloatArray:
+    """Return the extreme points (6, 3) of a surface (n, 3) in the order of the walls; NaN where it is not known."""
+    if not np.isfinite(surface_mm).all():
+        return np.full((len(WALLS), 3), np.nan)
+    ends = zip(surface_mm.argmin(axis=0), surface_mm.argmax(axis=0), strict=True)
+    return surface_mm[[number for both in ends for number in both]]
 
 
 def _corners(grid: Grid) -> FloatArray:

@@ -15,6 +15,7 @@ from rprloc.errors import InputError
 from rprloc.files import read_json
 from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
 from rprloc.scans.preprocess import subject_of
+from rprloc.scans.surfaces import read_surfaces
 from rprloc.scans.volume import read_model_volume
 from rprloc.seeds import generator_of
 
@@ -23,6 +24,7 @@ TABLE_STARTS = (1, 5, 10, 15, 20)
 POINTS = ("extreme", "diagonal")
 OUTSIDE = "outside_field_of_view"
 """The reason of a structure that the query does not show, or less than half of it."""
+_SHOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,15 @@ class Scan:
         values = read_model_volume(folder / f"{self.subject}_matching.nii.gz")
         return MatchingVolume(values, Grid.from_json(about["matching"]))
 
+    def surfaces_mm(self) -> dict[str, FloatArray]:
+        """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""
+        path = None if self.folder is None else self.folder / f"{self.subject}_surface.safetensors"
+        found = read_surfaces(path) if path is not None and path.exists() else {}
+        return {
+            name: np.asarray(found.get(name, self.extreme_points_mm(name)), dtype=np.float64)
+            for name in self.structures
+        }
+
     def label(self) -> NDArray[np.uint16] | None:
         """Read the scan's label (z, y, x) in model space; None where it has none."""
         path = None if self.folder is None else self.folder / f"{self.subject}_label.nii.gz"
@@ -198,6 +209,29 @@ def found_row(
         spread_mm=spread_mm,
         confidence=None if spread_mm is None else confidence_of(spread_mm),
     )
+
+
+def placed_row(
+    key: dict[str, Any], points_mm: FloatArray, half_voxel_mm: list[float], field_mm: FloatArray, *, spread_mm: float
+) -> Prediction:
+    """Return the row of a structure whose six extreme points (6, 3) may lie beyond the query's field (2, 3) in mm.
+
+    What sticks out is cut off; where less than half of the box lies inside, the row fails with OUTSIDE.
+    """
+    if not np.isfinite(points_mm).all():
+        return Prediction(**key, failed=True, reason="the answer is not a number")
+    if not _shown(points_mm, field_mm):
+        return Prediction(**key, failed=True, reason=OUTSIDE)
+    return found_row(key, np.clip(points_mm, *field_mm), half_voxel_mm, spread_mm=spread_mm)
+
+
+def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
+    """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
+    box = box_of_points(points_mm)
+    inside = np.clip(box, *field_mm)
+    # A hundredth of a millimetre: a flat box has parts as well.
+    parts = (inside[1] - inside[0] + 0.01) / (box[1] - box[0] + 0.01)
+    return bool(np.prod(parts) >= _SHOWN)
 
 
 def timed(rows: list[Prediction], seconds: Mapping[str, float]) -> list[Prediction]:

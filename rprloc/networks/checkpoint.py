@@ -26,6 +26,7 @@ from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.pnet import Pnet
 from rprloc.networks.position_map import PositionMap
 from rprloc.networks.retina_unet import network_of
+from rprloc.networks.votes import votes_of
 
 FORMAT = "rprloc-model-1"
 NO_OFFSET = 1.0
@@ -126,6 +127,8 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
             return PositionMap(width=settings.width)
         if settings.stage == "retina_unet":
             return network_of(settings.details, settings.width)
+        if settings.stage in ("student", "ceiling"):
+            return votes_of(settings.details, settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
 
 

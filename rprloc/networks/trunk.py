@@ -12,28 +12,30 @@ _GROUPS = 8
 
 
 class Trunk(nn.Module):
-    """Windowed fields (B, 1, D, H, W) -> features of every level, the finest first, each half as fine as the last.
+    """Windowed fields (B, 1, D, H, W) -> features of the levels, the finest first, each half as fine as the last.
 
     Two 3x3x3 convolutions with group norm and ReLU a level down, one convolution up, sums between them.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
-        """Take the channels of the levels."""
+    def __init__(self, widths: Sequence[int], *, top: int = 0) -> None:
+        """Take the channels of the levels and the finest one whose features come out, 0 for that of the fields."""
         super().__init__()
+        self._top = top
         self.down = nn.ModuleList(
             nn.Sequential(block(before, channels, stride=2 if before > 1 else 1), block(channels, channels))
             for before, channels in pairwise([1, *widths])
         )
-        self.across = nn.ModuleList(nn.Conv3d(channels, channels, 1) for channels in widths[:-1])
-        self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairwise(widths))
-        self.merged = nn.ModuleList(block(channels, channels) for channels in widths)
+        self.across = nn.ModuleList(nn.Conv3d(channels, channels, 1) for channels in widths[top:-1])
+        self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairwise(widths[top:]))
+        self.merged = nn.ModuleList(block(channels, channels) for channels in widths[top:])
 
     def forward(self, fields: Tensor) -> list[Tensor]:
-        """Return the features (B, channels, D', H', W') of each level."""
+        """Return the features (B, channels, D', H', W') of each level from the top one on."""
         features, x = [], fields
         for down in self.down:
             x = down(x)
             features.append(x)
+        features = features[self._top :]
         found = [self.merged[-1](x)]
         for level in reversed(range(len(features) - 1)):
             coarse = nn.functional.interpolate(self.up[level](found[0]), scale_factor=2.0, mode="nearest")

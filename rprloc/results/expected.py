@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rprloc.cohort.methods import NO_SUPPORT, PAPER
+from rprloc.cohort.methods import BY_LABELS, BY_SUPPORTS, NO_SUPPORT, PAPER
 from rprloc.methods.prediction import draw_order, main_setting, table_settings
 
 KEY = ("cohort", "subject", "structure", "method", "setting", "support")
@@ -29,8 +29,9 @@ def methods_of(settings: Row, tables: bool) -> list[Row]:
     """Return what was asked of a cohort: each method's `name`, `settings` (the main one last) and `supports`.
 
     `supports` is None for all, n for the first n usable ones in the order of the draw, and 0 for a method that needs
-    none; `learns` says whether one learned from the labels of the run's training scans, `reason` why one cannot answer,
-    where that is known beforehand. Without the entry `methods` in the cohort's settings it is the paper's method alone.
+    none; `learns` says whose labels one learned from in the run, if it did (BY_LABELS, BY_SUPPORTS), `reason` why one
+    cannot answer, where that is known beforehand. Without the entry `methods` in the cohort's settings it is the
+    paper's method alone.
     """
     own = settings_of(settings["starts"], tables)
     paper = {"name": METHOD, "settings": own, "supports": None}
@@ -60,7 +61,8 @@ def expected_rows(
     order = [name for name in order if usable(scans, name)] or order
     structures = _structures(settings, supports, queries, scans, answers)
     trained = [row["subject"] for row in members if row["train"] and usable(scans, row["subject"])]
-    taught = {name for subject in trained for name in scans[subject]["structures"]}
+    tellers = {BY_LABELS: trained, BY_SUPPORTS: [name for name in supports if usable(scans, name)]}
+    taught = {who: {name for one in told for name in scans[one]["structures"]} for who, told in tellers.items()}
     answered = {(key[KEY.index("subject")], key[KEY.index("method")]) for key in answers}
     return [
         {
@@ -78,16 +80,18 @@ def expected_rows(
     ]  # fmt: skip
 
 
-def _unlearned(method: Row, structure: str, taught: Collection[str], *, answered: bool) -> str | None:
-    """Return why a method that learned from labels does not know a structure, None where it may or needs none.
+def _unlearned(method: Row, structure: str, taught: Mapping[str, Collection[str]], *, answered: bool) -> str | None:
+    """Return why a method that has learned does not know a structure, None where it may or needs none.
 
-    `taught` are the structures that the training scans' labels show, `answered` says whether the method has answered
-    for the query: a network that came trained has so shown what it knows.
+    `taught` are the structures that the labels of training scans and of supports show, `answered` says whether the
+    method has answered for the query: a network that came trained has so shown what it knows.
     """
     if method["supports"] != 0:
         return None
-    unknown = structure not in taught if method.get("learns") else answered
-    return f"no training scan has a label of {structure}" if unknown else None
+    who = method.get("learns")
+    if structure not in taught[who] if who else answered:
+        return f"no {'support' if who == BY_SUPPORTS else 'training scan'} has a label of {structure}"
+    return None
 
 
 def _supports(count: int | None, supports: Sequence[str], order: Sequence[str]) -> list[str]:

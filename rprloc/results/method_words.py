@@ -30,10 +30,23 @@ _LABELS = {
     "feature_mse": "feature_mse (FM MSE)",
     "feature_cosine": "feature_cosine (FM Cosine)",
     "retina_unet": "retina_unet (supervised)",
+    "ceiling": "ceiling (student on labels)",
 }
 """Names of `--methods` with the paper's names; the others are ours."""
 
-_FAMILIES = {METHOD: "the paper's", "grey": "grey values", "feature": "features", "retina_unet": "trained on labels"}
+_FAMILIES = {
+    METHOD: "the paper's",
+    "grey": "grey values",
+    "feature": "features",
+    "retina_unet": "trained on labels",
+    "ceiling": "trained on labels",
+}
+
+LEARNED_NOTE = (
+    "A method with the support “none” has learned before it answers: student from all supports, whose landmarks "
+    "matched carries to the training scans, the others from the labels of the training scans."
+)
+"""What a table says of methods that answer without a support."""
 
 
 def words_of(method: str) -> MethodWords:

@@ -23,7 +23,7 @@ from rprloc.results.layout import (
     write_csv,
     write_table,
 )
-from rprloc.results.method_words import compared
+from rprloc.results.method_words import LEARNED_NOTE, compared
 from rprloc.results.paper import MEAN, paper_entry
 from rprloc.results.seconds import seconds_tables, tidy_seconds
 from rprloc.results.statistics import describe, spread_between_images
@@ -176,7 +176,7 @@ def _notes(tidy: pd.DataFrame, names: Sequence[str], compares: bool) -> tuple[st
     if tidy[(tidy["structure"] == MEAN) & (tidy["support"] == "all")]["n_supports"].nunique() > 1:
         notes.append("Methods that were given fewer supports have the first of the draw, the drawn one among them.")
     if (tidy["support"] == "none").any():
-        notes.append("A method with the support “none” was trained on the labels of the training scans.")
+        notes.append(LEARNED_NOTE)
     if len(names) > WIDEST:
         notes.append(f"Mean over {len(names)} structures; the CSV has a line for each.")
     return (*notes, *(_PAPER_NOTES if compares else ()))

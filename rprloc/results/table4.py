@@ -18,7 +18,7 @@ from rprloc.methods.prediction import OUTSIDE
 from rprloc.results.combined import not_here
 from rprloc.results.expected import usable
 from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, pair, structures_of, tables_by_cohort
-from rprloc.results.method_words import compared
+from rprloc.results.method_words import LEARNED_NOTE, compared
 from rprloc.results.metrics import box_iou
 from rprloc.results.paper import MEAN
 from rprloc.results.seconds import seconds_text
@@ -259,7 +259,7 @@ def _notes(tidy: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
         "The paper has no such table: its answers come from one support.",
     ]
     if (tidy["supports"] == 0).any():
-        notes.append("A method with the support “none” was trained on the labels of the training scans.")
+        notes.append(LEARNED_NOTE)
     if len(names) > WIDEST:
         notes.append(f"Mean over {len(names)} structures; the CSV has a line for each.")
     return tuple(notes)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
 from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.surfaces import Surfaces, structure_surfaces
 from rprloc.scans.volume import read_volume
 
 MOST_LABEL = np.iinfo(np.uint16).max
@@ -35,8 +36,9 @@ def read_label(
     *,
     image_name: str,
     structures: Mapping[str, int] | None,
-) -> tuple[sitk.Image, dict[str, dict[str, Any]]]:
-    """Return a scan's label as one image of values up to 65535, and its structures' values in it and landmarks in mm.
+) -> tuple[sitk.Image, dict[str, dict[str, Any]], Surfaces]:
+    """Return a scan's label as one image of values up to 65535, and its structures' values in it, landmarks and
+    surfaces in mm.
 
     `native` is the scan's geometry as `geometry_of` gives it. `source` is an image whose values stand for the
     structures as `structures` says (None: each value found is one), or a mask a structure by its name: what is not 0
@@ -47,22 +49,24 @@ def read_label(
     """
     if isinstance(source, Path):
         label = _read_on(native, source, image_name)
-        return label, _landmarks(sitk.GetArrayViewFromImage(label), native, structures)
+        return label, *_landmarks(sitk.GetArrayViewFromImage(label), native, structures)
     combined = np.zeros(native["size"][::-1], dtype=np.uint16)
     found: dict[str, dict[str, Any]] = {}
+    surfaces: Surfaces = {}
     names = sorted(source) if structures is None else [name for name in structures if name in source]
     for number, name in enumerate(names, start=1):
         label = _read_on(native, source[name], image_name)
         mask = sitk.GetArrayViewFromImage(label) != 0
         value = number if structures is None else structures[name]
-        marks = _landmarks(mask.view(np.uint8), native, {name: 1})
+        marks, surface = _landmarks(mask.view(np.uint8), native, {name: 1})
+        surfaces |= surface
         found |= {name: marks[name] | {"value": value}} if marks else {}
         combined[mask] = value
     together = sitk.GetImageFromArray(combined)
     together.SetSpacing(native["spacing_mm"])
     together.SetDirection(native["direction"])
     together.SetOrigin(native["origin_mm"])
-    return together, found
+    return together, found, surfaces
 
 
 def _read_on(native: Mapping[str, Any], path: Path, image_name: str) -> sitk.Image:
@@ -113,12 +117,12 @@ def _whole_numbers(label: sitk.Image, name: str) -> sitk.Image:
 
 def _landmarks(
     label: NDArray[np.integer[Any]], native: Mapping[str, Any], structures: Mapping[str, int] | None
-) -> dict[str, dict[str, Any]]:
-    """Return the landmarks of a label (z, y, x) on its scan's voxels."""
-    return structure_landmarks(
-        label,
-        None if structures is None else dict(structures),
-        origin_mm=np.asarray(native["origin_mm"]),
-        spacing_mm=np.asarray(native["spacing_mm"]),
-        direction=np.asarray(native["direction"]).reshape(3, 3),
-    )
+) -> tuple[dict[str, dict[str, Any]], Surfaces]:
+    """Return the landmarks and the surfaces of a label (z, y, x) on its scan's voxels."""
+    place = {
+        "origin_mm": np.asarray(native["origin_mm"]),
+        "spacing_mm": np.asarray(native["spacing_mm"]),
+        "direction": np.asarray(native["direction"]).reshape(3, 3),
+    }
+    found = structure_landmarks(label, None if structures is None else dict(structures), **place)
+    return found, structure_surfaces(label, found, **place)

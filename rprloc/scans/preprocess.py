@@ -18,6 +18,7 @@ from rprloc.scans.body import body_box, body_mask, tissue_mask
 from rprloc.scans.labels import geometry_of, read_label
 from rprloc.scans.nifti import listed
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
+from rprloc.scans.surfaces import write_surfaces
 from rprloc.scans.volume import AIR_HU, read_volume, write_volume
 
 MR_SCALE = 1000
@@ -48,7 +49,8 @@ def preprocess(
     label: Path | Mapping[str, Path] | None,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write a scan in model space, its body mask, label and JSON to `<cohort>@<subject>`; return the JSON's content.
+    """Write a scan in model space, its body mask, label and its surfaces, and JSON to `<cohort>@<subject>`; return the
+    JSON's content.
 
     `settings` are a cohort's `modality`, `spacing` and `patch` (z, y, x mm), `structures`, and `matching_spacing`
     (z, y, x mm) where a method compares the finer volume of image matching, else None. A scan that cannot be used
@@ -107,9 +109,10 @@ def _preprocess(
         del image, fine, fine_int16
     structures: dict[str, Any] = {}
     if label_source is not None:
-        label, structures = read_label(
+        label, structures, surfaces = read_label(
             label_source, native, image_name=image_path.name, structures=settings["structures"]
         )
+        write_surfaces(folder / f"{subject}_surface.safetensors", surfaces)
         write_volume(folder / f"{subject}_label.nii.gz", resample_label(label, grid).astype(np.uint16), grid)
     write_volume(folder / f"{subject}.nii.gz", values, grid)
     write_volume(folder / f"{subject}_body.nii.gz", body.astype(np.uint8), grid)

@@ -39,6 +39,11 @@ class LabelledField:
     boxes: dict[int, FloatArray]
     """By the structure's number, (2, 3), lowest and highest (z, y, x) in voxel edges."""
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return int(self.levels.nbytes + self.voxels.nbytes)
+
 
 @dataclass(frozen=True)
 class View:
@@ -68,7 +73,7 @@ def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
     size = np.array(padded_size(np.ceil(high - low).astype(int).tolist()))
     matrix = TURNS.draw(generator)
     centre, seen = (low + high) / 2, size / 2 + generator.uniform(-SHIFT, SHIFT, 3)
-    grid = _sampling_grid(scan, size, matrix, centre, seen)
+    grid = turned_grid(scan.levels, size, matrix, centre, seen)
     levels, voxels = scan.levels.float(), torch.from_numpy(scan.voxels).to(scan.levels.device).float()
     field = nn.functional.grid_sample(levels[None, None], grid, mode="bilinear", align_corners=False)
     labels = nn.functional.grid_sample(voxels[None, None], grid, mode="nearest", align_corners=False)
@@ -94,17 +99,19 @@ def _cut(scan: LabelledField, generator: np.random.Generator) -> tuple[FloatArra
     return low, high
 
 
-def _sampling_grid(
-    scan: LabelledField, size: NDArray[np.int64], matrix: FloatArray, centre: FloatArray, seen: FloatArray
+def turned_grid(
+    levels: Tensor, size: NDArray[np.int64], matrix: FloatArray, centre: FloatArray, seen: FloatArray
 ) -> Tensor:
-    """Return where each voxel of a view of `size` comes from, as torch's grid_sample takes it (1, D, H, W, 3)."""
-    inverse, full = np.linalg.inv(matrix), np.array(scan.levels.shape)
+    """Return where each voxel of a view of `size` comes from in a field (z, y, x), as torch's grid_sample takes it
+    (1, D, H, W, 3): a point p of the field is seen at M (p - centre) + seen, in voxel edges (z, y, x).
+    """
+    inverse, full = np.linalg.inv(matrix), np.array(levels.shape)
     # From -1 to 1 over the outer edges on both sides, x first.
     turn = inverse * size / full[:, None]
     move = (inverse @ (size / 2 - seen) + centre) * 2 / full - 1
     theta = torch.from_numpy(np.concatenate([turn[::-1, ::-1], move[::-1, None]], axis=1).astype(np.float32))
     shape = [1, 1, *size.tolist()]
-    return nn.functional.affine_grid(theta[None].to(scan.levels.device), shape, align_corners=False)
+    return nn.functional.affine_grid(theta[None].to(levels.device), shape, align_corners=False)
 
 
 def _moved_box(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,45 @@ from rprloc.training.sampling import BodyVoxels
 
 MEMORY_BYTES = 1 << 30
 """What the scans of a training may take in memory. The system keeps what it can of the others' files there as well."""
+
+
+class Sized(Protocol):
+    """What takes memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much."""
+
+
+T = TypeVar("T", bound=Sized)
+
+
+class Kept(Generic[T]):
+    """What is read from some folders, in memory as far as it fits, the rest read at each use."""
+
+    def __init__(self, folders: Sequence[Path], read: Callable[[Path], T]) -> None:
+        """Take the folders and what reads one."""
+        self._folders, self._read = folders, read
+        self._kept: dict[int, T] = {}
+        self._left = MEMORY_BYTES
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._folders)
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield every one."""
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> T:
+        """Return one; raises what reading it raises."""
+        if number in self._kept:
+            return self._kept[number]
+        found = self._read(self._folders[number])
+        self._left -= found.nbytes
+        if self._left >= 0:
+            self._kept[number] = found
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,3 +150,12 @@ def _mapped(scan: TrainingScan, scratch: Path, device: torch.device) -> Callable
 def _map(path: Path) -> NDArray[Any]:
     """Map an array's file; nothing is ever written to it, but torch warns of arrays that are not writable."""
     return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+
+
+def half_voxels(folders: Sequence[Path], names: Sequence[str]) -> dict[str, list[float]]:
+    """Return half a native voxel in mm (x, y, z) of each structure's labels, the median of some folders' scans."""
+    abouts = [read_json(folder / f"{subject_of(folder)}.json").get("structures", {}) for folder in folders]
+    return {
+        name: np.median([about[name]["half_voxel_mm"] for about in abouts if name in about], axis=0).tolist()
+        for name in names
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +21,15 @@ from rprloc.networks.field import field_of, pooling_of, to_edges
 from rprloc.scans.preprocess import subject_of
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
-from rprloc.training.data import MEMORY_BYTES
+from rprloc.training.data import Kept, half_voxels
 from rprloc.training.plan import TrainingPlan
 
 _FIXED = 12
 """Most scans on which the validation error is measured."""
 
 
-class LabelledFields:
-    """The scans of some folders that show a label, in memory as far as they fit, the others read at each use."""
+class LabelledFields(Kept[LabelledField]):
+    """The scans of some folders that show a label."""
 
     def __init__(
         self,
@@ -41,34 +41,16 @@ class LabelledFields:
         device: torch.device,
     ) -> None:
         """Take folders of preprocessed scans, the names that count, their values in the labels (None: those that each
-        scan's JSON says) and the network's settings; scans that were set aside are left out.
+        scan's JSON says) and the network's settings; scans that were set aside are left out. Using a scan raises
+        InputError where it has another spacing than the settings ask for.
         """
-        self._folders = [
-            folder for folder in sorted(folders) if any(name in structures for name in labelled_structures(folder))
-        ]
         self._structures, self._values, self._settings, self._device = structures, values, settings, device
-        self._kept: dict[int, LabelledField] = {}
-        self._left = MEMORY_BYTES
+        super().__init__(
+            [folder for folder in sorted(folders) if any(name in structures for name in labelled_structures(folder))],
+            self._field,
+        )
 
-    def __len__(self) -> int:
-        """Return how many scans there are."""
-        return len(self._folders)
-
-    def __iter__(self) -> Iterator[LabelledField]:
-        """Yield every scan."""
-        return (self[number] for number in range(len(self)))
-
-    def __getitem__(self, number: int) -> LabelledField:
-        """Return a scan; raises InputError where it has another spacing than the settings ask for."""
-        if number in self._kept:
-            return self._kept[number]
-        scan = self._read(self._folders[number])
-        self._left -= scan.levels.nbytes + scan.voxels.nbytes
-        if self._left >= 0:
-            self._kept[number] = scan
-        return scan
-
-    def _read(self, folder: Path) -> LabelledField:
+    def _field(self, folder: Path) -> LabelledField:
         subject, settings = subject_of(folder), self._settings
         about = read_json(folder / f"{subject}.json")
         grid = Grid.from_json(about["model"])
@@ -129,7 +111,7 @@ class Detection:
         )
         self.scans, self.validation = len(self._train), [scan.subject for scan in fixed]
         sizes = np.array([box[1] - box[0] for scan in self._train for box in scan.boxes.values()])
-        details = {"structures": names, "anchors": anchor_shapes(sizes), "half_voxel_mm": _half_voxels(folders, names)}
+        details = {"structures": names, "anchors": anchor_shapes(sizes), "half_voxel_mm": half_voxels(folders, names)}
         self.settings = replace(settings, details=details)
         self.network: nn.Module = new_network(self.settings, seed=seed).to(device)
         self._detector = detector_of(self.network, self.settings.details)
@@ -164,15 +146,6 @@ class Detection:
                 best = found[number]
                 errors.append(np.nan if best is None else (np.abs(best.box - true) * self._spacing).mean())
         return float(np.mean(errors))
-
-
-def _half_voxels(folders: Sequence[Path], names: Sequence[str]) -> dict[str, list[float]]:
-    """Return half a native voxel in mm (x, y, z) of each structure's labels, the median of the training scans."""
-    abouts = [read_json(folder / f"{subject_of(folder)}.json").get("structures", {}) for folder in folders]
-    return {
-        name: np.median([about[name]["half_voxel_mm"] for about in abouts if name in about], axis=0).tolist()
-        for name in names
-    }
 
 
 def _target(view: View) -> Target:

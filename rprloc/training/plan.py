@@ -57,6 +57,13 @@ def _whole_scans(steps: int, groups: int) -> TrainingPlan:
     )
 
 
+_TAUGHT = {
+    "demo": _whole_scans(steps=100, groups=2),
+    "quick": _whole_scans(steps=1_200, groups=2),
+    "standard": _whole_scans(steps=5_000, groups=4),
+    "paper": _whole_scans(steps=20_000, groups=8),
+}
+
 PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     # Crops of 20 voxels an axis.
     "autoencoder": {
@@ -71,6 +78,8 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
         "standard": _whole_scans(steps=6_000, groups=2),
         "paper": _whole_scans(steps=50_000, groups=8),
     },
+    "student": _TAUGHT,
+    "ceiling": _TAUGHT,
     "retina_unet": {
         "demo": _whole_scans(steps=120, groups=2),
         "quick": _whole_scans(steps=800, groups=2),

@@ -87,7 +87,7 @@ def test_the_demo_passes() -> None:
     assert [sum(row[use] for row in rows) for use in ("train", "validation", "support", "query")] == [10, 2, 2, 4]
     assert {row["cohort"] for row in rows} == set(found["cohorts"]) == {"openkbp"}
     settings = settings_from(found["cohorts"]["openkbp"])
-    assert found["cohorts"]["openkbp"]["stages"] == settings.stages()
+    assert found["cohorts"]["openkbp"]["stages"] == settings.stages() | {"teach": {}}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (DEMO / "LICENSE").is_file()
 
@@ -217,7 +217,10 @@ def test_methods_are_named_by_commas_or_spaces_and_come_in_the_order_of_the_tabl
     assert parse_methods("affine, regression grey_ncc") == (["regression", "grey_ncc", "affine"], [])
     assert parse_methods("all")[0] == list(METHODS)
     # One position map serves two families.
-    assert networks_of(METHODS) == ["coarse", "fine", "position_map", "autoencoder", "retina_unet"]
+    assert networks_of(METHODS) == [
+        "coarse", "fine", "position_map", "student", "autoencoder", "retina_unet", "ceiling",
+    ]  # fmt: skip
+    assert networks_of(["ceiling", "student"]) == ["position_map", "student", "ceiling"]
     assert networks_of(["matched", "position_map"]) == ["position_map"] and networks_of(["affine"]) == []
 
 
@@ -240,8 +243,13 @@ def test_each_family_gets_its_own_values_and_only_what_is_asked_is_trained() -> 
         ("grey_mse", ["extreme.s2"], None), ("affine", ["extreme"], 3),
     ]  # fmt: skip
     every = run(DEMO / "samples.csv", methods="all")["cohorts"]["openkbp"]["methods"]
-    assert [one["name"] for one in every if one["learns"]] == ["retina_unet"]
-    for methods, spacing in (("matched", [3, 3, 3]), ("position_map,regression", None)):
+    assert {one["name"]: one["learns"] for one in every if one["learns"]} == {
+        "student": "supports", "retina_unet": "labels", "ceiling": "labels",
+    }  # fmt: skip
+    assert [one["name"] for one in every if one["supports"] == 0] == ["student", "retina_unet", "ceiling"]
+    for methods, spacing in (
+        ("matched", [3, 3, 3]), ("student", [3, 3, 3]), ("ceiling", [3, 3, 3]), ("position_map,regression", None),
+    ):  # fmt: skip
         stages = run(DEMO / "samples.csv", methods=methods)["cohorts"]["openkbp"]["stages"]
         assert stages["preprocess"]["matching_spacing"] == spacing
 
@@ -250,47 +258,126 @@ def test_a_supervised_method_without_labels_is_warned_of_and_its_rows_have_the_r
     sheet = sheet_of(tmp_path, "a,a.nii,,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
     found = run(sheet, methods="all", cohort="openkbp")
     assert not found["errors"]
-    assert found["warnings"][-1] == (
-        "cohort openkbp: retina_unet's answers fail, as no training scan of openkbp has a label."
-    )
+    reason = "no training scan of openkbp has a label"
+    assert found["warnings"][-2:] == [
+        f"cohort openkbp: {method}'s answers fail, as {reason}." for method in ("retina_unet", "ceiling")
+    ]
     cohort = found["cohorts"]["openkbp"]
-    assert "retina_unet" not in [family["name"] for family in cohort["families"]]
+    assert not {"retina_unet", "ceiling"} & {family["name"] for family in cohort["families"]}
     assert set(cohort["stages"]["train"]) == {"coarse", "fine", "position_map", "autoencoder"}
-    assert {one["name"]: one["reason"] for one in cohort["methods"]}["retina_unet"] == (
-        "no training scan of openkbp has a label"
-    )
+    # The student needs no label of a training scan.
+    assert set(cohort["stages"]["teach"]) == {"student"}
+    assert {one["name"]: one["reason"] for one in cohort["methods"] if one["reason"]} == {
+        "retina_unet": reason, "ceiling": reason,
+    }  # fmt: skip
 
 
 def test_a_test_on_labels_that_are_learned_from_is_warned_of(tmp_path: Path) -> None:
-    sheet = sheet_of(tmp_path, "a,a.nii,l.nii,", "b,a.nii,l.nii,", "c,a.nii,,")
-    said = "cohort default: retina_unet learns from the labels of scans that are queries as well; "
-    assert any(warning.startswith(said) for warning in run(sheet, methods="all")["warnings"])
-    assert not any(warning.startswith(said) for warning in run(sheet)["warnings"])
-    divided = sheet_of(tmp_path, "a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
-    assert not any(warning.startswith(said) for warning in run(divided, methods="all")["warnings"])
+    def learners(*rows: str, **asked: Any) -> list[str]:
+        found = run(sheet_of(tmp_path, *rows), **asked)
+        assert found["errors"] == []
+        said = [warning.split(" that are queries as well; ")[0] for warning in found["warnings"] if "learns" in warning]
+        return [
+            warning.removeprefix("cohort default: ").replace(" learns from the labels of ", " ") for warning in said
+        ]
+
+    undivided = ("a,a.nii,l.nii,", "b,a.nii,l.nii,", "c,a.nii,,")
+    assert learners(*undivided, methods="all") == ["student supports", "retina_unet scans", "ceiling scans"]
+    assert learners(*undivided, methods="ceiling,matched") == ["ceiling scans"]
+    assert learners(*undivided) == []
+    divided = ("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    assert learners(*divided, methods="all") == []
+    # What came trained has not seen them in this run.
+    own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+    for network in ("position_map", "student"):
+        write_model(tmp_path / "weights" / f"{network}.safetensors", **own)
+    assert learners(*undivided, methods="student", weights=str(tmp_path / "weights"), cohort="default") == []
+
+
+def test_what_is_taught_comes_after_what_is_trained() -> None:
+    cohort = run(DEMO / "samples.csv", methods="student,ceiling,retina_unet")["cohorts"]["openkbp"]
+    assert list(cohort["stages"]["train"]) == ["position_map", "retina_unet"]
+    assert list(cohort["stages"]["teach"]) == ["student", "ceiling"]
+    for settings in cohort["stages"]["teach"].values():
+        assert settings["matching_spacing"] == [3, 3, 3] and settings["structures"] == cohort["structures"]
+    families = {family["name"]: family for family in cohort["families"]}
+    for name in ("student", "ceiling"):
+        assert families[name]["networks"] == ["position_map", name] and families[name]["supports"] is False
+        assert families[name]["calibrated"] is False and families[name]["settings"]["methods"] == [name]
+    # Without them nothing is taught.
+    assert run(DEMO / "samples.csv", methods="matched,retina_unet")["cohorts"]["openkbp"]["stages"]["teach"] == {}
+
+
+def test_with_the_shipped_position_map_only_what_it_teaches_is_trained(tmp_path: Path) -> None:
+    rows = ("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    asked = {"weights": "head-neck-ct", "cohort": "head_neck_ct"}
+    found = run(sheet_of(tmp_path, *rows), methods="student,ceiling", **asked)
+    assert found["errors"] == [] and found["models"] == {"head_neck_ct": {"position_map": "position_map.safetensors"}}
+    cohort = found["cohorts"]["head_neck_ct"]
+    assert cohort["stages"]["train"] == {} and set(cohort["stages"]["teach"]) == {"student", "ceiling"}
+    assert {one["name"]: one["learns"] for one in cohort["methods"]} == {"student": "supports", "ceiling": "labels"}
+    # It learns from scans, with or without a label.
+    assert run(sheet_of(tmp_path, *rows[1:]), methods="student", **asked)["errors"]
+    bare = run(sheet_of(tmp_path, "a,a.nii,,train", *rows[1:]), methods="student,ceiling", **asked)
+    assert bare["errors"] == [] and set(bare["cohorts"]["head_neck_ct"]["stages"]["teach"]) == {"student"}
+    assert {one["name"]: one["reason"] for one in bare["cohorts"]["head_neck_ct"]["methods"]} == {
+        "student": None, "ceiling": "no training scan of head_neck_ct has a label",
+    }  # fmt: skip
+
+
+def test_a_folder_of_weights_has_to_have_the_student_as_well_and_nothing_is_taught(tmp_path: Path) -> None:
+    own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+    sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    asked = {"weights": str(tmp_path / "weights"), "cohort": "default"}
+    write_model(tmp_path / "weights" / "position_map.safetensors", **own)
+    for methods in ("student", "student,matched"):
+        (fault,) = run(sheet, methods=methods, **asked)["errors"]
+        assert "expected a student model for cohort 'default'" in fault["message"]
+    write_model(tmp_path / "weights" / "student.safetensors", **own)
+    found = run(sheet, methods="student,matched", **asked)
+    assert found["errors"] == [] and set(found["models"]["default"]) == {"position_map", "student"}
+    cohort = found["cohorts"]["default"]
+    assert cohort["stages"]["train"] == cohort["stages"]["teach"] == {}
+    assert not any(one["learns"] or one["reason"] for one in cohort["methods"])
+    assert [family["name"] for family in cohort["families"]] == ["matched", "student"]
+
+
+@pytest.mark.parametrize("method", ["student", "ceiling"])
+def test_without_networks_what_is_taught_is_one_fault(method: str) -> None:
+    (fault,) = run(DEMO / "samples.csv", weights="none", methods=f"matched,{method}")["errors"]
+    assert f"found 'none', expected trained networks for {method}, or only methods that need none" in fault["message"]
 
 
 def test_weights_may_lack_the_network_of_a_cohort_without_labels(tmp_path: Path) -> None:
     own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
-    for network in ("coarse", "fine", "position_map", "autoencoder"):
+    for network in ("coarse", "fine", "position_map", "student", "autoencoder"):
         write_model(tmp_path / "weights" / f"{network}.safetensors", **own)
     bare = ("b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
     asked = {"weights": str(tmp_path / "weights"), "cohort": "default"}
     found = run(sheet_of(tmp_path, *bare), methods="all", **asked)
     assert found["errors"] == []
-    said = "the weights hold no retina_unet model for default"
-    assert found["warnings"][-1] == f"cohort default: retina_unet's answers fail, as {said}."
+    lacking = ("retina_unet", "ceiling")
+    said = {network: f"the weights hold no {network} model for default" for network in lacking}
+    assert found["warnings"][-2:] == [
+        f"cohort default: {network}'s answers fail, as {said[network]}." for network in lacking
+    ]
     cohort = found["cohorts"]["default"]
-    assert "retina_unet" not in [family["name"] for family in cohort["families"]]
-    assert {one["name"]: one["reason"] for one in cohort["methods"] if one["reason"]} == {"retina_unet": said}
+    assert not set(lacking) & {family["name"] for family in cohort["families"]}
+    assert {one["name"]: one["reason"] for one in cohort["methods"] if one["reason"]} == said
     assert not any(one["learns"] for one in cohort["methods"])
-    # Where there are labels, or nothing else is asked for, it is missed.
-    labelled = run(sheet_of(tmp_path, "a,a.nii,l.nii,train", *bare), methods="all", **asked)
-    alone = run(sheet_of(tmp_path, *bare), methods="retina_unet", **asked)
-    for faulty in (labelled, alone):
-        assert [fault["message"].rpartition("expected ")[2] for fault in faulty["errors"]] == [
-            "a retina_unet model for cohort 'default': *.safetensors, there or in default/."
-        ]
+    # Where there are labels, or nothing else is asked for, they are missed.
+    labelled = sheet_of(tmp_path, "a,a.nii,l.nii,train", *bare)
+    assert missed(run(labelled, methods="all", **asked)) == "a retina_unet and a ceiling"
+    for network in lacking:
+        assert missed(run(sheet_of(tmp_path, *bare), methods=network, **asked)) == f"a {network}"
+
+
+def missed(found: dict[str, Any]) -> str:
+    """Return which models the one fault of a run misses."""
+    (fault,) = found["errors"]
+    what, rest = fault["message"].rpartition("expected ")[2].split(" model for cohort ")
+    assert rest == "'default': *.safetensors, there or in default/."
+    return str(what)
 
 
 def test_methods_without_a_network_need_no_scan_to_train_on(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rprloc.cohort.methods import DEFAULT, PAPER
+from rprloc.cohort.methods import DEFAULT, PAPER, TAUGHT
 from rprloc.cohort.settings import (
     BODY_WINDOW,
     KEYS,
@@ -88,6 +88,8 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
     assert (one.train("coarse")["r"], one.train("fine")["r"]) == (300, 30)
     assert set(one.train("autoencoder")) == set(one.train("position_map")) == shared | {"network"}
     assert set(one.train("retina_unet")) == shared | {"network", "structures"}
+    for network in TAUGHT:
+        assert set(one.train(network)) == shared | {"network", "structures", "matching_spacing"}
     assert set(one.localize()) == shared | {"structures", "starts"}
     assert set(one.evaluate()) == {"structures", "starts"}
     assert one.evaluate()["structures"] == ["brainstem", "mandible", "parotid_left", "parotid_right"]
@@ -112,6 +114,26 @@ def test_stages_hold_what_they_use_and_no_more() -> None:
 def test_a_change_touches_only_the_stages_that_use_it(change: tuple[str, str], touched: set[str]) -> None:
     def stages(one: Settings) -> dict[str, object]:
         found = one.stages([PAPER, DEFAULT])
+        return {**found.pop("train"), **found}
+
+    before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))
+    assert {name for name in before if before[name] != after[name]} == touched
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        (("brainstem: 1", "stem: 1"), {"preprocess", "localize", "evaluate", *TAUGHT}),
+        (("brainstem: 1", "brainstem: 9"), {"preprocess", *TAUGHT}),
+        (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
+        (("fine: 30", "fine: 40"), set()),
+        (("width: 8", "width: 12"), {"position_map", *TAUGHT}),
+        (("[3, 3, 3]", "[4, 4, 4]"), {"preprocess", *TAUGHT}),
+    ],
+)
+def test_what_is_taught_follows_structures_and_the_finer_spacing(change: tuple[str, str], touched: set[str]) -> None:
+    def stages(one: Settings) -> dict[str, object]:
+        found = one.stages(TAUGHT)
         return {**found.pop("train"), **found}
 
     before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from rprloc.cohort.methods import FAMILIES, METHODS, settings_of, supports_of
+from rprloc.cohort.methods import FAMILIES, METHODS, TAUGHT, settings_of, supports_of
 from rprloc.cohort.settings import Settings
 from rprloc.files import read_json, write_json
 from rprloc.methods.localize import localize
@@ -52,9 +52,15 @@ class Cohort:
         for family in FAMILIES:
             for network in family.networks:
                 trained = ModelSettings.of_cohort(self.settings.train(network), network)
+                if family.learns:
+                    trained.details.update(structures=["label_1"], half_voxel_mm={"label_1": [1.0, 1.0, 1.0]})
                 if network == "retina_unet":
+                    trained.details.update(anchors=[[5.0, 5.0, 5.0]])
+                if network in TAUGHT:
                     trained.details.update(
-                        structures=["label_1"], anchors=[[5.0, 5.0, 5.0]], half_voxel_mm={"label_1": [1.0, 1.0, 1.0]}
+                        spacing=list(self.settings.matching_spacing),
+                        size=[24, 24, 24],
+                        middle_latent_mm=[0.0, 0.0, 0.0],
                     )
                 made = Model(new_network(trained, seed=1), trained)
                 write_model(folder / family.name / f"{network}.safetensors", made)
@@ -163,6 +169,19 @@ def test_the_default_method_answers_without_its_network(cohort: Cohort) -> None:
         assert row.failed == (row.box_mm is None) == (row.reason is not None)
     absent = {(row.structure, row.support) for row in answers if "is absent in" in (row.reason or "")}
     assert absent == {("label_2", "b"), ("label_1", "c"), ("label_2", "c")}
+
+
+def test_what_learned_before_answers_without_a_support_where_its_map_knows_the_scan(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rprloc.methods.body_map.BodyMap.fault", lambda _self: None)
+    # A structure of 6 mm may be found beyond the field's end.
+    monkeypatch.setattr("rprloc.methods.prediction._SHOWN", 0.0)
+    answers = cohort.rows("a b", "c d", methods=TAUGHT)
+    assert [(row.method, row.subject, row.structure, row.support, row.n_supports) for row in answers] == [
+        (method, subject, "label_1", "-", 0) for method in TAUGHT for subject in "cd"
+    ]
+    assert all(row.box_mm is not None and row.half_voxel_mm == [1.0, 1.0, 1.0] for row in answers)
 
 
 def test_methods_of_one_support_find_the_scan_it_came_from(cohort: Cohort) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from rprloc.cohort.methods import TAUGHT
 from rprloc.errors import InputError
 from rprloc.files import write_json
 from rprloc.methods.localize import localize
@@ -148,6 +149,42 @@ def test_a_missing_network_or_query_is_told_in_one_sentence(cohort: Path) -> Non
         rows_of(cohort, "c", models=[cohort / "coarse.safetensors"])
     with pytest.raises(InputError, match="Found no query"):
         rows_of(cohort, "")
+
+
+@pytest.mark.parametrize("method", TAUGHT)
+def test_what_learned_before_needs_its_network_and_the_position_map_and_no_support(
+    cohort: Path, tmp_path: Path, method: str
+) -> None:
+    details = {
+        "structures": ["organ"], "spacing": [3.0, 3.0, 3.0], "size": [24, 24, 24], "middle_latent_mm": [0.0, 0.0, 0.0],
+        "half_voxel_mm": {"organ": [1.0, 1.0, 1.0]},
+    }  # fmt: skip
+    models: dict[str, Path] = {}
+    for stage in ("position_map", method):
+        settings = ModelSettings.of_cohort(SETTINGS | {"network": {"convolution": "isotropic", "width": 4}}, stage)
+        settings = replace(settings, details=details if stage == method else {})
+        models[stage] = tmp_path / f"{stage}.safetensors"
+        write_model(models[stage], Model(new_network(settings, seed=1), settings))
+    asked: dict[str, Any] = {
+        "supports": [], "queries": [cohort / "c@d", cohort / "c@e"], "tables": False, "seed": 1,
+        "device": torch.device("cpu"), "settings": SETTINGS | {"methods": [method]},
+    }  # fmt: skip
+    rows = localize(method, models=list(models.values()), **asked)
+    assert [(row.subject, row.structure, row.method, row.support, row.drawn, row.n_supports) for row in rows] == [
+        (subject, structure, method, "-", True, 0) for subject in "de" for structure in ("organ", "spot")
+    ]
+    # An untrained map knows no scan.
+    for row in rows:
+        said = "the network has not learned spot" if row.structure == "spot" else "the position map does not know"
+        assert row.failed and (row.reason or "").startswith(said)
+        assert {"read", "support", "start"} <= row.seconds.keys()
+    for missing in models:
+        left = [path for stage, path in models.items() if stage != missing]
+        with pytest.raises(InputError, match=f"Found no {missing} network, expected one"):
+            localize(method, models=left, **asked)
+    wrong = asked | {"settings": asked["settings"] | {"spacing": [5.0, 5.0, 5.0]}}
+    with pytest.raises(InputError, match=r"was trained with spacing \[4.0, 5.0, 5.0\]"):
+        localize(method, models=list(models.values()), **wrong)
 
 
 def test_another_seed_draws_other_starts(cohort: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from rprloc.cohort.methods import settings_of, supports_of
-from rprloc.geometry import WALLS, Grid
+from rprloc.geometry import WALLS, Grid, box_of_points
 from rprloc.methods.localize import localize
-from rprloc.methods.matched import OUTSIDE, Matched, _shown
+from rprloc.methods.matched import Matched, _carrying, _extreme, _spread_out
 from rprloc.methods.picture import RegistrationError
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.methods.prediction import OUTSIDE, Prediction, Scan
 from rprloc.methods.start import Affine
 from tests.methods.fakes import facts, points_of, scan, structure
 from tests.methods.heads import GRID, ORGANS, WINDOW, head
@@ -147,7 +147,7 @@ def test_a_scan_of_one_value_gives_failed_rows(which: str) -> None:
     pair = {"query": QUERY, "support": replace(SUPPORT, structures=ONE)}
     pair[which] = replace(pair[which], values=np.full_like(pair[which].values, -1000))
     (row,) = located(pair["query"], [pair["support"]])
-    assert (row.failed, row.reason) == (True, "the match is not a number")
+    assert (row.failed, row.reason) == (True, "the answer is not a number")
 
 
 def test_a_structure_that_the_query_does_not_show_says_so() -> None:
@@ -158,14 +158,6 @@ def test_a_structure_that_the_query_does_not_show_says_so() -> None:
         assert [row.reason for row in rows] == [None if shown else OUTSIDE] * 2
         # A box ends where the field does.
         assert all(row.box_mm[1][2] <= cut.field_mm()[1, 2] for row in rows if row.box_mm)
-
-
-def test_half_of_a_box_is_enough_to_be_shown() -> None:
-    points = np.array([[0.0, 2, 2], [10, 2, 2], [5, 0, 2], [5, 4, 2], [5, 2, 0], [5, 2, 4]])
-    for high, shown in ((10.0, True), (5.01, True), (4.99, False), (-3.0, False)):
-        assert _shown(points, np.array([[-9.0, -9, -9], [high, 9, 9]])) == shown
-    # A quarter, as half of it is missing along two axes.
-    assert not _shown(points, np.array([[-9.0, -9, -9], [5.1, 2.1, 9]]))
 
 
 def test_a_structure_far_outside_the_query_is_a_failed_row() -> None:
@@ -203,3 +195,56 @@ def test_the_localize_step_starts_from_a_registration_without_a_network(tmp_path
     )  # fmt: skip
     assert [(row.method, row.failed) for row in rows] == [("matched", True)] * len(subjects)
     assert all(row.reason == f"organ is absent in the support {row.support}" for row in rows)
+
+
+def test_a_turned_structures_box_is_that_of_its_whole_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The six points of a long structure are no longer the outermost ones once it is turned."""
+    angle = np.deg2rad(25)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    low, high = np.array(ORGANS["left"]["box_mm"])
+    sphere = np.random.default_rng(1).normal(size=(600, 3))
+    ball = sphere / np.linalg.norm(sphere, axis=1, keepdims=True)
+    surface = np.concatenate([true_points(), (low + high) / 2 + ball * (high - low) / 2])
+    monkeypatch.setattr(Scan, "surfaces_mm", lambda _self: {"left": surface})
+    query = head("q", lambda p: p @ turn)
+    (row,) = located(query, [replace(SUPPORT, structures=ONE)], Points(s=Affine(turn, np.zeros(3))))
+    np.testing.assert_allclose(row.box_mm, box_of_points(surface @ turn.T), atol=0.8)
+    points = points_of(row)
+    np.testing.assert_allclose(box_of_points(points), row.box_mm)
+
+
+class Points(Told):
+    """Takes any landmarks, and knows how many."""
+
+    def support(self, scan: Scan, points_mm: Any) -> str:
+        assert points_mm.shape == ((6 + 8) * len(scan.structures), 3)
+        return str(self.query(scan))
+
+
+def test_matched_points_are_the_extreme_ones_and_others_far_from_them_and_from_each_other() -> None:
+    random = np.random.default_rng(2)
+    surface = np.concatenate([true_points(), true_points().mean(axis=0) + random.normal(0, 8, (300, 3))])
+    chosen = _spread_out(surface, 14)
+    np.testing.assert_array_equal(chosen[:6], true_points())
+    apart = np.linalg.norm(chosen[:, None] - chosen[None], axis=2)
+    assert apart[6:][apart[6:] > 0].min() > 8
+    # Where there are fewer points than asked for, each counts once.
+    few = np.concatenate([true_points(), true_points()[:2], true_points()[:1] + 1])
+    assert len(_spread_out(few, 14)) == 7
+
+
+def test_a_surface_moves_as_the_points_around_do() -> None:
+    points = np.array([[0.0, 0, 0], [100.0, 0, 0]])
+    surface = np.array([[0.0, 0, 0], [1.0, 2, 0], [99.0, 0, 3], [50.0, 0, 0], [400.0, 0, 0]])
+    weights = _carrying(surface, points)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    moves = np.array([[0.0, 0, 4], [0.0, 6, 0]])
+    np.testing.assert_allclose(weights @ moves, [[0, 0, 4], [0, 0, 4], [0, 6, 0], [0, 3, 2], [0, 6, 0]], atol=1e-6)
+
+
+def test_the_extreme_points_of_a_surface_are_its_outermost_in_the_order_of_the_walls() -> None:
+    surface = np.random.default_rng(3).normal(size=(50, 3))
+    points = _extreme(surface)
+    np.testing.assert_array_equal([points[2 * axis][axis] for axis in range(3)], surface.min(axis=0))
+    np.testing.assert_array_equal([points[2 * axis + 1][axis] for axis in range(3)], surface.max(axis=0))
+    assert np.isnan(_extreme(np.where(np.arange(50)[:, None] == 3, np.nan, surface))).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,17 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rprloc.files import write_json
-from rprloc.geometry import Grid
+from rprloc.geometry import WALLS, Grid
 from rprloc.methods.prediction import (
+    OUTSIDE,
+    Prediction,
     Scan,
     Setting,
     confidence_of,
     draw_order,
     main_setting,
+    placed_row,
+    row_key,
     spread_of,
     table_settings,
 )
 from rprloc.seeds import generator_of
+from tests.methods.fakes import points_of, scan
 from tests.scans.images import LABELS, model_volume, patient, preprocessed
 
 names = st.lists(st.text("abc019._-", min_size=1, max_size=6), min_size=1, max_size=8, unique=True)
@@ -70,6 +76,56 @@ def test_the_spread_is_the_root_mean_square_distance_to_the_mean() -> None:
     positions = np.array([[[0.0, 0, 0], [6, 0, 0]], [[1, 1, 1], [1, 1, 1]]])
     np.testing.assert_allclose(spread_of(positions), [3, 0])
     assert confidence_of(0.0) == 1 and confidence_of(10.0) == 0.5 and confidence_of(1e9) < 1e-6
+
+
+WALL_POINTS = np.array([[0.0, 2, 2], [10, 2, 2], [5, 0, 2], [5, 4, 2], [5, 2, 0], [5, 2, 4]])
+
+
+def placed(high_mm: Any, points_mm: Any = WALL_POINTS) -> Prediction:
+    """Return the row of points in a field that reaches from -9 mm to its highest corner."""
+    key = row_key(scan("q"), "organ", method="m", setting="extreme", support="s", drawn="s")
+    field_mm = np.array([[-9.0, -9, -9], high_mm])
+    return placed_row(key, np.asarray(points_mm, dtype=float), [0.5, 0.5, 1.0], field_mm, spread_mm=10.0)
+
+
+def test_a_structure_within_the_field_is_placed_as_it_is() -> None:
+    row = placed([10, 9, 9])
+    np.testing.assert_allclose(points_of(row), WALL_POINTS)
+    assert list(row.points_mm or {}) == list(WALLS) and row.box_mm == [[0, 0, 0], [10, 4, 4]]
+    assert (row.spread_mm, row.confidence, row.half_voxel_mm) == (10, 0.5, [0.5, 0.5, 1.0])
+    assert (row.failed, row.reason, row.structure, row.drawn) == (False, None, "organ", True)
+
+
+@pytest.mark.parametrize(
+    ("high", "shown"),
+    [
+        ((5.01, 9, 9), True),
+        ((4.99, 9, 9), False),
+        ((-3.0, 9, 9), False),
+        ((5.1, 2.1, 9), False),  # A quarter, as half of it is missing along two axes.
+        ((7.2, 2.9, 9), True),
+    ],
+)
+def test_half_of_a_box_is_enough_and_what_sticks_out_is_cut_off(high: Any, shown: bool) -> None:
+    row = placed(high)
+    assert row.failed != shown and row.reason == (None if shown else OUTSIDE) and (row.box_mm is not None) == shown
+    if shown:
+        np.testing.assert_allclose(points_of(row), np.minimum(WALL_POINTS, high))
+        np.testing.assert_allclose(np.array(row.box_mm), [[0, 0, 0], np.minimum([10, 4, 4], high)])
+
+
+def test_a_flat_structure_is_shown_where_the_field_holds_it() -> None:
+    flat = WALL_POINTS * [1, 1, 0]
+    assert not placed([10, 9, 9], flat).failed
+    assert placed([10, 9, -1], flat).reason == OUTSIDE
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_points_that_are_no_numbers_fail(wrong: float) -> None:
+    points = WALL_POINTS.copy()
+    points[3, 1] = wrong
+    row = placed([10, 9, 9], points)
+    assert (row.failed, row.reason, row.box_mm) == (True, "the answer is not a number", None)
 
 
 def test_a_preprocessed_scan_is_read_as_it_was_written(tmp_path: Path) -> None:

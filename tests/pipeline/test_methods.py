@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rprloc.cohort.methods import METHODS
+from rprloc.cohort.methods import METHODS, TAUGHT
 from rprloc.files import read_json_lines
 from tests.runs import ROOT, Run, run_well
 
@@ -33,11 +33,11 @@ def others(place: Path, phantom: Path) -> Run:
 
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:
     assert others.tasks() == {
-        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 3, "LOCALIZE": 5, "REGISTER": 1,
+        "CHECK": 1, "PREPROCESS": 6, "TRAIN": 3, "TEACH": 2, "LOCALIZE": 7, "REGISTER": 1,
         "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     models = {path.stem for path in (others.results / "models" / "phantom").iterdir()}
-    assert models == {"autoencoder", "position_map", "retina_unet"}
+    assert models == {"autoencoder", "position_map", "retina_unet", *TAUGHT}
 
 
 def test_every_method_answers_for_every_structure_and_support(others: Run) -> None:
@@ -45,7 +45,7 @@ def test_every_method_answers_for_every_structure_and_support(others: Run) -> No
     assert not metrics.duplicated(["subject", "structure", "method", "setting", "support"]).any()
     supports = metrics.groupby("method")["support"].agg(set).to_dict()
     assert list(supports) == sorted(OTHERS)
-    assert supports.pop("retina_unet") == {"-"}
+    assert all(supports.pop(method) == {"-"} for method in ("retina_unet", *TAUGHT))
     assert all(len(supports.pop(method)) == 1 for method in ("affine", "bspline", "convex"))
     assert all(found == {"d", "e", "*"} for found in supports.values())
     assert (metrics.groupby(["method", "support"])["structure"].nunique() == 3).all()
@@ -53,10 +53,22 @@ def test_every_method_answers_for_every_structure_and_support(others: Run) -> No
 
 def test_what_only_copies_its_support_finds_the_structures(others: Run) -> None:
     metrics = pd.read_csv(others.results / "metrics.csv")
-    found = metrics[~metrics["method"].isin(["retina_unet", "position_map", "matched"])]
+    found = metrics[~metrics["method"].isin(["retina_unet", "position_map", "matched", *TAUGHT])]
     assert not found["failed"].any()
     assert found.groupby("method")["iou"].mean().min() > 0.4
     assert found[found["method"].isin(["affine", "bspline", "convex"])]["iou"].min() > 0.6
+
+
+def test_what_is_taught_learns_after_the_position_map_and_finds_something(others: Run) -> None:
+    metrics = pd.read_csv(others.results / "metrics.csv")
+    for method in TAUGHT:
+        found = metrics[metrics["method"] == method]
+        assert len(found) == 3 and not found["failed"].any(), found["reason"]
+        assert (others.results / "logs" / f"phantom.{method}.jsonl").exists()
+        assert set(metrics[metrics["method"] == method]["n_supports"]) == {0}
+    # What the student was told comes from both supports; a scan that is none has no say.
+    log = (others.results / "logs" / "phantom.student.log").read_text(encoding="utf-8")
+    assert "landmarks of 2 supports carried to 3 of 3 training scans" in log
 
 
 def test_the_tables_name_every_method_and_the_report_shows_figure_4(others: Run) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rprloc.cohort.methods import BY_LABELS, BY_SUPPORTS
 from rprloc.methods.prediction import draw_order
 from rprloc.results import metrics
 from rprloc.results.combined import alone
@@ -101,7 +102,7 @@ def test_a_method_whose_task_died_misses_with_a_reason(method: str) -> None:
 def test_a_structure_that_no_training_label_shows_is_named() -> None:
     def change(check: Any, scans: Any, answers: Any) -> list[Any]:
         scans["t0"]["structures"] = {"mandible": scans["q0"]["structures"]["mandible"]}
-        check["cohorts"]["demo"]["methods"][-1] = cohorts.OTHERS[-1] | {"learns": True}
+        check["cohorts"]["demo"]["methods"][-1] = cohorts.OTHERS[-1] | {"learns": BY_LABELS}
         return [row for row in answers if row["method"] != "retina_unet"]
 
     _, table = evaluated(change)
@@ -109,6 +110,69 @@ def test_a_structure_that_no_training_label_shows_is_named() -> None:
     reasons = alone.groupby("structure")["reason"].unique().map(list).to_dict()
     assert reasons.pop("mandible") == ["no answer: its task died"]
     assert reasons == {name: [f"no training scan has a label of {name}"] for name in reasons} and len(reasons) == 3
+
+
+STUDENT = {"name": "student", "settings": ["extreme"], "supports": 0, "learns": BY_SUPPORTS}
+
+
+def taught_by_supports(check: Any, scans: Any, answers: Any) -> list[Any]:
+    """Let the last method be one that learned in the run from the supports, of which one has a mandible only, the
+    other a brainstem as well; return the answers without its own.
+    """
+    for name in ("s0", "s1"):
+        scans[name]["structures"] = {
+            organ: scans["q0"]["structures"][organ] for organ in ("mandible", "brainstem")[: 1 + (name == "s1")]
+        }
+    # Labels of training scans are nothing to it.
+    scans["t0"]["structures"] = {"parotid_left": scans["q0"]["structures"]["parotid_left"]}
+    check["cohorts"]["demo"]["methods"][-1] = STUDENT
+    return [row for row in answers if row["method"] == "affine"]
+
+
+def test_a_structure_that_no_support_s_label_shows_is_named() -> None:
+    _, table = evaluated(taught_by_supports)
+    alone = table[table["method"] == "student"]
+    assert set(alone["support"]) == {"-"} and (alone["n_supports"] == 0).all() and alone["failed"].all()
+    reasons = alone.groupby("structure")["reason"].unique().map(list).to_dict()
+    for name in ("mandible", "brainstem"):
+        assert reasons.pop(name) == ["no answer: its task died"]
+    assert reasons == {name: [f"no support has a label of {name}"] for name in ("parotid_left", "parotid_right")}
+
+
+def test_a_support_that_was_set_aside_has_taught_nothing() -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        left = taught_by_supports(check, scans, answers)
+        scans["s1"] = cohorts.aside("demo", "s1", "cut short")
+        return left
+
+    _, table = evaluated(change)
+    alone = table[(table["method"] == "student") & (table["structure"] == "brainstem")]
+    assert alone["reason"].unique().tolist() == ["no support has a label of brainstem"]
+
+
+def test_what_a_taught_network_has_not_learned_though_a_label_shows_it_is_named() -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        left = taught_by_supports(check, scans, answers)
+        check["cohorts"]["demo"]["structures"] = None
+        # No support found the brainstem in a training scan.
+        own = [row | {"method": "student", "setting": "extreme"} for row in answers if row["method"] == "retina_unet"]
+        return left + [row for row in own if row["structure"] == "mandible"]
+
+    _, table = evaluated(change)
+    alone = table[table["method"] == "student"].groupby("structure")["reason"].unique().map(list).to_dict()
+    assert alone["brainstem"] == ["the network has not learned brainstem"]
+
+
+@pytest.mark.parametrize("learns", ["", BY_LABELS, BY_SUPPORTS])
+def test_a_reason_that_was_known_beforehand_comes_first(learns: str) -> None:
+    def change(check: Any, scans: Any, answers: Any) -> list[Any]:
+        known = {"learns": learns, "reason": "the weights hold no student model for demo"}
+        check["cohorts"]["demo"]["methods"][-1] = STUDENT | known
+        return [row for row in answers if row["method"] != "retina_unet"]
+
+    _, table = evaluated(change)
+    alone = table[table["method"] == "student"]
+    assert alone["reason"].unique().tolist() == ["the weights hold no student model for demo"]
 
 
 def test_without_named_structures_what_a_trained_network_does_not_know_fails_and_what_it_knows_stays() -> None:

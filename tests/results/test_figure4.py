@@ -58,18 +58,18 @@ def test_the_query_in_the_middle() -> None:
 def test_all_methods_stand_in_columns_of_their_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [figure4.Answer(name, BOX, "46 %, 7.2 mm") for name in reversed(ALL)]
     figure = drawn(tmp_path, monkeypatch, answers)
-    assert len(figure.axes) == 8 * 3
+    assert len(figure.axes) == 9 * 3
     titles = [text.get_text() for text in figure.texts]
     assert titles == [
-        "organ in $q0$", "support", "the paper's", "position_map", "matched", "grey values", "features",
+        "organ in $q0$", "support", "the paper's", "position_map", "matched", "student", "grey values", "features",
         "trained on labels", "registration",
     ]  # fmt: skip
     legends = [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
     assert legends[0] == ["true box"]
     assert [name.split()[0] for legend in legends[1:] for name in legend] == ALL
     # Support: its box alone. The others: the truth and each method, told apart by colour and by style.
-    assert [len(axes.patches) for axes in figure.axes[::3]] == [1, 2, 2, 2, 4, 3, 2, 4]
-    lines = [(patch.get_edgecolor(), str(patch.get_linestyle())) for patch in figure.axes[12].patches]
+    assert [len(axes.patches) for axes in figure.axes[::3]] == [1, 2, 2, 2, 2, 4, 3, 3, 4]
+    lines = [(patch.get_edgecolor(), str(patch.get_linestyle())) for patch in figure.axes[15].patches]
     assert len({colour for colour, _ in lines}) == len({style for _, style in lines}) == 4
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "RGB"

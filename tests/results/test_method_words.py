@@ -17,10 +17,11 @@ def test_the_rows_of_the_paper_are_methods() -> None:
 def test_order_and_families() -> None:
     assert in_order(["convex", "new", *reversed(METHODS)]) == [*METHODS, "new"]
     families = [words_of(method).family for method in METHODS]
-    assert len(set(families)) == 7
+    assert len(set(families)) == 8
     # A column of figure 4 has three line styles.
     assert max(families.count(family) for family in families) == 3
     assert words_of("regression").networks == ("coarse", "fine") and words_of("affine").networks == ()
+    assert words_of("ceiling").family == words_of("retina_unet").family != words_of("student").family
     assert (words_of("new").label, words_of("new").family) == ("new (ours)", "new")
 
 

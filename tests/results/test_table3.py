@@ -11,6 +11,7 @@ import pytest
 
 from rprloc.results import layout, metrics, paper, seconds, table3, tables
 from rprloc.results.combined import alone
+from rprloc.results.method_words import LEARNED_NOTE
 from tests.results import cohorts
 
 STARTS = {"demo": 15}
@@ -93,7 +94,7 @@ def test_laid_out_for_people(measured: pd.DataFrame) -> None:
     assert table.lines[4].cells[0].endswith(", 1.00 ± 0.00")
     assert table.lines[5].cells[:5] == ("46.9, 7.35", "58.9, 9.76", "24.3, 18.78", "23.9, 20.14", "38.5, 14.01")
     assert table.lines[-1].support == "all 2, each alone" and table.lines[-1].cells[-2:] == ("31", "1 of 32")
-    assert any("trained on the labels" in note for note in table.notes)
+    assert LEARNED_NOTE in table.notes
 
 
 def test_the_pancreas_has_the_paper_s_numbers_too(measured: pd.DataFrame) -> None:

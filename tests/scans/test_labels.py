@@ -26,7 +26,9 @@ def masks_of(folder: Path, label: sitk.Image, *, inside: int = 1) -> dict[str, P
 def read(
     source: Path | Mapping[str, Path], structures: Mapping[str, int] | None = LABELS
 ) -> tuple[sitk.Image, dict[str, Any]]:
-    return read_label(source, geometry_of(patient()[0]), image_name="scan.mha", structures=structures)
+    label, found, surfaces = read_label(source, geometry_of(patient()[0]), image_name="scan.mha", structures=structures)
+    assert set(surfaces) == set(found)
+    return label, found
 
 
 @pytest.mark.parametrize("inside", [1, 255])

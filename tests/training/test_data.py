@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.training import data
-from rprloc.training.data import read_training_scans
+from rprloc.training.data import Kept, half_voxels, read_training_scans
+from tests.training.labelled import write_labelled
 from tests.training.scans import SETTINGS, body, values_of, write_scan, write_set_aside
 
 CPU = torch.device("cpu")
@@ -47,3 +49,52 @@ def test_scans_beyond_the_bound_are_mapped_and_say_the_same(tmp_path: Path, monk
         assert torch.equal(one.scan.crop(centres), two.scan.crop(centres))
         np.testing.assert_array_equal(one.body.mask, two.body.mask)
         np.testing.assert_array_equal(one.body.voxels, two.body.voxels)
+
+
+class Read:
+    """Reads arrays that say how many bytes they take, and remembers which."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def __call__(self, folder: Path) -> NDArray[np.int8]:
+        self.read.append(folder.name)
+        return np.full(10, ord(folder.name), dtype=np.int8)
+
+
+def test_what_fits_is_kept_and_the_rest_is_read_at_each_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MEMORY_BYTES", 20)
+    read = Read()
+    kept = Kept([Path(name) for name in "abcd"], read)
+    assert len(kept) == 4 and read.read == []
+    for _ in range(3):
+        assert [int(one[0]) for one in kept] == [ord(name) for name in "abcd"]
+    assert read.read == ["a", "b", "c", "d", "c", "d", "c", "d"]
+    assert kept[1] is kept[1] and kept[2] is not kept[2]
+
+
+def test_everything_is_read_once_where_there_is_room_and_only_what_is_used() -> None:
+    read = Read()
+    kept = Kept([Path(name) for name in "abcd"], read)
+    for _ in range(2):
+        assert int(kept[2][0]) == ord("c")
+    assert read.read == ["c"] and kept[2] is kept[2]
+
+
+def test_what_reading_raises_is_raised_at_each_use() -> None:
+    def broken(folder: Path) -> NDArray[np.int8]:
+        raise InputError(f"{folder}: broken.")
+
+    kept = Kept([Path("a")], broken)
+    for _ in range(2):
+        with pytest.raises(InputError, match="a: broken"):
+            kept[0]
+
+
+def test_half_voxels_are_the_median_of_the_scans_that_have_the_structure(tmp_path: Path) -> None:
+    folders = [write_labelled(tmp_path, n, labelled=("bright", "dark") if n < 2 else ("bright",)) for n in range(3)]
+    for folder, mm in zip(folders, (0.25, 0.5, 2.0), strict=True):
+        path = folder / f"{folder.name[2:]}.json"
+        path.write_text(path.read_text().replace("0.75", str(mm)))
+    found = half_voxels([*folders, write_set_aside(tmp_path, "broken")], ["bright", "dark"])
+    assert found == {"bright": [0.5, 0.5, 1.5], "dark": [0.5, 0.375, 1.5]}

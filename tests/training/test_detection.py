@@ -11,7 +11,7 @@ import torch
 
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model, ModelSettings, read_model, write_model
-from rprloc.training import detection
+from rprloc.training import data, detection
 from rprloc.training.augmentation import plain_view
 from rprloc.training.detection import Detection, LabelledFields
 from rprloc.training.loop import train
@@ -86,10 +86,10 @@ def test_a_scan_of_another_spacing_is_refused(tmp_path: Path) -> None:
 
 
 def test_scans_beyond_the_memory_are_read_at_each_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "MEMORY_BYTES", 1)
+    monkeypatch.setattr(data, "MEMORY_BYTES", 1)
     fields = LabelledFields([write_labelled(tmp_path, 1)], ["bright"], STRUCTURES, SETTINGS, device=CPU)
     assert fields[0] is not fields[0] and torch.equal(fields[0].levels, fields[0].levels)
-    monkeypatch.setattr(detection, "MEMORY_BYTES", 1 << 20)
+    monkeypatch.setattr(data, "MEMORY_BYTES", 1 << 20)
     fields = LabelledFields([write_labelled(tmp_path, 1)], ["bright"], STRUCTURES, SETTINGS, device=CPU)
     assert fields[0] is fields[0]
 

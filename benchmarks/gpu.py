@@ -1,0 +1,273 @@
+"""A GPU against the CPU of its machine: template matching, the position map, the default method, a training's step.
+
+`python -m benchmarks.gpu FOLDER` takes openkbp's scans as PREPROCESS wrote them, with their volumes for matching: the
+first five that show all structures are the supports, the next one is the query. It reads them without SimpleITK. A
+second argument `cpu` compares the CPU with itself, to try the program. `python -m benchmarks gpu` takes bundled scans.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import matching
+from benchmarks.bundled import copies, openkbp_settings, preprocessed
+from benchmarks.measurement import Measurement, seconds_of
+from rprloc.cohort.weights import shipped_folder
+from rprloc.files import read_json
+from rprloc.geometry import Grid
+from rprloc.methods.grey import Grey
+from rprloc.methods.matched import Matched
+from rprloc.methods.position_map import PositionMapMethod
+from rprloc.methods.prediction import MatchingVolume, Method, Prediction, Scan
+from rprloc.methods.start import MapStart
+from rprloc.networks.checkpoint import ModelSettings, read_model
+from rprloc.networks.device import device_of, set_up_cpu
+from rprloc.networks.patches import PaddedScan
+from rprloc.scans.nifti import read_header, read_voxels
+from rprloc.scans.preprocess import subject_of
+from rprloc.training.body_positions import BARE, BodyPositions
+from rprloc.training.data import TrainingScan
+from rprloc.training.optimiser import new_optimiser
+from rprloc.training.plan import plan_of
+from rprloc.training.position import RelativePosition
+from rprloc.training.sampling import BodyVoxels
+
+CPU = torch.device("cpu")
+SUPPORTS = (1, 5)
+TRAINING_SCANS = 20
+STEPS = {"cpu": 1, "cuda": 10}
+"""Steps of a training between two readings of the clock."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the GPU and, where there is one, of the CPU."""
+
+    name: str
+    unit: str
+    gpu: float
+    cpu: float | None = None
+
+    def line(self) -> str:
+        """Return the line of the table."""
+        cpu, times = ("", "") if self.cpu is None else (f"{self.cpu:.4g}", f"{self.cpu / self.gpu:.3g}")
+        return f"{self.name:<66} {self.unit:<7} {cpu:>9} {self.gpu:>9.4g} {times:>9}"
+
+
+HEADING = f"{'':<66} {'':<7} {'CPU':>9} {'GPU':>9} {'CPU / GPU':>9}"
+
+
+def measure() -> list[Measurement]:
+    """Compare on bundled scans; nothing is measured where there is no GPU."""
+    if not torch.cuda.is_available():
+        return []
+    set_up_cpu(None)
+    with tempfile.TemporaryDirectory() as folder:
+        scans = preprocessed(Path(folder), matching=True)
+        five = copies(scans["validation"], Path(folder) / "copies", max(SUPPORTS))
+        found = list(figures(_read([*five, scans["test"][0], *scans["train"]]), device_of("cuda")))
+    return [
+        Measurement(f"gpu: {figure.name}, {where}", value, figure.unit)
+        for figure in found
+        for where, value in (("CPU", figure.cpu), ("GPU", figure.gpu))
+        if value is not None
+    ]
+
+
+def main(folder: Path, name: str = "cuda") -> None:
+    """Print the table of a folder's scans."""
+    if name == "cuda" and not torch.cuda.is_available():
+        sys.exit("benchmarks.gpu: found no GPU that torch can use, expected one.")
+    set_up_cpu(None)
+    device = device_of(name)
+    what = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    print(f"{what}; torch {torch.__version__}; CPU: {torch.get_num_threads()} threads\n\n{HEADING}", flush=True)
+    for figure in figures(_read(sorted(folder.iterdir())), device):
+        print(figure.line(), flush=True)
+
+
+def figures(scans: Sequence[Scan], device: torch.device) -> Iterator[Figure]:
+    """Measure all on both devices."""
+    names = list(openkbp_settings().structures or {})
+    labelled = [scan for scan in scans if all(name in scan.structures for name in names)]
+    if len(labelled) <= max(SUPPORTS):
+        sys.exit(f"benchmarks.gpu: found {len(labelled)} scans with all structures, expected {max(SUPPORTS) + 1}.")
+    yield from _grey(device)
+    yield from _methods(labelled[: max(SUPPORTS)], labelled[max(SUPPORTS)], names, device)
+    for stage in ("coarse", "position_map"):
+        cpu, gpu = (_step_seconds(stage, scans[:TRAINING_SCANS], where) for where in (CPU, device))
+        yield Figure(f"training {stage}, plan `standard`: a step", "s", gpu, cpu)
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the median seconds in which a device has done a work, after one that warms up."""
+
+    def done() -> None:
+        work()
+        _wait(device)
+
+    return seconds_of(done)
+
+
+def _both(methods: Sequence[Method], device: torch.device, work: Callable[[Method], object]) -> tuple[float, float]:
+    """Return the median seconds of a work by a method on the CPU and by the same on a device."""
+    cpu, gpu = (_seconds(partial(work, method), where) for method, where in zip(methods, (CPU, device), strict=True))
+    return cpu, gpu
+
+
+def _wait(device: torch.device) -> None:
+    """Wait until a device has done all that it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _grey(device: torch.device) -> Iterator[Figure]:
+    """Search templates of 16 x 64 x 64 voxels at every position of a scan of 60 x 200 x 200, by three measures."""
+    six, query = matching.scan("s", 1), matching.scan("q", 2)
+    about = six.structures["organ"]
+    # Landmarks of one voxel share their template.
+    together = dict.fromkeys(about["extreme_mm"], about["extreme_mm"]["left"])
+    one = replace(six, structures={"organ": about | {"extreme_mm": together}})
+    for count, support in ((1, one), (6, six)):
+        methods = [_prepared_grey(support, where) for where in (CPU, device)]
+        cpu, gpu = _both(methods, device, lambda method: method.locate(query))
+        yield Figure(f"grey, 3 measures together, templates: {count}: a scan", "s", gpu, cpu)
+        yield _apart(*(method.locate(query) for method in methods))
+        if device.type == "cuda":
+            yield Figure("    GPU memory at most / the scan in single precision", "", _volumes(methods[1], query))
+
+
+def _prepared_grey(support: Scan, device: torch.device) -> Grey:
+    """Return the method with a support's templates on a device."""
+    method = Grey(
+        matching.METHODS, structures=None, drawn=None, patch_voxels=matching.SIZE, window=matching.WINDOW,
+        modality="ct", device=device,
+    )  # fmt: skip
+    method.prepare([support])
+    return method
+
+
+def _volumes(method: Method, query: Scan) -> float:
+    """Return the most memory that a search takes on the GPU, in volumes of the query as float32."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    method.locate(query)
+    return (torch.cuda.max_memory_allocated() - before) / (4 * query.values.size)
+
+
+def _methods(supports: Sequence[Scan], query: Scan, names: list[str], device: torch.device) -> Iterator[Figure]:
+    """Find all structures of a query by the shipped weights, networks loaded and supports prepared."""
+    path = shipped_folder("head-neck-ct") / "position_map.safetensors"
+    models = {where: read_model(path, device=where) for where in (CPU, device)}
+    window = openkbp_settings().window
+
+    def by_map(where: torch.device) -> Method:
+        return PositionMapMethod(models[where], structures=names, drawn=None)
+
+    def matched(where: torch.device) -> Method:
+        return Matched(MapStart(models[where], seed=1), window=window, structures=names, drawn=None, device=where)
+
+    asked: list[tuple[str, Callable[[torch.device], Method], int]] = [("position_map", by_map, max(SUPPORTS))]
+    asked += [("matched", matched, count) for count in SUPPORTS]
+    for name, made, count in asked:
+        methods = [made(where) for where in (CPU, device)]
+        cpu, gpu = _both(methods, device, partial(_prepared, supports=supports[:count]))
+        yield Figure(f"{name}, supports: {count}: to prepare them, once a batch", "s", gpu, cpu)
+        cpu, gpu = _both(methods, device, lambda method: method.locate(query))
+        yield Figure(f"{name}, supports: {count}: a scan", "s", gpu, cpu)
+        yield _apart(*(method.locate(query) for method in methods))
+    yield Figure("    of which to read the query's volume for matching", "s", seconds_of(query.matching))
+
+
+def _prepared(method: Method, supports: Sequence[Scan]) -> None:
+    """Prepare a method for some supports."""
+    method.prepare(supports)
+
+
+def _apart(of_cpu: Sequence[Prediction], of_gpu: Sequence[Prediction]) -> Figure:
+    """Return how far the GPU's points are from the CPU's at most, or how many answers failed."""
+    if failed := [row for row in (*of_cpu, *of_gpu) if row.failed]:
+        return Figure(f"    answers that failed: {failed[0].reason}"[:66], "", len(failed))
+    points = [np.array([list((row.points_mm or {}).values()) for row in rows]) for rows in (of_cpu, of_gpu)]
+    return Figure("    its points are from the CPU's at most", "mm", float(np.abs(points[0] - points[1]).max()))
+
+
+def _step_seconds(stage: str, scans: Sequence[Scan], device: torch.device) -> float:
+    """Return the seconds of a step of a training, without those of looking at the validation error."""
+    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)
+    plan, whole = plan_of("standard", stage), stage == "position_map"
+    padding = BARE if whole else settings.patch_voxels
+    read = [
+        TrainingScan(
+            scan.subject,
+            PaddedScan.of(scan.values, padding, modality=settings.modality, device=device),
+            BodyVoxels.of(scan.body),
+        )
+        for scan in scans
+    ]
+    objective = (BodyPositions if whole else RelativePosition)(read, [], settings, plan, seed=1, device=device)
+    optimiser = new_optimiser(objective.network, plan)
+    numbers = itertools.count()
+    steps = STEPS.get(device.type, 1)
+
+    def work() -> None:
+        for number in itertools.islice(numbers, steps):
+            for group in optimiser.param_groups:
+                group["lr"] = plan.learning_rate_at(number)
+            loss, _ = objective.loss(number)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+
+    return _seconds(work, device) / steps
+
+
+@dataclass(frozen=True)
+class _Plain(Scan):
+    """A preprocessed scan that is read without SimpleITK, which a machine with a GPU may lack."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Scan | None:
+        """Read a scan from its folder; None for one that was set aside."""
+        subject = subject_of(folder)
+        about = read_json(folder / f"{subject}.json")
+        if about["status"] != "ok":
+            return None
+        grid = Grid.from_json(about["model"])
+        values = _voxels(folder / f"{subject}.nii.gz", grid).astype(np.int16)
+        body = _voxels(folder / f"{subject}_body.nii.gz", grid) > 0
+        return cls(about["cohort"], subject, grid, about["structures"], values, body, folder)
+
+    def matching(self) -> MatchingVolume:
+        """Read the finer volume for image matching."""
+        assert self.folder is not None
+        grid = Grid.from_json(read_json(self.folder / f"{self.subject}.json")["matching"])
+        return MatchingVolume(_voxels(self.folder / f"{self.subject}_matching.nii.gz", grid).astype(np.int16), grid)
+
+
+def _voxels(path: Path, grid: Grid) -> NDArray[Any]:
+    """Return the voxels (z, y, x) of a NIfTI file."""
+    return read_voxels(path, read_header(path)).reshape(grid.size[::-1])
+
+
+def _read(folders: Sequence[Path]) -> list[Scan]:
+    """Read preprocessed scans."""
+    return [scan for folder in folders if (scan := _Plain.read(folder)) is not None]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("benchmarks.gpu: expected a folder of preprocessed scans.")
+    main(Path(sys.argv[1]), *sys.argv[2:])

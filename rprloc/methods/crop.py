@@ -1,0 +1,64 @@
+"""The part of a scan's finer volume around its structures, where the position map says that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rprloc.errors import InputError
+from rprloc.geometry import FloatArray, Grid
+from rprloc.methods.prediction import Scan
+from rprloc.networks.checkpoint import ModelSettings
+from rprloc.networks.patches import AIR, apply_window
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Windowed grey values and where they are."""
+
+    levels: Tensor
+    """(z, y, x) float32; air beyond the scan."""
+    grid: Grid
+    """Of the whole volume."""
+    first: NDArray[np.int64]
+    """The volume's voxel (z, y, x) at which the crop begins, which may lie outside."""
+
+    @classmethod
+    def of(
+        cls, scan: Scan, middle_mm: FloatArray, size: Sequence[int], settings: ModelSettings, device: torch.device
+    ) -> Crop:
+        """Cut `size` voxels (z, y, x) around a point (3,) out of a scan's finer volume; `settings` are the network's,
+        whose details say the spacing that the volume must have. Raises InputError where there is no such volume.
+        """
+        volume = scan.matching()
+        expected = settings.details["spacing"]
+        if not np.allclose(volume.grid.spacing_mm[::-1], expected):
+            raise InputError(
+                f"{scan.subject}: found a matching_spacing of {list(volume.grid.spacing_mm[::-1])} mm (z, y, x), "
+                f"expected {list(expected)}, with which the network was trained."
+            )
+        first = np.rint(volume.grid.voxel(middle_mm) + 0.5 - np.asarray(size) / 2).astype(np.int64)
+        low = np.clip(first, 0, volume.values.shape)
+        high = np.clip(first + size, low, volume.values.shape)
+        values = np.full(tuple(size), AIR[settings.modality], dtype=np.int16)
+        into, inside = (
+            tuple(slice(int(a), int(b)) for a, b in zip(*ends, strict=True))
+            for ends in ((low - first, high - first), (low, high))
+        )
+        if np.all(high > low):
+            values[into] = volume.values[inside]
+        levels = apply_window(torch.from_numpy(values).to(device), settings.window)
+        return cls(levels, volume.grid, first)
+
+    def to_edges(self, points_mm: FloatArray) -> FloatArray:
+        """Return points (..., 3) in (x, y, z) mm in the crop's (z, y, x), where voxel i reaches from i to i + 1."""
+        return np.asarray(self.grid.voxel(points_mm) + 0.5 - self.first)
+
+    def to_world(self, edges: FloatArray) -> FloatArray:
+        """Return the points (..., 3) in (x, y, z) mm of places (..., 3) in the crop: the inverse of `to_edges`."""
+        return self.grid.world(np.asarray(edges, dtype=np.float64) + self.first - 0.5)

@@ -1,0 +1,97 @@
+"""The surface of each structure, in mm, from the native label, and the file that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy import ndimage
+
+from rprloc.errors import InputError
+from rprloc.files import whole_file
+from rprloc.geometry import WALLS, FloatArray
+
+SURFACE_POINTS = 1500
+"""Most points of a structure's surface beside its extreme points: on an organ they are some millimetres apart."""
+
+_PART = 1 << 20
+"""Voxels of a label looked at together, each of which takes up to 30 bytes."""
+
+Surfaces = dict[str, NDArray[np.float32]]
+"""By structure: points (n, 3), (x, y, z)."""
+
+
+def structure_surfaces(
+    label: NDArray[np.integer[Any]],
+    landmarks: Mapping[str, Mapping[str, Any]],
+    *,
+    origin_mm: FloatArray,
+    spacing_mm: FloatArray,
+    direction: FloatArray,
+) -> Surfaces:
+    """Return the surface of each structure in mm: its six extreme points in the order of the walls, then at most
+    SURFACE_POINTS middles of the faces between its voxels and others.
+
+    `label` is (z, y, x), `landmarks` what `structure_landmarks` found in it; origin, spacing and direction are as
+    there. The order of the file's voxels has no say.
+    """
+    objects = ndimage.find_objects(label)
+    surfaces = {}
+    for name, about in landmarks.items():
+        faces = _faces(label, objects[about["value"] - 1], about["value"])
+        points = _thinned(origin_mm + (faces * spacing_mm) @ direction.T)
+        surfaces[name] = np.concatenate([[about["extreme_mm"][wall] for wall in WALLS], points]).astype(np.float32)
+    return surfaces
+
+
+def write_surfaces(path: Path, surfaces: Surfaces) -> None:
+    """Write surfaces to a safetensors file, whole; raises OSError, as for a full disk."""
+    with whole_file(path) as temporary:
+        save_file(surfaces, temporary)
+
+
+def read_surfaces(path: Path) -> Surfaces:
+    """Read what `write_surfaces` wrote; raises InputError for another file."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path.name}: expected the surfaces that PREPROCESS writes, found: {error}.") from error
+
+
+def _faces(label: NDArray[np.integer[Any]], box: tuple[slice, ...], value: int) -> FloatArray:
+    """Return the middles (n, 3) as (x, y, z), in voxels, of the faces between voxels of a value and others.
+
+    The value's box is looked at a few slices at a time, to spare memory.
+    """
+    inside = label[box]
+    start = np.array([axis.start for axis in box])
+    step = max(1, _PART // inside[0].size)
+    found = []
+    for first in range(0, len(inside), step):
+        last = first + step >= len(inside)
+        # With the slice before, which another part holds, or nothing beyond the box.
+        part = inside[max(0, first - 1) : first + step] == value
+        mask = np.pad(part, [(int(first == 0), int(last)), (1, 1), (1, 1)]).view(np.int8)
+        for axis in range(3):
+            own = mask if axis == 0 else mask[1 : 1 + step]
+            place = np.argwhere(np.diff(own, axis=axis)).astype(np.float64)
+            found.append(place + start + [first - (axis == 0), -1, -1] + np.eye(3)[axis] / 2)
+    return np.concatenate(found)[:, ::-1]
+
+
+def _thinned(points_mm: FloatArray) -> FloatArray:
+    """Return at most SURFACE_POINTS of points (n, 3): the first in x, then y, then z of each cell of a lattice."""
+    rounded = np.round(points_mm, 3)
+    points = rounded[np.lexsort(rounded.T[::-1])]
+    kept, cell = points, 1.0
+    while len(kept) > SURFACE_POINTS:
+        cells = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
+        _, first = np.unique(cells, axis=0, return_index=True)
+        kept = points[np.sort(first)]
+        cell *= 1.2
+    return kept

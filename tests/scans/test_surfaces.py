@@ -1,0 +1,105 @@
+"""Surfaces from the native label: on the voxels' faces, whatever the parts, axes and order in which they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from rprloc.errors import InputError
+from rprloc.geometry import WALLS, box_of_points
+from rprloc.scans import surfaces
+from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.surfaces import SURFACE_POINTS, read_surfaces, structure_surfaces, write_surfaces
+
+ORIGIN = np.array([-50.0, 20.0, 300.0])
+SPACING = np.array([1.0, 2.0, 3.0])
+TURNED = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def both(label: Any, direction: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the landmarks and the surfaces of a label (z, y, x)."""
+    place = {"origin_mm": ORIGIN, "spacing_mm": SPACING, "direction": np.eye(3) if direction is None else direction}
+    found = structure_landmarks(np.asarray(label), None, **place)
+    return found, structure_surfaces(np.asarray(label), found, **place)
+
+
+def blobs(seed: int = 3) -> np.ndarray:
+    """Return a label of two structures of random shape, one of which touches the label's edges."""
+    noise = np.random.default_rng(seed).random((24, 22, 20))
+    smooth = ndimage.gaussian_filter(noise, 2)
+    return np.where(smooth > 0.52, 2, np.where(smooth < 0.48, 1, 0)).astype(np.uint8)
+
+
+def test_one_voxel_has_six_faces_and_they_are_its_extreme_points() -> None:
+    label = np.zeros((5, 6, 7), dtype=np.uint8)
+    label[2, 3, 4] = 1
+    surface = both(label)[1]["label_1"]
+    centre = ORIGIN + np.array([4, 3, 2]) * SPACING
+    expected = [centre + sign * SPACING[axis] / 2 * np.eye(3)[axis] for axis in range(3) for sign in (-1, 1)]
+    np.testing.assert_allclose(surface[: len(WALLS)], expected)
+    np.testing.assert_allclose(np.unique(surface, axis=0), np.unique(np.float32(expected), axis=0))
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), TURNED], ids=["along", "turned"])
+def test_a_surface_reaches_exactly_to_the_box_and_begins_with_the_extreme_points(direction: np.ndarray) -> None:
+    found, surface = both(blobs(), direction)
+    assert set(surface) == set(found) == {"label_1", "label_2"}
+    for name, about in found.items():
+        np.testing.assert_allclose(box_of_points(surface[name]), about["box_mm"], atol=1e-4)
+        np.testing.assert_allclose(surface[name][:6], [about["extreme_mm"][wall] for wall in WALLS], atol=1e-4)
+
+
+@pytest.mark.parametrize("part", [1, 900, 1300, 1 << 20])
+def test_faces_are_those_between_a_voxel_of_the_structure_and_another(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surfaces, "_PART", part)
+    monkeypatch.setattr(surfaces, "SURFACE_POINTS", 10**6)
+    label = blobs()
+    padded = np.pad(label == 2, 1).astype(int)
+    expected = np.concatenate([np.argwhere(np.diff(padded, axis=axis)) - 1 + np.eye(3)[axis] / 2 for axis in range(3)])
+    points = ORIGIN + expected[:, ::-1] * SPACING
+    own = both(label)[1]["label_2"][len(WALLS) :]
+    assert len(own) == len(points)
+    np.testing.assert_allclose(np.unique(own, axis=0), np.unique(points.astype(np.float32), axis=0), atol=1e-4)
+
+
+def test_a_large_surface_is_thinned_evenly_and_the_files_order_has_no_say() -> None:
+    z, y, x = np.indices((60, 60, 60)) - 29.5
+    ball = (z**2 + y**2 + x**2 < 25**2).astype(np.uint8)
+    mine = both(ball)[1]["label_1"]
+    assert SURFACE_POINTS / 3 < len(mine) - len(WALLS) <= SURFACE_POINTS
+    every = structure_surfaces_of_all(ball)
+    distance = np.linalg.norm(every[:, None] - mine[None, ::4], axis=2).min(axis=1)
+    assert distance.max() < 15
+    # The same voxels from a file whose first axis runs the other way.
+    flip = np.diag([-1.0, 1.0, 1.0])
+    place = {"origin_mm": ORIGIN + np.array([59 * SPACING[0], 0, 0]), "spacing_mm": SPACING, "direction": flip}
+    mirrored = np.ascontiguousarray(ball[:, :, ::-1])
+    found = structure_landmarks(mirrored, None, **place)
+    np.testing.assert_allclose(structure_surfaces(mirrored, found, **place)["label_1"], mine, atol=1e-3)
+
+
+def structure_surfaces_of_all(label: np.ndarray) -> np.ndarray:
+    """Return every face's middle of value 1 in mm."""
+    padded = np.pad(label == 1, 1).astype(int)
+    faces = [np.argwhere(np.diff(padded, axis=axis)) - 1 + np.eye(3)[axis] / 2 for axis in range(3)]
+    return np.asarray(ORIGIN + np.concatenate(faces)[:, ::-1] * SPACING)
+
+
+def test_a_file_of_surfaces_comes_back_and_another_is_refused(tmp_path: Path) -> None:
+    _, found = both(blobs())
+    write_surfaces(tmp_path / "s.safetensors", found)
+    again = read_surfaces(tmp_path / "s.safetensors")
+    assert set(again) == set(found)
+    for name, points in found.items():
+        np.testing.assert_array_equal(again[name], points)
+    write_surfaces(tmp_path / "none.safetensors", {})
+    assert read_surfaces(tmp_path / "none.safetensors") == {}
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "s.safetensors").read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"cut.safetensors: expected the surfaces that PREPROCESS writes"):
+        read_surfaces(tmp_path / "cut.safetensors")

@@ -1,0 +1,243 @@
+"""What the student and the ceiling are told: by the supports alone, or by the labels of the training scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from rprloc.errors import NothingToLearnError
+from rprloc.files import write_json
+from rprloc.geometry import WALLS
+from rprloc.methods.prediction import OUTSIDE, Prediction, Scan, absent_row, found_row, row_key
+from rprloc.scans.volume import write_volume
+from rprloc.training import teaching
+from rprloc.training.teaching import Points, read_points, taught_points, true_points, write_points
+from tests.methods.heads import ORGANS, WINDOW, Head, head
+from tests.methods.test_matched import Told
+from tests.training.labelled import body_map, change_label, write_labelled
+from tests.training.scans import write_set_aside
+
+CPU = torch.device("cpu")
+NAMES = ("bright", "dark")
+SHIFT = np.array([7.0, -3.0, 5.0])
+OUT = "out"
+
+
+def taught(stage: str, scans: Sequence[Path], supports: Sequence[Path] = (), **changes: Any) -> dict[str, Points]:
+    """Return by subject what a network is told."""
+    asked: dict[str, Any] = {"structures": None, "log": lambda _line: None, "body_map": body_map()} | changes
+    return taught_points(stage, scans, supports=supports, device=CPU, **asked)
+
+
+def same(one: dict[str, Points], other: dict[str, Points]) -> bool:
+    """Tell whether two scans' points are equal to the last bit."""
+    return {s: points.keys() for s, points in one.items()} == {s: points.keys() for s, points in other.items()} and all(
+        np.array_equal(points[name], other[s][name]) for s, points in one.items() for name in points
+    )
+
+
+class FakeMatched:
+    """Says in every scan that a structure is where its support has it, but for what it was told of the support.
+
+    `SAYS` has by support a move along x in mm, or OUT, of all its structures or, by `support structure`, of one.
+    """
+
+    SAYS: ClassVar[dict[str, Any]]
+    seen: ClassVar[list[str]]
+    """The scans that were searched."""
+
+    def __init__(self, _start: Any, *, window: Any, structures: list[str] | None, drawn: Any, device: Any) -> None:
+        assert window == body_map().settings.window and drawn is None and device == CPU
+        self._structures = structures
+        self._supports: list[Scan] = []
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        self._supports = list(supports)
+
+    def locate(self, query: Scan) -> list[Prediction]:
+        self.seen.append(query.subject)
+        names = self._structures or sorted({name for scan in self._supports for name in scan.structures})
+        rows = []
+        for support in self._supports:
+            for name in names:
+                key = row_key(query, name, method="matched", setting="extreme", support=support.subject, drawn=None)
+                says = self.SAYS.get(f"{support.subject} {name}", self.SAYS.get(support.subject, 0.0))
+                if name not in support.structures:
+                    rows.append(absent_row(key))
+                elif says == OUT:
+                    rows.append(Prediction(**key, failed=True, reason=OUTSIDE))
+                else:
+                    rows.append(
+                        found_row(key, support.extreme_points_mm(name) + np.array([says, 0, 0]), [1.0, 1.0, 1.0])
+                    )
+        return rows
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatched]:
+    """Let matching find what it is told."""
+    monkeypatch.setattr(teaching, "Matched", FakeMatched)
+    FakeMatched.SAYS, FakeMatched.seen = {}, []
+    return FakeMatched
+
+
+def write_head(parent: Path, patient: Head) -> Path:
+    """Write a patient as PREPROCESS does; return the folder."""
+    folder, name, grid = parent / f"c@{patient.subject}", patient.subject, patient.grid.to_json()
+    write_volume(folder / f"{name}.nii.gz", patient.values, patient.grid)
+    write_volume(folder / f"{name}_matching.nii.gz", patient.values, patient.grid)
+    write_volume(folder / f"{name}_body.nii.gz", patient.body.astype(np.uint8), patient.grid)
+    about = {"cohort": "c", "subject": name, "status": "ok", "model": grid, "matching": grid}
+    write_json(folder / f"{name}.json", about | {"structures": patient.structures})
+    return folder
+
+
+def test_true_points_are_a_label_s_walls_in_their_order(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path, 1)
+    scan = Scan.read(folder)
+    assert scan is not None
+    found = true_points(folder, None)
+    assert tuple(found) == NAMES
+    for name, points in found.items():
+        np.testing.assert_array_equal(points, scan.extreme_points_mm(name))
+        assert points.shape == (6, 3) and points.dtype == np.float64
+        low, high = scan.structures[name]["box_mm"]
+        walls = [points[number, number // 2] for number, _ in enumerate(WALLS)]
+        assert walls == [edge for pair in zip(low, high, strict=True) for edge in pair]
+    assert list(true_points(folder, ["dark", "nowhere"])) == ["dark"] and true_points(folder, []) == {}
+
+
+def test_a_scan_without_a_label_or_set_aside_has_no_points(tmp_path: Path) -> None:
+    assert true_points(write_labelled(tmp_path, 1, labelled=()), None) == {}
+    assert true_points(write_set_aside(tmp_path, "broken"), None) == {}
+
+
+def test_the_ceiling_is_told_the_labels_of_the_training_scans_alone(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    scans = [
+        write_labelled(tmp_path, 1), write_labelled(tmp_path, 2, labelled=("bright",)),
+        write_labelled(tmp_path, 3, labelled=()), write_set_aside(tmp_path, "broken"),
+    ]  # fmt: skip
+    supports = [write_labelled(tmp_path, 8)]
+    found = taught("ceiling", scans, supports)
+    assert {subject: list(points) for subject, points in found.items()} == {"s1": [*NAMES], "s2": ["bright"]}
+    assert same(found, {subject: true_points(tmp_path / f"c@{subject}", None) for subject in ("s1", "s2")})
+    assert same(found, taught("ceiling", scans)) and fake.seen == []
+    only = taught("ceiling", scans, structures={"dark": 3})
+    assert {subject: list(points) for subject, points in only.items()} == {"s1": ["dark"]}
+
+
+def test_the_student_is_told_the_medians_of_what_the_supports_say(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    scan = write_labelled(tmp_path, 1, labelled=())
+    supports = [write_labelled(tmp_path, n) for n in (7, 8, 9)]
+    fake.SAYS = {"s7": 1.0, "s8": 2.0, "s9": 60.0}
+    found = taught("student", [scan, write_set_aside(tmp_path, "broken")], supports)
+    assert list(found) == ["s1"] == fake.seen and tuple(sorted(found["s1"])) == NAMES
+    for name in NAMES:
+        said = [true_points(tmp_path / f"c@{s}", None)[name] + [by, 0, 0] for s, by in fake.SAYS.items()]
+        np.testing.assert_allclose(found["s1"][name], np.median(said, axis=0))
+    only = taught("student", [scan], supports, structures=["dark"])
+    assert list(only["s1"]) == ["dark"]
+    np.testing.assert_array_equal(only["s1"]["dark"], found["s1"]["dark"])
+
+
+def test_a_structure_that_most_supports_do_not_find_is_left_out(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    scan = write_labelled(tmp_path, 1, labelled=())
+    supports = [write_labelled(tmp_path, n) for n in (7, 8, 9)]
+    fake.SAYS = {"s7 dark": OUT, "s8 dark": OUT}
+    assert list(taught("student", [scan], supports)["s1"]) == ["bright"]
+    # Half of them is enough, as for the answers of all supports together.
+    assert tuple(sorted(taught("student", [scan], supports[1:])["s1"])) == NAMES
+
+
+def test_supports_without_a_structure_do_not_outvote_the_one_that_has_it(
+    tmp_path: Path, fake: type[FakeMatched]
+) -> None:
+    scan = write_labelled(tmp_path, 1, labelled=())
+    supports = [write_labelled(tmp_path, n, labelled=NAMES if n == 7 else NAMES[:1]) for n in (7, 8, 9)]
+    found = taught("student", [scan], supports)["s1"]
+    assert tuple(sorted(found)) == NAMES
+    np.testing.assert_array_equal(found["dark"], true_points(supports[0], None)["dark"])
+
+
+def test_a_support_s_own_scan_has_its_own_label_s_points(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    supports = [write_labelled(tmp_path, n) for n in (7, 8)]
+    fake.SAYS = {"s7": 20.0, "s8": 20.0}
+    found = taught("student", [*supports, write_labelled(tmp_path, 1)], supports)
+    assert fake.seen == ["s1"]
+    assert same(
+        {s: found[s] for s in ("s7", "s8")}, {folder.name[2:]: true_points(folder, None) for folder in supports}
+    )
+    assert np.abs(found["s1"]["bright"][:, 0] - true_points(tmp_path / "c@s1", None)["bright"][:, 0]).min() > 5
+
+
+def test_matching_carries_the_supports_landmarks_and_no_label_of_a_training_scan_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "MapStart", lambda _model, seed: Told())
+    model = body_map()
+    model = replace(model, settings=replace(model.settings, window=WINDOW))
+    support = write_head(tmp_path, head("s", structures=ORGANS))
+    wrong = {"left": ORGANS["right"], "spleen": ORGANS["left"]}
+    unlabelled, mislabelled = (
+        write_head(tmp_path / name, head("t", lambda points: points - SHIFT, structures=structures))
+        for name, structures in (("unlabelled", None), ("mislabelled", wrong))
+    )
+    (mislabelled / "t_label.nii.gz").write_bytes(b"no label")
+    found = taught("student", [unlabelled], [support], body_map=model)
+    assert list(found) == ["t"] and list(found["t"]) == ["left", "right"]
+    for name, points in found["t"].items():
+        np.testing.assert_allclose(points, true_points(support, None)[name] + SHIFT, atol=0.6)
+    assert same(found, taught("student", [mislabelled], [support], body_map=model))
+
+
+def test_what_was_told_is_read_as_it_was_written(tmp_path: Path) -> None:
+    told = {
+        "s1": true_points(write_labelled(tmp_path, 1), None),
+        "s 2": {"dark": np.random.default_rng(0).random((6, 3))},
+    }
+    path = tmp_path / "told.json"
+    write_points(path, told)
+    assert same(read_points(path), told)
+    assert all(points.dtype == np.float64 for scan in read_points(path).values() for points in scan.values())
+
+
+def test_the_log_tells_how_far_it_is(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    lines: list[str] = []
+    scans = [write_labelled(tmp_path, n) for n in (1, 2)]
+    taught("student", scans, [write_labelled(tmp_path, 8)], log=lines.append)
+    assert lines == ["landmarks of 1 supports carried to 2 of 2 training scans"]
+
+
+@pytest.mark.parametrize("stage", ["student", "ceiling"])
+def test_without_any_label_there_is_nothing_to_learn(tmp_path: Path, stage: str, fake: type[FakeMatched]) -> None:
+    bare, labelled = write_labelled(tmp_path, 1, labelled=()), write_labelled(tmp_path, 2)
+    scans, supports = ([labelled], [bare]) if stage == "student" else ([bare], [labelled])
+    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from, expected a .*label"):
+        taught(stage, scans, supports)
+    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from"):
+        taught(stage, [write_set_aside(tmp_path, "broken")], [labelled])
+    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from"):
+        taught(stage, [labelled], [labelled], structures=["nowhere"])
+
+
+def test_supports_that_find_nothing_teach_nothing(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    fake.SAYS = {"s8": OUT}
+    with pytest.raises(NothingToLearnError, match="student: found nothing to learn from"):
+        taught("student", [write_labelled(tmp_path, 1)], [write_labelled(tmp_path, 8), write_set_aside(tmp_path, "b")])
+
+
+def test_wrong_labels_of_training_scans_change_what_the_ceiling_is_told_and_not_the_student(
+    tmp_path: Path, fake: type[FakeMatched]
+) -> None:
+    scans, supports = [write_labelled(tmp_path, n) for n in (1, 2)], [write_labelled(tmp_path, 8)]
+    before = {stage: taught(stage, scans, supports) for stage in ("student", "ceiling")}
+    for folder in scans:
+        change_label(folder, 30.0)
+    after = {stage: taught(stage, scans, supports) for stage in ("student", "ceiling")}
+    assert same(before["student"], after["student"]) and not same(before["ceiling"], after["ceiling"])
