@@ -68,7 +68,7 @@ class _Support:
 class Matched:
     """Locate a support's structures by an affine start and coupled matching of what surrounds points of their surfaces.
 
-    The whole surface is carried by the points' moves; a landmark is where the carried surface is extreme.
+    The whole surface is carried by the points' moves; the landmarks lie on the walls of the box around it.
 
     The features of a query are computed once for all supports, where the starts say that the landmarks are.
     """
@@ -199,7 +199,7 @@ class Matched:
             moves = support.surroundings.moves(features, start)
             moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
             for name, surface in support.surfaces.items():
-                points[name] = _extreme(start.carried(surface.points_mm + surface.weights @ moved))
+                points[name] = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
             apart = moves.apart_mm
         rows = []
         for structure in self._wanted:
@@ -235,12 +235,18 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def _extreme(surface_mm: FloatArray) -> FloatArray:
-    """Return the extreme points (6, 3) of a surface (n, 3) in the order of the walls; NaN where it is not known."""
+def _landmarks(surface_mm: FloatArray) -> FloatArray:
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls; NaN where it is not known.
+
+    They are its own extreme points, which come first, moved onto the walls of the box around it: on a flat wall the
+    outermost point would be anywhere.
+    """
+    landmarks = surface_mm[: len(WALLS)].copy()
     if not np.isfinite(surface_mm).all():
-        return np.full((len(WALLS), 3), np.nan)
-    ends = zip(surface_mm.argmin(axis=0), surface_mm.argmax(axis=0), strict=True)
-    return surface_mm[[number for both in ends for number in both]]
+        return np.full_like(landmarks, np.nan)
+    for axis, ends in enumerate(zip(surface_mm.min(axis=0), surface_mm.max(axis=0), strict=True)):
+        landmarks[[2 * axis, 2 * axis + 1], axis] = ends
+    return landmarks
 
 
 def _corners(grid: Grid) -> FloatArray:

@@ -14,7 +14,7 @@ from rprloc.results.expected import METHOD
 
 @dataclass(frozen=True)
 class MethodWords:
-    """How a method is called in tables and pictures; methods of a family share their pass over a scan."""
+    """How a method is called in tables and pictures; methods of a family share a column of figure 4."""
 
     label: str
     family: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rprloc.cohort.methods import ALL_SUPPORTS
+from rprloc.cohort.methods import ALL_SUPPORTS, METHODS, family_of
 from rprloc.results.curves import Log
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import CohortTable, Line
@@ -189,5 +189,5 @@ def _shared(methods: Sequence[str]) -> list[list[str]]:
     """Return the groups of at least two methods that share their pass over a scan."""
     families: dict[str, list[str]] = {}
     for method in methods:
-        families.setdefault(words_of(method).family, []).append(method)
+        families.setdefault(family_of(method).name if method in METHODS else method, []).append(method)
     return [names for names in families.values() if len(names) > 1]

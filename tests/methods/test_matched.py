@@ -14,7 +14,7 @@ import torch
 from rprloc.cohort.methods import settings_of, supports_of
 from rprloc.geometry import WALLS, Grid, box_of_points
 from rprloc.methods.localize import localize
-from rprloc.methods.matched import Matched, _carrying, _extreme, _spread_out
+from rprloc.methods.matched import Matched, _carrying, _landmarks, _spread_out
 from rprloc.methods.picture import RegistrationError
 from rprloc.methods.prediction import OUTSIDE, Prediction, Scan
 from rprloc.methods.start import Affine
@@ -242,9 +242,11 @@ def test_a_surface_moves_as_the_points_around_do() -> None:
     np.testing.assert_allclose(weights @ moves, [[0, 0, 4], [0, 0, 4], [0, 6, 0], [0, 3, 2], [0, 6, 0]], atol=1e-6)
 
 
-def test_the_extreme_points_of_a_surface_are_its_outermost_in_the_order_of_the_walls() -> None:
+def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_surface() -> None:
     surface = np.random.default_rng(3).normal(size=(50, 3))
-    points = _extreme(surface)
+    points = _landmarks(surface)
+    np.testing.assert_array_equal(box_of_points(points), box_of_points(surface))
     np.testing.assert_array_equal([points[2 * axis][axis] for axis in range(3)], surface.min(axis=0))
-    np.testing.assert_array_equal([points[2 * axis + 1][axis] for axis in range(3)], surface.max(axis=0))
-    assert np.isnan(_extreme(np.where(np.arange(50)[:, None] == 3, np.nan, surface))).all()
+    along = ~np.repeat(np.eye(3, dtype=bool), 2, axis=0)
+    np.testing.assert_array_equal(points[along], surface[:6][along])
+    assert np.isnan(_landmarks(np.where(np.arange(50)[:, None] == 30, np.nan, surface))).all()

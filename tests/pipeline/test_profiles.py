@@ -64,7 +64,7 @@ def test_an_accelerator_is_asked_for_by_networks_only_and_with_profile_gpu_only(
         asking = {name: value for name, value in settings.items() if name.endswith("accelerator")}
         # REGISTER is a LOCALIZE that has no use for a GPU.
         gpu = {
-            "process.'withName:TRAIN|LOCALIZE'.accelerator": "1",
+            "process.'withName:TRAIN|TEACH|LOCALIZE'.accelerator": "1",
             "process.'withName:REGISTER'.accelerator": "null",
         }
         expected = gpu if "gpu" in profile else {}
@@ -76,7 +76,7 @@ def test_gpu_options_of_engines_and_slurm_depend_on_the_accelerator(by_profile: 
         for name, value in settings.items():
             if re.search(r"--gpus|--nv|slurm_gres", value) and not name.startswith("params."):
                 assert "task.accelerator ?" in value, (profile, name)
-                assert "slurm" in value or re.search("TRAIN|LOCALIZE", name), (profile, name)
+                assert "slurm" in value or re.search("TRAIN|TEACH|LOCALIZE", name), (profile, name)
 
 
 def test_the_image_is_that_of_this_version(by_profile: dict[str, dict[str, str]]) -> None:
@@ -100,8 +100,8 @@ def test_containers_get_the_tasks_gpu_a_home_and_the_checkpoints(by_profile: dic
         assert enabled == [f"{engine}.enabled"]
         assert settings[f"{engine}.envWhitelist"] == "'CUDA_VISIBLE_DEVICES'"
         assert {"env.HOME", "env.USER", "env.MPLCONFIGDIR", "env.TORCHINDUCTOR_CACHE_DIR"} <= settings.keys()
-        assert "params.checkpoints" in settings["process.'withName:TRAIN'.containerOptions"]
-        assert "mkdir -p" in settings["process.'withName:TRAIN'.beforeScript"]
+        assert "params.checkpoints" in settings["process.'withName:TRAIN|TEACH'.containerOptions"]
+        assert "mkdir -p" in settings["process.'withName:TRAIN|TEACH'.beforeScript"]
     assert by_profile["demo,docker"]["docker.runOptions"] == "'-u $(id -u):$(id -g)'"
 
 
@@ -142,7 +142,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     assert len(jobs) == 7
     for text, lines in headers.items():
         asked = [line for line in lines if line.startswith(("--account", "--g"))]
-        network = re.search("TRAIN|LOCALIZE", names[text])
+        network = re.search("TRAIN|TEACH|LOCALIZE", names[text])
         assert asked == ["--account=lab1 --gpus=1" if network else "--account=lab1"], names[text]
         assert ("--array 0-3" in lines) == ("PREPROCESS" in names[text])
     containers = [path.read_text(encoding="utf-8") for path in record.glob("container.*")]

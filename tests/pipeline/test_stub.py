@@ -76,6 +76,30 @@ def test_stub_run(folder: Path, parser: str) -> None:
     assert staged(done, "PREPROCESS (named b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
 
 
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(folder: Path, parser: str) -> None:
+    asked = (*arguments(folder), "--methods", "student,ceiling")
+    done = run_well(folder / f"taught {parser}", *asked, "-stub", parser=parser)
+    # No training scan of `phantom` has a label.
+    assert done.tasks() == {
+        "CHECK": 1, "PREPROCESS": 9, "TRAIN": 3, "TEACH": 5, "LOCALIZE": 7, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    task = "TEACH (phantom student)"
+    assert staged(done, task, "models") == {"position_map.safetensors"}
+    assert staged(done, task, "scans") == {"phantom@a", "phantom@b"}
+    assert staged(done, task, "validation") == staged(done, task, "supports") == {"phantom@c"}
+    assert staged(done, "TRAIN (phantom position_map)", "models") == set()
+    assert staged(done, "TRAIN (phantom position_map)", "supports") == set()
+    assert staged(done, "TEACH (free ceiling)", "scans") == {"free@a", "free@b", "free@c"}
+    assert staged(done, "TEACH (free ceiling)", "supports") == {"free@b"}
+    # They answer from no support.
+    task = "LOCALIZE (free ceiling batch 1)"
+    assert staged(done, task, "models") == {"ceiling.safetensors", "position_map.safetensors"}
+    assert staged(done, task, "supports") == set() and staged(done, task, "queries") == {"free@c"}
+    models = {path.name for path in (done.results / "models" / "phantom").iterdir()}
+    assert models == {"position_map.safetensors", "student.safetensors"}
+
+
 def test_supports_are_searched_from_each_other_by_a_task_of_their_own(folder: Path) -> None:
     supports = "".join(f"s{i},two.nii,two.nii.gz,validation,phantom\n" for i in range(4))
     sheet = f"subject,image,label,split,cohort\n{supports}d,one.nii,,test,phantom\n"

@@ -138,3 +138,9 @@ def test_methods_that_share_a_pass_are_named() -> None:
 )  # fmt: skip
 def test_seconds_in_words(value: float, text: str) -> None:
     assert seconds.seconds_text(value) == text
+
+
+def test_only_methods_of_one_task_share_their_pass() -> None:
+    """Retina U-Net and the ceiling share a column of figure 4, not a pass over a scan."""
+    names = ["retina_unet", "ceiling", "affine", "convex", "a_new_one"]
+    assert seconds._shared(names) == [["affine", "convex"]]
