@@ -20,8 +20,8 @@ NO_WEIGHTS = "none"
 
 BY_LABELS, BY_SUPPORTS = "labels", "supports"
 """Who teaches a method that learns: the labels of the training scans, or the supports."""
-CEILING = "ceiling"
-"""What is learned from the true labels by the network that otherwise learns from the supports."""
+STUDENT, CEILING = "student", "ceiling"
+"""The network that learns from the supports, and the same network on the labels of the training scans."""
 
 CODE_STRIDE = 2
 """Voxels from one cell of the auto-encoder's code to the next."""
@@ -63,7 +63,7 @@ FAMILIES = (
     Family("regression", ("regression",), networks=("coarse", "fine")),
     Family("position_map", ("position_map",), networks=("position_map",)),
     Family("matched", ("matched",), networks=("position_map",), matching=True, without=True, calibrated=True),
-    Family("student", ("student",), networks=("position_map", "student"), matching=True, learns=BY_SUPPORTS),
+    Family(STUDENT, (STUDENT,), networks=("position_map", STUDENT), matching=True, learns=BY_SUPPORTS),
     Family("grey", ("grey_mse", "grey_cosine", "grey_ncc")),
     Family("feature", ("feature_mse", "feature_cosine"), networks=("autoencoder",)),
     Family("retina_unet", ("retina_unet",), networks=("retina_unet",), learns=BY_LABELS),
@@ -74,7 +74,7 @@ FAMILIES = (
 
 METHODS = tuple(method for family in FAMILIES for method in family.methods)
 
-TAUGHT = ("student", CEILING)
+TAUGHT = (STUDENT, CEILING)
 """The networks that are trained after the position map, which places what they look at."""
 
 CALIBRATED = tuple(method for family in FAMILIES if family.calibrated for method in family.methods)

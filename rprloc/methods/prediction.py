@@ -228,9 +228,9 @@ def placed_row(
 def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
     """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
     box = box_of_points(points_mm)
-    inside = np.clip(box, *field_mm)
+    inside = np.minimum(box[1], field_mm[1]) - np.maximum(box[0], field_mm[0])
     # A hundredth of a millimetre: a flat box has parts as well.
-    parts = (inside[1] - inside[0] + 0.01) / (box[1] - box[0] + 0.01)
+    parts = np.maximum(inside + 0.01, 0) / (box[1] - box[0] + 0.01)
     return bool(np.prod(parts) >= _SHOWN)
 
 

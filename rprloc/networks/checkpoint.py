@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rprloc.cohort.methods import FAMILIES
+from rprloc.cohort.methods import FAMILIES, TAUGHT
 from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
 from rprloc.networks.autoencoder import Autoencoder
@@ -127,7 +127,7 @@ def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
             return PositionMap(width=settings.width)
         if settings.stage == "retina_unet":
             return network_of(settings.details, settings.width)
-        if settings.stage in ("student", "ceiling"):
+        if settings.stage in TAUGHT:
             return votes_of(settings.details, settings.width)
         return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rprloc.networks.field import STRIDE
 from rprloc.networks.trunk import Trunk
 
 _WIDTHS = (1, 4, 8, 12)
@@ -53,11 +56,22 @@ class Votes(nn.Module):
 
 
 def votes_of(details: dict[str, Any], width: int) -> Votes:
-    """Return an untrained network for the details of its settings; raises ValueError or TypeError where they are wrong.
+    """Return an untrained network for the details of its settings; raises LookupError, ValueError or TypeError where
+    they are wrong.
 
-    `structures` are names, each with six landmarks.
+    `structures` are names, each with six landmarks, `half_voxel_mm` has each of them, `size` is the crop's in voxels.
     """
     structures = details["structures"]
     if len(set(structures)) < len(structures) or not all(isinstance(name, str) for name in structures):
         raise ValueError("structures that are not different names")
+    halves = [details["half_voxel_mm"][name] for name in structures]
+    for what, sizes in (("spacing", [details["spacing"]]), ("size", [details["size"]]), ("half_voxel_mm", halves)):
+        found = np.array(sizes, dtype=np.float64)
+        if found.shape != (len(sizes), 3) or not np.all((found > 0) & (found < math.inf)):
+            raise ValueError(f"{what} that are not three positive numbers each")
+    if any(size % STRIDE for size in details["size"]):
+        raise ValueError(f"a size of {details['size']}, expected multiples of {STRIDE}")
+    middle = np.array(details["middle_latent_mm"], dtype=np.float64)
+    if middle.shape != (3,) or not np.isfinite(middle).all():
+        raise ValueError("middle_latent_mm that is not three numbers")
     return Votes(6 * len(structures), width=width)

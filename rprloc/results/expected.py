@@ -91,7 +91,7 @@ def _unlearned(method: Row, structure: str, taught: Mapping[str, Collection[str]
     who = method.get("learns")
     if structure not in taught[who] if who else answered:
         return f"no {'support' if who == BY_SUPPORTS else 'training scan'} has a label of {structure}"
-    return None
+    return f"the network has not learned {structure}" if answered else None
 
 
 def _supports(count: int | None, supports: Sequence[str], order: Sequence[str]) -> list[str]:

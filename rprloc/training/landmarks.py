@@ -90,12 +90,12 @@ class Landmarks:
         """
         self._plan, self._seed, self._device, self._body_map = plan, seed, device, body_map
         self._spacing = np.asarray(spacing, dtype=np.float64)
-        self._structures = sorted({name for points in told.values() for name in points})
         taught = [folder for folder in sorted(folders) if subject_of(folder) in told]
-        tested = {subject_of(folder): true_points(folder, self._structures) for folder in validation}
         latent = self._middle_latent(taught, told)
         middles = {folder: at for folder in (*taught, *validation) if (at := self._middle(folder, latent)) is not None}
         taught = [folder for folder in taught if folder in middles]
+        self._structures = sorted({name for folder in taught for name in told[subject_of(folder)]})
+        tested = {subject_of(folder): true_points(folder, self._structures) for folder in validation}
         fixed = [folder for folder in sorted(validation) if tested[subject_of(folder)] and folder in middles]
         points = {folder: told[subject_of(folder)] for folder in taught}
         points |= {folder: tested[subject_of(folder)] for folder in fixed}

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from rprloc.cohort.methods import CEILING, TAUGHT
+from rprloc.cohort.methods import CEILING, STUDENT, TAUGHT
 from rprloc.errors import InputError
 from rprloc.files import read_json, sha256, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, ModelSettings, check_conflicts, read_model, write_model
@@ -194,9 +194,12 @@ def _key(
     ]
     everything = [asdict(settings), asdict(plan), seed, code, data, torch.__version__]
     if settings.stage in (*TAUGHT, "retina_unet"):
-        everything.append([[about.get("structures") for about in part] for part in abouts.values()])
+        # The student looks at no label of a training scan.
+        told = [split for split in abouts if split != "train" or settings.stage != STUDENT]
+        everything.append([[about.get("structures") for about in abouts[split]] for split in told])
     if settings.stage in TAUGHT:
         everything.append([[about.get("matching") for about in part] for part in abouts.values()])
         everything.append([about.get("source_sha256") for about in abouts["supports"]])
-        everything.append([sha256(path) for path in models])
+        surfaces = [f / f"{subject_of(f)}_surface.safetensors" for f in sorted(sources["supports"])]
+        everything.append([sha256(path) for path in (*models, *surfaces) if path.exists()])
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]

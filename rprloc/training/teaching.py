@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,18 +88,22 @@ def _answered(
         if subject in own:
             told[subject] = true_points(folder, names)
         elif scan is not None:
-            told[subject] = _medians(matched, scan)
+            told[subject] = _medians(matched, scan, {name: one.structures for name, one in own.items()})
         if time.monotonic() - logged >= LOG_SECONDS or number + 1 == len(scans):
             log(f"landmarks of {len(read)} supports carried to {number + 1} of {len(scans)} training scans")
             logged = time.monotonic()
     return told
 
 
-def _medians(matched: Matched, scan: Scan) -> Points:
-    """Return the medians of what the supports found in a scan, without structures that most of them did not find."""
+def _medians(matched: Matched, scan: Scan, has: Mapping[str, Collection[str]]) -> Points:
+    """Return the medians of what the supports found in a scan, without structures that most of those that have them
+    did not find.
+    """
     found: dict[str, list[list[list[float]]]] = {}
     asked: dict[str, int] = {}
     for row in matched.locate(scan):
+        if row.structure not in has[row.support]:
+            continue
         asked[row.structure] = asked.get(row.structure, 0) + 1
         if row.points_mm is not None:
             found.setdefault(row.structure, []).append([row.points_mm[wall] for wall in WALLS])
