@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
@@ -34,6 +35,10 @@ _BESIDE = 8
 """Points of a structure's surface that are matched beside its extreme points."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
+_SAME_MM = 0.01
+"""Points that are nearer to each other are one."""
+_LEAST_WEIGHT = 1e-6
+"""Smaller weights are none: a structure of the head has no say in the pelvis, nor memory."""
 _RIM = 4
 """Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
 
@@ -44,7 +49,7 @@ class _Surface:
 
     points_mm: FloatArray
     """(n, 3), the six extreme points first."""
-    weights: FloatArray
+    weights: csr_array
     """(n, matched points), each row sums to 1: how much of their moves each point makes."""
     own: slice
     """Which of the matched points are this structure's."""
@@ -220,19 +225,20 @@ def _spread_out(points_mm: FloatArray, count: int) -> FloatArray:
     """
     chosen = list(range(len(WALLS)))
     distance = cdist(points_mm, points_mm[chosen]).min(axis=1)
-    # A surface of few voxels may hold an extreme point twice.
-    while len(chosen) < count and distance.max() > 0:
+    # A surface of few voxels may hold an extreme point twice, rounded otherwise.
+    while len(chosen) < count and distance.max() > _SAME_MM:
         chosen.append(int(distance.argmax()))
         distance = np.minimum(distance, np.linalg.norm(points_mm - points_mm[chosen[-1]], axis=1))
     return points_mm[chosen]
 
 
-def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
+def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
     """Return Gaussian weights (n, m), each row of which sums to 1, of points (m, 3) for those of a surface (n, 3)."""
     far = cdist(surface_mm, points_mm) ** 2 / (2 * _CARRYING_MM**2)
     # Relative to the nearest: far from all points it decides alone.
     weights = np.exp(far.min(axis=1, keepdims=True) - far)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    weights[weights < _LEAST_WEIGHT] = 0
+    return csr_array(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _landmarks(surface_mm: FloatArray) -> FloatArray:

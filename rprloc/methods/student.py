@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rprloc.cohort.methods import NO_SUPPORT
+from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock
@@ -28,10 +29,13 @@ class Student:
 
     def __init__(self, method: str, votes: Model, body_map: Model, *, structures: Sequence[str] | None) -> None:
         """Take the method's name, its network, the position map, which says where to look, and the structures to find
-        (None: those that it knows).
+        (None: those that it knows). Raises InputError where the network was trained with another position map: the
+        latents of another have another origin.
         """
         self._method, self._votes, self._body_map = method, votes, body_map
         self._details = votes.settings.details
+        if self._details["position_map"] != body_map.fingerprint:
+            raise InputError(f"The {method} network was trained with another position map, expected the one given.")
         self._known: list[str] = list(self._details["structures"])
         self._structures = list(structures or self._known)
 
@@ -40,7 +44,7 @@ class Student:
 
     @torch.inference_mode()
     def locate(self, query: Scan) -> list[Prediction]:
-        """Return a row for each structure; raises InputError where the query has no volume as the network needs it."""
+        """Return a row for each structure, failed where the query has no finer volume as the network needs it."""
         clock = Clock()
         with clock.stage("start"):
             seen = BodyMap(self._body_map, query)
@@ -48,10 +52,13 @@ class Student:
         found: dict[str, tuple[FloatArray, float]] = {}
         if fault is None:
             middle = seen.met(np.array([self._details["middle_latent_mm"]])).positions_mm[0]
-            with clock.stage("prepare"):
-                crop = Crop.of(query, middle, self._details["size"], self._votes.settings, self._votes.device)
-            with clock.stage("network"):
-                found = self._found(crop)
+            try:
+                with clock.stage("prepare"):
+                    crop = Crop.of(query, middle, self._details["size"], self._votes.settings, self._votes.device)
+                with clock.stage("network"):
+                    found = self._found(crop)
+            except InputError as error:
+                fault = str(error).rstrip(".")
         with clock.stage("search"):
             rows = [self._answer(query, structure, found, fault) for structure in self._structures]
         return timed(rows, clock.seconds)
@@ -68,7 +75,7 @@ class Student:
     def _answer(
         self, query: Scan, structure: str, found: dict[str, tuple[FloatArray, float]], fault: str | None
     ) -> Prediction:
-        """Return the row of a structure; `fault` says why the query's position map is of no use."""
+        """Return the row of a structure; `fault` says why the query cannot be searched."""
         key: dict[str, Any] = row_key(
             query, structure, method=self._method, setting=SETTING, support=NO_SUPPORT, drawn=NO_SUPPORT
         ) | {"n_supports": 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -98,6 +99,15 @@ class Model:
     def device(self) -> torch.device:
         """The device on which the network computes."""
         return next(self.network.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the weights, whatever file they came from and whichever device they are on."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def pad(self, values: Any) -> PaddedScan:
         """Return a preprocessed scan (z, y, x) ready for `latents`."""

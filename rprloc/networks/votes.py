@@ -25,7 +25,7 @@ class Votes(nn.Module):
     and the root mean square distance (B, n) of the votes to them, in voxels.
 
     Every cell of the second level says for each landmark where it lies from there; the landmark is the mean of these
-    votes, weighted by a softmax of what the cells say of themselves (ALGORITHM.md section 7).
+    votes, weighted by a softmax of what the cells say of themselves (docs/method.md).
     """
 
     def __init__(self, landmarks: int, *, width: int) -> None:
@@ -71,6 +71,8 @@ def votes_of(details: dict[str, Any], width: int) -> Votes:
             raise ValueError(f"{what} that are not three positive numbers each")
     if any(size % STRIDE for size in details["size"]):
         raise ValueError(f"a size of {details['size']}, expected multiples of {STRIDE}")
+    if not isinstance(details["position_map"], str):
+        raise ValueError("a position_map that is no fingerprint")
     middle = np.array(details["middle_latent_mm"], dtype=np.float64)
     if middle.shape != (3,) or not np.isfinite(middle).all():
         raise ValueError("middle_latent_mm that is not three numbers")

@@ -74,4 +74,4 @@ def _finish(axes: Axes, title: str) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, framealpha=0.8, edgecolor="none")

@@ -89,7 +89,7 @@ def _unlearned(method: Row, structure: str, taught: Mapping[str, Collection[str]
     if method["supports"] != 0:
         return None
     who = method.get("learns")
-    if structure not in taught[who] if who else answered:
+    if who and structure not in taught[who]:
         return f"no {'support' if who == BY_SUPPORTS else 'training scan'} has a label of {structure}"
     return f"the network has not learned {structure}" if answered else None
 

@@ -85,13 +85,18 @@ def _faces(label: NDArray[np.integer[Any]], box: tuple[slice, ...], value: int) 
 
 
 def _thinned(points_mm: FloatArray) -> FloatArray:
-    """Return at most SURFACE_POINTS of points (n, 3): the first in x, then y, then z of each cell of a lattice."""
+    """Return at most SURFACE_POINTS of points (n, 3): of each cell of a lattice the one farthest from the middle, so
+    that a turned surface loses least of its width on any side.
+    """
     rounded = np.round(points_mm, 3)
-    points = rounded[np.lexsort(rounded.T[::-1])]
+    middle = (rounded.min(axis=0) + rounded.max(axis=0)) / 2
+    far = ((rounded - middle) ** 2).sum(axis=1).round(3)
+    # The first of a cell is kept: the farthest, of several the least in x, then y, then z.
+    points = rounded[np.lexsort((*rounded.T[::-1], -far))]
     kept, cell = points, 1.0
     while len(kept) > SURFACE_POINTS:
         cells = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
-        _, first = np.unique(cells, axis=0, return_index=True)
+        _, first = np.unique(np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1)), return_index=True)
         kept = points[np.sort(first)]
         cell *= 1.2
     return kept

@@ -104,7 +104,8 @@ class Landmarks:
             settings,
             details={
                 "structures": self._structures, "spacing": self._spacing.tolist(), "size": size,
-                "middle_latent_mm": latent.tolist(), "half_voxel_mm": half_voxels(tellers, self._structures),
+                "middle_latent_mm": latent.tolist(), "position_map": body_map.fingerprint,
+                "half_voxel_mm": half_voxels(tellers, self._structures),
             },
         )  # fmt: skip
         spare = np.ceil(_SPARE_MM / self._spacing).astype(int)

@@ -73,9 +73,8 @@ def train_stage(
                 stream.write(line + "\n")
 
         if stage in TAUGHT:
-            points = state_path.with_suffix(".landmarks.json")
             objective: Objective = _taught(
-                model_settings, settings, plan, sources, models, points, seed=seed, device=device, log=say
+                model_settings, settings, plan, sources, models, state, seed=seed, device=device, log=say
             )
         else:
             objective = _objective(model_settings, settings, plan, sources, Path(unpacked), seed=seed, device=device)
@@ -133,35 +132,34 @@ def _taught(
     plan: TrainingPlan,
     sources: Mapping[str, Sequence[Path]],
     models: Sequence[Path],
-    told_path: Path,
+    state: TrainingState,
     *,
     seed: int,
     device: torch.device,
     log: Callable[[str], None],
 ) -> Objective:
-    """Return what a network learns that is told where landmarks lie; what it is told is kept at a path of its own."""
+    """Return what a network learns that is told where landmarks lie; what it is told is kept beside its state."""
     from rprloc.training.landmarks import Landmarks
-    from rprloc.training.teaching import read_points, taught_points, write_points
+    from rprloc.training.teaching import taught_points
 
+    assert state.path is not None
     body_map = next(
         (model for path in models if (model := read_model(path, device=device)).settings.stage == MAP), None
     )
     if body_map is None:
         raise InputError(f"{settings.stage}: found no position_map network, expected one.")
     check_conflicts("position_map", body_map.settings, cohort)
-    if told_path.exists():
-        told = read_points(told_path)
-    else:
-        told = taught_points(
-            settings.stage,
-            sources["train"],
-            supports=sources["supports"],
-            body_map=body_map,
-            structures=cohort["structures"],
-            device=device,
-            log=log,
-        )
-        write_points(told_path, told)
+    told = taught_points(
+        settings.stage,
+        sources["train"],
+        supports=sources["supports"],
+        body_map=body_map,
+        structures=cohort["structures"],
+        kept=state.path.with_suffix(".landmarks.json"),
+        device=device,
+        stopped=lambda: state.interrupted,
+        log=log,
+    )
     return Landmarks(
         sources["train"],
         sources["validation"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import Model
 from rprloc.scans.preprocess import subject_of
 from rprloc.training.loop import LOG_SECONDS
+from rprloc.training.state import Interrupted
 
 Points = dict[str, FloatArray]
 """Structure -> (6, 3), in the order of the walls, (x, y, z) in mm."""
@@ -42,21 +43,34 @@ def taught_points(
     supports: Sequence[Path],
     body_map: Model,
     structures: Sequence[str] | Mapping[str, int] | None,
+    kept: Path,
     device: torch.device,
+    stopped: Callable[[], bool],
     log: Callable[[str], None],
 ) -> dict[str, Points]:
     """Return by subject where the landmarks of training scans lie.
 
     The ceiling is told what their labels say; the student what `matched` finds from the supports, the median of their
     answers, and of a scan that is itself a support what its own label says. `scans` and `supports` are folders of
-    preprocessed scans, `body_map` is the position map, `structures` the names that count (None: all). Raises
-    NothingToLearnError where there is nothing to tell.
+    preprocessed scans, `body_map` is the position map, `structures` the names that count (None: all). What was found is
+    written to the file `kept` on the way, and not sought again by the next start; once `stopped` says so it raises
+    Interrupted. Raises NothingToLearnError where there is nothing to tell.
     """
     names = None if structures is None else list(structures)
+    logged = time.monotonic()
     if stage == CEILING:
         told = {subject_of(folder): true_points(folder, names) for folder in scans}
     else:
-        told = _answered(scans, supports, body_map, names, device, log)
+        told = read_points(kept) if kept.exists() else {}
+        missing = [folder for folder in scans if subject_of(folder) not in told]
+        for number, (subject, points) in enumerate(_answered(missing, supports, body_map, names, device), start=1):
+            told[subject] = points
+            if stopped() or number == len(missing) or time.monotonic() - logged >= LOG_SECONDS:
+                write_points(kept, told)
+                log(f"landmarks of the supports carried to {len(told)} of {len(scans)} training scans")
+                logged = time.monotonic()
+            if stopped():
+                raise Interrupted("stopped while landmarks were carried; the next start goes on from here")
     told = {subject: points for subject, points in told.items() if points}
     if not told:
         what = "a label of a structure in the training scans" if stage == CEILING else "a support with a label"
@@ -70,29 +84,22 @@ def _answered(
     body_map: Model,
     names: list[str] | None,
     device: torch.device,
-    log: Callable[[str], None],
-) -> dict[str, Points]:
-    """Return what `matched` finds in each scan from the supports."""
+) -> Iterator[tuple[str, Points]]:
+    """Yield what `matched` finds in each scan from the supports; nothing without a support that shows a structure."""
     read = [scan for folder in supports if (scan := Scan.read(folder)) is not None and scan.structures]
-    if not read:
-        return {}
+    if not (read and scans):
+        return
     start = MapStart(body_map, seed=0)
     matched = Matched(start, window=body_map.settings.window, structures=names, drawn=None, device=device)
     matched.prepare(read)
-    own = {scan.subject: scan for scan in read}
-    told: dict[str, Points] = {}
-    logged = time.monotonic()
-    for number, folder in enumerate(scans):
+    shown = {scan.subject: set(scan.structures) for scan in read}
+    for folder in scans:
         subject = subject_of(folder)
-        scan = None if subject in own else Scan.read(folder)
-        if subject in own:
-            told[subject] = true_points(folder, names)
-        elif scan is not None:
-            told[subject] = _medians(matched, scan, {name: one.structures for name, one in own.items()})
-        if time.monotonic() - logged >= LOG_SECONDS or number + 1 == len(scans):
-            log(f"landmarks of {len(read)} supports carried to {number + 1} of {len(scans)} training scans")
-            logged = time.monotonic()
-    return told
+        scan = None if subject in shown else Scan.read(folder)
+        if subject in shown:
+            yield subject, true_points(folder, names)
+        else:
+            yield subject, {} if scan is None else _medians(matched, scan, shown)
 
 
 def _medians(matched: Matched, scan: Scan, has: Mapping[str, Collection[str]]) -> Points:
