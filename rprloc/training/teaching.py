@@ -61,13 +61,14 @@ def taught_points(
     if stage == CEILING:
         told = {subject_of(folder): true_points(folder, names) for folder in scans}
     else:
+        read = [scan for folder in supports if (scan := Scan.read(folder)) is not None and scan.structures]
         told = read_points(kept) if kept.exists() else {}
-        missing = [folder for folder in scans if subject_of(folder) not in told]
-        for number, (subject, points) in enumerate(_answered(missing, supports, body_map, names, device), start=1):
+        missing = [folder for folder in scans if read and subject_of(folder) not in told]
+        for number, (subject, points) in enumerate(_answered(missing, read, body_map, names, device), start=1):
             told[subject] = points
             if stopped() or number == len(missing) or time.monotonic() - logged >= LOG_SECONDS:
                 write_points(kept, told)
-                log(f"landmarks of the supports carried to {len(told)} of {len(scans)} training scans")
+                log(f"landmarks of {len(read)} supports carried to {len(told)} of {len(scans)} training scans")
                 logged = time.monotonic()
             if stopped():
                 raise Interrupted("stopped while landmarks were carried; the next start goes on from here")
@@ -80,19 +81,18 @@ def taught_points(
 
 def _answered(
     scans: Sequence[Path],
-    supports: Sequence[Path],
+    supports: Sequence[Scan],
     body_map: Model,
     names: list[str] | None,
     device: torch.device,
 ) -> Iterator[tuple[str, Points]]:
-    """Yield what `matched` finds in each scan from the supports; nothing without a support that shows a structure."""
-    read = [scan for folder in supports if (scan := Scan.read(folder)) is not None and scan.structures]
-    if not (read and scans):
+    """Yield what `matched` finds in each scan from the supports."""
+    if not scans:
         return
     start = MapStart(body_map, seed=0)
     matched = Matched(start, window=body_map.settings.window, structures=names, drawn=None, device=device)
-    matched.prepare(read)
-    shown = {scan.subject: set(scan.structures) for scan in read}
+    matched.prepare(supports)
+    shown = {scan.subject: set(scan.structures) for scan in supports}
     for folder in scans:
         subject = subject_of(folder)
         scan = None if subject in shown else Scan.read(folder)

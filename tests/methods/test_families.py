@@ -14,7 +14,7 @@ from rprloc.cohort.settings import Settings
 from rprloc.files import read_json, write_json
 from rprloc.methods.localize import localize
 from rprloc.methods.prediction import Prediction
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, write_model
+from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
 from rprloc.results.metrics import evaluate
 from rprloc.scans.preprocess import preprocess
 from tests.scans.images import LABELS, patient, write
@@ -61,6 +61,7 @@ class Cohort:
                         spacing=list(self.settings.matching_spacing),
                         size=[24, 24, 24],
                         middle_latent_mm=[0.0, 0.0, 0.0],
+                        position_map=read_model(folder / family.name / "position_map.safetensors").fingerprint,
                     )
                 made = Model(new_network(trained, seed=1), trained)
                 write_model(folder / family.name / f"{network}.safetensors", made)

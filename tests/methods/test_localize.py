@@ -157,14 +157,16 @@ def test_what_learned_before_needs_its_network_and_the_position_map_and_no_suppo
 ) -> None:
     details = {
         "structures": ["organ"], "spacing": [3.0, 3.0, 3.0], "size": [24, 24, 24], "middle_latent_mm": [0.0, 0.0, 0.0],
-        "half_voxel_mm": {"organ": [1.0, 1.0, 1.0]},
+        "half_voxel_mm": {"organ": [1.0, 1.0, 1.0]}, "position_map": "",
     }  # fmt: skip
     models: dict[str, Path] = {}
     for stage in ("position_map", method):
         settings = ModelSettings.of_cohort(SETTINGS | {"network": {"convolution": "isotropic", "width": 4}}, stage)
         settings = replace(settings, details=details if stage == method else {})
         models[stage] = tmp_path / f"{stage}.safetensors"
-        write_model(models[stage], Model(new_network(settings, seed=1), settings))
+        made = Model(new_network(settings, seed=1), settings)
+        write_model(models[stage], made)
+        details["position_map"] = details["position_map"] or made.fingerprint
     asked: dict[str, Any] = {
         "supports": [], "queries": [cohort / "c@d", cohort / "c@e"], "tables": False, "seed": 1,
         "device": torch.device("cpu"), "settings": SETTINGS | {"methods": [method]},

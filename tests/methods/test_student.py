@@ -39,7 +39,7 @@ def settings_for(middle_mm: Any = MARK_MM, size: Sequence[int] = (24, 24, 32)) -
         "student", "ct", (6.0, 4.0, 5.0), (1, 1, 1), WINDOW, 1.0, "isotropic", 4, "student",
         {
             "structures": ["heart", "liver"], "spacing": list(SPACING), "size": list(size),
-            "middle_latent_mm": list(middle_mm), "half_voxel_mm": HALVES,
+            "middle_latent_mm": list(middle_mm), "half_voxel_mm": HALVES, "position_map": "another",
         },
     )  # fmt: skip
 
@@ -99,12 +99,18 @@ PLAIN, OTHER = numbered("qs")
 QUERY = marked(PLAIN)
 
 
+def student_of(votes: Model, body_map: Model, *, method: str = "student", **asked: Any) -> Student:
+    """Return the method, as if the network had been trained with the position map."""
+    votes.settings.details["position_map"] = body_map.fingerprint
+    return Student(method, votes, body_map, **({"structures": None} | asked))
+
+
 def located(
     query: Scan, *, place: Place | None = None, votes: Model | None = None, method: str = "student", **changes: Any
 ) -> list[Prediction]:
     """Return a query's answers; without a `place` the map says of each voxel its world point."""
     asked: dict[str, Any] = {"structures": None} | changes
-    student = Student(method, votes or Model(SeesMark(), settings_for()), known([query], place), **asked)
+    student = student_of(votes or Model(SeesMark(), settings_for()), known([query], place), method=method, **asked)
     student.prepare([OTHER])
     return student.locate(query)
 
@@ -205,13 +211,21 @@ def test_an_answer_that_is_no_number_is_a_failed_row() -> None:
     assert (heart.failed, heart.reason, liver.failed) == (True, "the answer is not a number", False)
 
 
-def test_a_scan_without_its_finer_volume_is_told_in_one_sentence() -> None:
-    with pytest.raises(InputError, match="q: found no volume for image matching"):
-        located(PLAIN)
+def test_a_scan_without_its_finer_volume_fails_in_one_sentence_and_the_run_goes_on() -> None:
     other = settings_for()
     other.details["spacing"] = [3.0, 3.0, 3.0]
-    with pytest.raises(InputError, match=r"q: found a matching_spacing of \[4.0, 3.0, 2.5\] mm"):
-        located(QUERY, votes=Model(SeesMark(), other))
+    for rows, said in (
+        (located(PLAIN), "q: found no volume for image matching"),
+        (located(QUERY, votes=Model(SeesMark(), other)), "q: found a matching_spacing of [4.0, 3.0, 2.5] mm"),
+    ):
+        assert len(rows) == 2 and all(row.failed and (row.reason or "").startswith(said) for row in rows)
+
+
+def test_a_network_of_another_position_map_is_refused() -> None:
+    votes, body_map = Model(SeesMark(), settings_for()), known([QUERY])
+    student_of(votes, body_map)
+    with pytest.raises(InputError, match="trained with another position map"):
+        Student("student", votes, known([QUERY]), structures=None)
 
 
 def test_rows_do_not_depend_on_the_queries_before() -> None:
@@ -220,7 +234,7 @@ def test_rows_do_not_depend_on_the_queries_before() -> None:
     votes, body_map = Model(new_network(settings, seed=1).eval(), settings), known([one, other])
 
     def student() -> Student:
-        return Student("student", votes, body_map, structures=None)
+        return student_of(votes, body_map)
 
     alone = [facts(row) for row in student().locate(one)]
     assert not any(row["failed"] for row in alone)

@@ -16,7 +16,7 @@ from rprloc.networks.votes import Votes, votes_of
 
 DETAILS: dict[str, Any] = {
     "structures": ["heart", "liver"], "spacing": [3.0, 3.0, 3.0], "size": [24, 24, 32],
-    "middle_latent_mm": [1.0, 2.0, 3.0],
+    "middle_latent_mm": [1.0, 2.0, 3.0], "position_map": "0f1f",
     "half_voxel_mm": {"heart": [0.5, 0.5, 1.5], "liver": [0.5, 0.5, 1.5]},
 }  # fmt: skip
 SETTINGS = ModelSettings(
@@ -171,6 +171,7 @@ def test_a_model_file_gives_the_same_network_back(tmp_path: Path, stage: str) ->
         {"half_voxel_mm": {}}, {"half_voxel_mm": {"heart": [1.0, 1.0, 1.0], "liver": [1.0]}}, {"size": [24, 24]},
         {"size": [24, 24, 30]}, {"size": "large"}, {"spacing": [3.0, 3.0, -1.0]}, {"spacing": None},
         {"middle_latent_mm": [1.0, 2.0]}, {"middle_latent_mm": "here"},
+        {"position_map": 7},
     ],
     ids=str,
 )  # fmt: skip

@@ -187,7 +187,7 @@ def test_without_named_structures_what_a_trained_network_does_not_know_fails_and
     alone = table[table["method"] == "retina_unet"]
     assert set(alone["structure"]) == {*cohorts.ORGANS, "larynx"}
     assert set(alone[alone["failed"]]["structure"]) == {"mandible"}
-    assert alone[alone["failed"]]["reason"].unique().tolist() == ["no training scan has a label of mandible"]
+    assert alone[alone["failed"]]["reason"].unique().tolist() == ["the network has not learned mandible"]
     # No query's label shows it, so there is nothing to measure.
     assert alone[alone["structure"] == "larynx"]["iou"].isna().all()
 

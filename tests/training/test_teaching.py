@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from rprloc.geometry import WALLS
 from rprloc.methods.prediction import OUTSIDE, Prediction, Scan, absent_row, found_row, row_key
 from rprloc.scans.volume import write_volume
 from rprloc.training import teaching
+from rprloc.training.state import Interrupted
 from rprloc.training.teaching import Points, read_points, taught_points, true_points, write_points
 from tests.methods.heads import ORGANS, WINDOW, Head, head
 from tests.methods.test_matched import Told
@@ -31,8 +33,12 @@ OUT = "out"
 
 def taught(stage: str, scans: Sequence[Path], supports: Sequence[Path] = (), **changes: Any) -> dict[str, Points]:
     """Return by subject what a network is told."""
-    asked: dict[str, Any] = {"structures": None, "log": lambda _line: None, "body_map": body_map()} | changes
-    return taught_points(stage, scans, supports=supports, device=CPU, **asked)
+    with tempfile.TemporaryDirectory() as folder:
+        asked: dict[str, Any] = {
+            "structures": None, "log": lambda _line: None, "body_map": body_map(), "stopped": lambda: False,
+            "kept": Path(folder) / "kept.json",
+        } | changes  # fmt: skip
+        return taught_points(stage, scans, supports=supports, device=CPU, **asked)
 
 
 def same(one: dict[str, Points], other: dict[str, Points]) -> bool:
@@ -241,3 +247,15 @@ def test_wrong_labels_of_training_scans_change_what_the_ceiling_is_told_and_not_
         change_label(folder, 30.0)
     after = {stage: taught(stage, scans, supports) for stage in ("student", "ceiling")}
     assert same(before["student"], after["student"]) and not same(before["ceiling"], after["ceiling"])
+
+
+def test_a_teaching_that_is_stopped_goes_on_where_it_was(tmp_path: Path, fake: type[FakeMatched]) -> None:
+    support, *scans = (write_labelled(tmp_path, seed) for seed in range(4))
+    kept, asks = tmp_path / "kept.json", iter([False, False, True, True])
+    with pytest.raises(Interrupted, match="goes on from here"):
+        taught("student", scans, [support], kept=kept, stopped=lambda: next(asks))
+    assert len(read_points(kept)) == len(fake.seen) == 2
+    again = taught("student", scans, [support], kept=kept)
+    assert fake.seen == ["s1", "s2", "s3"] and set(again) == {"s1", "s2", "s3"}
+    # All are there: nothing is sought.
+    assert same(taught("student", scans, [support], kept=kept), again) and len(fake.seen) == 3
