@@ -54,7 +54,7 @@ def main() -> None:
                 place.plot(points[:, 1], points[:, 2], "o", color=COLOURS[0], markeredgecolor="white")
                 if column:
                     place.plot(found[:, 1], found[:, 2], "X", color=COLOURS[1], markeredgecolor="white")
-        titles = ("support", "its position map", "query", "its position map: the same colours")
+        titles = ("support", "its position map", "query", "its position map")
         for place, title in zip(axes, titles, strict=True):
             place.set_title(title)
         figure.savefig(ROOT / "docs" / "matched.png", dpi=110)
