@@ -58,7 +58,7 @@ def _whole_scans(steps: int, groups: int) -> TrainingPlan:
 
 
 _TAUGHT = {
-    "demo": _whole_scans(steps=80, groups=1),
+    "demo": _whole_scans(steps=40, groups=1),
     "quick": _whole_scans(steps=1_200, groups=2),
     "standard": _whole_scans(steps=5_000, groups=4),
     "paper": _whole_scans(steps=20_000, groups=8),
