@@ -38,6 +38,7 @@ from rprloc.scans.nifti import read_header, read_voxels
 from rprloc.scans.preprocess import subject_of
 from rprloc.training.body_positions import BARE, BodyPositions
 from rprloc.training.data import TrainingScan
+from rprloc.training.loop import take_step
 from rprloc.training.optimiser import new_optimiser
 from rprloc.training.plan import plan_of
 from rprloc.training.position import RelativePosition
@@ -224,12 +225,7 @@ def _step_seconds(stage: str, scans: Sequence[Scan], device: torch.device) -> fl
 
     def work() -> None:
         for number in itertools.islice(numbers, steps):
-            for group in optimiser.param_groups:
-                group["lr"] = plan.learning_rate_at(number)
-            loss, _ = objective.loss(number)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
+            take_step(objective, plan, optimiser, number)
 
     return _seconds(work, device) / steps
 

@@ -186,8 +186,9 @@ class Landmarks:
         latents: dict[str, list[FloatArray]] = {}
         for folder in folders:
             seen = self._map(folder)
-            for name, points in told[subject_of(folder)].items() if seen is not None else ():
-                assert seen is not None
+            if seen is None:
+                continue
+            for name, points in told[subject_of(folder)].items():
                 latents.setdefault(name, []).append(seen.at(box_of_points(points).mean(axis=0)[None])[0])
         if not latents:
             raise NothingToLearnError("found no training scan that the position map knows, expected at least one.")

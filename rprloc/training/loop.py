@@ -96,12 +96,7 @@ def train(
     started = logged = time.monotonic()
     first, losses, errors = step, [], []
     while step < plan.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate_at(step)
-        loss, error = objective.loss(step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        loss, error = take_step(objective, plan, optimiser, step)
         step += 1
         losses.append(loss.detach())
         errors.append(error.detach())
@@ -123,6 +118,19 @@ def train(
     record = _training_record(objective, plan, seed, state)
     network.requires_grad_(False)
     return Model(network.eval(), objective.settings, record)
+
+
+def take_step(
+    objective: Objective, plan: TrainingPlan, optimiser: torch.optim.Optimizer, step: int
+) -> tuple[Tensor, Tensor]:
+    """Move the network by one step; return the loss and the error that it had before."""
+    for group in optimiser.param_groups:
+        group["lr"] = plan.learning_rate_at(step)
+    loss, error = objective.loss(step)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return loss, error
 
 
 def _record(
