@@ -16,9 +16,10 @@ from rprloc.files import read_json, read_json_lines, whole_file, write_json, wri
 from rprloc.results.boxes import box_table
 from rprloc.results.calibration_table import calibration_tables, tidy_calibration
 from rprloc.results.comparison import write_comparison
+from rprloc.results.error_sources import error_source_tables, tidy_error_sources
 from rprloc.results.layout import write_csv, write_table
 from rprloc.results.metrics import evaluate
-from rprloc.results.report import write_report
+from rprloc.results.report import REPORTED, write_report
 from rprloc.results.table3 import write_table3
 from rprloc.results.table4 import supports_tables, tidy_table4
 from rprloc.results.table5 import landmark_tables, tidy_table5
@@ -37,7 +38,7 @@ def evaluate_cohort(
     seed: int,
     tables: bool,
 ) -> None:
-    """Write a cohort's complete predictions, metrics, lines of tables 4 and 5 and set-aside scans to `folder`.
+    """Write a cohort's complete predictions, metrics, lines of its tables and set-aside scans to `folder`.
 
     `check` holds the checked sheet's rows and the cohorts' settings, `scans` are the folders of preprocessed scans and
     `batches` the prediction files of all batches.
@@ -49,10 +50,12 @@ def evaluate_cohort(
     starts = check["cohorts"][cohort]["starts"]
     table4 = tidy_table4(rows, metrics, by_subject, starts=starts, seed=seed)
     table5 = tidy_table5(rows, metrics, by_subject, starts=starts)
+    sources = tidy_error_sources(rows, metrics, by_subject, starts=starts)
     write_json_lines(folder / "predictions.jsonl", rows)
     _write_csv(folder / "metrics.csv", metrics)
     write_csv(folder / "table4.csv", table4)
     write_csv(folder / "table5.csv", table5)
+    write_csv(folder / "error_sources.csv", sources)
     _write_csv(folder / "set_aside.csv", set_aside)
 
 
@@ -64,8 +67,8 @@ def tabulate_cohorts(
     `starts` has each cohort's K, `evaluated` are the folders that `evaluate_cohort` wrote, `logs` the training curves.
     """
     rows = [row for path in evaluated for row in read_json_lines(path / "predictions.jsonl")]
-    metrics, table4, table5, set_aside = (
-        _read_csvs(evaluated, name) for name in ("metrics.csv", "table4.csv", "table5.csv", "set_aside.csv")
+    metrics, table4, table5, sources, set_aside = (
+        _read_csvs(evaluated, f"{name}.csv") for name in ("metrics", "table4", "table5", "error_sources", "set_aside")
     )
     write_json_lines(folder / "predictions.jsonl", rows)
     _write_csv(folder / "boxes.csv", box_table(rows, starts))
@@ -76,6 +79,7 @@ def tabulate_cohorts(
     write_comparison(folder / "tables", metrics, starts)
     write_table(folder / "tables", "table4", table4, supports_tables(table4, starts))
     write_table(folder / "tables", "table5", table5, landmark_tables(table5, starts))
+    write_table(folder / "tables", "error_sources", sources, error_source_tables(sources, starts))
     calibration = tidy_calibration(metrics, rows)
     write_table(folder / "tables", "calibration", calibration, calibration_tables(calibration, starts))
     small = summary(metrics, starts)
@@ -104,8 +108,7 @@ def report_run(
         check=values["check"],
         metrics=_read_csvs([results], "metrics.csv"),
         predictions=read_json_lines(results / "predictions.jsonl"),
-        table4=_read_csvs([results / "tables"], "table4.csv"),
-        table5=_read_csvs([results / "tables"], "table5.csv"),
+        tables={name: _read_csvs([results / "tables"], f"{name}.csv") for name in REPORTED},
         set_aside=_read_csvs([results], "set_aside.csv"),
         scans={(scan["cohort"], scan["subject"]): {"json": scan, "folder": path} for path, scan in about.items()},
         logs=_read_logs(logs),

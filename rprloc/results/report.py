@@ -19,6 +19,7 @@ from rprloc.results.calibration_table import calibration_tables, tidy_calibratio
 from rprloc.results.combined import alone, together
 from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
+from rprloc.results.error_sources import error_source_tables
 from rprloc.results.expected import METHOD
 from rprloc.results.layout import WIDEST, number_text
 from rprloc.results.method_words import in_order, main_answers
@@ -47,6 +48,9 @@ FAILURES_SHOWN = 100
 
 _NO_SETTINGS = ("stages", "tables", "methods", "families")
 
+REPORTED = ("table4", "table5", "error_sources")
+"""The tables that the page takes from their CSV files; it makes the others from metrics and predictions."""
+
 Row = dict[str, Any]
 
 
@@ -57,8 +61,7 @@ def write_report(
     check: Mapping[str, Any],
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
-    table4: pd.DataFrame,
-    table5: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
     set_aside: pd.DataFrame,
     scans: Scans,
     logs: Mapping[str, Log],
@@ -69,15 +72,15 @@ def write_report(
 
     `run` is shown as it is: words by name, such as command, date, machine, or a group of them, such as versions.
     `check` is what the checked sheet holds (its parameters, rows and cohorts' settings), `metrics` metrics.csv and
-    `predictions` the complete answers of all cohorts; `table4`, `table5` and `set_aside` are the CSV files of these
-    names. `scans` gives for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie in; it
-    must hold every query and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the first
-    `embedded` pictures are put into the page (some 100 kB each); all are in the folder. A picture whose scan cannot be
-    read leaves a sentence.
+    `predictions` the complete answers of all cohorts; `tables` holds the CSV files of REPORTED by name, `set_aside` is
+    set_aside.csv. `scans` gives for (cohort, subject) the preprocessed scan: its `json` and the `folder` its files lie
+    in; it must hold every query and every drawn support. `logs` are the training logs by `<cohort>.<stage>`. Only the
+    first `embedded` pictures are put into the page (some 100 kB each); all are in the folder. A picture whose scan
+    cannot be read leaves a sentence.
     """
     room = iter(range(embedded))
     cohorts = [
-        _cohort(name, check, metrics, predictions, table4, table5, scans, logs, figures_folder / name, room)
+        _cohort(name, check, metrics, predictions, tables, scans, logs, figures_folder / name, room)
         for name in sorted(check["cohorts"])
     ]
     content = _template().render(
@@ -111,8 +114,7 @@ def _cohort(
     check: Mapping[str, Any],
     metrics: pd.DataFrame,
     predictions: Sequence[Row],
-    table4: pd.DataFrame,
-    table5: pd.DataFrame,
+    tidy: Mapping[str, pd.DataFrame],
     scans: Scans,
     logs: Mapping[str, Log],
     folder: Path,
@@ -135,6 +137,7 @@ def _cohort(
         chosen = check["parameters"].get("figure_query")
         figure4 = figure4_pictures(members, main, of_cohort, predictions, settings, scans, folder, room, chosen=chosen)
     known = bool(of_cohort["iou"].notna().any())
+    sources = tidy["error_sources"][tidy["error_sources"]["cohort"] == name]
     certain = tidy_calibration(of_cohort, [row for row in predictions if row["cohort"] == name])
     return {
         "name": name,
@@ -147,8 +150,9 @@ def _cohort(
         "tables": tables if known else [],
         "no_tables": tables[0].notes[0],
         "seconds": seconds_tables(predictions, {name: starts}, logs) if several else [],
-        "table4": supports_tables(table4, {name: starts}) if known else [],
-        "table5": landmark_tables(table5, {name: starts}) if known else [],
+        "table4": supports_tables(tidy["table4"], {name: starts}) if known else [],
+        "table5": landmark_tables(tidy["table5"], {name: starts}) if known else [],
+        "sources": error_source_tables(sources, [name]) if len(sources) else [],
         "calibration": calibration_tables(certain, {name: starts}) if len(certain) else [],
         "figure4": figure4,
         "curves": _curves(name, logs, folder),

@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
     """What one method found in Q queries of T structures from each of S supports, and what is true."""
 
     boxes_mm: FloatArray
@@ -84,7 +84,7 @@ def tidy_table4(
     for method, setting, label in compared(known, starts):
         own = by_setting[method, setting]
         supports = usable_supports(own, scans)
-        answers = _answers(own, structures, supports, scans, counts)
+        answers = answers_of(own, structures, supports, scans, counts)
         names = {"cohort": own[0]["cohort"], "row": label, "method": method, "setting": setting}
         for size in _sizes(supports):
             draws = draws_of(seed, own[0]["cohort"], len(supports), size or 1)
@@ -119,18 +119,18 @@ def draws_of(seed: int, cohort: str, count: int, size: int) -> list[list[int]]:
 _PLACE = ("subject", "structure", "support")
 
 
-def _answers(
+def answers_of(
     rows: Sequence[Row],
     structures: Sequence[str],
     supports: Sequence[str],
     scans: Mapping[str, Row],
     counts: Collection[tuple[str, str]],
-) -> _Answers:
+) -> Answers:
     """Return one method's answers as arrays; `counts` are the queries' structures that have metrics."""
     queries = list(dict.fromkeys(row["subject"] for row in rows))
     place = [{name: i for i, name in enumerate(names)} for names in (queries, structures, supports)]
     shape = (len(queries), len(structures), len(supports))
-    answers = _Answers(
+    answers = Answers(
         boxes_mm=np.full((*shape, 2, 3), np.nan),
         asked=np.zeros(shape, dtype=bool),
         outside=np.zeros(shape, dtype=bool),
@@ -159,7 +159,7 @@ def _answers(
     return answers
 
 
-def _lines(answers: _Answers, structures: Sequence[str], draws: Sequence[Sequence[int]]) -> list[Row]:
+def _lines(answers: Answers, structures: Sequence[str], draws: Sequence[Sequence[int]]) -> list[Row]:
     """Return the numbers of one method and number of supports: a line for each structure with truth, and their mean."""
     found = np.stack([_together(answers, draw) for draw in draws], axis=2)  # (Q, T, D, 2, 3)
     asked = np.stack([answers.asked[:, :, draw].any(axis=2) for draw in draws], axis=2)
@@ -195,7 +195,7 @@ def _lines(answers: _Answers, structures: Sequence[str], draws: Sequence[Sequenc
     return lines
 
 
-def _together(answers: _Answers, draw: Sequence[int]) -> FloatArray:
+def _together(answers: Answers, draw: Sequence[int]) -> FloatArray:
     """Return the boxes (Q, T, 2, 3) of drawn supports together, wall by wall the median; NaN where it is a miss."""
     boxes = answers.boxes_mm[:, :, draw]
     missed = not_here((~np.isnan(boxes[..., 0, 0])).sum(axis=2), answers.outside[:, :, draw].sum(axis=2))

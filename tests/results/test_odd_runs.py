@@ -53,6 +53,8 @@ def run(folder: Path, *parts: Parts) -> tuple[pd.DataFrame, list[dict[str, Any]]
         "table4.md",
         "table5.csv",
         "table5.md",
+        "error_sources.csv",
+        "error_sources.md",
         "calibration.csv",
         "calibration.md",
         "comparison.md",

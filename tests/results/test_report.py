@@ -14,6 +14,7 @@ import pytest
 from rprloc.geometry import Grid
 from rprloc.results import metrics, pictures, report
 from rprloc.results.combined import alone, together
+from rprloc.results.error_sources import tidy_error_sources
 from rprloc.results.table4 import tidy_table4
 from rprloc.results.table5 import tidy_table5
 from rprloc.scans.volume import write_volume
@@ -45,6 +46,16 @@ class Page(HTMLParser):
         return [value or "" for key, value in self.attributes if key == name]
 
 
+def tables_of(rows: Any, table: pd.DataFrame, scans: Any, starts: int) -> dict[str, pd.DataFrame]:
+    """Return the tables that the page takes from files."""
+    tidy = (
+        tidy_table4(rows, table, scans, starts=starts, seed=0),
+        tidy_table5(rows, table, scans, starts=starts),
+        tidy_error_sources(rows, table, scans, starts=starts),
+    )
+    return dict(zip(report.REPORTED, tidy, strict=True))
+
+
 def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options: Any) -> Page:
     """Write a report for a made-up cohort, after `change(check, scans, answers)`, and return the page."""
     check, scans, answers = cohort or cohorts.cohort(queries=2, supports=2, tables=False)
@@ -64,8 +75,7 @@ def written(tmp_path: Path, *, change: Any = None, cohort: Any = None, **options
         check=check,
         metrics=table,
         predictions=rows,
-        table4=tidy_table4(rows, table, scans, starts=starts, seed=0),
-        table5=tidy_table5(rows, table, scans, starts=starts),
+        tables=tables_of(rows, table, scans, starts),
         set_aside=aside,
         scans={(name, subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs=options.pop("logs", {f"{name}.coarse": LOG, f"{name}.fine": LOG, "other.coarse": LOG}),
@@ -189,6 +199,12 @@ def test_several_supports_give_one_answer(tmp_path: Path) -> None:
     assert "Every query, with the drawn support" in page.text and "1 supports together" not in page.text
 
 
+def test_where_errors_come_from_is_told_where_there_is_enough_to_tell(tmp_path: Path) -> None:
+    page = written(tmp_path, cohort=cohorts.cohort(queries=3, supports=3, tables=False))
+    assert "Where the errors come from" in page.text and "3, each alone" in page.text
+    assert "Where the errors come from" not in written(tmp_path).text
+
+
 def test_several_supports_without_truth(tmp_path: Path) -> None:
     def change(check: Any, scans: Any, answers: Any) -> None:
         for name in ("q0", "q1"):
@@ -246,7 +262,7 @@ def test_a_scan_that_cannot_be_read_leaves_a_sentence(tmp_path: Path) -> None:
     rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
     report.write_report(
         tmp_path / "report.html", run={}, check=check, metrics=table, predictions=rows,
-        table4=tidy_table4(rows, table, scans, starts=15, seed=0), table5=tidy_table5(rows, table, scans, starts=15),
+        tables=tables_of(rows, table, scans, 15),
         set_aside=pd.DataFrame(columns=["subject", "file", "reason"]),
         scans={("demo", subject): {"json": scan, "folder": tmp_path} for subject, scan in scans.items()},
         logs={}, figures_folder=tmp_path / "figures",

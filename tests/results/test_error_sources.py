@@ -1,0 +1,144 @@
+"""Where errors come from: made-up errors of known sources, with answers missing, and the table."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rprloc.results import error_sources, layout, metrics
+from rprloc.results.error_sources import Sources, sources_of
+from tests.results import cohorts
+
+
+def made(
+    queries: int = 60, supports: int = 40, *, seed: int = 0, shared: float = 0, query: float = 0, support: float = 0,
+    pair: float = 0,
+) -> np.ndarray:  # fmt: skip
+    """Return errors (Q, S, 6) of so many mm of each source."""
+    generator = np.random.default_rng(seed)
+    return np.asarray(
+        shared
+        + generator.normal(0, query, (queries, 1, 6))
+        + generator.normal(0, support, (1, supports, 6))
+        + generator.normal(0, pair, (queries, supports, 6))
+    )
+
+
+def mm(found: Sources) -> list[float]:
+    """Return the root mean squares: shared, of the query, of the support, of the pair."""
+    return [math.sqrt(part) for part in (found.shared, found.query, found.support, found.pair)]
+
+
+@pytest.mark.parametrize("source", ["query", "support", "pair"])
+def test_errors_of_one_source_are_of_that_source(source: str) -> None:
+    found = sources_of(made(**{source: 3.0}))
+    share = getattr(found, source)
+    assert math.sqrt(share) == pytest.approx(3, abs=0.4)
+    assert found.total - share < 0.05 * share
+
+
+def test_errors_of_all_sources_are_taken_apart() -> None:
+    assert mm(sources_of(made(shared=2, query=4, support=3, pair=1))) == pytest.approx([2, 4, 3, 1], abs=0.5)
+
+
+def test_exact_sums_leave_nothing_to_the_pair_and_all_alike_nothing_else() -> None:
+    errors = np.add.outer([0.0, 3.0, 6.0], [0.0, 1.0, 5.0])[..., None] * np.ones(6)
+    assert sources_of(errors).pair == pytest.approx(0, abs=1e-20)
+    assert mm(sources_of(np.full((4, 3, 6), -7.0))) == pytest.approx([7, 0, 0, 0])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_they_are_the_textbook_mean_squares_where_no_answer_is_missing(seed: int) -> None:
+    errors = made(7, 5, seed=seed, query=2, support=2, pair=5)[..., :1]
+    plain = errors[..., 0]
+    rows, columns = plain.mean(axis=1, keepdims=True), plain.mean(axis=0, keepdims=True)
+    pair = ((plain - rows - columns + plain.mean()) ** 2).sum() / 24
+    found = sources_of(errors)
+    assert found.pair == pytest.approx(pair)
+    # The mean square between rows is supports x query + pair, and so for columns.
+    assert found.query == pytest.approx(max(0, (5 * ((rows - plain.mean()) ** 2).sum() / 6 - pair) / 5))
+    assert found.support == pytest.approx(max(0, (7 * ((columns - plain.mean()) ** 2).sum() / 4 - pair) / 7))
+
+
+def test_missing_answers_do_no_harm() -> None:
+    errors = made(80, 30, shared=1, query=4, support=3, pair=2)
+    lost = np.random.default_rng(1).random((80, 30)) < 0.4
+    errors[lost] = np.nan
+    assert mm(sources_of(errors)) == pytest.approx([1, 4, 3, 2], abs=0.5)
+    # Nor does a query that nobody found, or a support that found nothing.
+    more = np.full((81, 31, 6), np.nan)
+    more[:80, 1:] = errors
+    assert mm(sources_of(more)) == pytest.approx(mm(sources_of(errors)))
+    # Supports that are queries too, and never searched from themselves.
+    square = made(40, 40, query=4, support=4, pair=2)
+    square[np.diag_indices(40)] = np.nan
+    assert mm(sources_of(square))[1:] == pytest.approx([4, 4, 2], abs=0.6)
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (9, 2), (0, 0), (9, 0)])
+def test_too_few_answers_say_nothing(shape: tuple[int, int]) -> None:
+    assert math.isnan(sources_of(np.ones((*shape, 6))).total)
+    assert math.isnan(sources_of(np.full((5, 5, 6), np.nan)).total)
+    # Each query from a support of its own: nothing tells one from the other.
+    alone = np.full((4, 4, 6), np.nan)
+    alone[np.diag_indices(4)] = 1.0
+    assert math.isnan(sources_of(alone).total)
+
+
+def tidy_of(check: Any, scans: Any, answers: Any) -> pd.DataFrame:
+    """Return the table of a cohort."""
+    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
+    return error_sources.tidy_error_sources(rows, table, scans, starts=15)
+
+
+def test_the_table_has_what_the_answers_differ_by() -> None:
+    check, scans, answers = cohorts.cohort(supports=3, tables=False)
+    for row in answers:
+        # Queries differ by 4 mm from one to the next, supports by nothing.
+        truth = np.array(scans[row["subject"]]["structures"][row["structure"]]["box_mm"])
+        row["box_mm"] = (truth + 4 * int(row["subject"][1:])).tolist()
+    tidy = tidy_of(check, scans, answers)
+    assert list(tidy.columns) == list(error_sources.COLUMNS)
+    line = tidy[tidy["structure"] == "mean"].iloc[0]
+    assert line["query_mm"] == pytest.approx(np.std([0, 4, 8, 12], ddof=1))
+    assert line[["support_mm", "pair_mm", "pair_share"]].to_list() == pytest.approx([0, 0, 0])
+    assert (line["n"], line["answers"], line["supports"]) == (4, 48, 3)
+    assert line["many_supports_mm"] == pytest.approx(line["one_support_mm"])
+    squares = (line[["shared_mm", "query_mm", "support_mm", "pair_mm"]] ** 2).sum()
+    assert line["one_support_mm"] == pytest.approx(math.sqrt(squares))
+
+
+def test_the_interval_of_the_share_holds_the_share() -> None:
+    errors = made(20, 9, query=4, support=4, pair=2)[:, None].repeat(2, axis=1)
+    lines = error_sources._lines(errors, ["heart", "liver"])
+    assert [line["structure"] for line in lines] == ["heart", "liver", "mean"]
+    for line in lines:
+        assert 0 <= line["pair_share_low"] < line["pair_share"] < line["pair_share_high"] <= 1
+        assert line["pair_share_low"] < 4 / 36 < line["pair_share_high"]
+
+
+def test_few_supports_have_no_line_but_a_sentence() -> None:
+    tidy = tidy_of(*cohorts.cohort(supports=2, tables=False))
+    assert tidy.empty
+    (table,) = error_sources.error_source_tables(tidy, ["demo"])
+    assert table.lines == () and "3 queries or more, from as many supports" in table.notes[0]
+
+
+def test_laid_out_for_people(tmp_path: Path) -> None:
+    tidy = tidy_of(*cohorts.many_methods(supports=3))
+    layout.write_csv(tmp_path / "error_sources.csv", tidy)
+    (table,) = error_sources.error_source_tables(pd.read_csv(tmp_path / "error_sources.csv"), ["demo"])
+    # A detector has no support, and registration was given two.
+    assert [(line.label.split()[0], line.support) for line in table.lines] == [
+        ("regression", "3, each alone"), ("grey_ncc", "3, each alone"),
+    ]  # fmt: skip
+    assert all(len(line.cells) == len(table.columns) for line in table.lines)
+    own = tidy[tidy["structure"] != "mean"]
+    many = pd.concat([tidy, *(own.assign(structure=own["structure"] + f"_{i}") for i in range(2))])
+    (table,) = error_sources.error_source_tables(many, ["demo"])
+    assert table.columns[0] == "mean" and any("Mean over 12 structures" in note for note in table.notes)
