@@ -1,11 +1,13 @@
 """The position map and the matching that starts from it: seconds a scan, by the shipped weights.
 
 `python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
-searched from every other; then the same of scans that end below the highest of the structures, and 12 mm around all.
+searched from every other; what three, five and all supports say together, by the robust mean and by the median; then
+how well they find in scans that end below the highest of the structures, and 12 mm around all.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,18 +21,21 @@ from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from benchmarks.registration import figures, validation_scans
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import Grid
+from rprloc.geometry import Grid, robust_mean
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Scan
+from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Prediction, Scan
 from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.metrics import box_iou
+from rprloc.results.metrics import box_iou, wall_distance
 
 GOAL_SECONDS = {1: 1.5, 5: 3.0}
 """Of a scan by the number of supports, for 24 landmarks on two cores."""
 MAP_GOAL_SECONDS = 0.3
+
+_DRAWS = 40
+"""Of three or five supports, for each query."""
 
 
 def measure() -> list[Measurement]:
@@ -84,7 +89,29 @@ def main(sheet: Path) -> None:
             method.prepare(scans)
             rows = [row for query in scans for row in method.locate(query)]
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
+            _print_together(rows, scans)
         _print_cut(matched, scans)
+
+
+def _print_together(rows: Sequence[Prediction], scans: Sequence[Scan]) -> None:
+    """Print IoU and wall distance, mean over structures, of what drawn supports say together."""
+    found = {(row.subject, row.structure, row.support): row.box_mm for row in rows if not row.failed}
+    generator = np.random.default_rng(1)
+    for size in sorted({3, 5, len(scans) - 1}):
+        scores: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for query in scans:
+            others = [scan.subject for scan in scans if scan is not query]
+            draws = [generator.choice(others, size, replace=False) for _ in range(_DRAWS if size < len(others) else 1)]
+            for structure, draw in itertools.product(query.structures, draws):
+                boxes = [found[key] for support in draw if (key := (query.subject, structure, support)) in found]
+                true = query.structures[structure]["box_mm"]
+                for name, box in (("robust mean", robust_mean(boxes)), ("median", np.median(boxes, axis=0))):
+                    score = (100 * float(box_iou(true, box)), float(wall_distance(true, box)))
+                    scores.setdefault((name, structure), []).append(score)
+        for name in ("robust mean", "median"):
+            means = [np.mean(of, axis=0) for (by, _), of in scores.items() if by == name]
+            iou, awd = np.mean(means, axis=0)
+            print(f"  {size} supports together, {name}: {iou:.1f} % / {awd:.2f} mm", flush=True)
 
 
 def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:

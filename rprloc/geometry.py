@@ -6,6 +6,7 @@ space has the identity direction: one origin and one spacing say everything.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,11 @@ WALLS = ("right", "left", "anterior", "posterior", "inferior", "superior")
 
 CORNERS = ("minimum", "maximum")
 """The two diagonal corners of a box."""
+
+
+FAR_MM = 5.0
+"""From `robust_mean` on, what is further away counts as if it were so far."""
+_ROUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,26 @@ class Grid:
         """Return the voxel indices (..., 3) in (z, y, x) nearest to world points, kept inside the grid."""
         last = np.asarray(self.size[::-1]) - 1
         return np.clip(np.rint(self.voxel(points_mm)), 0, last).astype(np.int64)
+
+
+def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
+    """Return the mean of values in mm along an axis, in which what is far away has only so much say; NaN are left out.
+
+    It is Huber's M-estimate of location (Annals of Mathematical Statistics 1964), by iteratively reweighted means from
+    the median on: a value counts as if it were at most 5 mm away. So it is nearly the mean where the values agree, and
+    hardly further from the others than the median where one of them is wrong. Walls keep their order.
+    """
+    values = np.asarray(values_mm, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
+        middle = np.nanmedian(values, axis=axis, keepdims=True)
+    known = ~np.isnan(values)
+    for _ in range(_ROUNDS):
+        weights = known / np.maximum(1, np.abs(np.where(known, values - middle, 0)) / FAR_MM)
+        # Where there is no value at all 0 / 0 would warn, and the median is NaN already.
+        total = np.maximum(weights.sum(axis=axis, keepdims=True), np.finfo(np.float64).tiny)
+        middle = middle + (weights * np.where(known, values - middle, 0)).sum(axis=axis, keepdims=True) / total
+    return np.asarray(middle.squeeze(axis=axis))
 
 
 def box_of_points(points_mm: Any) -> FloatArray:

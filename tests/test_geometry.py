@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rprloc.geometry import CORNERS, WALLS, Grid, box_of_points
+from rprloc.geometry import CORNERS, WALLS, Grid, box_of_points, robust_mean
 
 GRID = Grid((4, 5, 6), (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 numbers = st.floats(-500, 500)
@@ -74,3 +75,34 @@ def test_a_box_holds_its_points_in_any_order(points: Any) -> None:
     low, high = box_of_points(points)
     assert np.all(low <= points) and np.all(points <= high)
     np.testing.assert_array_equal(box_of_points(points[::-1]), [low, high])
+
+
+def test_the_robust_mean_of_values_that_agree_is_their_mean() -> None:
+    values = np.array([[0.0, 10.0], [1.0, 11.0], [5.0, 15.0]])
+    np.testing.assert_allclose(robust_mean(values), [2, 12])
+    np.testing.assert_allclose(robust_mean(values.T, axis=1), [2, 12])
+    assert robust_mean([3.0]) == 3
+
+
+@pytest.mark.parametrize("far", [50.0, 5e4])
+def test_one_value_that_is_wrong_has_little_say(far: float) -> None:
+    # The others' sum of distances is the 5 mm that count of the one.
+    assert robust_mean([0.0, 1.0, far]) == pytest.approx(3)
+    assert robust_mean([0.0, 1.0, 2.0, 3.0, -far]) == pytest.approx(1.5 - 5 / 4)
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(robust_mean(values), [2, np.nan])
+
+
+@given(st.lists(st.tuples(numbers, st.floats(0, 100)), min_size=1, max_size=9), numbers)
+def test_the_robust_mean_moves_with_its_values_and_keeps_walls_in_order(
+    walls: list[tuple[float, float]], move: float
+) -> None:
+    low = np.array([start for start, _ in walls])
+    high = low + [width for _, width in walls]
+    first, last = robust_mean(low), robust_mean(high)
+    assert first <= last + 1e-3
+    assert low.min() - 1e-6 <= first <= low.max() + 1e-6
+    assert robust_mean(low + move) == pytest.approx(first + move, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Answers of all supports together: the median of what each of them found alone."""
+"""Answers of all supports together: the robust mean of what each of them found alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rprloc.cohort.methods import ALL_SUPPORTS
+from rprloc.geometry import robust_mean
 from rprloc.methods.prediction import OUTSIDE, confidence_of, spread_of
 from rprloc.results.method_words import compared
 
@@ -33,9 +34,9 @@ def combined_rows(rows: Sequence[Row], usable: Collection[str], starts: int) -> 
 def combine(members: Sequence[Row]) -> Row:
     """Return the answer of several supports together from the ones that they gave alone.
 
-    Its points are the medians of their points, coordinate by coordinate, its box the median of their boxes, wall by
-    wall, in LPS mm, and so is `half_voxel_mm`. `n_supports` is how many found the structure; with none it is a failed
-    answer with the first support's reason, and where more say that the query does not show it, with that one.
+    Its points are the robust means of their points, coordinate by coordinate, its box that of their boxes, wall by
+    wall, in LPS mm, and `half_voxel_mm` the median. `n_supports` is how many found the structure; with none it is a
+    failed answer with the first support's reason, and where more say that the query does not show it, with that one.
     `spread_mm` is the root mean square distance of the supports' points to their mean, averaged over the points, and is
     unknown for a single one. `seconds` are the sums over all of them, by stage: what the user waited for.
     """
@@ -54,8 +55,8 @@ def combine(members: Sequence[Row]) -> Row:
     points = np.array([[one["points_mm"][name] for name in names] for one in found], dtype=np.float64)
     spread = float(spread_of(points.swapaxes(0, 1)).mean()) if len(found) > 1 else None
     return row | {
-        "points_mm": dict(zip(names, np.median(points, axis=0).tolist(), strict=True)),
-        "box_mm": np.median([one["box_mm"] for one in found], axis=0).tolist(),
+        "points_mm": dict(zip(names, robust_mean(points).tolist(), strict=True)),
+        "box_mm": robust_mean([one["box_mm"] for one in found]).tolist(),
         "half_voxel_mm": np.median([one["half_voxel_mm"] for one in found], axis=0).tolist(),
         "spread_mm": spread,
         "confidence": None if spread is None else confidence_of(spread),

@@ -195,7 +195,7 @@ def headline(main: pd.DataFrame) -> str:
     how = _how(str(main["method"].iloc[0]), str(main["setting"].iloc[0]))
     sentences = []
     if len(every):
-        sentences.append(f"all {every['n_supports'].max()} supports together (median), {how}: {_numbers(every)}.")
+        sentences.append(f"all {every['n_supports'].max()} supports together, {how}: {_numbers(every)}.")
     if len(drawn):
         given = "without a support" if name == NO_SUPPORT else f"{name} (drawn) as the one annotated scan"
         sentences.append(f"{given}, {how}: {_numbers(drawn)}.")

@@ -1,9 +1,8 @@
-"""Table 4: how good every method is with one support and with the median of several."""
+"""Table 4: how good every method is with one support and with several together."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rprloc.cohort.methods import ALL_SUPPORTS, NO_SUPPORT
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FAR_MM, FloatArray, robust_mean
 from rprloc.methods.prediction import OUTSIDE
 from rprloc.results.combined import not_here
 from rprloc.results.expected import usable
@@ -67,9 +66,9 @@ def tidy_table4(
     `rows` are the cohort's complete answers and `metrics` their lines of metrics.csv, `scans` the preprocessed scans'
     JSON by subject, `starts` the cohort's K. With one support the numbers are means over the supports, each alone, with
     all there is one answer, and in between they are means over DRAWS draws from the seed, the same for all methods that
-    have the same supports. A query's answer is the median of the boxes of the drawn supports, wall by wall; those that
-    failed and the query itself are left out, and a miss is where none is left. Supports that were set aside take no
-    part. IoU are fractions, distances mm. The walls' median and 90th percentile are over all walls that were found.
+    have the same supports. A query's answer is the robust mean of the boxes of the drawn supports, wall by wall; those
+    that failed and the query itself are left out, and a miss is where none is left. Supports that were set aside take
+    no part. IoU are fractions, distances mm. The walls' median and 90th percentile are over all walls that were found.
     `seconds` are a scan's, for the structures of the line: the shares of the drawn supports in the time that all took,
     for the scans after the first of each task. Without truth there are no lines.
     """
@@ -196,12 +195,10 @@ def _lines(answers: Answers, structures: Sequence[str], draws: Sequence[Sequence
 
 
 def _together(answers: Answers, draw: Sequence[int]) -> FloatArray:
-    """Return the boxes (Q, T, 2, 3) of drawn supports together, wall by wall the median; NaN where it is a miss."""
+    """Return the boxes (Q, T, 2, 3) of drawn supports together, robust means wall by wall; NaN where it is a miss."""
     boxes = answers.boxes_mm[:, :, draw]
     missed = not_here((~np.isnan(boxes[..., 0, 0])).sum(axis=2), answers.outside[:, :, draw].sum(axis=2))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-        return np.where(missed[..., None, None], np.nan, np.nanmedian(boxes, axis=2))
+    return np.where(missed[..., None, None], np.nan, robust_mean(boxes, axis=2))
 
 
 def supports_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
@@ -251,9 +248,10 @@ def _notes(tidy: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
         "and 90th percentile of how far a found wall is from the true one, in mm, over all walls. A miss counts as IoU "
         "0 and has no distances.",
         "One support: the mean over the supports, each alone. All: one answer from all of them. In between: the mean "
-        f"over {DRAWS} draws of the seed, the same for all methods with the same supports. An answer is the median of "
-        "the drawn supports' boxes, wall by wall; a support that failed, or that is the query itself, is left out, and "
-        "a miss is where none is left.",
+        f"over {DRAWS} draws of the seed, the same for all methods with the same supports. An answer is the robust "
+        "mean of the drawn supports' boxes, wall by wall (Huber's: a wall further off than "
+        f"{FAR_MM:g} mm counts as if it were so far); a support that failed, or that is the query itself, is left out, "
+        "and a miss is where none is left.",
         "seconds: one scan, all its structures, after the first scan of each task. With fewer supports than all it is "
         "their share of one pass that served all: a run with so few takes at least that and at most what all take.",
         "The paper has no such table: its answers come from one support.",

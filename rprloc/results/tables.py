@@ -227,7 +227,7 @@ def _summary_together(metrics: pd.DataFrame, starts: Mapping[str, int]) -> list[
         if len(rows):
             values = describe(rows)
             sentences.append(
-                f"{cohort}, {words_of(method).label}: all {rows['n_supports'].max()} supports together (median) "
+                f"{cohort}, {words_of(method).label}: all {rows['n_supports'].max()} supports together "
                 f"{pair(values['iou'], values['awd_mm'])}; {values['failures']} of {values['answers']} failed"
             )
     return sentences

@@ -12,7 +12,7 @@ import torch
 from rprloc.cohort.methods import CEILING
 from rprloc.errors import NothingToLearnError
 from rprloc.files import read_json, write_json
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import WALLS, FloatArray, robust_mean
 from rprloc.methods.matched import Matched
 from rprloc.methods.prediction import Scan
 from rprloc.methods.start import MapStart
@@ -50,8 +50,8 @@ def taught_points(
 ) -> dict[str, Points]:
     """Return by subject where the landmarks of training scans lie.
 
-    The ceiling is told what their labels say; the student what `matched` finds from the supports, the median of their
-    answers, and of a scan that is itself a support what its own label says. `scans` and `supports` are folders of
+    The ceiling is told what their labels say; the student what `matched` finds from the supports, the robust mean of
+    their answers, and of a scan that is itself a support what its own label says. `scans` and `supports` are folders of
     preprocessed scans, `body_map` is the position map, `structures` the names that count (None: all). What was found is
     written to the file `kept` on the way, and not sought again by the next start; once `stopped` says so it raises
     Interrupted. Raises NothingToLearnError where there is nothing to tell.
@@ -99,12 +99,12 @@ def _answered(
         if subject in shown:
             yield subject, true_points(folder, names)
         else:
-            yield subject, {} if scan is None else _medians(matched, scan, shown)
+            yield subject, {} if scan is None else _agreed(matched, scan, shown)
 
 
-def _medians(matched: Matched, scan: Scan, has: Mapping[str, Collection[str]]) -> Points:
-    """Return the medians of what the supports found in a scan, without structures that most of those that have them
-    did not find.
+def _agreed(matched: Matched, scan: Scan, has: Mapping[str, Collection[str]]) -> Points:
+    """Return the robust means of what the supports found in a scan, without structures that most of those that have
+    them did not find.
     """
     found: dict[str, list[list[list[float]]]] = {}
     asked: dict[str, int] = {}
@@ -114,7 +114,7 @@ def _medians(matched: Matched, scan: Scan, has: Mapping[str, Collection[str]]) -
         asked[row.structure] = asked.get(row.structure, 0) + 1
         if row.points_mm is not None:
             found.setdefault(row.structure, []).append([row.points_mm[wall] for wall in WALLS])
-    return {name: np.median(points, axis=0) for name, points in found.items() if 2 * len(points) >= asked[name]}
+    return {name: robust_mean(points) for name, points in found.items() if 2 * len(points) >= asked[name]}
 
 
 def write_points(path: Path, told: Mapping[str, Points]) -> None:

@@ -108,9 +108,7 @@ def test_the_headline_has_the_numbers_of_the_main_setting() -> None:
     drawn = main[main["drawn"]]
     assert f"mean IoU {100 * drawn['iou'].mean():.1f} %" in text
     assert f"mean IoU {100 * alone(main)['iou'].mean():.1f} %" in text
-    every = (
-        f"all 3 supports together (median), coarse + fine, K = 15: mean IoU {100 * together(main)['iou'].mean():.1f} %"
-    )
+    every = f"all 3 supports together, coarse + fine, K = 15: mean IoU {100 * together(main)['iou'].mean():.1f} %"
     assert text.startswith(f"4 structures in 4 queries, {every}")
     assert "all 3" not in report.headline(alone(main))
     assert "n = 4" in text and "K = 15" in text and "Each of 3 supports alone" in text
@@ -192,7 +190,7 @@ def test_answers_without_truth_are_named_by_their_spread(tmp_path: Path) -> None
 
 def test_several_supports_give_one_answer(tmp_path: Path) -> None:
     page = written(tmp_path)
-    assert "Every query, with all supports together" in page.text and "all 2 supports together (median)" in page.text
+    assert "Every query, with all supports together" in page.text and "all 2 supports together" in page.text
     assert "Table 4: every method with several supports" in page.text and "1 of 2, each alone" in page.text
     assert "Table 5: single landmarks" in page.text.split("Table 4: ")[1] and "extreme points" in page.text
     page = written(tmp_path, cohort=cohorts.cohort(queries=2, supports=1, tables=False))
