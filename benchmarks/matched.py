@@ -103,7 +103,8 @@ def _print_together(rows: Sequence[Prediction], scans: Sequence[Scan]) -> None:
             others = [scan.subject for scan in scans if scan is not query]
             draws = [generator.choice(others, size, replace=False) for _ in range(_DRAWS if size < len(others) else 1)]
             for structure, draw in itertools.product(query.structures, draws):
-                boxes = [found[key] for support in draw if (key := (query.subject, structure, support)) in found]
+                keys = [(query.subject, structure, support) for support in draw]
+                boxes = np.array([found[key] for key in keys if key in found], dtype=np.float64)
                 true = query.structures[structure]["box_mm"]
                 for name, box in (("robust mean", robust_mean(boxes)), ("median", np.median(boxes, axis=0))):
                     score = (100 * float(box_iou(true, box)), float(wall_distance(true, box)))

@@ -67,7 +67,7 @@ _TAUGHT = {
 PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     # Crops of 20 voxels an axis.
     "autoencoder": {
-        "demo": TrainingPlan(steps=400, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
+        "demo": TrainingPlan(steps=250, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
         "quick": TrainingPlan(steps=1_000, groups=4, patches=2, learning_rate=3e-3, decay="cosine"),
         "standard": TrainingPlan(steps=20_000, groups=8, patches=4, learning_rate=3e-3, decay="cosine"),
         "paper": TrainingPlan(steps=100_000, groups=8, patches=4, learning_rate=1e-3, decay="cosine"),
@@ -81,7 +81,7 @@ PLANS_OF: dict[str, dict[str, TrainingPlan]] = {
     "student": _TAUGHT,
     "ceiling": _TAUGHT,
     "retina_unet": {
-        "demo": _whole_scans(steps=120, groups=2),
+        "demo": _whole_scans(steps=60, groups=2),
         "quick": _whole_scans(steps=800, groups=2),
         "standard": _whole_scans(steps=10_000, groups=4),
         "paper": _whole_scans(steps=50_000, groups=8),
