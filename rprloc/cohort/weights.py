@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.cohort.faults import Fault, listed, shown
+from rprloc.cohort.methods import TAUGHT
 from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.settings_file import schema_faults
 from rprloc.files import PICKLES
 
 SHARED = ("modality", "window", "spacing")
-"""Keys of the settings that a model brings along and that a cohort's settings must not contradict."""
+"""Keys of the settings that every model brings along and that a cohort's settings must not contradict."""
 
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
@@ -106,10 +107,12 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             return None, f"a file of {size:,} bytes whose header promises {promised:,}"
         model = about["settings"]
         values = {key: model[key] for key in SHARED}
+        if model["stage"] in TAUGHT:
+            values["matching_spacing"] = model["details"]["spacing"]
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
         settings = settings_from(values)
-        return {"stage": str(model["stage"])} | {key: settings.as_dict()[key] for key in SHARED}, ""
+        return {"stage": str(model["stage"])} | {key: settings.as_dict()[key] for key in values}, ""
     except OSError as error:
         return None, str(error.strerror)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -119,19 +122,21 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
 def adopt_model(
     settings: Settings, model: Mapping[str, Any], *, file: str, cohort: str
 ) -> tuple[Settings, list[Fault]]:
-    """Return settings with modality, window and spacing of a trained model, and a fault for each that conflicts.
+    """Return settings with the keys that a trained model brings along, and a fault for each that conflicts: modality,
+    window and spacing, and the matching spacing of a network for the finer volume.
 
     A network is no good at settings that it was not trained with, so a key that was given with another value is a
     fault; the settings that come back count the model's keys as given, so that a second model must agree as well.
     """
     current = settings.as_dict()
-    conflicts = [key for key in SHARED if key in settings.given and not _equal(current[key], model[key])]
+    brought = [key for key in model if key != "stage"]
+    conflicts = [key for key in brought if key in settings.given and not _equal(current[key], model[key])]
     faults = [
         Fault(file=file, value=_plain(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
         for key in conflicts
     ]
-    merged = current | {key: model[key] for key in SHARED if key not in settings.given}
-    given = settings.given | set(SHARED)
+    merged = current | {key: model[key] for key in brought if key not in settings.given}
+    given = settings.given | set(brought)
     return Settings(**{**vars(settings_from(merged)), "given": given}), faults
 
 

@@ -21,7 +21,7 @@ def settings_of(text: str) -> Settings:
 
 def write_model(path: Path, **changes: Any) -> None:
     """Write a safetensors file without tensors."""
-    settings = {"stage": path.stem, **TRAINED, **changes}
+    settings = {"stage": path.stem, **TRAINED, "details": {"spacing": [3, 3, 3]}, **changes}
     about = {"format": FORMAT, "settings": settings}
     header = json.dumps({"__metadata__": {"rprloc": json.dumps(about)}}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +65,22 @@ def test_conflicts(tmp_path: Path) -> None:
         "coarse.safetensors, key 'spacing'",
         "fine.safetensors, key 'modality'",
     ]
+
+
+def test_a_student_brings_the_spacing_of_the_finer_volume(tmp_path: Path) -> None:
+    write_model(tmp_path / "student.safetensors", details={"spacing": [4, 4, 4]})
+    found, _, faults = adopt_weights(Settings(), tmp_path, cohort="mine", networks=("student",))
+    assert (found.as_dict()["matching_spacing"], faults) == ([4, 4, 4], [])
+    _, _, faults = adopt_weights(
+        settings_of("matching_spacing: [3, 3, 3]"), tmp_path, cohort="mine", networks=("student",)
+    )
+    assert [fault.message.split(",", 2)[:2] for fault in faults] == [
+        ["student.safetensors", " key 'matching_spacing': found '[4.0"]
+    ]
+    # The other networks know of no such spacing, and a student that does not say it is none.
+    write_model(tmp_path / "student.safetensors", details={})
+    _, _, faults = adopt_weights(Settings(), tmp_path, cohort="mine", networks=("student",))
+    assert "a file whose header holds no model settings" in faults[0].message
 
 
 def test_missing_and_doubled_models(tmp_path: Path) -> None:
