@@ -11,18 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks.bundled import openkbp_settings
 from benchmarks.registration import validation_scans
-from rprloc.cohort.methods import ALL_SUPPORTS
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
 from rprloc.methods import coupled, matched
@@ -32,9 +30,9 @@ from rprloc.methods.prediction import Scan
 from rprloc.methods.start import MapStart, RegistrationStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.combined import combine
-from rprloc.results.metrics import box_iou, wall_distance
-from rprloc.results.statistics import organ_means
+from rprloc.results.combined import alone, combined_rows, together
+from rprloc.results.metrics import measure
+from rprloc.results.statistics import describe
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Variant:
     """The method with some of its names replaced."""
 
     words: str
-    instead: Sequence[tuple[Any, str, Any]] = field(default=())
+    instead: Sequence[tuple[Any, str, Any]] = ()
     """(module or class, name, what stands there instead)."""
     registered: bool = False
     """Whether it starts from SimpleITK's affine registration in place of the position map."""
@@ -56,6 +54,9 @@ def _unmoved(self: Surroundings, _query: Any, _start: Any) -> Moves:
 def _extreme_points(self: Scan) -> dict[str, FloatArray]:
     return {name: self.extreme_points_mm(name) for name in self.structures}
 
+
+_SCORES = (("iou", ""), ("awd", "_mm"))
+"""What is printed, and the end of its columns' names."""
 
 _SIX = ((matched, "_BESIDE", 0), (Scan, "surfaces_mm", _extreme_points))
 VARIANTS = (
@@ -100,35 +101,19 @@ def _figures(variant: Variant, scans: Sequence[Scan], method: Callable[..., Matc
         began = time.perf_counter()
         rows = [row.to_json() for query in scans for row in chosen.locate(query)]
         seconds = (time.perf_counter() - began) / (len(scans) * (len(scans) - 1))
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["subject"], row["structure"]), []).append(row)
-    rows += [combine(members) for members in groups.values()]
-    truth = {scan.subject: scan.structures for scan in scans}
-    known = [row for row in rows if row["structure"] in truth[row["subject"]]]
-    table = pd.DataFrame([_score(row, truth[row["subject"]][row["structure"]]) for row in known])
+    subjects = [scan.subject for scan in scans]
+    rows += combined_rows(rows, subjects, starts=1)
+    truth = {scan.subject: {"status": "ok", "structures": scan.structures} for scan in scans}
+    metrics = measure(rows, [], truth)
     parts = []
-    for words, own in (
-        ("one", table[table["support"] != ALL_SUPPORTS]),
-        ("all", table[table["support"] == ALL_SUPPORTS]),
-    ):
-        means = organ_means(own, ["iou", "awd_mm"])
-        iou, awd = means["iou"], means["awd_mm"]
+    for words, own in (("one", alone(metrics)), ("all", together(metrics))):
+        found = describe(own)
+        iou, awd = ((found[f"{name}_high{unit}"] - found[f"{name}_low{unit}"]) / 2 for name, unit in _SCORES)
         parts.append(
-            f"{words} {100 * iou.mean:.1f} ±{100 * iou.half_width:.1f} % / {awd.mean:.2f} ±{awd.half_width:.2f} mm, "
-            f"{int(own['failed'].sum())} of {len(own)} failed"
+            f"{words} {100 * found['iou']:.1f} ±{100 * iou:.1f} % / {found['awd_mm']:.2f} ±{awd:.2f} mm, "
+            f"{found['failures']} of {found['answers']} failed"
         )
     return f"{variant.words:<44} n = {len(scans)}; {'; '.join(parts)}; {seconds:.2f} s"
-
-
-def _score(row: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer's line of scores; a miss has IoU 0 and no distance."""
-    failed = row["failed"]
-    return {
-        "subject": row["subject"], "structure": row["structure"], "support": row["support"], "failed": failed,
-        "iou": 0.0 if failed else float(box_iou(truth["box_mm"], row["box_mm"])),
-        "awd_mm": np.nan if failed else float(wall_distance(truth["box_mm"], row["box_mm"])),
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

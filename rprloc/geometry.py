@@ -23,7 +23,7 @@ CORNERS = ("minimum", "maximum")
 
 
 FAR_MM = 5.0
-"""From `robust_mean` on, what is further away counts as if it were so far."""
+"""What is further from the robust mean counts as if it were so far."""
 _ROUNDS = 40
 
 
@@ -78,10 +78,11 @@ def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
         middle = np.nanmedian(values, axis=axis, keepdims=True)
     known = ~np.isnan(values)
     for _ in range(_ROUNDS):
-        weights = known / np.maximum(1, np.abs(np.where(known, values - middle, 0)) / FAR_MM)
+        residuals = np.where(known, values - middle, 0)
+        weights = known / np.maximum(1, np.abs(residuals) / FAR_MM)
         # Where there is no value at all 0 / 0 would warn, and the median is NaN already.
         total = np.maximum(weights.sum(axis=axis, keepdims=True), np.finfo(np.float64).tiny)
-        middle = middle + (weights * np.where(known, values - middle, 0)).sum(axis=axis, keepdims=True) / total
+        middle = middle + (weights * residuals).sum(axis=axis, keepdims=True) / total
     return np.asarray(middle.squeeze(axis=axis))
 
 

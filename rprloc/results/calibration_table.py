@@ -12,7 +12,7 @@ from scipy import stats
 
 from rprloc.cohort.methods import ALL_SUPPORTS, CALIBRATED, CALIBRATION_IMAGES
 from rprloc.geometry import FloatArray
-from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of
+from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, tables_by_cohort
 from rprloc.results.method_words import words_of
 from rprloc.results.paper import MEAN
 from rprloc.results.statistics import organ_means
@@ -30,6 +30,9 @@ COLUMNS = (
 
 _KINDS = {"one": "each alone", "all": "all together"}
 """Which supports a line is about, in the CSV and for people."""
+
+_NOTHING = f"No query of this cohort has both a label and an answer of {' or '.join(CALIBRATED)}."
+"""The sentence that stands for the table where there is nothing to tell."""
 
 Row = dict[str, Any]
 
@@ -104,17 +107,7 @@ def risk_area(spread: FloatArray, error: FloatArray) -> float:
 
 def calibration_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
     """Return the table laid out for people, one for each cohort of `starts`; `tidy` is calibration.csv."""
-    tables = []
-    for cohort in sorted(starts):
-        lines = tidy[tidy["cohort"] == cohort]
-        tables.append(_cohort_table(cohort, lines) if len(lines) else _nothing(cohort))
-    return tables
-
-
-def _nothing(cohort: str) -> CohortTable:
-    """Return the sentence that stands for the table where there is nothing to tell."""
-    note = f"No query of this cohort has both a label and an answer of {' or '.join(CALIBRATED)}."
-    return CohortTable(6, cohort, TITLE, (), (), (note,))
+    return tables_by_cohort(6, TITLE, tidy, starts, _cohort_table, nothing=_NOTHING)
 
 
 def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:

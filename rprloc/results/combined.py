@@ -54,9 +54,10 @@ def combine(members: Sequence[Row]) -> Row:
     names = list(found[0]["points_mm"])
     points = np.array([[one["points_mm"][name] for name in names] for one in found], dtype=np.float64)
     spread = float(spread_of(points.swapaxes(0, 1)).mean()) if len(found) > 1 else None
+    together = robust_mean(np.concatenate([points, [one["box_mm"] for one in found]], axis=1)).tolist()
     return row | {
-        "points_mm": dict(zip(names, robust_mean(points).tolist(), strict=True)),
-        "box_mm": robust_mean([one["box_mm"] for one in found]).tolist(),
+        "points_mm": dict(zip(names, together[: len(names)], strict=True)),
+        "box_mm": together[len(names) :],
         "half_voxel_mm": np.median([one["half_voxel_mm"] for one in found], axis=0).tolist(),
         "spread_mm": spread,
         "confidence": None if spread is None else confidence_of(spread),

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rprloc.cohort.methods import ALL_SUPPORTS
 from rprloc.geometry import FloatArray
-from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of
-from rprloc.results.method_words import compared
+from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, tables_by_cohort
 from rprloc.results.paper import MEAN
 from rprloc.results.statistics import CONFIDENCE
-from rprloc.results.table4 import answers_of, usable_supports
+from rprloc.results.table4 import answers_by_method
 
 TITLE = "Where the errors come from"
 
@@ -33,6 +31,8 @@ COLUMNS = (
 
 _GROUPS = 20
 """Most groups of queries that are left out in turn for the interval."""
+
+_NOTHING = f"No method of this cohort found a structure with truth in {FEWEST} queries or more, from as many supports."
 
 Row = dict[str, Any]
 
@@ -102,18 +102,11 @@ def tidy_error_sources(
     structures' mean squares. `pair_share` is the pairs' part of the mean square with its 95 % interval (jackknife over
     the n queries or, of many, over 20 groups of them). Methods with fewer than FEWEST supports or queries have no line.
     """
-    known = metrics[metrics["iou"].notna()]
-    structures = structures_of(known)
-    counts = {(str(query), str(name)) for query, name in zip(known["subject"], known["structure"], strict=True)}
     lines: list[Row] = []
-    for method, setting, label in compared(known, starts):
-        own = [row for row in rows if (row["method"], row["setting"]) == (method, setting)]
-        own = [row for row in own if row["support"] != ALL_SUPPORTS]
-        supports = usable_supports(own, scans)
-        answers = answers_of(own, structures, supports, scans, counts)
+    for answers in answers_by_method(rows, metrics, scans, starts=starts):
         errors = (answers.boxes_mm - answers.true_mm[:, :, None]).reshape(*answers.asked.shape, 6)
-        names = {"cohort": own[0]["cohort"], "row": label, "method": method, "setting": setting}
-        lines += [names | {"supports": len(supports)} | line for line in _lines(errors, structures)]
+        names = answers.names | {"supports": len(answers.supports)}
+        lines += [names | line for line in _lines(errors, answers.structures)]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -134,7 +127,7 @@ def _lines(errors_mm: FloatArray, structures: Sequence[str]) -> list[Row]:
         half = stats.t.ppf((1 + CONFIDENCE) / 2, groups - 1) * math.sqrt((groups - 1) * others.var())
         lines.append({
             "structure": name, "n": int(found.any(axis=(1, 2)).sum()), "answers": int(found.sum()),
-            **dict(zip(COLUMNS[8:12], np.sqrt(astuple(mean)).tolist(), strict=True)),
+            **{f"{source}_mm": math.sqrt(square) for source, square in asdict(mean).items()},
             "one_support_mm": math.sqrt(mean.total), "many_supports_mm": math.sqrt(mean.shared + mean.query),
             "pair_share": share, "pair_share_low": max(0.0, share - half), "pair_share_high": min(1.0, share + half),
         })  # fmt: skip
@@ -153,17 +146,7 @@ def _share(part: Sources) -> float:
 
 def error_source_tables(tidy: pd.DataFrame, cohorts: Iterable[str]) -> list[CohortTable]:
     """Return the table laid out for people, one for each cohort; `tidy` is error_sources.csv of all cohorts."""
-    tables = []
-    for cohort in sorted(cohorts):
-        lines = tidy[tidy["cohort"] == cohort]
-        tables.append(_cohort_table(cohort, lines) if len(lines) else _nothing(cohort))
-    return tables
-
-
-def _nothing(cohort: str) -> CohortTable:
-    """Return the sentence that stands for the table where there is nothing to tell."""
-    note = f"No method of this cohort found a structure with truth in {FEWEST} queries or more, from as many supports."
-    return CohortTable(7, cohort, TITLE, (), (), (note,))
+    return tables_by_cohort(7, TITLE, tidy, cohorts, _cohort_table, nothing=_NOTHING)
 
 
 def _cohort_table(cohort: str, tidy: pd.DataFrame) -> CohortTable:

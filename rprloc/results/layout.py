@@ -38,10 +38,12 @@ class CohortTable:
     notes: tuple[str, ...]
 
 
+WITHOUT_TRUTH = "No query of this cohort has a label, so there is nothing to compare its answers with."
+
+
 def without_truth(number: int, cohort: str, title: str) -> CohortTable:
     """Return the sentence that stands for a table where no query has a label."""
-    note = "No query of this cohort has a label, so there is nothing to compare its answers with."
-    return CohortTable(number, cohort, title, (), (), (note,))
+    return CohortTable(number, cohort, title, (), (), (WITHOUT_TRUTH,))
 
 
 def tables_by_cohort(
@@ -50,10 +52,14 @@ def tables_by_cohort(
     tidy: pd.DataFrame,
     cohorts: Iterable[str],
     table: Callable[[str, pd.DataFrame], CohortTable],
+    nothing: str = WITHOUT_TRUTH,
 ) -> list[CohortTable]:
-    """Return `table` of each cohort's lines of a tidy table, and the sentence that stands for one without lines."""
+    """Return `table` of each cohort's lines of a tidy table, and the sentence `nothing` for one without lines."""
     lines = {cohort: tidy[tidy["cohort"] == cohort] for cohort in sorted(cohorts)}
-    return [table(cohort, own) if len(own) else without_truth(number, cohort, title) for cohort, own in lines.items()]
+    return [
+        table(cohort, own) if len(own) else CohortTable(number, cohort, title, (), (), (nothing,))
+        for cohort, own in lines.items()
+    ]
 
 
 def structures_of(metrics: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,10 @@ Row = dict[str, Any]
 class Answers:
     """What one method found in Q queries of T structures from each of S supports, and what is true."""
 
+    names: Row
+    """What the lines of a table about them begin with: cohort, row, method and setting."""
+    structures: list[str]
+    supports: list[str]
     boxes_mm: FloatArray
     """(Q, T, S, 2, 3); NaN where nothing was found."""
     asked: NDArray[np.bool_]
@@ -72,6 +76,20 @@ def tidy_table4(
     `seconds` are a scan's, for the structures of the line: the shares of the drawn supports in the time that all took,
     for the scans after the first of each task. Without truth there are no lines.
     """
+    lines: list[Row] = []
+    for answers in answers_by_method(rows, metrics, scans, starts=starts):
+        count = len(answers.supports)
+        for size in _sizes(answers.supports):
+            draws = draws_of(seed, answers.names["cohort"], count, size or 1)
+            sizes = {"supports": size, "of_supports": count if size else 0, "draws": len(draws)}
+            lines += [answers.names | sizes | line for line in _lines(answers, draws)]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def answers_by_method(
+    rows: Sequence[Row], metrics: pd.DataFrame, scans: Mapping[str, Row], *, starts: int
+) -> Iterator[Answers]:
+    """Yield what each method that is compared found from one support or none; the arguments are `tidy_table4`'s."""
     known = metrics[metrics["iou"].notna()]
     structures = structures_of(known)
     counts = {(str(query), str(name)) for query, name in zip(known["subject"], known["structure"], strict=True)}
@@ -79,17 +97,10 @@ def tidy_table4(
     for row in rows:
         if row["support"] != ALL_SUPPORTS:
             by_setting.setdefault((row["method"], row["setting"]), []).append(row)
-    lines: list[Row] = []
     for method, setting, label in compared(known, starts):
         own = by_setting[method, setting]
-        supports = usable_supports(own, scans)
-        answers = answers_of(own, structures, supports, scans, counts)
         names = {"cohort": own[0]["cohort"], "row": label, "method": method, "setting": setting}
-        for size in _sizes(supports):
-            draws = draws_of(seed, own[0]["cohort"], len(supports), size or 1)
-            names |= {"supports": size, "of_supports": len(supports) if size else 0, "draws": len(draws)}
-            lines += [names | line for line in _lines(answers, structures, draws)]
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+        yield _answers(own, names, structures, usable_supports(own, scans), scans, counts)
 
 
 def usable_supports(rows: Sequence[Row], scans: Mapping[str, Row]) -> list[str]:
@@ -118,18 +129,22 @@ def draws_of(seed: int, cohort: str, count: int, size: int) -> list[list[int]]:
 _PLACE = ("subject", "structure", "support")
 
 
-def answers_of(
+def _answers(
     rows: Sequence[Row],
-    structures: Sequence[str],
-    supports: Sequence[str],
+    names: Row,
+    structures: list[str],
+    supports: list[str],
     scans: Mapping[str, Row],
     counts: Collection[tuple[str, str]],
 ) -> Answers:
     """Return one method's answers as arrays; `counts` are the queries' structures that have metrics."""
     queries = list(dict.fromkeys(row["subject"] for row in rows))
-    place = [{name: i for i, name in enumerate(names)} for names in (queries, structures, supports)]
+    place = [{name: i for i, name in enumerate(those)} for those in (queries, structures, supports)]
     shape = (len(queries), len(structures), len(supports))
     answers = Answers(
+        names,
+        structures,
+        supports,
         boxes_mm=np.full((*shape, 2, 3), np.nan),
         asked=np.zeros(shape, dtype=bool),
         outside=np.zeros(shape, dtype=bool),
@@ -158,7 +173,7 @@ def answers_of(
     return answers
 
 
-def _lines(answers: Answers, structures: Sequence[str], draws: Sequence[Sequence[int]]) -> list[Row]:
+def _lines(answers: Answers, draws: Sequence[Sequence[int]]) -> list[Row]:
     """Return the numbers of one method and number of supports: a line for each structure with truth, and their mean."""
     found = np.stack([_together(answers, draw) for draw in draws], axis=2)  # (Q, T, D, 2, 3)
     asked = np.stack([answers.asked[:, :, draw].any(axis=2) for draw in draws], axis=2)
@@ -168,6 +183,7 @@ def _lines(answers: Answers, structures: Sequence[str], draws: Sequence[Sequence
     true = answers.true_mm[:, :, None]
     walls = np.where((counts & ~missed)[..., None, None], np.abs(found - true), np.nan)
     iou = np.where(counts, np.where(missed, 0.0, box_iou(true, found)), np.nan)
+    structures = answers.structures
     image, organ, _ = np.indices(counts.shape)
     table = pd.DataFrame(
         {"subject": image.ravel(), "structure": organ.ravel(), "iou": iou.ravel()}
