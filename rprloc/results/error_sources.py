@@ -100,7 +100,8 @@ def tidy_error_sources(
     is known. `shared_mm` to `pair_mm` are root mean squares of `sources_of`, `one_support_mm` that of all together;
     `many_supports_mm` is what would be left of it with the mean of endlessly many such supports. The mean is over the
     structures' mean squares. `pair_share` is the pairs' part of the mean square with its 95 % interval (jackknife over
-    the n queries or, of many, over 20 groups of them). Methods with fewer than FEWEST supports or queries have no line.
+    the n queries or, of many, over 20 groups of them; NaN where too few are left without one). Methods with fewer than
+    FEWEST supports or queries have no line.
     """
     lines: list[Row] = []
     for answers in answers_by_method(rows, metrics, scans, starts=starts):
@@ -125,11 +126,13 @@ def _lines(errors_mm: FloatArray, structures: Sequence[str]) -> list[Row]:
         mean = _mean([parts[told[i]] for i in chosen])
         share, others = _share(mean), np.array([_share(_mean([left[i] for i in chosen])) for left in without])
         half = stats.t.ppf((1 + CONFIDENCE) / 2, groups - 1) * math.sqrt((groups - 1) * others.var())
+        # NaN, which stays, where too few are left without one of the queries.
+        low, high = np.clip([share - half, share + half], 0, 1)
         lines.append({
             "structure": name, "n": int(found.any(axis=(1, 2)).sum()), "answers": int(found.sum()),
             **{f"{source}_mm": math.sqrt(square) for source, square in asdict(mean).items()},
             "one_support_mm": math.sqrt(mean.total), "many_supports_mm": math.sqrt(mean.shared + mean.query),
-            "pair_share": share, "pair_share_low": max(0.0, share - half), "pair_share_high": min(1.0, share + half),
+            "pair_share": share, "pair_share_low": low, "pair_share_high": high,
         })  # fmt: skip
     return lines
 
@@ -178,7 +181,8 @@ def _entry_text(entry: Mapping[Any, Any]) -> str:
 def _share_text(entry: Mapping[Any, Any]) -> str:
     """Return the pairs' share with its interval in words."""
     share, low, high = (100 * entry[name] for name in ("pair_share", "pair_share_low", "pair_share_high"))
-    return f"{number_text(share, 0)} % ({number_text(low, 0)} to {number_text(high, 0)})"
+    interval = "" if math.isnan(low) else f" ({number_text(low, 0)} to {number_text(high, 0)})"
+    return f"{number_text(share, 0)} %{interval}"
 
 
 def _notes(names: Sequence[str]) -> tuple[str, ...]:

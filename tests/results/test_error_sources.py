@@ -122,6 +122,15 @@ def test_the_interval_of_the_share_holds_the_share() -> None:
         assert line["pair_share_low"] < 4 / 36 < line["pair_share_high"]
 
 
+def test_queries_that_cannot_be_spared_leave_no_interval() -> None:
+    lines = error_sources._lines(made(3, 9, query=4, support=4, pair=2)[:, None], ["heart"])
+    for line in lines:
+        assert line["pair_share"] > 0
+        assert math.isnan(line["pair_share_low"]) and math.isnan(line["pair_share_high"])
+    entry = lines[-1]
+    assert error_sources._share_text(entry) == f"{100 * entry['pair_share']:.0f} %"
+
+
 def test_few_supports_have_no_line_but_a_sentence() -> None:
     tidy = tidy_of(*cohorts.cohort(supports=2, tables=False))
     assert tidy.empty
