@@ -66,55 +66,34 @@ def check(
     if wanted is not None and queries and wanted not in queries:
         expected = f"a query of the sample sheet{nearest(wanted, queries) or f' such as {queries[0]}'}"
         faults.append(_parameter_fault("figure_query", wanted, expected))
-    untrained = coerced["weights"] == NO_WEIGHTS
-    if untrained:
+    if coerced["weights"] == NO_WEIGHTS:
         faults += _untrained_faults(methods)
-    elif weights is None and coerced["weights"] is not None:
-        name_or_path = str(coerced["weights"])
-        weights = shipped_folder(name_or_path) if name_or_path in SHIPPED else Path(name_or_path)
-    if weights is not None and not weights.is_dir():
-        names = [*SHIPPED, NO_WEIGHTS]
-        expected = listed(["a folder that exists", *names]) + nearest(str(coerced["weights"]), names)
-        faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
-        weights = None
+    weights, wrong = _weights_folder(coerced["weights"], weights)
+    faults += wrong
     cohorts: dict[str, Settings] = {}
     models: dict[str, dict[str, str]] = {}
     # Cohorts without settings are among the faults already.
-    for each in dict.fromkeys(row.cohort for row in read.rows):
-        if each in known:
-            settings, wrong = load_settings(known[each], name=_called(known[each], coerced, settings_file))
+    for each in dict.fromkeys(row.cohort for row in read.rows if row.cohort in known):
+        settings, wrong = load_settings(known[each], name=_called(known[each], coerced, settings_file))
+        faults += wrong
+        if settings is not None and weights is not None:
+            settings, models[each], wrong = _adopted(settings, weights, coerced["weights"], read.rows, each, methods)
             faults += wrong
-            if settings is not None and weights is not None:
-                settings, models[each], wrong = adopt_weights(
-                    settings,
-                    weights,
-                    cohort=each,
-                    name=str(coerced["weights"]),
-                    networks=networks_of(methods),
-                    optional=_trained(coerced["weights"], networks_of(methods)) or _optional(read.rows, each, methods),
-                )
-                faults += wrong
-                if wrong and coerced["weights"] in SHIPPED:
-                    expected = "a cohort with the window and spacing of those weights, such as --cohort head_neck_ct"
-                    faults.append(_parameter_fault("weights", str(coerced["weights"]), expected))
-            if settings is not None:
-                cohorts[each] = settings
+        if settings is not None:
+            cohorts[each] = settings
     given = None if coerced["weights"] in (None, *SHIPPED) else models
     unable = {
         each: _unable(read.rows, each, methods, None if given is None else given.get(each, {})) for each in cohorts
     }
+    warnings = [
+        f"cohort {each}: {family}'s answers fail, as {reason}."
+        for each, reasons in unable.items()
+        for family, reason in reasons.items()
+    ]
     return {
         "parameters": coerced,
         "errors": [fault.as_dict() for fault in faults],
-        "warnings": [
-            *read.warnings,
-            *(
-                f"cohort {each}: {family}'s answers fail, as {reason}."
-                for each, reasons in unable.items()
-                for family, reason in reasons.items()
-            ),
-            *_seen(read.rows, list(cohorts), methods, given is not None),
-        ],
+        "warnings": [*read.warnings, *warnings, *_seen(read.rows, list(cohorts), methods, given is not None)],
         "rows": [row.as_dict() for row in read.rows],
         "cohorts": {
             each: settings.as_dict() | _asked(read.rows, each, settings, methods, coerced, unable[each])
@@ -186,6 +165,37 @@ def _trained(weights: str | None, networks: Sequence[str]) -> list[str]:
         return []
     given = [path.stem for path in shipped_folder(weights).glob("*.safetensors")] if weights else []
     return [network for network in dict.fromkeys(networks) if network not in given]
+
+
+def _weights_folder(weights: str | None, here: Path | None) -> tuple[Path | None, list[Fault]]:
+    """Return the folder of trained models that the parameter `weights` means, which for this process may lie `here`;
+    None where there is none, and a fault where there should be one.
+    """
+    if weights in (None, NO_WEIGHTS):
+        return None, []
+    folder = here or (shipped_folder(weights) if weights in SHIPPED else Path(weights))
+    if folder.is_dir():
+        return folder, []
+    names = [*SHIPPED, NO_WEIGHTS]
+    expected = listed(["a folder that exists", *names]) + nearest(weights, names)
+    return None, [_parameter_fault("weights", weights, expected)]
+
+
+def _adopted(
+    settings: Settings, folder: Path, weights: str, rows: Sequence[Row], cohort: str, methods: Sequence[str]
+) -> tuple[Settings, dict[str, str], list[Fault]]:
+    """Return a cohort's settings as the models in a folder need them, the models' paths within it, and faults; the
+    user knows the folder as `weights`.
+    """
+    networks = networks_of(methods)
+    optional = _trained(weights, networks) or _optional(rows, cohort, methods)
+    settings, models, faults = adopt_weights(
+        settings, folder, cohort=cohort, name=weights, networks=networks, optional=optional
+    )
+    if faults and weights in SHIPPED:
+        expected = "a cohort with the window and spacing of those weights, such as --cohort head_neck_ct"
+        faults.append(_parameter_fault("weights", weights, expected))
+    return settings, models, faults
 
 
 def _untrained_faults(methods: Sequence[str]) -> list[Fault]:
