@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.bundled import openkbp_settings
-from benchmarks.registration import validation_scans
+from benchmarks.registration import labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
 from rprloc.methods import coupled, matched
@@ -75,7 +75,7 @@ def main(sheet: Path) -> None:
     settings = openkbp_settings()
     model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
     with tempfile.TemporaryDirectory() as folder:
-        scans = validation_scans(sheet, Path(folder))
+        scans = labelled_scans(sheet, Path(folder), "validation")
 
         def method(*, registered: bool) -> Matched:
             threads = torch.get_num_threads()

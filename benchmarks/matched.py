@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
-from benchmarks.registration import figures, validation_scans
+from benchmarks.registration import figures, labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Grid, robust_mean
 from rprloc.methods.matched import Matched
@@ -81,7 +81,7 @@ def main(sheet: Path) -> None:
         MapStart(model, seed=1), window=settings.window, structures=names, drawn=None, device=torch.device("cpu")
     )
     with tempfile.TemporaryDirectory() as folder:
-        scans = validation_scans(sheet, Path(folder))
+        scans = labelled_scans(sheet, Path(folder), "validation")
         for name, method in (
             ("position_map", PositionMapMethod(model, structures=names, drawn=None)),
             ("matched", matched),

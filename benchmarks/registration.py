@@ -80,7 +80,7 @@ def figures(rows: list[Prediction], truth: dict[str, Scan], name: str) -> str:
 def main(sheet: Path, supports: int) -> None:
     """Print each method's figures over a sheet's validation scans, each with the next `supports` ones as supports."""
     with tempfile.TemporaryDirectory() as folder:
-        scans = validation_scans(sheet, Path(folder))
+        scans = labelled_scans(sheet, Path(folder), "validation")
         rows = []
         for place, query in enumerate(scans):
             chosen = [scans[(place + step) % len(scans)] for step in range(1, min(supports, len(scans) - 1) + 1)]
@@ -89,13 +89,13 @@ def main(sheet: Path, supports: int) -> None:
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
 
 
-def validation_scans(sheet: Path, folder: Path) -> list[Scan]:
-    """Preprocess a sample sheet's validation scans that have a label into `folder` and return them."""
+def labelled_scans(sheet: Path, folder: Path, *splits: str) -> list[Scan]:
+    """Preprocess the scans of a sample sheet's splits that have a label into `folder` and return them."""
     settings = openkbp_settings().preprocess(matching=True)
     folders = []
     with sheet.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            if row["split"] == "validation" and row["label"]:
+            if row["split"] in splits and row["label"]:
                 image, label = sheet.parent / row["image"], sheet.parent / row["label"]
                 subject = row["subject"]
                 preprocess(folder, cohort="openkbp", subject=subject, image=image, label=label, settings=settings)

@@ -91,7 +91,9 @@ def _unlearned(method: Row, structure: str, taught: Mapping[str, Collection[str]
     who = method.get("learns")
     if who and structure not in taught[who]:
         return f"no {'support' if who == BY_SUPPORTS else 'training scan'} has a label of {structure}"
-    return f"the network has not learned {structure}" if answered else None
+    if answered:
+        return f"the network has not learned {structure}"
+    return "no answer: its network found nothing to learn from, or a task died" if who else None
 
 
 def _supports(count: int | None, supports: Sequence[str], order: Sequence[str]) -> list[str]:
