@@ -2,7 +2,8 @@
 
 `python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
 searched from every other; what three, five and all supports say together, by the robust mean and by the median; then
-how well they find in scans that end below the highest of the structures, and 12 mm around all.
+how well they find in scans that end below the highest of the structures, and 12 mm around all; and how many scans
+the map refuses as they are and turned in four ways.
 """
 
 from __future__ import annotations
@@ -10,23 +11,27 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from benchmarks.registration import figures, labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Grid, robust_mean
+from rprloc.methods.body_map import BodyMap
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
 from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Prediction, Scan
 from rprloc.methods.start import MapStart
-from rprloc.networks.checkpoint import read_model
+from rprloc.networks.checkpoint import Model, read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.metrics import box_iou, wall_distance
 
@@ -91,6 +96,7 @@ def main(sheet: Path) -> None:
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
             _print_together(rows, scans)
         _print_cut(matched, scans)
+        _print_turned(model, scans)
 
 
 def _print_together(rows: Sequence[Prediction], scans: Sequence[Scan]) -> None:
@@ -137,6 +143,25 @@ def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
                     ious.append(0.0 if row.failed else float(box_iou(box, row.box_mm)))
         inside = f"{100 * np.mean(ious):.1f} % of {len(ious)} answers" if ious else "none"
         print(f"cut {what}: {recognised} of {outside} outside recognised; whole ones inside: {inside}", flush=True)
+
+
+def _print_turned(model: Model, scans: Sequence[Scan]) -> None:
+    """Print how many scans the position map refuses, as they are and turned."""
+    turns: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+        "as they are": np.ascontiguousarray,
+        "upside down": partial(np.flip, axis=0),
+        "front and back exchanged": partial(np.flip, axis=1),
+        "left and right exchanged": partial(np.flip, axis=2),
+        "x and y exchanged": partial(np.swapaxes, axis1=1, axis2=2),
+    }
+    for words, turned in turns.items():
+        refused = 0
+        for scan in scans:
+            values, body = (np.ascontiguousarray(turned(voxels)) for voxels in (scan.values, scan.body))
+            z, y, x = values.shape
+            other = replace(scan, values=values, body=body, grid=replace(scan.grid, size=(x, y, z)))
+            refused += BodyMap(model, other).fault() is not None
+        print(f"{words}: {refused} of {len(scans)} scans refused", flush=True)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from benchmarks.bundled import openkbp_settings
 from benchmarks.registration import labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
-from rprloc.methods.body_map import BodyMap
 from rprloc.methods.matched import Matched
 from rprloc.methods.prediction import Scan
 from rprloc.methods.start import Affine, MapStart
@@ -40,7 +39,7 @@ def main(sheet: Path) -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         queries = labelled_scans(sheet, Path(folder), "validation")
-        supports = labelled_scans(sheet, Path(folder), "train", "validation")
+        supports = [scan for scan in labelled_scans(sheet, Path(folder), "train", "validation") if scan.structures]
         good = _how_good(method, supports, queries)
         scores = _scores(start, supports)
     print(
@@ -81,7 +80,7 @@ def _scores(start: MapStart, scans: Sequence[Scan]) -> dict[str, FloatArray]:
     return {
         "distortion of the affine to the others": np.nanmean(distortion, axis=1),
         "residual of the affine to the others, mm": np.nanmean(residual, axis=1),
-        "own map: distance to a linear one, mm": np.array([_curvature(body_map) for body_map in maps]),
+        "own map: distance to a linear one, mm": np.array([body_map.bent_mm() for body_map in maps]),
         "own map: distortion of its slopes": np.array([_stretch(body_map.slopes()) for body_map in maps]),
     }
 
@@ -89,12 +88,6 @@ def _scores(start: MapStart, scans: Sequence[Scan]) -> dict[str, FloatArray]:
 def _stretch(matrix: FloatArray) -> float:
     """Return how far a matrix (3, 3) is from a rotation: root mean square logarithm of its singular values."""
     return float(np.sqrt(np.mean(np.log(np.linalg.svd(matrix, compute_uv=False)) ** 2)))
-
-
-def _curvature(body_map: BodyMap) -> float:
-    """Return the mean distance in mm of a scan's latents to the nearest linear function of the places."""
-    places, latents = (values - values.mean(axis=0) for values in (body_map.places_mm, body_map.latents_mm))
-    return float(np.linalg.norm(latents - places @ body_map.slopes().T, axis=1).mean())
 
 
 def _correlation(scores: FloatArray, good: FloatArray) -> str:

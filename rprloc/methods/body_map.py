@@ -22,6 +22,12 @@ SLOPES = (0.6, 1.7)
 """Least and most change of a latent with its own coordinate; whole scans have 0.9 to 1.2, scans upside down below 0.5.
 A scan whose left and right, or front and back, are exchanged has slopes like any other.
 """
+BENT = 1.2
+"""How many times as bent as its mirror image's, front to back, a scan's map may be: known scans have at most 0.4
+(`python -m benchmarks.matched`), so that their mirror images have at least 2.5.
+"""
+_STRAIGHT_MM = 1.0
+"""A map that is bent less than this is straight."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +53,55 @@ class BodyMap:
         values, mask = torch.from_numpy(scan.values).to(device), torch.from_numpy(scan.body).to(device)
         levels, body = body_field(values, mask, model.settings)
         latents = _latents(model, levels)
+        self._model, self._levels, self._body = model, levels, body
         self._volume = latents
         self._grid = _grid(scan.grid, pooling_of(model.settings.spacing), levels.shape)
         voxels = torch.nonzero(body).cpu().numpy()
         self.places_mm = self._grid.world(voxels)
         """(n, 3), (x, y, z), of the voxels of the body."""
-        self.latents_mm: FloatArray = latents[:, body].T.double().cpu().numpy()[:, ::-1]
+        self.latents_mm = _of_body(latents, body)
         """(n, 3), (x, y, z), of the same."""
         self._tree = KDTree(self.latents_mm) if len(voxels) and np.isfinite(self.latents_mm).all() else None
 
     def fault(self) -> str | None:
-        """Return why the map is of no use in one sentence without a full stop, None where it is of use."""
+        """Return why the map is of no use in one sentence without a full stop, None where it is of use.
+
+        The mirror image of a scan that is known costs one more pass.
+        """
         if self._tree is None:
             return "the position map shows no body or gives no numbers"
         slopes = self.slopes().diagonal()
-        if np.all((slopes >= SLOPES[0]) & (slopes <= SLOPES[1])):
-            return None
-        return (
-            f"the position map does not know the scan: its slopes are {', '.join(f'{slope:.2f}' for slope in slopes)} "
-            "(x, y, z), expected about 1; is it flipped, are axes exchanged, or is it of another part of the body"
-        )
+        if not np.all((slopes >= SLOPES[0]) & (slopes <= SLOPES[1])):
+            return (
+                "the position map does not know the scan: its slopes are "
+                f"{', '.join(f'{slope:.2f}' for slope in slopes)} (x, y, z), expected about 1; "
+                "is it flipped, are axes exchanged, or is it of another part of the body"
+            )
+        bent_mm = self.bent_mm()
+        if bent_mm > _STRAIGHT_MM and bent_mm > BENT * (mirrored_mm := self._mirrored_mm()):
+            return (
+                "the position map says that front and back of the scan are exchanged: it is bent by "
+                f"{bent_mm:.1f} mm, and by {mirrored_mm:.1f} mm on the scan's mirror image"
+            )
+        return None
 
     def slopes(self) -> FloatArray:
         """Return how latents change with places (3, 3), by least squares: row i, column j is d latent_i / d place_j.
 
-        It is near the identity for a scan as the network knows them: flipped, permuted or of another body it is not.
+        It is near the identity for a scan as the network knows them: upside down, permuted or of another body it is
+        not.
         """
-        places, latents = (v - v.mean(axis=0) for v in (self.places_mm, self.latents_mm))
-        return np.asarray(np.linalg.lstsq(places, latents, rcond=None)[0].T)
+        return _line(self.places_mm, self.latents_mm)[0]
+
+    def bent_mm(self) -> float:
+        """Return the mean distance in mm of the latents to the nearest linear function of the places."""
+        return _line(self.places_mm, self.latents_mm)[1]
+
+    def _mirrored_mm(self) -> float:
+        """Return `bent_mm` of the scan with front and back exchanged."""
+        body = self._body.flip(1)
+        latents = _of_body(_latents(self._model, self._levels.flip(1)), body)
+        return _line(self._grid.world(torch.nonzero(body).cpu().numpy()), latents)[1]
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Return the latents (n, 3) at points (n, 3), both (x, y, z) in mm; beyond the field those of its edge."""
@@ -93,6 +120,21 @@ class BodyMap:
         distance, index = (np.asarray(found) for found in self._tree.query(latents_mm, k=[*range(1, count + 1)]))
         answers = self.places_mm[index] + (latents_mm[:, np.newaxis] - self.latents_mm[index])
         return Met(answers.mean(axis=1), spread_of(answers), distance[:, 0])
+
+
+def _of_body(latents: Tensor, body: Tensor) -> FloatArray:
+    """Return the latents (n, 3), (x, y, z), of the voxels of a body, of latents (3, z, y, x), (z, y, x)."""
+    found: FloatArray = latents[:, body].T.double().cpu().numpy()[:, ::-1]
+    return found
+
+
+def _line(places_mm: FloatArray, latents_mm: FloatArray) -> tuple[FloatArray, float]:
+    """Return the slopes (3, 3) of the linear function of the places (n, 3) that is nearest the latents (n, 3), and
+    their mean distance in mm to it.
+    """
+    places, latents = (values - values.mean(axis=0) for values in (places_mm, latents_mm))
+    slopes = np.linalg.lstsq(places, latents, rcond=None)[0]
+    return np.asarray(slopes.T), float(np.linalg.norm(latents - places @ slopes, axis=1).mean())
 
 
 @torch.inference_mode()

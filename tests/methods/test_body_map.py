@@ -18,7 +18,7 @@ from rprloc.methods.prediction import Scan
 from rprloc.networks.checkpoint import Model, ModelSettings
 from rprloc.networks.position_map import PositionMap
 from tests.methods.fakes import Place
-from tests.methods.maps import SETTINGS, KnownMap, known, numbered
+from tests.methods.maps import SETTINGS, SHAPE, KnownMap, known, numbered
 
 SCANS = numbered("sq")
 KNOWN = BodyMap(known(SCANS), SCANS[0])
@@ -128,6 +128,39 @@ def test_a_scan_that_the_map_does_not_know_is_told_with_its_slopes(change: Any, 
     for body_map in maps(lambda _subject, world: world @ change.T):
         fault = (body_map.fault() or "").replace("-0.00", "0.00")
         assert fault.startswith(f"the position map does not know the scan: its slopes are {slopes} (x, y, z), expected")
+
+
+class DarkInFront(PositionMap):
+    """Every voxel lies where it is; where the front, of small y, is the brighter half, the latents' y is a parabola."""
+
+    def __init__(self, height_mm: float) -> None:
+        super().__init__(width=4)
+        self._height_mm = height_mm
+
+    def forward(self, fields: Tensor) -> Tensor:
+        z, y, x = (torch.arange(n, dtype=torch.float32) for n in fields.shape[2:])
+        places = torch.stack(torch.meshgrid(6 * z, 4 * y, 5 * x, indexing="ij"))
+        # The field is padded beyond the scan.
+        middle = SHAPE[1] // 2
+        if fields[0, 0, :, :middle].mean() > fields[0, 0, :, middle : 2 * middle].mean():
+            places[1] += self._height_mm * (1 - (y / middle - 1) ** 2)[:, None]
+        return places[None]
+
+
+def test_front_and_back_exchanged_are_told_by_the_mirror_image() -> None:
+    scan = SCANS[0]
+    body = np.ones_like(scan.body)
+    ramp = np.broadcast_to(np.arange(SHAPE[1], dtype=np.int16)[:, None], scan.values.shape)
+    right, wrong = (replace(scan, values=values.copy(), body=body) for values in (ramp, ramp[:, ::-1]))
+    model = Model(DarkInFront(20.0), SETTINGS)
+    assert BodyMap(model, right).bent_mm() == pytest.approx(0, abs=1e-3)
+    bent = BodyMap(model, wrong)
+    # Of a parabola of 20 mm the mean distance to its mean is 20 x 4 / (9 sqrt 3) mm.
+    assert bent.bent_mm() == pytest.approx(20 * 4 / (9 * 3**0.5), rel=0.1)
+    assert BodyMap(model, right).fault() is None
+    assert (bent.fault() or "").startswith("the position map says that front and back of the scan are exchanged: ")
+    # Less than a millimetre is nothing.
+    assert BodyMap(Model(DarkInFront(1.5), SETTINGS), wrong).fault() is None
 
 
 def test_a_scan_without_a_body_or_with_latents_that_are_no_numbers_is_of_no_use() -> None:
