@@ -56,9 +56,9 @@ class PositionMapMethod:
         clock = Clock()
         with clock.stage("network"):
             body_map = BodyMap(self._model, query)
+            fault = body_map.fault()
         rows = []
         with clock.stage("search"):
-            fault = body_map.fault()
             for support in supports:
                 rows += [self._answer(query, body_map, fault, support, structure) for structure in self._wanted]
         return timed(rows, clock.seconds)
