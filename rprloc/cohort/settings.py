@@ -53,7 +53,7 @@ class Settings:
 
     structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct, for mr
     (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value). spacing, patch: z, y, x in mm. r: mm.
-    starts: K of the paper. matching_spacing: z, y, x in mm, of the volume that registration compares.
+    starts: K of the paper. matching_spacing: z, y, x in mm, of the volume for image matching.
     given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 

@@ -144,6 +144,7 @@ def _cohort(
         "sizes": _sizes(members, scans),
         "settings": [_fact(key, value) for key, value in settings.items() if key not in _NO_SETTINGS],
         "methods": in_order(of_cohort["method"]),
+        "main_method": method,
         "how": how_in_words(method, setting),
         "headline": headline(main),
         # Without truth every table is the same sentence, which is said once.
