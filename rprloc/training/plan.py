@@ -38,7 +38,7 @@ PLANS = {
     # docs/results/speed.md tells what was tried.
     "demo": TrainingPlan(steps=500, groups=3, patches=8, learning_rate=1.5e-2, decay="cosine", optimiser="muon"),
     "quick": TrainingPlan(steps=3_000, groups=6, patches=8, learning_rate=1.5e-2, decay="cosine", optimiser="muon"),
-    # What two cores do in an hour and a quarter a network.
+    # What a core does in an hour and a half for each network.
     "standard": TrainingPlan(steps=20_000, groups=6, patches=8, learning_rate=1.5e-2, decay="cosine", optimiser="muon"),
     # Six independent pairs, two patches each, as in section 3 of the paper; 2,000 steps an epoch as in its code.
     "paper": TrainingPlan(steps=250 * 2_000, groups=6, patches=2),
