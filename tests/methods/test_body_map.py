@@ -159,8 +159,8 @@ def test_front_and_back_exchanged_are_told_by_the_mirror_image() -> None:
     assert bent.bent_mm() == pytest.approx(20 * 4 / (9 * 3**0.5), rel=0.1)
     assert BodyMap(model, right).fault() is None
     assert (bent.fault() or "").startswith("the position map says that front and back of the scan are exchanged: ")
-    # Less than a millimetre is nothing.
-    assert BodyMap(Model(DarkInFront(1.5), SETTINGS), wrong).fault() is None
+    # Less than four millimetres is straight enough.
+    assert BodyMap(Model(DarkInFront(15.0), SETTINGS), wrong).fault() is None
 
 
 def test_a_scan_without_a_body_or_with_latents_that_are_no_numbers_is_of_no_use() -> None:
