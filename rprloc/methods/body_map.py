@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,12 +24,18 @@ SLOPES = (0.6, 1.7)
 """Least and most change of a latent with its own coordinate; whole scans have 0.9 to 1.2, scans upside down below 0.5.
 A scan whose left and right, or front and back, are exchanged has slopes like any other.
 """
+_TURNS: dict[str, Callable[[Tensor], Tensor]] = {
+    "its front and back are exchanged": lambda field: field.flip(1),
+    "it lies on its side, or its x and y are exchanged": lambda field: field.rot90(1, (1, 2)),
+    "it lies on its other side, or its x and y are exchanged": lambda field: field.rot90(-1, (1, 2)),
+}
+"""What may be wrong with a scan, and what undoes it to a field (z, y, x), but for left and right."""
 BENT = 1.2
-"""How many times as bent as its mirror image's, front to back, a scan's map may be: known scans have at most 0.4
-(`python -m benchmarks.matched`), so that their mirror images have at least 2.5.
+"""How many times as bent as a turned scan's a scan's map may be: of scans the right way round it is 0.4 times as bent
+as that of the mirror image, front to back (`python -m benchmarks.matched`).
 """
 _STRAIGHT_MM = 4.0
-"""A map that is bent less than this is straight, and its mirror image need not be looked at: by the shipped map most of
+"""A map that is bent less than this is straight, and the turned scan need not be looked at: by the shipped map most of
 openkbp's scans are, and none of their mirror images is, nor any half of these (4.4 mm at least).
 """
 
@@ -69,7 +76,7 @@ class BodyMap:
     def fault(self) -> str | None:
         """Return why the map is of no use in one sentence without a full stop, None where it is of use.
 
-        Where the map is not straight the mirror image of the scan costs one more pass.
+        Where the map is not straight three more passes show turned scans.
         """
         if self._tree is None:
             return "the position map shows no body or gives no numbers"
@@ -81,12 +88,15 @@ class BodyMap:
                 f"{', '.join(f'{slope:.2f}' for slope in slopes)} (x, y, z), expected about 1; "
                 "is it flipped, are axes exchanged, or is it of another part of the body"
             )
-        if bent_mm > _STRAIGHT_MM and bent_mm > BENT * (mirrored_mm := self._mirrored_mm()):
-            return (
-                "the position map says that front and back of the scan are exchanged: it is bent by "
-                f"{bent_mm:.1f} mm, and by {mirrored_mm:.1f} mm on the scan's mirror image"
-            )
-        return None
+        if bent_mm <= _STRAIGHT_MM:
+            return None
+        turned_mm, wrong = min((self._turned_mm(turn), wrong) for wrong, turn in _TURNS.items())
+        if bent_mm <= BENT * turned_mm:
+            return None
+        return (
+            f"the position map says of the scan that {wrong}: it is bent by {bent_mm:.1f} mm, and by {turned_mm:.1f} "
+            "mm where that is undone"
+        )
 
     def slopes(self) -> FloatArray:
         """Return how latents change with places (3, 3), by least squares: row i, column j is d latent_i / d place_j.
@@ -104,11 +114,11 @@ class BodyMap:
     def _line(self) -> tuple[FloatArray, float]:
         return _line(self.places_mm, self.latents_mm)
 
-    def _mirrored_mm(self) -> float:
-        """Return `bent_mm` of the scan with front and back exchanged."""
-        body = self._body.flip(1)
-        latents = _of_body(_latents(self._model, self._levels.flip(1)), body)
-        return _line(self._grid.world(torch.nonzero(body).cpu().numpy()), latents)[1]
+    def _turned_mm(self, turn: Callable[[Tensor], Tensor]) -> float:
+        """Return `bent_mm` of the scan turned; what is linear in its places is linear in their voxels."""
+        body = turn(self._body)
+        latents = _of_body(_latents(self._model, turn(self._levels)), body)
+        return _line(torch.nonzero(body).double().cpu().numpy(), latents)[1]
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Return the latents (n, 3) at points (n, 3), both (x, y, z) in mm; beyond the field those of its edge."""

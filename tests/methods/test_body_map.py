@@ -158,7 +158,8 @@ def test_front_and_back_exchanged_are_told_by_the_mirror_image() -> None:
     # Of a parabola of 20 mm the mean distance to its mean is 20 x 4 / (9 sqrt 3) mm.
     assert bent.bent_mm() == pytest.approx(20 * 4 / (9 * 3**0.5), rel=0.1)
     assert BodyMap(model, right).fault() is None
-    assert (bent.fault() or "").startswith("the position map says that front and back of the scan are exchanged: ")
+    said = "the position map says of the scan that its front and back are exchanged: it is bent by "
+    assert (bent.fault() or "").startswith(said)
     # Less than four millimetres is straight enough.
     assert BodyMap(Model(DarkInFront(15.0), SETTINGS), wrong).fault() is None
 
