@@ -131,7 +131,7 @@ def test_a_scan_that_the_map_does_not_know_is_told_with_its_slopes(change: Any, 
 
 
 class DarkInFront(PositionMap):
-    """Every voxel lies where it is; where the front, of small y, is the brighter half, the latents' y is a parabola."""
+    """Every voxel lies where it is; unless the back, of large y, is the brighter half, the latents' y is a parabola."""
 
     def __init__(self, height_mm: float) -> None:
         super().__init__(width=4)
@@ -142,7 +142,7 @@ class DarkInFront(PositionMap):
         places = torch.stack(torch.meshgrid(6 * z, 4 * y, 5 * x, indexing="ij"))
         # The field is padded beyond the scan.
         middle = SHAPE[1] // 2
-        if fields[0, 0, :, :middle].mean() > fields[0, 0, :, middle : 2 * middle].mean():
+        if fields[0, 0, :, :middle].mean() + 1e-6 > fields[0, 0, :, middle : 2 * middle].mean():
             places[1] += self._height_mm * (1 - (y / middle - 1) ** 2)[:, None]
         return places[None]
 
@@ -162,6 +162,16 @@ def test_front_and_back_exchanged_are_told_by_the_mirror_image() -> None:
     assert (bent.fault() or "").startswith(said)
     # Less than four millimetres is straight enough.
     assert BodyMap(Model(DarkInFront(15.0), SETTINGS), wrong).fault() is None
+
+
+@pytest.mark.parametrize(("step", "side"), [(1, "its other side"), (-1, "its side")])
+def test_a_scan_on_its_side_is_told_by_the_turned_scan(step: int, side: str) -> None:
+    # Bright at one end of x in place of the back.
+    scan = SCANS[0]
+    values = np.broadcast_to(np.arange(SHAPE[2], dtype=np.int16)[::step], scan.values.shape).copy()
+    body_map = BodyMap(Model(DarkInFront(40.0), SETTINGS), replace(scan, values=values, body=np.ones_like(scan.body)))
+    said = f"the position map says of the scan that it lies on {side}, or its x and y are exchanged: it is bent by "
+    assert (body_map.fault() or "").startswith(said)
 
 
 def test_a_scan_without_a_body_or_with_latents_that_are_no_numbers_is_of_no_use() -> None:
