@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.bundled import openkbp_settings
+from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
@@ -82,10 +83,7 @@ def main(sheet: Path) -> None:
             start = (
                 RegistrationStart(settings.window, seed=1, threads=threads) if registered else MapStart(model, seed=1)
             )
-            return Matched(
-                start, window=settings.window, structures=list(settings.structures or {}), drawn=None,
-                device=torch.device("cpu"),
-            )  # fmt: skip
+            return matched_from(start)
 
         for variant in VARIANTS:
             print(_figures(variant, scans, method), flush=True)

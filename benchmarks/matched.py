@@ -30,7 +30,7 @@ from rprloc.methods.body_map import BodyMap
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
 from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Prediction, Scan
-from rprloc.methods.start import MapStart
+from rprloc.methods.start import MapStart, Start
 from rprloc.networks.checkpoint import Model, read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.metrics import box_iou, wall_distance
@@ -61,12 +61,9 @@ def measure() -> list[Measurement]:
                 raise RuntimeError("an answer failed")
             return seconds_of(lambda: method.locate(query))
 
-        def matched() -> Matched:
-            return Matched(start, window=settings.window, structures=names, drawn=None, device=torch.device("cpu"))
-
         map_seconds = seconds(PositionMapMethod(model, structures=names, drawn=None), five)
-        prepared = seconds_of(lambda: matched().prepare(five[:1]))
-        located = {count: seconds(matched(), five[:count]) for count in GOAL_SECONDS}
+        prepared = seconds_of(lambda: matched_from(start).prepare(five[:1]))
+        located = {count: seconds(matched_from(start), five[:count]) for count in GOAL_SECONDS}
     return [
         Measurement("matched: seconds to prepare a support, once a batch", prepared),
         Measurement("position_map: seconds a scan, five supports", map_seconds, "s", MAP_GOAL_SECONDS),
@@ -77,14 +74,19 @@ def measure() -> list[Measurement]:
     ]
 
 
+def matched_from(start: Start) -> Matched:
+    """Return the default method with openkbp's settings."""
+    settings = openkbp_settings()
+    structures = list(settings.structures or {})
+    return Matched(start, window=settings.window, structures=structures, drawn=None, device=torch.device("cpu"))
+
+
 def main(sheet: Path) -> None:
     """Print the figures of both methods over all pairs of a sheet's validation scans."""
     settings = openkbp_settings()
     names = list(settings.structures or {})
     model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
-    matched = Matched(
-        MapStart(model, seed=1), window=settings.window, structures=names, drawn=None, device=torch.device("cpu")
-    )
+    matched = matched_from(MapStart(model, seed=1))
     with tempfile.TemporaryDirectory() as folder:
         scans = labelled_scans(sheet, Path(folder), "validation")
         for name, method in (

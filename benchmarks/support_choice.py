@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy import stats
 
-from benchmarks.bundled import openkbp_settings
+from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
@@ -31,12 +30,8 @@ from rprloc.results.metrics import measure
 
 def main(sheet: Path) -> None:
     """Print how good the supports are and a line for each score."""
-    settings = openkbp_settings()
     start = MapStart(read_model(shipped_folder("head-neck-ct") / "position_map.safetensors"), seed=1)
-    method = Matched(
-        start, window=settings.window, structures=list(settings.structures or {}), drawn=None,
-        device=torch.device("cpu"),
-    )  # fmt: skip
+    method = matched_from(start)
     with tempfile.TemporaryDirectory() as folder:
         queries = labelled_scans(sheet, Path(folder), "validation")
         supports = [scan for scan in labelled_scans(sheet, Path(folder), "train", "validation") if scan.structures]
