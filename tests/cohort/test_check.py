@@ -325,6 +325,14 @@ def test_with_the_shipped_position_map_only_what_it_teaches_is_trained(tmp_path:
     }  # fmt: skip
 
 
+def test_with_the_shipped_networks_of_the_paper_regression_trains_nothing(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+    found = run(sheet, weights="head-neck-ct-paper", cohort="head_neck_ct", methods="regression")
+    stages = found["cohorts"]["head_neck_ct"]["stages"]
+    assert found["errors"] == [] and stages["train"] == {} and stages["teach"] == {}
+    assert found["models"] == {"head_neck_ct": {"coarse": "coarse.safetensors", "fine": "fine.safetensors"}}
+
+
 def test_a_folder_of_weights_has_to_have_the_student_as_well_and_nothing_is_taught(tmp_path: Path) -> None:
     own = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
     sheet = sheet_of(tmp_path, "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")

@@ -1,5 +1,6 @@
 """Trained weights: settings follow them, and what does not fit is one sentence."""
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from rprloc.cohort.settings import Settings, parse_settings
-from rprloc.cohort.weights import FORMAT, adopt_weights
+from rprloc.cohort.weights import FORMAT, SHIPPED, adopt_weights, read_model_settings, shipped_folder
 
 TRAINED = {"modality": "ct", "window": [[-500, 0], [1500, 1]], "spacing": [3, 4, 4.000000001]}
 
@@ -135,3 +136,14 @@ def test_models_with_broken_settings(tmp_path: Path, changes: dict[str, Any]) ->
     write_model(tmp_path / "coarse.safetensors", **changes)
     (message,) = messages(tmp_path)
     assert "a file whose header holds no model settings" in message
+
+
+def test_shipped_weights_are_small_and_their_cards_name_what_is_there() -> None:
+    files = [path for name in SHIPPED for path in shipped_folder(name).glob("*.safetensors")]
+    assert {path.stem for path in files} == {"position_map", "coarse", "fine"}
+    assert sum(path.stat().st_size for path in files) < 10_000_000
+    for path in files:
+        model, reason = read_model_settings(path)
+        assert model is not None, reason
+        assert model["stage"] == path.stem
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in (path.parent / "README.md").read_text()

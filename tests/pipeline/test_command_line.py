@@ -57,7 +57,8 @@ def test_a_sheet_and_a_folder_that_do_not_exist(place: Path) -> None:
     )
     assert messages == [
         "command line, parameter 'cohort_folder': found 'none', expected a folder that exists.",
-        "command line, parameter 'weights': found 'no models', expected a folder that exists, head-neck-ct or none.",
+        "command line, parameter 'weights': found 'no models', expected a folder that exists, head-neck-ct, "
+        "head-neck-ct-paper or none.",
         "no where.csv: found 'No such file or directory', expected a sample sheet that can be read.",
     ]
 
