@@ -1,7 +1,8 @@
-"""What each part of `matched` is worth: `python -m benchmarks.ablation SHEET` leaves some out in turn.
+"""What each part of `matched` is worth: `python -m benchmarks.ablation SHEET [SPLIT]` leaves some out in turn.
 
-Every labelled validation scan of the sheet is searched from every other by the shipped position map. A line has IoU and
-wall distance with their 95 % intervals over the queries, of one support and of all together, and seconds a pair.
+The labelled scans of SPLIT (validation) are searched by the shipped position map from every labelled validation scan
+but themselves. A line has a number of supports' IoU and wall distance with their 95 % intervals over the queries, as
+table 4 has them, and seconds a pair. `test` is for the last figures: nothing is chosen by it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +32,9 @@ from rprloc.methods.prediction import Scan
 from rprloc.methods.start import MapStart, RegistrationStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.combined import alone, combined_rows, together
 from rprloc.results.metrics import measure
-from rprloc.results.statistics import describe
+from rprloc.results.paper import MEAN
+from rprloc.results.table4 import tidy_table4
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,6 @@ def _extreme_points(self: Scan) -> dict[str, FloatArray]:
     return {name: self.extreme_points_mm(name) for name in self.structures}
 
 
-_SCORES = (("iou", ""), ("awd", "_mm"))
-"""What is printed, and the end of its columns' names."""
-
 _SIX = ((matched, "_BESIDE", 0), (Scan, "surfaces_mm", _extreme_points))
 VARIANTS = (
     Variant("affine start alone, six points", (*_SIX, (Surroundings, "moves", _unmoved))),
@@ -71,12 +69,13 @@ VARIANTS = (
 )
 
 
-def main(sheet: Path) -> None:
-    """Print a line for each variant."""
+def main(sheet: Path, split: str) -> None:
+    """Print the lines of each variant."""
     settings = openkbp_settings()
     model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
     with tempfile.TemporaryDirectory() as folder:
-        scans = labelled_scans(sheet, Path(folder), "validation")
+        supports = labelled_scans(sheet, Path(folder), "validation")
+        queries = supports if split == "validation" else labelled_scans(sheet, Path(folder), split)
 
         def method(*, registered: bool) -> Matched:
             threads = torch.get_num_threads()
@@ -86,34 +85,34 @@ def main(sheet: Path) -> None:
             return matched_from(start)
 
         for variant in VARIANTS:
-            print(_figures(variant, scans, method), flush=True)
+            for line in _lines(variant, supports, queries, method):
+                print(line, flush=True)
 
 
-def _figures(variant: Variant, scans: Sequence[Scan], method: Callable[..., Matched]) -> str:
-    """Return a variant's line."""
+def _lines(
+    variant: Variant, supports: Sequence[Scan], queries: Sequence[Scan], method: Callable[..., Matched]
+) -> Iterator[str]:
+    """Yield a variant's line for each number of supports."""
     with ExitStack() as stack:
         for owner, name, value in variant.instead:
             stack.enter_context(patch.object(owner, name, value))
         chosen = method(registered=variant.registered)
-        chosen.prepare(scans)
+        chosen.prepare(supports)
         began = time.perf_counter()
-        rows = [row.to_json() for query in scans for row in chosen.locate(query)]
-        seconds = (time.perf_counter() - began) / (len(scans) * (len(scans) - 1))
-    subjects = [scan.subject for scan in scans]
-    rows += combined_rows(rows, subjects, starts=1)
-    truth = {scan.subject: {"status": "ok", "structures": scan.structures} for scan in scans}
-    metrics = measure(rows, [], truth)
-    parts = []
-    for words, own in (("one", alone(metrics)), ("all", together(metrics))):
-        found = describe(own)
-        iou, awd = ((found[f"{name}_high{unit}"] - found[f"{name}_low{unit}"]) / 2 for name, unit in _SCORES)
-        parts.append(
-            f"{words} {100 * found['iou']:.1f} ±{100 * iou:.1f} % / {found['awd_mm']:.2f} ±{awd:.2f} mm, "
-            f"{found['failures']} of {found['answers']} failed"
+        rows = [row.to_json() for query in queries for row in chosen.locate(query)]
+        seconds = time.perf_counter() - began
+    seconds /= len({(row["subject"], row["support"]) for row in rows})
+    scans = {scan.subject: {"status": "ok", "structures": scan.structures} for scan in [*supports, *queries]}
+    table = tidy_table4(rows, measure(rows, [], scans), scans, starts=1, seed=1)
+    for line in table[table["structure"] == MEAN].to_dict("records"):
+        iou, awd = line["iou_high"] - line["iou_low"], line["awd_high_mm"] - line["awd_low_mm"]
+        yield (
+            f"{variant.words:<44} {line['supports']} of {line['of_supports']} supports, n = {line['n']}: "
+            f"{100 * line['iou']:.1f} ±{50 * iou:.1f} % / {line['awd_mm']:.2f} ±{awd / 2:.2f} mm, "
+            f"{line['failures']} of {line['answers']} failed; {seconds:.2f} s a pair"
         )
-    return f"{variant.words:<44} n = {len(scans)}; {'; '.join(parts)}; {seconds:.2f} s"
 
 
 if __name__ == "__main__":
     set_up_cpu(None)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "validation")
