@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rprloc.cohort.methods import ALL_SUPPORTS, CALIBRATED, CALIBRATION_IMAGES
+from rprloc.cohort.methods import CALIBRATED, CALIBRATION_IMAGES
 from rprloc.geometry import FloatArray
+from rprloc.results.combined import alone, together
 from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, tables_by_cohort
 from rprloc.results.method_words import words_of
 from rprloc.results.paper import MEAN
@@ -46,7 +47,8 @@ def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Row]) -> pd.Da
     what they say; `calibrated_on` the fewest images that one of them rests on, 0 where none says anything. `failures`
     are found answers with an IoU below FAILURE_IOU, and `auroc` says how often such a one has a larger spread than
     another; NaN without both kinds. `iou_error` is the mean of 1 - IoU over the answers that have a spread, and
-    `iou_error_area` the mean of the same over the k most certain, for all k (the area under the risk-coverage curve).
+    `iou_error_area` the mean of the same over the k most certain, for all k (the area under the risk-coverage curve);
+    both are means over the structures, whose answers are ordered each by themselves.
     Answers without truth take no part, and a miss says nothing of how sure it is.
     """
     known = metrics.assign(calibrated_on=[row.get("calibrated_on", 0) for row in predictions])
@@ -54,7 +56,7 @@ def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Row]) -> pd.Da
     lines: list[Row] = []
     for (cohort, method, setting), rows in known.groupby(["cohort", "method", "setting"], sort=False):
         for kind in _KINDS:
-            of_kind = rows[(rows["support"] == ALL_SUPPORTS) == (kind == "all")]
+            of_kind = together(rows) if kind == "all" else alone(rows)
             names = {"cohort": cohort, "row": words_of(str(method)).label, "method": method, "setting": setting}
             structures = structures_of(of_kind)
             lines += [
@@ -76,10 +78,30 @@ def _numbers(rows: pd.DataFrame) -> Row:
         line |= {"calibrated_on": int(said["calibrated_on"].min()), "n": covered.n, "coverage": covered.mean}
         line |= {"coverage_low": low, "coverage_high": high, "within_90_mm": means["within_90_mm"].mean}
     sure = rows[rows["spread_mm"].notna()]
-    spread, error = sure["spread_mm"].to_numpy(dtype=np.float64), 1 - sure["iou"].to_numpy(dtype=np.float64)
-    line["auroc"] = auroc(spread, error > 1 - FAILURE_IOU)
-    line["iou_error"] = float(error.mean()) if len(error) else math.nan
-    return line | {"iou_error_area": risk_area(spread, error)}
+    line["auroc"] = auroc(sure["spread_mm"].to_numpy(dtype=np.float64), sure["iou"] < FAILURE_IOU)
+    curves = structures_risks(sure)
+    line["iou_error"] = float(np.mean([curve[-1] for curve in curves])) if curves else math.nan
+    return line | {"iou_error_area": float(np.mean([curve.mean() for curve in curves])) if curves else math.nan}
+
+
+def structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
+    """Return each structure's risk-coverage curve in 1 - IoU, from metrics rows of found answers with a spread."""
+    return [
+        risks(own["spread_mm"].to_numpy(dtype=np.float64), 1 - own["iou"].to_numpy(dtype=np.float64))
+        for _, own in rows.groupby("structure")
+    ]
+
+
+def risks_by_kind(metrics: pd.DataFrame) -> dict[str, list[FloatArray]]:
+    """Return the structures' risk-coverage curves of one cohort's calibrated methods, by which supports answered."""
+    sure = metrics[
+        metrics["method"].isin(CALIBRATED)
+        & metrics["iou"].notna()
+        & metrics["spread_mm"].notna()
+        & ~metrics["failed"].astype(bool)
+    ]
+    kinds = {_KINDS["one"]: alone(sure), _KINDS["all"]: together(sure)}
+    return {kind: structures_risks(rows) for kind, rows in kinds.items() if len(rows)}
 
 
 def auroc(spread: FloatArray, failure: Any) -> float:
@@ -94,15 +116,13 @@ def auroc(spread: FloatArray, failure: Any) -> float:
     return float(stats.mannwhitneyu(bad, good).statistic / (bad.size * good.size))
 
 
-def risk_area(spread: FloatArray, error: FloatArray) -> float:
-    """Return the mean over k of the mean error of the k answers (n) of least spread (n); NaN without any.
+def risks(spread: FloatArray, error: FloatArray) -> FloatArray:
+    """Return the mean error (n) of the k = 1, 2, ... n answers of least spread (n): the risk-coverage curve.
 
     Answers of the same spread share their mean error, so that their order does not matter.
     """
-    if not spread.size:
-        return math.nan
     shared = pd.Series(error).groupby(spread).transform("mean").to_numpy()[np.argsort(spread, kind="stable")]
-    return float((np.cumsum(shared) / np.arange(1, len(shared) + 1)).mean())
+    return np.asarray(np.cumsum(shared) / np.arange(1, len(shared) + 1))
 
 
 def calibration_tables(tidy: pd.DataFrame, starts: Mapping[str, int]) -> list[CohortTable]:
@@ -154,7 +174,8 @@ def _notes(tidy: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
         "calibrated on so many images.",
         f"IoU < {FAILURE_IOU}: how many of the found answers. AUROC: how often such a one has a larger spread than "
         "another; 0.5 is chance. 1 - IoU: the mean error of the answers with a spread; its area: the mean of the same "
-        "over the most certain 1, 2, ... all of them. Less than the error itself means that the spread tells.",
+        "over the most certain 1, 2, ... all of a structure's, averaged over the "
+        "structures. Less than the error itself means that the spread tells.",
     ]
     if (tidy["calibrated_on"] == 0).any():
         notes.append(

@@ -15,7 +15,7 @@ from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.files import write_text
 from rprloc.methods.prediction import Setting
 from rprloc.results.boxes import shown_answers
-from rprloc.results.calibration_table import calibration_tables, tidy_calibration
+from rprloc.results.calibration_table import calibration_tables, risks_by_kind, tidy_calibration
 from rprloc.results.combined import alone, together
 from rprloc.results.comparison import comparison_tables
 from rprloc.results.curves import Log, draw_training
@@ -33,6 +33,7 @@ from rprloc.results.pictures import (
     scan_of,
     unmeasured,
 )
+from rprloc.results.risk import draw_risks
 from rprloc.results.seconds import seconds_tables
 from rprloc.results.statistics import describe
 from rprloc.results.table3 import accuracy_tables
@@ -155,6 +156,7 @@ def _cohort(
         "table5": landmark_tables(tidy["table5"], {name: starts}) if known else [],
         "sources": error_source_tables(sources, [name]) if len(sources) else [],
         "calibration": calibration_tables(certain, {name: starts}) if len(certain) else [],
+        "risk": _risk(of_cohort, folder),
         "figure4": figure4,
         "curves": _curves(name, logs, folder),
         "given": "all supports together" if len(together(main)) else "the drawn support",
@@ -235,6 +237,15 @@ def _curves(cohort: str, logs: Mapping[str, Log], folder: Path) -> str | None:
     # No subject begins with an underscore, so the name is free.
     draw_training(folder / "_training.png", stages)
     return data_uri(folder / "_training.png")
+
+
+def _risk(of_cohort: pd.DataFrame, folder: Path) -> str | None:
+    """Draw a cohort's risk-coverage curves and return them as a data URI; None where no answer has truth and spread."""
+    curves = risks_by_kind(of_cohort)
+    if not curves:
+        return None
+    draw_risks(folder / "_risk.png", curves)
+    return data_uri(folder / "_risk.png")
 
 
 def _shown(main: pd.DataFrame) -> pd.DataFrame:

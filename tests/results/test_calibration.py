@@ -15,7 +15,7 @@ from rprloc.errors import InputError
 from rprloc.geometry import WALLS
 from rprloc.results import boxes, metrics
 from rprloc.results.calibration import conformal_quantile, covered, wall_errors, with_intervals, within_mm
-from rprloc.results.calibration_table import COLUMNS, auroc, calibration_tables, risk_area, tidy_calibration
+from rprloc.results.calibration_table import COLUMNS, auroc, calibration_tables, risks, tidy_calibration
 from rprloc.results.layout import markdown
 from tests.results import cohorts, test_odd_runs
 from tests.results.test_odd_runs import Parts
@@ -202,9 +202,22 @@ def test_auroc_and_the_area_by_hand() -> None:
     assert auroc(np.ones(4), [True, False, True, False]) == 0.5
     assert math.isnan(auroc(spread, [False] * 4))
     error = np.array([0.0, 0.2, 0.4, 0.6])
-    assert risk_area(spread, error) == pytest.approx((0 + 0.1 + 0.2 + 0.3) / 4)
-    assert risk_area(spread[::-1], error) == pytest.approx((0.6 + 0.5 + 0.4 + 0.3) / 4)
-    assert risk_area(np.ones(4), error) == pytest.approx(0.3) and math.isnan(risk_area(spread[:0], error[:0]))
+    assert risks(spread, error) == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert risks(spread[::-1], error) == pytest.approx([0.6, 0.5, 0.4, 0.3])
+    assert risks(np.ones(4), error) == pytest.approx(0.3)
+
+
+def test_structures_of_other_sizes_are_ordered_each_by_themselves() -> None:
+    table = evaluated(10)[1]
+    heart = table[table["support"] != "*"].head(2).assign(failed=False)
+    # The spread tells the better of each two, but not the better structure.
+    both = pd.concat([
+        heart.assign(iou=[0.9, 0.8], spread_mm=[3.0, 4.0]),
+        heart.assign(iou=[0.5, 0.4], spread_mm=[1.0, 2.0], structure="lung"),
+    ], ignore_index=True)  # fmt: skip
+    tidy = tidy_calibration(both, [{"calibrated_on": 0}] * 4).set_index("structure")
+    assert tidy["iou_error"].to_dict() == pytest.approx({"heart": 0.15, "lung": 0.55, "mean": 0.35})
+    assert tidy["iou_error_area"].to_dict() == pytest.approx({"heart": 0.125, "lung": 0.525, "mean": 0.325})
 
 
 def test_the_table_of_the_answers() -> None:
@@ -228,6 +241,9 @@ def test_a_run_leaves_the_table_and_shows_it_behind_the_others(tmp_path: Path) -
     tidy = pd.read_csv(tmp_path / "results" / "tables" / "calibration.csv")
     assert list(tidy.columns) == list(COLUMNS) and (tidy["calibrated_on"] == 9).all()
     assert "How sure the answers are" in page.split("Table 5: ")[1]
+    assert "Does the spread tell which answers to doubt?" in page
+    (picture,) = (tmp_path / "page" / "figures").glob("*/_risk.png")
+    assert picture.stat().st_size > 2000
 
 
 def test_the_table_without_distances_and_without_answers() -> None:

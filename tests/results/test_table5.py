@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rprloc.cohort.methods import NO_SUPPORT
 from rprloc.geometry import WALLS
 from rprloc.results import layout, metrics, table5
 from rprloc.results.combined import alone, together
@@ -166,6 +167,16 @@ def test_a_method_without_extreme_points_has_no_line(parts: Any) -> None:
     assert tidy["method"].unique().tolist() == ["regression", "grey_ncc", "affine"]
     check, scans, answers = cohorts.cohort()
     assert set(tidy_of(check, scans, answers)["setting"]) == {MAIN}
+
+
+def test_a_method_without_supports_says_so() -> None:
+    check, scans, answers = cohorts.cohort(supports=1, tables=False)
+    learned = [row | {"method": "student", "setting": "extreme", "support": NO_SUPPORT} for row in answers]
+    everything = tidy_of(check, scans, learned)
+    tidy = everything[everything["method"] == "student"]
+    assert set(tidy["supports"]) == set(tidy["of_supports"]) == {0}
+    (table,) = table5.landmark_tables(tidy, {"demo": 15})
+    assert {one.support for one in table.lines} == {"none"}
 
 
 def test_structures_without_truth_have_no_line() -> None:
