@@ -2,8 +2,8 @@
 
 `python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
 searched from every other; what three, five and all supports say together, by the robust mean and by the median; then
-how well they find in scans that end below the highest of the structures, and 12 mm around all; and how many scans
-the map refuses as they are and turned in four ways.
+how well they find in scans that end below the highest of the structures, that begin above the lowest, and 12 mm around
+all; and how many scans the map refuses as they are and turned in four ways.
 """
 
 from __future__ import annotations
@@ -125,20 +125,20 @@ def _print_together(rows: Sequence[Prediction], scans: Sequence[Scan]) -> None:
 
 def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
     """Print what prepared supports find in cut queries: how many structures outside are known to be, and IoU inside."""
-    for what, margin_mm in (("below the highest structure", None), ("12 mm around all structures", 12.0)):
+    for what in ("below the highest structure", "above the lowest structure", "12 mm around all structures"):
         outside, recognised = 0, 0
         ious: list[float] = []
         for scan in scans:
             boxes = {name: np.array(about["box_mm"]) for name, about in scan.structures.items()}
             tops = [box[1, 2] for box in boxes.values()]
             lows = [box[0, 2] for box in boxes.values()]
-            # Below the structure whose bottom is highest.
-            ends = (-np.inf, max(lows) - 6) if margin_mm is None else (min(lows) - margin_mm, max(tops) + margin_mm)
-            query = _Cut.of(scan, *ends)
+            # Below the structure whose bottom is highest, above the one whose top is lowest.
+            ends = {"below": (-np.inf, max(lows) - 6), "above": (min(tops) + 6, np.inf)}
+            query = _Cut.of(scan, *ends.get(what.split()[0], (min(lows) - 12, max(tops) + 12)))
             field = query.field_mm()
             for row in method.locate(query):
                 box = boxes[row.structure]
-                if box[0, 2] >= field[1, 2]:
+                if box[0, 2] >= field[1, 2] or box[1, 2] <= field[0, 2]:
                     outside += 1
                     recognised += row.reason == OUTSIDE
                 elif field[0, 2] <= box[0, 2] and box[1, 2] <= field[1, 2]:
