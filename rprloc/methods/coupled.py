@@ -32,6 +32,8 @@ _TOGETHER, _NEIGHBOURHOOD_MM = 3e-3, 25.0
 _ROUNDS = 10
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
+_SEEN_AT_START = 0.15
+"""The same at the start, for any displacement to be compared: 12 mm outside the query, less than a start may be off."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Surroundings:
 
         With S, Q the features, w the weights and m what the query shows (1 or 0) it is the sum of w m (S - Q)^2, so of
         (w S^2) m - 2 (w S) (m Q) + w (m Q^2), over that of w m: correlations, by FFT. Displacements that show too
-        little have the worst cost of the landmark, or 0 where all do.
+        little have the worst cost of the landmark, and one whose start shows too little has none, 0.
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
         found = query.at(self._places_mm @ matrix.T + shift)
@@ -150,11 +152,14 @@ def _cube(values: Tensor, voxel: NDArray[np.int64], reach: int) -> Tensor:
 
 
 def _mean(sums: Tensor, weights: Tensor) -> Tensor:
-    """Return weighted means (displacements,), the worst of them where the weights (of at most 1) are too small."""
+    """Return weighted means (displacements,), the worst of them where the weights (of at most 1) are too small; 0
+    where all are or that of no displacement, in the middle, is: what the query does not show is not drawn into it.
+    """
     enough = weights >= _SEEN
+    if weights[len(weights) // 2] < _SEEN_AT_START or not bool(enough.any()):
+        return torch.zeros_like(sums)
     means = sums / weights.clamp(min=_SEEN)
-    worst = means[enough].max() if bool(enough.any()) else means.new_zeros(())
-    return torch.where(enough, means, worst)
+    return torch.where(enough, means, means[enough].max())
 
 
 def _weights(device: torch.device) -> Tensor:

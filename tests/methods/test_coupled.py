@@ -108,6 +108,11 @@ def test_a_displacement_that_shows_too_little_is_the_worst() -> None:
     found = coupled._mean(torch.tensor([0.1, 0.6, 0.01, 0.0]), torch.tensor([0.5, 1.0, 0.2, 0.0]))
     assert torch.allclose(found, torch.tensor([0.2, 0.6, 0.6, 0.6]))
     assert not coupled._mean(torch.ones(3), torch.zeros(3)).any()
+    assert not coupled._mean(torch.ones(3), torch.full((3,), 0.2)).any()
+
+
+def test_a_landmark_that_starts_outside_is_not_drawn_inside() -> None:
+    assert not coupled._mean(torch.tensor([0.1, 0.6, 0.3]), torch.tensor([1.0, 0.1, 0.0])).any()
 
 
 @pytest.mark.parametrize("shift", [(7.0, 0.0, 0.0), (0.0, -7.0, 0.0), (0.0, 0.0, 7.0), (4.0, -10.0, 5.5)])

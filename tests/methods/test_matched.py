@@ -160,6 +160,14 @@ def test_a_structure_that_the_query_does_not_show_says_so() -> None:
         assert all(row.box_mm[1][2] <= cut.field_mm()[1, 2] for row in rows if row.box_mm)
 
 
+@pytest.mark.parametrize("gap", [14.0, 20.0])
+def test_a_flat_structure_beyond_the_edge_is_not_drawn_into_the_query(gap: float) -> None:
+    cut = head("q", grid=Grid((*GRID.size[:2], 15), GRID.spacing_mm, GRID.origin_mm))
+    low = float(cut.field_mm()[1, 2]) + gap
+    support = replace(SUPPORT, structures={"flat": structure([5.0, -30.0, low], [30.0, 10.0, low + 14])})
+    assert [row.reason for row in located(cut, [support])] == [OUTSIDE]
+
+
 def test_a_structure_far_outside_the_query_is_a_failed_row() -> None:
     (row,) = located(QUERY, [replace(SUPPORT, structures=ONE)], Told(s=Affine(np.eye(3), np.array([900.0, 0.0, 0.0]))))
     assert (row.failed, row.reason) == (True, OUTSIDE)
