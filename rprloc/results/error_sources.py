@@ -194,7 +194,7 @@ def _notes(names: Sequence[str]) -> tuple[str, ...]:
         "Squared they add up to one support's answers.",
         "A scan's own part is how its contour was drawn and how the method reads it, in a support as in a query; the "
         "pair's is how well the two were brought together. More supports, the mean of their answers, take away what is "
-        "of the support and of the pair, down to `endless supports`; a better method can make each of them less.",
+        "of the support and of the pair, down to “endless supports”; a better method can make each of them less.",
         "pair's share: of the mean square, with its 95 % interval over the n queries (jackknife). Answers of one "
         "support; misses take no part.",
     ]
