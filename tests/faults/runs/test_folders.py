@@ -19,7 +19,7 @@ FULL_DISK = "found no room on its disk, expected some; free it and start again w
 NO_ROOM = "expected room on its disk; free some space and start again, a run with -resume."
 
 
-@pytest.mark.parametrize("parser", ["v1", "v2"])
+@pytest.mark.parametrize("parser", ["v1", pytest.param("v2", marks=pytest.mark.long)])
 def test_a_second_run_in_a_results_folder_says_so_and_leaves_the_first_alone(full: Run, parser: str) -> None:
     folder, arguments = prepared(full, f"two runs {parser}")
     lock = folder / "results" / "pipeline_info" / "run.lock"
