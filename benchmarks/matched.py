@@ -1,4 +1,4 @@
-"""The position map and the matching that starts from it: seconds a scan, by the shipped weights.
+"""The position map, the matching that starts from it, and a student: seconds a scan, by the shipped weights.
 
 `python -m benchmarks.matched SHEET` prints how well they find on a sample sheet's labelled validation scans, each
 searched from every other; what three, five and all supports say together, by the robust mean and by the median; then
@@ -31,9 +31,14 @@ from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
 from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Prediction, Scan
 from rprloc.methods.start import MapStart, Start
-from rprloc.networks.checkpoint import Model, read_model
+from rprloc.methods.student import Student
+from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.metrics import box_iou, wall_distance
+from rprloc.scans.preprocess import subject_of
+from rprloc.training.landmarks import Landmarks
+from rprloc.training.plan import plan_of
+from rprloc.training.teaching import true_points
 
 GOAL_SECONDS = {1: 1.5, 5: 3.0}
 """Of a scan by the number of supports, for 24 landmarks on two cores."""
@@ -64,6 +69,8 @@ def measure() -> list[Measurement]:
         map_seconds = seconds(PositionMapMethod(model, structures=names, drawn=None), five)
         prepared = seconds_of(lambda: matched_from(start).prepare(five[:1]))
         located = {count: seconds(matched_from(start), five[:count]) for count in GOAL_SECONDS}
+        student = _untaught(model, scans["validation"], names)
+        student_seconds = seconds_of(lambda: student.locate(query))
     return [
         Measurement("matched: seconds to prepare a support, once a batch", prepared),
         Measurement("position_map: seconds a scan, five supports", map_seconds, "s", MAP_GOAL_SECONDS),
@@ -71,7 +78,19 @@ def measure() -> list[Measurement]:
             Measurement(f"matched: seconds a scan, supports: {count}", located[count], "s", goal)
             for count, goal in GOAL_SECONDS.items()
         ),
+        Measurement("student: seconds a scan, its map included", student_seconds, "s"),
     ]
+
+
+def _untaught(model: Model, supports: Sequence[Path], names: Sequence[str]) -> Student:
+    """Return a student that was taught nothing, which takes as long, for the structures of preprocessed supports."""
+    settings = ModelSettings.of_cohort(openkbp_settings().train("student"), "student")
+    told = {subject_of(folder): true_points(folder, names) for folder in supports}
+    lessons = Landmarks(
+        supports, [], settings, plan_of("demo", "student"), told=told, tellers=supports, body_map=model,
+        spacing=openkbp_settings().matching_spacing, seed=1, device=torch.device("cpu"),
+    )  # fmt: skip
+    return Student("student", Model(new_network(lessons.settings, seed=1), lessons.settings), model, structures=names)
 
 
 def matched_from(start: Start) -> Matched:
