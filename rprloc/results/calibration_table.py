@@ -52,11 +52,10 @@ def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Row]) -> pd.Da
     Answers without truth take no part, and a miss says nothing of how sure it is.
     """
     known = metrics.assign(calibrated_on=[row.get("calibrated_on", 0) for row in predictions])
-    known = known[known["method"].isin(CALIBRATED) & known["iou"].notna() & ~known["failed"]]
+    known = _found(known)
     lines: list[Row] = []
     for (cohort, method, setting), rows in known.groupby(["cohort", "method", "setting"], sort=False):
-        for kind in _KINDS:
-            of_kind = together(rows) if kind == "all" else alone(rows)
+        for kind, of_kind in _by_kind(rows).items():
             names = {"cohort": cohort, "row": words_of(str(method)).label, "method": method, "setting": setting}
             structures = structures_of(of_kind)
             lines += [
@@ -65,6 +64,16 @@ def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Row]) -> pd.Da
                 if chosen
             ]
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _found(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of metrics.csv of answers of calibrated methods that were found and have truth."""
+    return metrics[metrics["method"].isin(CALIBRATED) & metrics["iou"].notna() & ~metrics["failed"].astype(bool)]
+
+
+def _by_kind(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return metrics rows by which supports answered, the keys of _KINDS."""
+    return {"one": alone(rows), "all": together(rows)}
 
 
 def _numbers(rows: pd.DataFrame) -> Row:
@@ -79,12 +88,12 @@ def _numbers(rows: pd.DataFrame) -> Row:
         line |= {"coverage_low": low, "coverage_high": high, "within_90_mm": means["within_90_mm"].mean}
     sure = rows[rows["spread_mm"].notna()]
     line["auroc"] = auroc(sure["spread_mm"].to_numpy(dtype=np.float64), sure["iou"] < FAILURE_IOU)
-    curves = structures_risks(sure)
+    curves = _structures_risks(sure)
     line["iou_error"] = float(np.mean([curve[-1] for curve in curves])) if curves else math.nan
     return line | {"iou_error_area": float(np.mean([curve.mean() for curve in curves])) if curves else math.nan}
 
 
-def structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
+def _structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
     """Return each structure's risk-coverage curve in 1 - IoU, from metrics rows of found answers with a spread."""
     return [
         risks(own["spread_mm"].to_numpy(dtype=np.float64), 1 - own["iou"].to_numpy(dtype=np.float64))
@@ -94,14 +103,9 @@ def structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
 
 def risks_by_kind(metrics: pd.DataFrame) -> dict[str, list[FloatArray]]:
     """Return the structures' risk-coverage curves of one cohort's calibrated methods, by which supports answered."""
-    sure = metrics[
-        metrics["method"].isin(CALIBRATED)
-        & metrics["iou"].notna()
-        & metrics["spread_mm"].notna()
-        & ~metrics["failed"].astype(bool)
-    ]
-    kinds = {_KINDS["one"]: alone(sure), _KINDS["all"]: together(sure)}
-    return {kind: structures_risks(rows) for kind, rows in kinds.items() if len(rows)}
+    found = _found(metrics)
+    kinds = _by_kind(found[found["spread_mm"].notna()])
+    return {_KINDS[kind]: _structures_risks(rows) for kind, rows in kinds.items() if len(rows)}
 
 
 def auroc(spread: FloatArray, failure: Any) -> float:
@@ -174,8 +178,8 @@ def _notes(tidy: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
         "calibrated on so many images.",
         f"IoU < {FAILURE_IOU}: how many of the found answers. AUROC: how often such a one has a larger spread than "
         "another; 0.5 is chance. 1 - IoU: the mean error of the answers with a spread; its area: the mean of the same "
-        "over the most certain 1, 2, ... all of a structure's, averaged over the "
-        "structures. Less than the error itself means that the spread tells.",
+        "over the most certain 1, 2, ... all of a structure's, averaged over the structures. Less than the error "
+        "itself means that the spread tells.",
     ]
     if (tidy["calibrated_on"] == 0).any():
         notes.append(

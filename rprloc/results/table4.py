@@ -78,10 +78,10 @@ def tidy_table4(
     """
     lines: list[Row] = []
     for answers in answers_by_method(rows, metrics, scans, starts=starts):
-        count = len(answers.supports)
-        for size in _sizes(answers.supports):
-            draws = draws_of(seed, answers.names["cohort"], count, size or 1)
-            sizes = {"supports": size, "of_supports": count if size else 0, "draws": len(draws)}
+        count = support_count(answers.supports)
+        for size in _sizes(count):
+            draws = draws_of(seed, answers.names["cohort"], count or 1, size or 1)
+            sizes = {"supports": size, "of_supports": count, "draws": len(draws)}
             lines += [answers.names | sizes | line for line in _lines(answers, draws)]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -109,11 +109,14 @@ def usable_supports(rows: Sequence[Row], scans: Mapping[str, Row]) -> list[str]:
     return [name for name in names if name == NO_SUPPORT or usable(scans, name)] or names
 
 
-def _sizes(supports: Sequence[str]) -> list[int]:
-    """Return how many supports the rows of a method have: some of SIZES and all there are, 0 for one without."""
-    if list(supports) == [NO_SUPPORT]:
-        return [0]
-    return [*(size for size in SIZES if size < len(supports)), len(supports)]
+def support_count(supports: Sequence[str]) -> int:
+    """Return how many supports a method's answers come from, 0 for one that answers without."""
+    return 0 if list(supports) == [NO_SUPPORT] else len(supports)
+
+
+def _sizes(count: int) -> list[int]:
+    """Return how many supports the rows of a method have: some of SIZES and all `count` there are."""
+    return [*(size for size in SIZES if size < count), count]
 
 
 def draws_of(seed: int, cohort: str, count: int, size: int) -> list[list[int]]:

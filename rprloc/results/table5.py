@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rprloc.cohort.methods import ALL_SUPPORTS, NO_SUPPORT
+from rprloc.cohort.methods import ALL_SUPPORTS
 from rprloc.geometry import WALLS, FloatArray
 from rprloc.results.layout import WIDEST, CohortTable, Line, number_text, structures_of, tables_by_cohort
 from rprloc.results.method_words import compared
 from rprloc.results.paper import MEAN
 from rprloc.results.statistics import organ_means
-from rprloc.results.table4 import supports_text, usable_supports
+from rprloc.results.table4 import support_count, supports_text, usable_supports
 
 TITLE = "Table 5: single landmarks"
 
@@ -56,7 +56,7 @@ def tidy_table5(rows: Sequence[Row], metrics: pd.DataFrame, scans: Mapping[str, 
         supports = usable_supports([row for row in answers if row["support"] != ALL_SUPPORTS], scans)
         counted = [row for row in answers if (row["subject"], row["structure"]) in counts]
         names = {"cohort": answers[0]["cohort"], "row": label, "method": method, "setting": setting}
-        count = 0 if supports == [NO_SUPPORT] else len(supports)
+        count = support_count(supports)
         # Of a single support, alone and all together are the same.
         for size, chosen in {min(1, count): supports, count: [ALL_SUPPORTS] if count > 1 else supports}.items():
             scores = _scores([row for row in counted if row["support"] in chosen], scans)

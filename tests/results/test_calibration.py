@@ -218,6 +218,8 @@ def test_structures_of_other_sizes_are_ordered_each_by_themselves() -> None:
     tidy = tidy_calibration(both, [{"calibrated_on": 0}] * 4).set_index("structure")
     assert tidy["iou_error"].to_dict() == pytest.approx({"heart": 0.15, "lung": 0.55, "mean": 0.35})
     assert tidy["iou_error_area"].to_dict() == pytest.approx({"heart": 0.125, "lung": 0.525, "mean": 0.325})
+    unsure = tidy_calibration(both.assign(spread_mm=math.nan), [{"calibrated_on": 0}] * 4)
+    assert unsure["iou_error"].isna().all() and unsure["iou_error_area"].isna().all()
 
 
 def test_the_table_of_the_answers() -> None:
