@@ -73,14 +73,13 @@ def _answers(start: MapStart, scans: Sequence[Scan]) -> Iterator[Mapping[str, An
     """Yield each answer's query, structure, IoU and signs."""
     method, back = matched_from(start), matched_from(start)
     method.prepare(scans)
-    by_name = {scan.subject: scan for scan in scans}
     for query in scans:
         with _recorded() as records:
             rows = method.locate(query)
         signs = _signs_of_moves(method, query, records)
         for support in scans:
             own = [row for row in rows if row.support == support.subject and not row.failed]
-            cycles = _cycles(back, query, by_name[support.subject], own)
+            cycles = _cycles(back, query, support, own)
             for row in own:
                 true = query.structures[row.structure]["box_mm"]
                 yield {
@@ -160,13 +159,11 @@ def _correlation(answers: pd.DataFrame, sign: str) -> tuple[float, float, float]
         each = [stats.spearmanr(own[sign], 1 - own["iou"]).statistic for _, own in rows.groupby("structure")]
         return float(np.mean(each))
 
-    generator = np.random.default_rng(1)
-    drawn = [
-        mean(pd.concat([groups[i] for i in generator.integers(len(groups), size=len(groups))]))
-        for _ in range(_RESAMPLES)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return mean(answers), float(low), float(high)
+    interval = stats.bootstrap(
+        (np.arange(len(groups)),), lambda drawn: mean(pd.concat([groups[i] for i in drawn])), vectorized=False,
+        n_resamples=_RESAMPLES, method="percentile", rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    return mean(answers), float(interval.low), float(interval.high)
 
 
 if __name__ == "__main__":
