@@ -49,6 +49,11 @@ class Grid:
         """Return the entry that `from_json` reads."""
         return {"size": list(self.size), "spacing_mm": list(self.spacing_mm), "origin_mm": list(self.origin_mm)}
 
+    @property
+    def box_mm(self) -> FloatArray:
+        """The box (2, 3) in mm from the first to the last voxel's outer edges."""
+        return self.world(np.stack([np.zeros(3), np.array(self.size[::-1])]) - 0.5)
+
     def world(self, index_voxel: Any) -> FloatArray:
         """Return the world points (..., 3) in (x, y, z) mm of voxel indices (..., 3) in (z, y, x)."""
         index = np.asarray(index_voxel, dtype=np.float64)[..., ::-1]

@@ -2,92 +2,136 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import torch
 
+from rprloc.catalogue.rows import load
+from rprloc.cohort.tasks import Search
 from rprloc.errors import InputError
-from rprloc.methods.prediction import Method, Prediction, Scan, draw_order, main_setting, table_settings, timed
+from rprloc.methods.answer import Finder, Key, Prediction, prediction_of
+from rprloc.methods.clock import Clock, Part
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
-from rprloc.scans.preprocess import subject_of
+from rprloc.scans.scan import Scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a family's methods are made of."""
+
+    search: Search
+    structures: tuple[str, ...] | None
+    """Those to find; None for those that a network has learned."""
+    models: Mapping[str, Model]
+    """By network."""
+    device: torch.device
+    threads: int | None = None
+
+    def model(self, network: str) -> Model:
+        """Return a network's model; raises InputError where it is missing."""
+        if network not in self.models:
+            raise InputError(f"Found no {network} network, expected one.")
+        return self.models[network]
+
+    def settings(self, method: str) -> tuple[str, ...]:
+        """Return the settings in which a method is asked, the one to use last; none where it is not asked."""
+        return tuple(self.search.methods.get(method, ()))
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a LOCALIZE task hands to a method beside scans."""
+class Folders:
+    """Where the scans and the models of a task are."""
 
-    settings: dict[str, Any]
-    """The cohort's settings for the family; `methods` names those of its methods that are asked."""
-    models: dict[str, Model]
-    """By network."""
-    drawn: str | None
-    """The drawn support."""
-    tables: bool
-    seed: int
-    device: torch.device
-    threads: int | None
-
-    @property
-    def structures(self) -> list[str] | None:
-        """The structures to find; None for those of the supports."""
-        return list(self.settings["structures"]) if self.settings["structures"] else None
+    scans: Mapping[str, Path]
+    """By the name of a scan's folder."""
+    models: Sequence[Path]
 
 
-def localize(
-    family: str,
-    *,
-    supports: Sequence[Path],
-    queries: Sequence[Path],
-    models: Sequence[Path],
-    settings: dict[str, Any],
-    tables: bool,
-    seed: int,
-    device: torch.device,
-    threads: int | None = None,
-) -> list[Prediction]:
-    """Return a family's answers for every query that can be used, in the queries' sorted order.
+def localize(search: Search, folders: Folders, *, device: torch.device, threads: int | None = None) -> list[Prediction]:
+    """Return a family's predictions for every query that can be used, in the queries' sorted order.
 
-    `supports` and `queries` are folders of preprocessed scans of one cohort, `models` its network files and
-    `settings` its settings for the family. `tables` asks regression for the settings of tables 1 and 2 as well. Each
-    row's seconds hold its share of reading (`read`) and of the supports' preparation (`support`). Raises InputError
-    where a model is no model, does not fit the settings, or one is missing.
+    A structure that a support does not have is a failed one. Each one's seconds hold its share of reading (`read`) and
+    of the supports' preparation (`support`). Scans that never came are passed over: their predictions are missed later.
+    Raises InputError where a model is no model, does not fit the settings, or one is missing.
     """
-    networks = {}
-    for path in models:
-        model = read_model(path, device=device)
-        check_conflicts(path.name, model.settings, settings)
-        networks[model.settings.stage] = model
-    if not queries:
+    if not search.queries:
         raise InputError("Found no query, expected at least one scan to search.")
-    cohort = sorted(queries)[0].name.partition("@")[0]
-    folders = {subject_of(folder): folder for folder in supports}
-    # In the order of the draw: a method that takes some of the supports takes the first.
-    order = draw_order(seed, cohort, list(folders))
-    read = [scan for name in order if (scan := Scan.read(folders[name])) is not None]
-    task = Task(settings, networks, read[0].subject if read else None, tables, seed, device, threads)
-    method = _METHODS[family](task)
+    supports = [scan for name in search.supports if (scan := _read(folders, name)) is not None]
+    # The first of the draw that can be used; with most_supports the others are left alone.
+    used = supports[: search.most_supports]
+    structures = search.structures or tuple(sorted({name for scan in supports for name in scan.structures})) or None
+    models = _models(search, folders, device)
+    work = Work(search=search, structures=structures, models=models, device=device, threads=threads)
+    finder: Finder = load(search.make)(work)
     began = time.perf_counter()
-    method.prepare(read)
+    finder.prepare(used)
     prepared = time.perf_counter() - began
-    by_subject = {scan.subject: scan for scan in read}
-    answers: list[list[Prediction]] = []
-    for folder in sorted(queries):
-        began = time.perf_counter()
-        query = by_subject.get(subject_of(folder)) or Scan.read(folder)
-        reading = time.perf_counter() - began
-        if query is not None:
-            answers.append(_finished(method.locate(query), reading, first=not answers, device=_name(device)))
-    return timed([row for rows in answers for row in rows], {"support": prepared})
+    by_name = {f"{scan.cohort}@{scan.subject}": scan for scan in supports}
+    drawn = supports[0].subject if supports else None
+    rows: list[Prediction] = []
+    for name in sorted(search.queries):
+        clock = Clock()
+        with clock.part("read"):
+            query = by_name.get(name) or _read(folders, name)
+        if query is None:
+            continue
+        answers = finder.locate(query, clock)
+        missing = _absent(work, used, query)
+        own = _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
+        own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
+        rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]
+    share = round(prepared / len(rows), 6) if rows else 0.0
+    return [msgspec.structs.replace(row, seconds=row.seconds | {"support": share}) for row in rows]
 
 
-def _finished(rows: list[Prediction], reading: float, *, first: bool, device: str) -> list[Prediction]:
-    """Return a query's rows with their share of its reading."""
-    return [replace(row, first=first, device=device) for row in timed(rows, {"read": reading})]
+def _read(folders: Folders, name: str) -> Scan | None:
+    """Read a scan; None where it was set aside or its task died."""
+    folder = folders.scans.get(name)
+    return None if folder is None else Scan.read(folder)
+
+
+def _models(search: Search, folders: Folders, device: torch.device) -> dict[str, Model]:
+    """Return the family's networks, which have to fit the cohort's settings."""
+    found = {}
+    for path in folders.models:
+        model = read_model(path, device=device)
+        check_conflicts(path.name, model.settings, search.seen)
+        found[model.settings.network] = model
+    return found
+
+
+def _absent(work: Work, supports: Sequence[Scan], query: Scan) -> dict[Key, str]:
+    """Return why there is no answer for structures that a support does not have."""
+    return {
+        Key(method, setting, scan.subject, name): f"{name} is absent in the support {scan.subject}"
+        for scan in supports
+        if scan.subject != query.subject
+        for name in work.structures or ()
+        if name not in scan.structures
+        for method, settings in work.search.methods.items()
+        for setting in settings
+    }
+
+
+def _shared(rows: Mapping[Key, Prediction], clock: Clock) -> list[Prediction]:
+    """Return a query's predictions, each with its equal share of the seconds of every part that it belongs to."""
+
+    def of(part: Part, key: Key) -> bool:
+        return part.method in ("", key.method) and part.support in ("", key.support)
+
+    shares = {part: seconds / max(1, sum(of(part, key) for key in rows)) for part, seconds in clock.seconds.items()}
+    timed = []
+    for key, row in rows.items():
+        own: dict[str, float] = {}
+        for part, share in shares.items():
+            if of(part, key):
+                own[part.name] = round(own.get(part.name, 0.0) + share, 6)
+        timed.append(msgspec.structs.replace(row, seconds=own))
+    return timed
 
 
 def _name(device: torch.device) -> str:
@@ -96,120 +140,3 @@ def _name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-
-
-# Each imports its method itself, because some take seconds: a method that is not asked for costs nothing.
-
-
-def _regression(task: Task) -> Method:
-    """Return the paper's method."""
-    from rprloc.methods.regression import Regression
-
-    starts = task.settings["starts"]
-    grid = table_settings(starts) if task.tables else [main_setting(starts)]
-    return Regression(task.models, grid, structures=task.structures, drawn=task.drawn, seed=task.seed)
-
-
-def _position_map(task: Task) -> Method:
-    """Return the position map alone."""
-    from rprloc.methods.position_map import PositionMapMethod
-
-    if "position_map" not in task.models:
-        raise InputError("Found no position_map network, expected one.")
-    return PositionMapMethod(task.models["position_map"], structures=task.structures, drawn=task.drawn)
-
-
-def _matched(task: Task) -> Method:
-    """Return matching from the position map or, without one, from a registration."""
-    from rprloc.methods.matched import Matched
-    from rprloc.methods.start import MapStart, RegistrationStart, Start
-
-    window, model = _knots(task.settings), task.models.get("position_map")
-    start: Start = (
-        RegistrationStart(window, seed=task.seed, threads=task.threads or os.cpu_count() or 1)
-        if model is None
-        else MapStart(model, seed=task.seed)
-    )
-    return Matched(start, window=window, structures=task.structures, drawn=task.drawn, device=task.device)
-
-
-def _feature(task: Task) -> Method:
-    """Return template matching by features."""
-    from rprloc.methods.feature import Feature
-
-    if "autoencoder" not in task.models:
-        raise InputError("Found no autoencoder network, expected one.")
-    model = task.models["autoencoder"]
-    return Feature(task.settings["methods"], model, structures=task.structures, drawn=task.drawn)
-
-
-def _retina_unet(task: Task) -> Method:
-    """Return the supervised detector."""
-    from rprloc.methods.retina_unet import RetinaUnet
-
-    model = task.models.get("retina_unet")
-    return RetinaUnet(model=model, structures=task.structures, device=task.device, drawn=task.drawn)
-
-
-def _student(task: Task) -> Method:
-    """Return the network that learned from supports or labels."""
-    from rprloc.methods.student import Student
-
-    (name,) = task.settings["methods"]
-    for network in ("position_map", name):
-        if network not in task.models:
-            raise InputError(f"Found no {network} network, expected one.")
-    return Student(name, task.models[name], task.models["position_map"], structures=task.structures)
-
-
-def _grey(task: Task) -> Method:
-    """Return template matching by grey values."""
-    from rprloc.methods.grey import Grey
-
-    settings = task.settings
-    patch = [max(1, round(mm / step)) for mm, step in zip(settings["patch"], settings["spacing"], strict=True)]
-    return Grey(
-        settings["methods"],
-        structures=task.structures,
-        drawn=task.drawn,
-        patch_voxels=(patch[0], patch[1], patch[2]),
-        window=_knots(settings),
-        modality=settings["modality"],
-        stride=settings["template_stride"],
-        device=task.device,
-    )
-
-
-def _registration(task: Task) -> Method:
-    """Return the registrations."""
-    from rprloc.methods.registration import Registration
-
-    settings = task.settings
-    return Registration(
-        settings["methods"],
-        window=_knots(settings),
-        structures=task.structures,
-        drawn=task.drawn,
-        seed=task.seed,
-        n_supports=settings["registration_supports"],
-        threads=task.threads,
-    )
-
-
-def _knots(settings: dict[str, Any]) -> tuple[tuple[float, float], ...]:
-    """Return the knots of the cohort's window."""
-    return tuple((float(value), float(level)) for value, level in settings["window"])
-
-
-_METHODS = {
-    "regression": _regression,
-    "position_map": _position_map,
-    "matched": _matched,
-    "grey": _grey,
-    "feature": _feature,
-    "retina_unet": _retina_unet,
-    "student": _student,
-    "ceiling": _student,
-    "registration": _registration,
-}
-"""By the families of rprloc.cohort.methods."""

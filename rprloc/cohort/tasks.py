@@ -1,0 +1,187 @@
+"""What each task of a run is told: the records of the plan, as plain JSON between CHECK, Nextflow and the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from rprloc.catalogue.rows import Length
+from rprloc.errors import InputError
+from rprloc.scans.target import Target, Triple
+
+Window = tuple[tuple[float, float], ...]
+"""Knots (value, grey) of a piecewise linear curve from air, which is 0."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What all tasks have."""
+
+    id: str
+    """Unique among the tasks of its kind, in messages and file names."""
+    cohort: str
+    code: str = ""
+    """The hash of the code that the task runs (rprloc/cohort/code.py)."""
+
+
+class Preprocess(Task, frozen=True, kw_only=True):
+    """One scan to model space; `id` is the name of its folder."""
+
+    subject: str
+    image: str
+    """As in the sheet."""
+    label: tuple[str, ...] = ()
+    """The files of its label: one image, or a mask for each structure."""
+    target: Target
+    masks: Mapping[str, str] | None = None
+    """Structure -> its mask's file name, of a label that is a mask for each structure."""
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a cohort that a training depends on; what it does not depend on is None. Lengths in mm."""
+
+    modality: str
+    window: Window
+    spacing: Triple
+    """(z, y, x), as all three below."""
+    convolution: str
+    width: int
+    patch: Triple | None = None
+    matching_spacing: Triple | None = None
+    r: float | None = None
+    """The longest offset."""
+    structures: Mapping[str, int] | None = None
+    """Name -> label value; None also for whatever the labels hold."""
+
+
+class Train(Task, frozen=True, kw_only=True):
+    """One network of a cohort. Scans are the names of their folders."""
+
+    network: str
+    objective: str
+    """The catalogue's reference to what it learns."""
+    length: Length
+    settings: Learning
+    training: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    supports: tuple[str, ...] = ()
+    """The scans whose labels it is told beside those of its own, where supports teach."""
+    models: tuple[str, ...] = ()
+    """The networks that have to be there before: `cohort/network`."""
+    learns: str = ""
+    """Whose labels it is told, as in the catalogue."""
+    seed: int = 1
+    checkpoints: str = ""
+    """The folder of the trainings' states and logs."""
+
+    @property
+    def scans(self) -> tuple[str, ...]:
+        """The names of all scans' folders, each once."""
+        return tuple(dict.fromkeys((*self.training, *self.validation, *self.supports)))
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model has to agree with, and what methods compare; lengths in mm, (z, y, x)."""
+
+    modality: str
+    window: Window
+    spacing: Triple
+    patch: Triple
+
+
+class Search(Task, frozen=True, kw_only=True):
+    """A batch of queries, searched by one family of methods from all supports. Scans are the names of their folders."""
+
+    family: str
+    make: str
+    """The catalogue's reference to what makes its methods."""
+    methods: Mapping[str, tuple[str, ...]]
+    """Each method's settings, the one to use last."""
+    batch: str
+    queries: tuple[str, ...]
+    supports: tuple[str, ...] = ()
+    """In the order of the draw: the first that can be used is the drawn one."""
+    most_supports: int | None = None
+    """From how many supports it answers, the first that can be used; None for all."""
+    structures: tuple[str, ...] | None = None
+    """Those to find; None for those of the supports."""
+    seen: Seen
+    parameters: Mapping[str, int] = {}
+    """The parameters of the run that the family depends on."""
+    models: tuple[str, ...] = ()
+    """Its networks: `cohort/network`."""
+    gpu: bool = True
+    seed: int = 1
+
+    @property
+    def scans(self) -> tuple[str, ...]:
+        """The names of all scans' folders, each once."""
+        return tuple(dict.fromkeys((*self.supports, *self.queries)))
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of one method."""
+
+    name: str
+    settings: tuple[str, ...]
+    """The one to use last."""
+    supports: int | None = None
+    """From how many supports it answers, the first of the draw that can be used; None for all, 0 for none."""
+    learns: str = ""
+    """Whose labels it has learned from in this run, if it has."""
+    reason: str | None = None
+    """Why it cannot answer, where that is known beforehand."""
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan of a cohort and what it is used for."""
+
+    subject: str
+    image: str
+    """As in the sheet."""
+    labelled: bool = False
+    """Whether the sheet gives it a label."""
+    train: bool = False
+    validation: bool = False
+    support: bool = False
+    query: bool = False
+
+
+class Measure(Task, frozen=True, kw_only=True):
+    """The answers that one cohort is expected to give."""
+
+    members: tuple[Member, ...]
+    """In the order of the sheet."""
+    methods: tuple[Asked, ...]
+    structures: tuple[str, ...] | None = None
+    """The settings'; None for those found in the labels."""
+    order: tuple[str, ...] = ()
+    """The supports in the order of the draw."""
+    tables: bool = True
+    """Whether the paper's tables can be made: not without a query whose label tells the truth."""
+    searches: tuple[str, ...] = ()
+    """The ids of the cohort's searches."""
+    seed: int = 1
+
+    @property
+    def scans(self) -> tuple[str, ...]:
+        """The names of all scans' folders."""
+        return tuple(f"{self.cohort}@{member.subject}" for member in self.members)
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def to_json(record: msgspec.Struct) -> dict[str, Any]:
+    """Return a record as plain values, with `scans`, the names of the scans' folders that its task needs."""
+    values: dict[str, Any] = msgspec.to_builtins(record)
+    return values | ({"scans": list(record.scans)} if isinstance(record, Train | Search | Measure) else {})
+
+
+def from_json(values: Any, kind: type[T]) -> T:
+    """Return the record of plain values; raises InputError where they are none."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{kind.__name__.lower()}: expected what the plan says of a task, found: {error}.") from error

@@ -1,0 +1,208 @@
+"""What a way of finding is asked and returns, and the prediction that is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+
+from rprloc.errors import InputError
+from rprloc.geometry import CORNERS, WALLS, FloatArray, box_of_points
+from rprloc.methods.clock import Clock
+from rprloc.scans.scan import Scan
+
+NO_SUPPORT = "-"
+"""What stands for the support in the predictions of a method that has none; no subject is called so."""
+ALL_SUPPORTS = "*"
+"""What stands for the support in the predictions of all supports together; no subject is called so."""
+OUTSIDE = "outside_field_of_view"
+"""The reason of a structure that the query does not show, or less than half of it."""
+_SHOWN = 0.5
+
+
+class Key(NamedTuple):
+    """What a prediction of a query is about."""
+
+    method: str
+    setting: str
+    support: str
+    structure: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a structure lies, LPS mm."""
+
+    points_mm: FloatArray
+    """(6, 3) extreme points in the order of WALLS, or (2, 3) diagonal corners."""
+    half_voxel_mm: Sequence[float] | None
+    """Half a native voxel of the label whose voxel edges the box inherits."""
+    spread_mm: float | None = None
+    """Root mean square distance of several answers to their mean, averaged over the points."""
+    confidence: float | None = None
+    """Without one it follows from the spread."""
+
+
+Answers = dict[Key, Found | str]
+"""For each key what was found, or why nothing was."""
+
+
+class Finder(Protocol):
+    """The methods of one family at work: supports are taken once, then queries one by one."""
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Take the support scans, once, the drawn one first."""
+
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Return the answers for a query from each support but the query itself, for each structure that the support
+        has, in each setting of each method; from the support NO_SUPPORT for methods that have learned before. `clock`
+        counts what takes time.
+        """
+
+
+class _HasSubject(Protocol):
+    @property
+    def subject(self) -> str: ...
+
+
+S = TypeVar("S", bound=_HasSubject)
+
+
+def others(supports: Sequence[S], query: Scan) -> list[S]:
+    """Return the supports of a query, which is never searched from itself."""
+    return [support for support in supports if support.subject != query.subject]
+
+
+def placed(points_mm: FloatArray, half_voxel_mm: Sequence[float], query: Scan, *, spread_mm: float) -> Found | str:
+    """Return what six extreme points (6, 3), which may lie beyond the query's field, say of a structure.
+
+    What sticks out is cut off; where less than half of the box lies inside, the reason is OUTSIDE.
+    """
+    if not np.isfinite(points_mm).all():
+        return "the answer is not a number"
+    field_mm = query.grid.box_mm
+    if not _shown(points_mm, field_mm):
+        return OUTSIDE
+    return Found(points_mm=np.clip(points_mm, *field_mm), half_voxel_mm=half_voxel_mm, spread_mm=spread_mm)
+
+
+def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
+    """Tell whether a field (2, 3) holds at least half of the box of extreme points (6, 3)."""
+    box = box_of_points(points_mm)
+    inside = np.minimum(box[1], field_mm[1]) - np.maximum(box[0], field_mm[0])
+    # A hundredth of a millimetre: a flat box has parts as well.
+    parts = np.maximum(inside + 0.01, 0) / (box[1] - box[0] + 0.01)
+    return bool(np.prod(parts) >= _SHOWN)
+
+
+def confidence_of(spread_mm: float) -> float:
+    """Return a number from 1 (all starts agree) towards 0; 10 mm of spread are one half."""
+    return float(10.0 / (10.0 + spread_mm))
+
+
+def spread_of(positions_mm: FloatArray) -> FloatArray:
+    """Return the root mean square distance in mm (...) of positions (..., k, 3) to their mean."""
+    moved = positions_mm - positions_mm.mean(axis=-2, keepdims=True)
+    return np.asarray(np.sqrt((moved**2).sum(axis=-1).mean(axis=-1)))
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a structure of a query lies, from one support (or all, or none) by one method and setting: one row."""
+
+    cohort: str
+    subject: str
+    structure: str
+    method: str
+    setting: str
+    support: str
+    drawn: bool
+    n_supports: int = 1
+    points_mm: dict[str, list[float]] | None = None
+    """Each wall's (or corner's) point in LPS mm."""
+    box_mm: list[list[float]] | None = None
+    half_voxel_mm: list[float] | None = None
+    spread_mm: float | None = None
+    confidence: float | None = None
+    """10 mm / (10 mm + spread), or a network's score: orders predictions, is no probability."""
+    seconds: dict[str, float] = {}
+    """The row's share of the time of each part of the work."""
+    failed: bool = False
+    reason: str | None = None
+    first: bool = False
+    """Whether the query was the first of its task, whose time holds what a program does once."""
+    device: str | None = None
+    """What computed it."""
+    within_90_mm: dict[str, float] | None = None
+    """By wall, the mm within which the true one lies nine times in ten; EVALUATE says it."""
+    calibrated_on: int = 0
+    """How many images that rests on."""
+
+    @property
+    def key(self) -> Key:
+        """What it is about, beside its query."""
+        return Key(self.method, self.setting, self.support, self.structure)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of predictions.jsonl."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Prediction:
+        """Read a row of predictions.jsonl; raises InputError where it is none."""
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"predictions: expected rows as LOCALIZE writes them, found: {error}.") from error
+
+
+def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | None) -> Prediction:
+    """Return the row of an answer; `drawn` is the drawn support, and what needs no support counts as drawn."""
+    row = Prediction(
+        cohort=query.cohort,
+        subject=query.subject,
+        structure=key.structure,
+        method=key.method,
+        setting=key.setting,
+        support=key.support,
+        drawn=key.support in (drawn, NO_SUPPORT),
+        n_supports=int(key.support != NO_SUPPORT),
+    )
+    if isinstance(answer, str):
+        return msgspec.structs.replace(row, failed=True, reason=answer)
+    sure = answer.confidence
+    if sure is None and answer.spread_mm is not None:
+        sure = confidence_of(answer.spread_mm)
+    return msgspec.structs.replace(
+        row,
+        points_mm=dict(zip(WALLS if len(answer.points_mm) == len(WALLS) else CORNERS, answer.points_mm.tolist(), strict=True)),
+        box_mm=box_of_points(answer.points_mm).tolist(),
+        half_voxel_mm=None if answer.half_voxel_mm is None else list(answer.half_voxel_mm),
+        spread_mm=answer.spread_mm,
+        confidence=sure,
+    )
+
+
+class Setting(NamedTuple):
+    """How regression finds a box: which points, from how many starts, by how many coarse and fine steps."""
+
+    points: str
+    starts: int
+    coarse: int
+    fine: int
+
+    def __str__(self) -> str:
+        """Return the setting's name, such as `extreme.k15.c1f1`."""
+        return f"{self.points}.k{self.starts}.c{self.coarse}f{self.fine}"
+
+    @classmethod
+    def of(cls, name: str) -> Setting:
+        """Return the setting of a name; raises ValueError for a name that is none."""
+        match = re.fullmatch(r"(extreme|diagonal)\.k(\d+)\.c(\d+)f(\d+)", name)
+        if not match:
+            raise ValueError(f"{name!r} is no setting, expected one like extreme.k15.c1f1")
+        return cls(match[1], int(match[2]), int(match[3]), int(match[4]))

@@ -1,0 +1,133 @@
+"""What each network was trained with and cannot be used without: one record a kind, in the header of a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import msgspec
+
+from rprloc.catalogue import load, network_named
+from rprloc.cohort.tasks import Learning, Window
+from rprloc.scans.target import Triple
+
+Voxels = tuple[int, int, int]
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all networks have."""
+
+    network: str
+    modality: str
+    spacing: Triple
+    """Millimetres, (z, y, x)."""
+    window: Window
+    width: int
+    """Base number of channels."""
+
+    @classmethod
+    def of_cohort(cls, network: str, cohort: Learning) -> Self:
+        """Return a network's settings from its cohort's."""
+        return cls(**cls._common(network, cohort))
+
+    @staticmethod
+    def _common(network: str, cohort: Learning) -> dict[str, Any]:
+        return {
+            "network": network,
+            "modality": cohort.modality,
+            "spacing": cohort.spacing,
+            "window": cohort.window,
+            "width": cohort.width,
+        }
+
+
+class MapSettings(NetworkSettings, frozen=True, kw_only=True):
+    """Of the position map, which sees whole scans."""
+
+
+class CodeSettings(NetworkSettings, frozen=True, kw_only=True):
+    """Of the auto-encoder."""
+
+    patch_voxels: Voxels
+    """(z, y, x), of a template."""
+
+    @classmethod
+    def of_cohort(cls, network: str, cohort: Learning) -> Self:
+        """Return a network's settings from its cohort's."""
+        return cls(**cls._common(network, cohort), patch_voxels=patch_voxels(cohort))
+
+
+class PatchSettings(NetworkSettings, frozen=True, kw_only=True):
+    """Of the coarse and of the fine network, which see patches."""
+
+    patch_voxels: Voxels
+    """(z, y, x)."""
+    r_mm: float
+    """Largest offset of equation 2."""
+    convolution: str
+
+    @classmethod
+    def of_cohort(cls, network: str, cohort: Learning) -> Self:
+        """Return a network's settings from its cohort's."""
+        assert cohort.r is not None
+        patch = patch_voxels(cohort)
+        return cls(
+            **cls._common(network, cohort), patch_voxels=patch, r_mm=cohort.r, convolution=cohort.convolution
+        )
+
+
+class DetectorSettings(NetworkSettings, frozen=True, kw_only=True):
+    """Of the Retina U-Net; what it knows of its structures comes with the training."""
+
+    structures: tuple[str, ...] = ()
+    anchors: tuple[Triple, ...] = ()
+    """Sizes (z, y, x) in the field's voxels."""
+    half_voxel_mm: Mapping[str, Triple] = {}
+    """Half a native voxel along x, y, z of the labels that it learned from."""
+
+
+class VotesSettings(NetworkSettings, frozen=True, kw_only=True):
+    """Of the student and of the ceiling; what they know of their structures comes with the training."""
+
+    matching_spacing: Triple
+    """Millimetres, (z, y, x), of the finer volume that they see."""
+    structures: tuple[str, ...] = ()
+    size: Voxels = (0, 0, 0)
+    """Voxels (z, y, x) of the crop that they see."""
+    middle_latent_mm: Triple = (0.0, 0.0, 0.0)
+    """The latent (x, y, z) of the crop's middle."""
+    position_map: str = ""
+    """The fingerprint of the position map that places the crop."""
+    half_voxel_mm: Mapping[str, Triple] = {}
+    """Half a native voxel along x, y, z of the labels that they learned from."""
+
+    @classmethod
+    def of_cohort(cls, network: str, cohort: Learning) -> Self:
+        """Return a network's settings from its cohort's."""
+        assert cohort.matching_spacing is not None
+        return cls(**cls._common(network, cohort), matching_spacing=cohort.matching_spacing)
+
+
+def patch_voxels(cohort: Learning) -> Voxels:
+    """Return the size (z, y, x) in voxels of a cohort's patch."""
+    assert cohort.patch is not None
+    z, y, x = (max(1, round(mm / step)) for mm, step in zip(cohort.patch, cohort.spacing, strict=True))
+    return z, y, x
+
+
+def settings_from(values: Mapping[str, Any]) -> NetworkSettings:
+    """Return the settings in a model file's header; raises KeyError, TypeError or ValueError where they are none."""
+    # Files of version 0.1.0 call the network a stage and keep what is not common to all under `details`, in which
+    # `spacing` is that of the finer volume.
+    details = dict(values.get("details", {}))
+    if "spacing" in details:
+        details["matching_spacing"] = details.pop("spacing")
+    plain = {"network": values.get("stage")} | dict(values) | details
+    kind: type[NetworkSettings] = load(network_named(str(plain["network"])).settings)
+    return msgspec.convert({name: plain[name] for name in kind.__struct_fields__ if name in plain}, kind)
+
+
+def settings_to_json(settings: NetworkSettings) -> dict[str, Any]:
+    """Return the settings as plain values for a model file's header."""
+    values: dict[str, Any] = msgspec.to_builtins(settings)
+    return values

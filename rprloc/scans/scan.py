@@ -1,0 +1,293 @@
+"""A preprocessed scan: its record and its volumes. Nothing else reads or writes their files.
+
+A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, and, of a scan that can be used:
+
+    <subject>.nii.gz                  values in model space, int16
+    <subject>_body.nii.gz             the body
+    <subject>_matching.nii.gz         values on the finer grid of image matching, where a method asks for it
+    <subject>_label.nii.gz            the label in model space, where there is one
+    <subject>_surface.safetensors     the surface of each structure of the label, in mm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rprloc
+from rprloc.errors import InputError
+from rprloc.files import read_json, write_json
+from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.scans.surfaces import Surfaces, read_surfaces, write_surfaces
+from rprloc.scans.volume import read_model_volume, write_volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """A structure of a scan's label: where its walls and extreme points lie, LPS mm."""
+
+    value: int
+    """In the label."""
+    box_mm: FloatArray
+    """(2, 3), on voxel edges."""
+    extreme_mm: FloatArray
+    """(6, 3), in the order of WALLS."""
+    half_voxel_mm: tuple[float, float, float]
+    """Half a native voxel along x, y, z."""
+    voxels: int
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Structure:
+        """Read what `to_json` returns."""
+        x, y, z = (float(mm) for mm in values["half_voxel_mm"])
+        return cls(
+            value=int(values["value"]),
+            box_mm=np.array(values["box_mm"], dtype=np.float64),
+            extreme_mm=np.array([values["extreme_mm"][wall] for wall in WALLS], dtype=np.float64),
+            half_voxel_mm=(x, y, z),
+            voxels=int(values["voxels"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "value": self.value,
+            "box_mm": self.box_mm.tolist(),
+            "half_voxel_mm": list(self.half_voxel_mm),
+            "extreme_mm": dict(zip(WALLS, self.extreme_mm.tolist(), strict=True)),
+            "voxels": self.voxels,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """The grid of a scan's file: x, y, z and mm, with the direction cosines of its axes."""
+
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    direction: tuple[float, ...]
+    """Nine numbers, row by row: columns are the world directions of i, j, k."""
+    origin_mm: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Native:
+        """Read what `to_json` returns."""
+        return cls(**{name: tuple(values[name]) for name in ("size", "spacing_mm", "direction", "origin_mm")})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "size": list(self.size),
+            "spacing_mm": list(self.spacing_mm),
+            "direction": list(self.direction),
+            "origin_mm": list(self.origin_mm),
+        }
+
+    @property
+    def axes(self) -> FloatArray:
+        """The direction cosines (3, 3)."""
+        return np.reshape(self.direction, (3, 3)).astype(np.float64)
+
+    def world(self, index: Sequence[int]) -> FloatArray:
+        """Return the world point (3,) of a voxel (i, j, k)."""
+        return np.asarray(self.origin_mm + self.axes @ np.multiply(self.spacing_mm, index))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanRecord:
+    """What is known of a preprocessed scan without opening a volume; `reason` says why one was set aside."""
+
+    cohort: str
+    subject: str
+    file: str
+    """The scan's file as the user knows it."""
+    reason: str | None = None
+    native: Native | None = None
+    model: Grid | None = None
+    """The grid of model space; None where the scan was set aside, as everything below."""
+    matching: Grid | None = None
+    """The finer grid of image matching, where a method asks for it."""
+    source_sha256: str | None = None
+    label: bool = False
+    """Whether it was given a label."""
+    structures: Mapping[str, Structure] = field(default_factory=dict)
+    version: str = rprloc.__version__
+
+    @property
+    def usable(self) -> bool:
+        """Whether the scan came through preprocessing."""
+        return self.reason is None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ScanRecord:
+        """Read what `to_json` returns."""
+        return cls(
+            cohort=values["cohort"],
+            subject=values["subject"],
+            file=values["file"],
+            reason=values["reason"],
+            native=Native.from_json(values["native"]) if values.get("native") else None,
+            model=Grid.from_json(values["model"]) if values.get("model") else None,
+            matching=Grid.from_json(values["matching"]) if values.get("matching") else None,
+            source_sha256=values.get("source_sha256"),
+            label=bool(values.get("label")),
+            structures={name: Structure.from_json(one) for name, one in values.get("structures", {}).items()},
+            version=values["version"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the scan's JSON."""
+        about = {
+            "cohort": self.cohort,
+            "subject": self.subject,
+            "version": self.version,
+            "status": "ok" if self.usable else "set_aside",
+            "reason": self.reason,
+            "file": self.file,
+        }
+        if not self.usable or self.model is None:
+            return about
+        return about | {
+            "native": self.native.to_json() if self.native else None,
+            "model": self.model.to_json(),
+            "matching": self.matching.to_json() if self.matching else None,
+            "body_box_mm": self.model.box_mm.tolist(),
+            "source_sha256": self.source_sha256,
+            "label": self.label,
+            "structures": {name: structure.to_json() for name, structure in self.structures.items()},
+        }
+
+    @classmethod
+    def read(cls, folder: Path) -> ScanRecord:
+        """Read the record in a scan's folder; raises InputError where there is none or it is damaged."""
+        path = folder / f"{subject_of(folder)}.json"
+        content = read_json(path)
+        try:
+            return cls.from_json(content)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path.name}: expected the record of a preprocessed scan, found {error!r}.") from error
+
+    def write(self, parent: Path) -> Path:
+        """Write the record into the scan's folder in `parent`, and return that folder."""
+        folder = parent / scan_folder(self.cohort, self.subject)
+        write_json(folder / f"{self.subject}.json", self.to_json())
+        return folder
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Values of a scan on a grid."""
+
+    values: NDArray[np.int16]
+    """(z, y, x)."""
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A preprocessed scan that can be used, with its volumes."""
+
+    record: ScanRecord
+    values: NDArray[np.int16]
+    """(z, y, x)."""
+    body: NDArray[np.bool_]
+    """(z, y, x)."""
+    folder: Path | None = None
+    """Where the scan's other volumes are."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Scan | None:
+        """Read a preprocessed scan from its folder; None for one that was set aside."""
+        record = ScanRecord.read(folder)
+        if not record.usable:
+            return None
+        subject = record.subject
+        return cls(
+            record=record,
+            values=read_model_volume(folder / f"{subject}.nii.gz"),
+            body=read_model_volume(folder / f"{subject}_body.nii.gz") > 0,
+            folder=folder,
+        )
+
+    @property
+    def cohort(self) -> str:
+        """The scan's cohort."""
+        return self.record.cohort
+
+    @property
+    def subject(self) -> str:
+        """The scan's subject."""
+        return self.record.subject
+
+    @property
+    def structures(self) -> Mapping[str, Structure]:
+        """What the label shows."""
+        return self.record.structures
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of model space."""
+        assert self.record.model is not None
+        return self.record.model
+
+    def matching(self) -> Volume:
+        """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
+        if self.folder is None or self.record.matching is None:
+            raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
+        values = read_model_volume(self.folder / f"{self.subject}_matching.nii.gz")
+        return Volume(values, self.record.matching)
+
+    def surfaces_mm(self) -> dict[str, FloatArray]:
+        """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""
+        found = {} if self.folder is None else read_scan_surfaces(self.folder)
+        return {
+            name: np.asarray(found.get(name, structure.extreme_mm), dtype=np.float64)
+            for name, structure in self.structures.items()
+        }
+
+
+def scan_folder(cohort: str, subject: str) -> str:
+    """Return the name of a preprocessed scan's folder; no cohort's or subject's name holds an `@`."""
+    return f"{cohort}@{subject}"
+
+
+def subject_of(folder: Path) -> str:
+    """Return the subject of a preprocessed scan's folder."""
+    return folder.name.partition("@")[2]
+
+
+def volume_path(folder: Path, kind: str = "") -> Path:
+    """Return the file of one of a scan's volumes: of the values, or of the kind `body`, `matching` or `label`."""
+    subject = subject_of(folder)
+    return folder / (f"{subject}_{kind}.nii.gz" if kind else f"{subject}.nii.gz")
+
+
+def surface_path(folder: Path) -> Path:
+    """Return the file of a scan's surfaces."""
+    return folder / f"{subject_of(folder)}_surface.safetensors"
+
+
+def write_scan_volume(folder: Path, values: NDArray[np.generic], grid: Grid, kind: str = "") -> None:
+    """Write one of a scan's volumes (z, y, x), whole; raises OSError, as for a full disk."""
+    write_volume(volume_path(folder, kind), values, grid)
+
+
+def write_scan_surfaces(folder: Path, surfaces: Surfaces) -> None:
+    """Write a scan's surfaces, whole; raises OSError, as for a full disk."""
+    write_surfaces(surface_path(folder), surfaces)
+
+
+def read_scan_surfaces(folder: Path) -> Surfaces:
+    """Return a scan's surfaces by structure, none where it has no label; raises InputError for a damaged file."""
+    path = surface_path(folder)
+    return read_surfaces(path) if path.exists() else {}
+
+
+def records_of(folders: Iterable[Path]) -> dict[str, ScanRecord]:
+    """Return the records of one cohort's scans by subject."""
+    return {record.subject: record for record in (ScanRecord.read(folder) for folder in folders)}
