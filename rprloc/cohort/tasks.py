@@ -170,6 +170,45 @@ class Measure(Task, frozen=True, kw_only=True):
         return tuple(f"{self.cohort}@{member.subject}" for member in self.members)
 
 
+class Cohort(msgspec.Struct, frozen=True, kw_only=True):
+    """What the report says of a cohort."""
+
+    name: str
+    modality: str
+    members: tuple[Member, ...]
+    settings: Mapping[str, Any] = {}
+    """As a settings file has them, to be shown."""
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """The sample sheet as the user knows it."""
+
+    file: str
+    sha256: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan tells the report."""
+
+    cohorts: tuple[Cohort, ...]
+    parameters: Mapping[str, str | int | bool | None] = {}
+    sheet: Sheet
+    code: str = ""
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What Nextflow tells the report of the run."""
+
+    command: str = ""
+    """Without -resume: a resumed run is the same run."""
+    profile: str = ""
+    pipeline: str = ""
+    """The pipeline's version."""
+    nextflow: str = ""
+    weights: Mapping[str, str] = {}
+    """A model's name in the results folder -> its SHA-256."""
+
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
