@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.geometry import FloatArray
-from rprloc.methods.picture import Picture, RegistrationError, carried, coarser, cropped
+from rprloc.methods.images import MaskedImage, RegistrationError, carried, coarser, cropped
 
 BINS = 32
 """Of the joint histogram (Mattes et al., IEEE TMI 2003)."""
@@ -41,7 +41,7 @@ _COARSE = _Level(12.0, 1.0, 60, 4.0)
 _FINER = (_Level(6.0, 1.0, 60, 2.0), _Level(4.0, 0.4, 60, 1.0))
 
 
-def affine(support: Picture, query: Picture, region_mm: FloatArray, *, seed: int) -> sitk.AffineTransform:
+def affine(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, *, seed: int) -> sitk.AffineTransform:
     """Return the affine transform that takes points of the support to the query.
 
     `region_mm` is the box (2, 3) of the support whose body is compared. Every translation is tried on the whole scans
@@ -78,7 +78,7 @@ def affine(support: Picture, query: Picture, region_mm: FloatArray, *, seed: int
     return transform
 
 
-def _shifts_mm(support: Picture, query: Picture) -> list[FloatArray]:
+def _shifts_mm(support: MaskedImage, query: MaskedImage) -> list[FloatArray]:
     """Return the translations (3,) from support to query to start from."""
     shifts = _correlation_peaks_mm(coarser(support.grey, _START_MM), coarser(query.grey, _START_MM))
     if sitk.GetArrayViewFromImage(support.body).any() and sitk.GetArrayViewFromImage(query.body).any():
@@ -116,7 +116,12 @@ def _correlation_peaks_mm(support: sitk.Image, query: sitk.Image) -> list[FloatA
 
 
 def _optimised(
-    support: Picture, query: Picture, region_mm: FloatArray, transform: sitk.AffineTransform, level: _Level, seed: int
+    support: MaskedImage,
+    query: MaskedImage,
+    region_mm: FloatArray,
+    transform: sitk.AffineTransform,
+    level: _Level,
+    seed: int,
 ) -> float:
     """Move a transform to the highest mutual information at one resolution; return its negative."""
     method = registration_method(support, sampled=level.sampled, seed=seed)
@@ -127,7 +132,7 @@ def _optimised(
     return executed(method, fixed, coarser(query.grey, level.spacing_mm))
 
 
-def registration_method(support: Picture, *, sampled: float, seed: int) -> sitk.ImageRegistrationMethod:
+def registration_method(support: MaskedImage, *, sampled: float, seed: int) -> sitk.ImageRegistrationMethod:
     """Return a registration by mutual information inside the support's body, from part of its voxels.
 
     It keeps to one thread: with more the metric's sums differ in their last digits from run to run, which L-BFGS makes
@@ -167,7 +172,7 @@ def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: si
     return metric
 
 
-def _check(support: Picture, query: Picture, region_mm: FloatArray, transform: sitk.AffineTransform) -> None:
+def _check(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, transform: sitk.AffineTransform) -> None:
     """Raise RegistrationError for a transform that cannot be one of a patient into another."""
     determinant = float(np.linalg.det(np.reshape(transform.GetMatrix(), (3, 3))))
     if not _VOLUME[0] <= determinant <= _VOLUME[1]:

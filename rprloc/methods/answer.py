@@ -72,6 +72,15 @@ class _HasSubject(Protocol):
 S = TypeVar("S", bound=_HasSubject)
 
 
+def present(support: Scan, structures: Sequence[str] | None) -> list[str]:
+    """Return the names of a support's structures, in alphabetical order, or of those of `structures` that it has."""
+    return [
+        name
+        for name in (sorted(support.structures) if structures is None else structures)
+        if name in support.structures
+    ]
+
+
 def others(supports: Sequence[S], query: Scan) -> list[S]:
     """Return the supports of a query, which is never searched from itself."""
     return [support for support in supports if support.subject != query.subject]
@@ -179,7 +188,9 @@ def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | No
         sure = confidence_of(answer.spread_mm)
     return msgspec.structs.replace(
         row,
-        points_mm=dict(zip(WALLS if len(answer.points_mm) == len(WALLS) else CORNERS, answer.points_mm.tolist(), strict=True)),
+        points_mm=dict(
+            zip(WALLS if len(answer.points_mm) == len(WALLS) else CORNERS, answer.points_mm.tolist(), strict=True)
+        ),
         box_mm=box_of_points(answer.points_mm).tolist(),
         half_voxel_mm=None if answer.half_voxel_mm is None else list(answer.half_voxel_mm),
         spread_mm=answer.spread_mm,

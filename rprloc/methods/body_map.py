@@ -12,11 +12,12 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray, Grid
-from rprloc.methods.prediction import Scan, spread_of
+from rprloc.methods.answer import spread_of
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import padded, pooling_of
 from rprloc.networks.position_map import PositionMap, body_field
+from rprloc.scans.scan import Scan
 
 NEIGHBOURS = 8
 """Voxels whose answers are averaged."""

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from rprloc.geometry import FloatArray
 from rprloc.methods.affine import executed, registration_method
-from rprloc.methods.picture import Picture, RegistrationError, carried, coarser, cropped
+from rprloc.methods.images import MaskedImage, RegistrationError, carried, coarser, cropped
 
 _CONTROL_MM = 50.0
 _SPACING_MM, _SAMPLED, _ITERATIONS = 4.0, 0.3, 20
@@ -16,7 +16,7 @@ _MOST_MM = 60.0
 
 
 def bspline(
-    support: Picture, query: Picture, start: sitk.Transform, region_mm: FloatArray, *, seed: int
+    support: MaskedImage, query: MaskedImage, start: sitk.Transform, region_mm: FloatArray, *, seed: int
 ) -> sitk.Transform:
     """Return the transform that takes points of the support to the query: a cubic B-spline, then the affine `start`.
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """Work that some predictions share: those of a method and of a support, or of all where these are empty."""
+    """Work that some predictions share: those of a method, of a support and of a setting, of all where it is empty."""
 
     name: str
     method: str = ""
     support: str = ""
+    setting: str = ""
 
 
 class Clock:
@@ -34,7 +35,7 @@ class Clock:
             torch.cuda.synchronize()
         self.add(name, time.perf_counter() - begin, method=method, support=support)
 
-    def add(self, name: str, seconds: float, *, method: str = "", support: str = "") -> None:
+    def add(self, name: str, seconds: float, *, method: str = "", support: str = "", setting: str = "") -> None:
         """Add seconds that were counted elsewhere to a part."""
-        part = Part(name, method, support)
+        part = Part(name, method, support, setting)
         self.seconds[part] = self.seconds.get(part, 0.0) + seconds

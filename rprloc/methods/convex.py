@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from rprloc.geometry import FloatArray, Grid
-from rprloc.methods.picture import Picture, on_grid
+from rprloc.methods.images import MaskedImage, on_grid
 
 _SPACING_MM = 3.0
 _SEARCH_VOXELS, _SEARCH_STEPS = 6, 4
@@ -20,7 +20,7 @@ _CELL = 12
 """The region has a multiple of these voxels along each axis: the package's coarse grids (6 and 2 voxels) then fit."""
 
 
-def convex(support: Picture, query: Picture, start: sitk.Transform, region_mm: FloatArray) -> sitk.Transform:
+def convex(support: MaskedImage, query: MaskedImage, start: sitk.Transform, region_mm: FloatArray) -> sitk.Transform:
     """Return the transform that takes points of the support to the query: displacements, then the affine `start`.
 
     ConvexAdam (Siebert et al., arXiv 2408.14611; package convexadam) compares MIND-SSC features of the box `region_mm`

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, Grid
-from rprloc.methods.prediction import Scan
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import AIR, apply_window
+from rprloc.networks.settings import VotesSettings
+from rprloc.scans.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Crop:
 
     @classmethod
     def of(
-        cls, scan: Scan, middle_mm: FloatArray, size: Sequence[int], settings: ModelSettings, device: torch.device
+        cls, scan: Scan, middle_mm: FloatArray, size: Sequence[int], settings: VotesSettings, device: torch.device
     ) -> Crop:
         """Cut `size` voxels (z, y, x) around a point (3,) out of a scan's finer volume; `settings` are the network's,
-        whose details say the spacing that the volume must have. Raises InputError where there is no such volume.
+        which say the spacing that the volume must have. Raises InputError where there is no such volume.
         """
         volume = scan.matching()
-        expected = settings.details["spacing"]
+        expected = settings.matching_spacing
         if not np.allclose(volume.grid.spacing_mm[::-1], expected):
             raise InputError(
                 f"{scan.subject}: found a matching_spacing of {list(volume.grid.spacing_mm[::-1])} mm (z, y, x), "

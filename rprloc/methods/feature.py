@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rprloc.cohort.methods import CODE_STRIDE, feature_setting
 from rprloc.geometry import FloatArray
+from rprloc.methods.answer import Answers, Found, Key, others, present
 from rprloc.methods.clock import Clock
-from rprloc.methods.matching import Match, Matcher
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
-from rprloc.networks.autoencoder import HALO, Autoencoder
+from rprloc.methods.localize import Work
+from rprloc.methods.templates import Match, Matcher
+from rprloc.networks.autoencoder import CODE_STRIDE, HALO, Autoencoder
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.patches import AIR, apply_window
+from rprloc.networks.settings import CodeSettings
+from rprloc.scans.scan import Scan
 
 _PREFIX = "feature_"
 _NOTHING = 1e-5
@@ -32,9 +33,9 @@ _NOTHING = 1e-5
 class _Templates:
     """What is searched for one structure of one support."""
 
-    support: str
+    subject: str
     structure: str
-    half_voxel_mm: list[float]
+    half_voxel_mm: Sequence[float]
     rest_mm: FloatArray
     """(6, 3), from the centre of a template, a voxel, to the landmark."""
     values: Tensor
@@ -49,55 +50,43 @@ class Feature:
     after the other. The code counts from that of air, which is what lies beyond a scan's edges.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        model: Model,
-        *,
-        structures: Sequence[str] | None,
-        drawn: str | None,
-    ) -> None:
-        """Take the methods to answer (`feature_mse`, `feature_cosine`), the auto-encoder, the structures (None: those
-        of the supports) and the name of the drawn support.
+    def __init__(self, settings: Mapping[str, str], model: Model, *, structures: Sequence[str] | None = None) -> None:
+        """Take the methods to answer (`feature_mse`, `feature_cosine`), each with its setting, the auto-encoder and the
+        structures (None: all that a support has). Raises TypeError for another network.
         """
-        self._measures = {name: name.removeprefix(_PREFIX) for name in names}
+        self._settings = settings
+        self._measures = {name: name.removeprefix(_PREFIX) for name in settings}
         self._encoder = _Encoder(model)
         self._structures = structures
-        self._drawn = drawn
         self._templates: list[_Templates] = []
-        self._absent: list[tuple[str, str]] = []
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Encode the supports and cut the templates of their landmarks."""
-        names = wanted_structures(self._structures, supports)
         for scan in supports:
-            self._absent += [(scan.subject, name) for name in names if name not in scan.structures]
-            present = [name for name in names if name in scan.structures]
-            if present:
+            if names := present(scan, self._structures):
                 code = self._encoder.code(scan, Clock())
-                self._templates += [self._cut(scan, code, name) for name in present]
+                self._templates += [self._cut(scan, code, name) for name in names]
 
-    def locate(self, query: Scan) -> list[Prediction]:
-        """Return the answers for a query: a row for each support other than the query, structure and method."""
-        wanted = [templates for templates in self._templates if templates.support != query.subject]
-        clock = Clock()
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Return the answers for a query from each other support."""
+        wanted = others(self._templates, query)
         found = self._search(query, wanted, clock) if wanted else []
-        rows = [
-            self._answer(query, templates, method, [matches[measure] for matches in of_walls])
+        return {
+            Key(method, setting, templates.subject, templates.structure): self._answer(
+                query, templates, [matches[self._measures[method]] for matches in of_walls]
+            )
             for templates, of_walls in zip(wanted, found, strict=True)
-            for method, measure in self._measures.items()
-        ]
-        return timed(rows, clock.seconds) + self._absences(query)
+            for method, setting in self._settings.items()
+        }
 
     def _cut(self, scan: Scan, code: Tensor, structure: str) -> _Templates:
         """Return the templates of a structure's extreme points."""
-        about = scan.structures[structure]
-        points_mm = scan.extreme_points_mm(structure)
+        points_mm = scan.structures[structure].extreme_mm
         voxels = scan.grid.nearest_voxel(points_mm)
         return _Templates(
-            support=scan.subject,
+            subject=scan.subject,
             structure=structure,
-            half_voxel_mm=about["half_voxel_mm"],
+            half_voxel_mm=scan.structures[structure].half_voxel_mm,
             rest_mm=points_mm - scan.grid.world(voxels),
             values=torch.stack([self._encoder.window(code, voxel, (1, 1, 1)) for voxel in voxels]),
         )
@@ -109,26 +98,25 @@ class Feature:
         best = [[dict(nowhere) for _ in templates.values] for templates in wanted]
         code = self._encoder.code(query, clock)
         for offset, centres in _grids(query.body):
-            with clock.stage("transform"):
+            with clock.part("transform"):
                 window = self._encoder.window(code, offset, centres.shape)
                 matcher = Matcher(window.contiguous(), self._encoder.cells, centres, measures=measures)
             if not matcher.positions:
                 continue
-            with clock.stage("search"):
+            with clock.part("search"):
                 for templates, of_walls in zip(wanted, best, strict=True):
                     for values, known in zip(templates.values, of_walls, strict=True):
                         for measure, match in matcher.best(values).items():
                             known[measure] = _better(measure, known[measure], _moved(match, offset))
         return best
 
-    def _answer(self, query: Scan, templates: _Templates, method: str, matches: list[Match]) -> Prediction:
+    def _answer(self, query: Scan, templates: _Templates, matches: list[Match]) -> Found | str:
         """Return the answer for one structure from where its walls' templates fit best."""
-        common = self._key(query, templates.structure, method, templates.support)
         reason = self._fault(query, templates, matches)
         if reason is not None:
-            return Prediction(**common, failed=True, reason=reason)
+            return reason
         points_mm = query.grid.world([match.voxel for match in matches]) + templates.rest_mm
-        return found_row(common, points_mm, templates.half_voxel_mm)
+        return Found(points_mm=points_mm, half_voxel_mm=templates.half_voxel_mm)
 
     @staticmethod
     def _fault(query: Scan, templates: _Templates, matches: list[Match]) -> str | None:
@@ -138,29 +126,15 @@ class Feature:
         if not all(math.isfinite(match.score) for match in matches):
             return "the auto-encoder's code is not a number"
         if not all(float(values.abs().max()) > _NOTHING for values in templates.values):
-            return f"a patch around {templates.structure} shows nothing but air in the support {templates.support}"
+            return f"a patch around {templates.structure} shows nothing but air in the support {templates.subject}"
         return None
-
-    def _absences(self, query: Scan) -> list[Prediction]:
-        """Return failed rows for the structures that a support does not have."""
-        return [
-            absent_row(self._key(query, structure, method, support))
-            for support, structure in self._absent
-            if support != query.subject
-            for method in self._measures
-        ]
-
-    def _key(self, query: Scan, structure: str, method: str, support: str) -> dict[str, Any]:
-        """Return the columns that name a row."""
-        setting = feature_setting()
-        return row_key(query, structure, method=method, setting=setting, support=support, drawn=self._drawn)
 
 
 class _Encoder:
     """The dense code of whole scans, with as much air around that templates may overhang their edges."""
 
     def __init__(self, model: Model) -> None:
-        if not isinstance(model.network, Autoencoder):
+        if not isinstance(model.network, Autoencoder) or not isinstance(model.settings, CodeSettings):
             raise TypeError(f"found {type(model.network).__name__}, expected an Autoencoder")
         self._network = model.network
         self._model = model
@@ -173,10 +147,10 @@ class _Encoder:
 
     def code(self, scan: Scan, clock: Clock) -> Tensor:
         """Return the code (channels, z, y, x) around every voxel of a scan less that of air, padded for templates."""
-        with clock.stage("prepare"):
+        with clock.part("prepare"):
             values = torch.from_numpy(scan.values).to(self._model.device)
             padded = self._levels(F.pad(values, (2 * HALO,) * 6, value=self._air_value))
-        with torch.inference_mode(), clock.stage("network"):
+        with torch.inference_mode(), clock.part("network"):
             code = self._network.dense(padded) - self._air
             # So far it reaches HALO voxels beyond the scan; from there on all that a cell sees is air.
             low = [CODE_STRIDE * (n // 2) - HALO for n in self.cells]
@@ -221,3 +195,8 @@ def _better(measure: str, one: Match, two: Match) -> Match:
     if one.score == two.score:
         return min(one, two, key=lambda match: match.voxel)
     return one if (one.score < two.score) == (measure == "mse") else two
+
+
+def make(work: Work) -> Feature:
+    """Return template matching by features."""
+    return Feature(work.main_settings, work.model("autoencoder"), structures=work.structures)

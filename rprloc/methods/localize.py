@@ -37,6 +37,11 @@ class Work:
             raise InputError(f"Found no {network} network, expected one.")
         return self.models[network]
 
+    @property
+    def main_settings(self) -> dict[str, str]:
+        """Each method that is asked, with its setting to use."""
+        return {method: settings[-1] for method, settings in self.search.methods.items()}
+
     def settings(self, method: str) -> tuple[str, ...]:
         """Return the settings in which a method is asked, the one to use last; none where it is not asked."""
         return tuple(self.search.methods.get(method, ()))
@@ -121,7 +126,7 @@ def _shared(rows: Mapping[Key, Prediction], clock: Clock) -> list[Prediction]:
     """Return a query's predictions, each with its equal share of the seconds of every part that it belongs to."""
 
     def of(part: Part, key: Key) -> bool:
-        return part.method in ("", key.method) and part.support in ("", key.support)
+        return all(of in ("", own) for of, own in zip(part[1:], (key.method, key.support, key.setting), strict=True))
 
     shares = {part: seconds / max(1, sum(of(part, key) for key in rows)) for part, seconds in clock.seconds.items()}
     timed = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,24 +14,16 @@ from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
+from rprloc.methods.answer import OUTSIDE, Answers, Key, others, placed, present
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
-from rprloc.methods.picture import RegistrationError, Window
-from rprloc.methods.prediction import (
-    OUTSIDE,
-    Prediction,
-    Scan,
-    absent_row,
-    placed_row,
-    row_key,
-    timed,
-    wanted_structures,
-)
-from rprloc.methods.start import Affine, Start
+from rprloc.methods.images import RegistrationError, Window
+from rprloc.methods.localize import Work
+from rprloc.methods.start import Affine, MapStart, RegistrationStart, Start
 from rprloc.networks.patches import apply_window
+from rprloc.scans.scan import Scan
 
-METHOD = "matched"
-SETTING = "extreme"
+METHOD, SETTING = "matched", "extreme"
 _BESIDE = 8
 """Points of a structure's surface that are matched beside its extreme points."""
 _CARRYING_MM = 5.0
@@ -60,7 +53,7 @@ class _Support:
     """A support with its landmarks, ready for any query; `reason` says why it is not."""
 
     subject: str
-    half_voxel_mm: dict[str, list[float]]
+    half_voxel_mm: Mapping[str, Sequence[float]]
     """By structure, in the order of the surfaces."""
     points_mm: FloatArray
     """(n, 3), those that are matched, of all structures."""
@@ -79,60 +72,50 @@ class Matched:
     """
 
     def __init__(
-        self,
-        start: Start,
-        *,
-        window: Window,
-        structures: Sequence[str] | None,
-        drawn: str | None,
-        device: torch.device,
+        self, start: Start, *, window: Window, device: torch.device, structures: Sequence[str] | None = None
     ) -> None:
-        """Take the way of starting, the cohort's window, the structures (None: those of the supports), the name of the
-        drawn support, and what computes.
+        """Take the way of starting, the cohort's window, what computes, and the structures (None: all that a support
+        has).
         """
         self._start = start
         self._window = window
         self._structures = structures
-        self._drawn = drawn
         self._device = device
-        self._wanted: list[str] = []
         self._supports: list[_Support] = []
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
-        self._wanted = wanted_structures(self._structures, supports)
         self._supports = [self._support(scan) for scan in supports]
 
     @torch.inference_mode()
-    def locate(self, query: Scan) -> list[Prediction]:
-        """Return the answers for a query: a row for each structure and support other than the query."""
-        supports = [support for support in self._supports if support.subject != query.subject]
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Return the answers for a query from each other support."""
+        supports = others(self._supports, query)
         if not supports:
-            return []
-        clock = Clock()
+            return {}
         starts = self._starts(query, supports, clock)
-        rows: list[Prediction] = []
-        with clock.stage("transform"):
+        answers: Answers = {}
+        with clock.part("transform"):
             features = self._features(query, supports, starts)
-        with clock.stage("search"):
+        with clock.part("search"):
             for support, start in zip(supports, starts, strict=True):
-                rows += self._answers(query, support, start, features)
-        return timed(rows, clock.seconds)
+                answers |= _answers(query, support, start, features)
+        return answers
 
     @torch.inference_mode()
     def _support(self, scan: Scan) -> _Support:
         """Read one support."""
-        present = [name for name in self._wanted if name in scan.structures]
-        half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
+        names = present(scan, self._structures)
+        half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: _spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in present}
+        spread = {name: _spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in names}
         points = np.concatenate([np.zeros((0, 3)), *spread.values()])
         ends = np.cumsum([0, *(len(some) for some in spread.values())])
         carried = {
             name: _Surface(surfaces[name], _carrying(surfaces[name], points), slice(first, stop))
-            for name, first, stop in zip(present, ends, ends[1:], strict=False)
+            for name, first, stop in zip(names, ends, ends[1:], strict=False)
         }
-        if not present:
+        if not names:
             return _Support(scan.subject, half, points, carried)
         try:
             start = self._start.support(scan, points)
@@ -147,12 +130,12 @@ class Matched:
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[Affine | str]:
         """Return the transform from each support to the query, or why there is none."""
         try:
-            with clock.stage("network"):
+            with clock.part("network"):
                 seen = self._start.query(query)
         except RegistrationError as error:
             return [support.reason or str(error) for support in supports]
         usable = [support for support in supports if support.surroundings is not None]
-        with clock.stage("start"):
+        with clock.part("start"):
             found = dict(
                 zip((s.subject for s in usable), self._start.affines([s.start for s in usable], seen), strict=True)
             )
@@ -192,31 +175,23 @@ class Matched:
         origin = volume.grid.world(first)
         return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
 
-    def _answers(
-        self, query: Scan, support: _Support, start: Affine | str, features: Features | str
-    ) -> list[Prediction]:
-        """Return the rows of one support."""
-        field_mm = query.field_mm()
-        reason = start if isinstance(start, str) else features if isinstance(features, str) else ""
-        points: dict[str, FloatArray] = {}
-        apart = np.zeros(len(support.points_mm))
-        if isinstance(start, Affine) and isinstance(features, Features) and support.surroundings is not None:
-            moves = support.surroundings.moves(features, start)
-            moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
-            for name, surface in support.surfaces.items():
-                points[name] = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
-            apart = moves.apart_mm
-        rows = []
-        for structure in self._wanted:
-            key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
-            if structure not in support.surfaces:
-                rows.append(absent_row(key))
-            elif reason:
-                rows.append(Prediction(**key, failed=True, reason=reason))
-            else:
-                half, spread = support.half_voxel_mm[structure], float(apart[support.surfaces[structure].own].mean())
-                rows.append(placed_row(key, points[structure], half, field_mm, spread_mm=spread))
-        return rows
+
+def _answers(query: Scan, support: _Support, start: Affine | str, features: Features | str) -> Answers:
+    """Return the answers of one support."""
+    keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
+    if isinstance(start, str):
+        return dict.fromkeys(keys.values(), start)
+    if isinstance(features, str):
+        return dict.fromkeys(keys.values(), features)
+    assert support.surroundings is not None
+    moves = support.surroundings.moves(features, start)
+    moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
+    answers: Answers = {}
+    for name, surface in support.surfaces.items():
+        points = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
+        spread = float(moves.apart_mm[surface.own].mean())
+        answers[keys[name]] = placed(points, support.half_voxel_mm[name], query, spread_mm=spread)
+    return answers
 
 
 def _spread_out(points_mm: FloatArray, count: int) -> FloatArray:
@@ -259,3 +234,15 @@ def _corners(grid: Grid) -> FloatArray:
     """Return the centres (8, 3) of a grid's corner voxels."""
     ends = [(0, n - 1) for n in grid.size[::-1]]
     return grid.world(np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T)
+
+
+def make(work: Work) -> Matched:
+    """Return matching from the position map or, without one, from a registration."""
+    window, seed = work.search.seen.window, work.search.seed
+    threads = work.threads or os.cpu_count() or 1
+    start: Start = (
+        MapStart(work.models["position_map"], seed=seed)
+        if "position_map" in work.models
+        else RegistrationStart(window, seed=seed, threads=threads)
+    )
+    return Matched(start, window=window, structures=work.structures, device=work.device)

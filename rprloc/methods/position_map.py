@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rprloc.geometry import FloatArray
+from rprloc.methods.answer import Answers, Found, Key, others, present
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock
-from rprloc.methods.prediction import Prediction, Scan, absent_row, found_row, row_key, timed, wanted_structures
+from rprloc.methods.localize import Work
 from rprloc.networks.checkpoint import Model
+from rprloc.scans.scan import Scan
 
-METHOD = "position_map"
-SETTING = "extreme"
+METHOD, SETTING = "position_map", "extreme"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class _Support:
     subject: str
     latents_mm: dict[str, FloatArray]
     """Structure -> (6, 3), in the order of the walls."""
-    half_voxel_mm: dict[str, list[float]]
+    half_voxel_mm: Mapping[str, Sequence[float]]
     fault: str | None
     """Why its own map is of no use."""
 
@@ -35,51 +36,55 @@ class PositionMapMethod:
     All supports and structures cost one pass over the query.
     """
 
-    def __init__(self, model: Model, *, structures: Sequence[str] | None, drawn: str | None) -> None:
-        """Take the position map, the structures (None: those of the supports) and the name of the drawn support."""
-        self._model = model
+    def __init__(self, position_map: Model, *, structures: Sequence[str] | None = None) -> None:
+        """Take the network and the structures (None: all that a support has)."""
+        self._position_map = position_map
         self._structures = structures
-        self._drawn = drawn
-        self._wanted: list[str] = []
         self._supports: list[_Support] = []
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Pass every support through the network, once for all queries."""
-        self._wanted = wanted_structures(self._structures, supports)
         self._supports = [self._support(scan) for scan in supports]
 
-    def locate(self, query: Scan) -> list[Prediction]:
-        """Return the answers for a query: a row for each structure and support other than the query."""
-        supports = [support for support in self._supports if support.subject != query.subject]
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Return the answers for a query from each other support."""
+        supports = others(self._supports, query)
         if not supports:
-            return []
-        clock = Clock()
-        with clock.stage("network"):
-            body_map = BodyMap(self._model, query)
+            return {}
+        with clock.part("network"):
+            body_map = BodyMap(self._position_map, query)
             fault = body_map.fault()
-        rows = []
-        with clock.stage("search"):
-            for support in supports:
-                rows += [self._answer(query, body_map, fault, support, structure) for structure in self._wanted]
-        return timed(rows, clock.seconds)
+        with clock.part("search"):
+            return {
+                Key(METHOD, SETTING, support.subject, structure): support.fault
+                or fault
+                or _met(body_map, support, structure)
+                for support in supports
+                for structure in support.latents_mm
+            }
 
     def _support(self, scan: Scan) -> _Support:
         """Return the latents of one support's landmarks."""
-        body_map = BodyMap(self._model, scan)
-        present = [name for name in self._wanted if name in scan.structures]
-        latents = {name: body_map.at(scan.extreme_points_mm(name)) for name in present}
-        half = {name: scan.structures[name]["half_voxel_mm"] for name in present}
-        return _Support(scan.subject, latents, half, body_map.fault())
+        body_map = BodyMap(self._position_map, scan)
+        names = present(scan, self._structures)
+        return _Support(
+            subject=scan.subject,
+            latents_mm={name: body_map.at(scan.structures[name].extreme_mm) for name in names},
+            half_voxel_mm={name: scan.structures[name].half_voxel_mm for name in names},
+            fault=body_map.fault(),
+        )
 
-    def _answer(
-        self, query: Scan, body_map: BodyMap, fault: str | None, support: _Support, structure: str
-    ) -> Prediction:
-        """Return one row; `fault` says why the query's map is of no use."""
-        key = row_key(query, structure, method=METHOD, setting=SETTING, support=support.subject, drawn=self._drawn)
-        if structure not in support.latents_mm:
-            return absent_row(key)
-        if reason := support.fault or fault:
-            return Prediction(**key, failed=True, reason=reason)
-        met = body_map.met(support.latents_mm[structure])
-        spread = float(np.mean(np.hypot(met.spread_mm, met.distance_mm)))
-        return found_row(key, met.positions_mm, support.half_voxel_mm[structure], spread_mm=spread)
+
+def _met(body_map: BodyMap, support: _Support, structure: str) -> Found:
+    """Return where a query's map meets a structure's latents."""
+    met = body_map.met(support.latents_mm[structure])
+    return Found(
+        points_mm=met.positions_mm,
+        half_voxel_mm=support.half_voxel_mm[structure],
+        spread_mm=float(np.mean(np.hypot(met.spread_mm, met.distance_mm))),
+    )
+
+
+def make(work: Work) -> PositionMapMethod:
+    """Return the position map alone."""
+    return PositionMapMethod(work.model("position_map"), structures=work.structures)

@@ -13,16 +13,16 @@ from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.body_map import BodyMap
-from rprloc.methods.picture import (
-    Picture,
+from rprloc.methods.images import (
+    MaskedImage,
     RegistrationError,
     Window,
     faults_of_a_pair,
     one_thread_each,
     region_around,
 )
-from rprloc.methods.prediction import Scan
 from rprloc.networks.checkpoint import Model
+from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 
 _MARGIN_MM = 40.0
@@ -147,9 +147,9 @@ class MapStart:
 
 @dataclass(frozen=True)
 class _Region:
-    """A support's picture and the box (2, 3) in mm that is registered."""
+    """A support's image and the box (2, 3) in mm that is registered."""
 
-    picture: Picture
+    image: MaskedImage
     box_mm: FloatArray
 
 
@@ -161,27 +161,27 @@ class RegistrationStart:
         self._window, self._seed, self._threads = window, seed, threads
 
     def support(self, scan: Scan, points_mm: FloatArray) -> _Region:
-        """Read a support's picture."""
+        """Read a support's image."""
         return _Region(self.query(scan), region_around(points_mm))
 
-    def query(self, scan: Scan) -> Picture:
-        """Read a scan's picture."""
+    def query(self, scan: Scan) -> MaskedImage:
+        """Read a scan's image."""
         try:
-            return Picture.of(scan, self._window)
+            return MaskedImage.of(scan, self._window)
         except InputError as error:
             raise RegistrationError(str(error).rstrip(".")) from error
 
-    def affines(self, supports: Sequence[_Region], query: Picture) -> list[Affine | RegistrationError]:
+    def affines(self, supports: Sequence[_Region], query: MaskedImage) -> list[Affine | RegistrationError]:
         """Register each support."""
         # SimpleITK lets other threads go on while it works.
         with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(lambda support: self._registered(support, query), supports))
 
-    def _registered(self, support: _Region, query: Picture) -> Affine | RegistrationError:
+    def _registered(self, support: _Region, query: MaskedImage) -> Affine | RegistrationError:
         """Register one support."""
         try:
             with faults_of_a_pair():
-                transform = affine(support.picture, query, support.box_mm, seed=self._seed)
+                transform = affine(support.image, query, support.box_mm, seed=self._seed)
         except RegistrationError as error:
             return error
         return Affine(np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.TransformPoint((0.0, 0.0, 0.0))))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rprloc.geometry import WALLS, Grid
-from rprloc.methods.prediction import Prediction, Scan, Setting
+from rprloc.methods.answer import Finder, Prediction, Setting, prediction_of
+from rprloc.methods.clock import Clock
+from rprloc.methods.localize import _shared
 from rprloc.methods.regression import Regression
+from rprloc.networks.settings import PatchSettings
+from rprloc.scans.scan import Scan, ScanRecord, Structure
 
 GRID = Grid((30, 26, 22), (2.0, 2.5, 3.0), (-41.5, 87.25, -333.0))
 STRAIGHT_MM = 1e8
@@ -23,26 +27,41 @@ Place = Callable[[str, NDArray[np.float64]], NDArray[np.float64]]
 """Subject and world points (n, 3) -> what the network takes for their place in the anatomy, in mm."""
 
 
-def structure(low: Sequence[float], high: Sequence[float]) -> dict[str, Any]:
-    """Return a label's entry of a box whose extreme points lie on its walls, off their middles."""
-    low_mm, high_mm = np.array(low), np.array(high)
-    points = {}
-    for number, wall in enumerate(WALLS):
-        point = low_mm + (high_mm - low_mm) * np.array([0.3, 0.55, 0.71])
-        point[number // 2] = (low_mm, high_mm)[number % 2][number // 2]
-        points[wall] = point.tolist()
-    return {"box_mm": [list(low), list(high)], "half_voxel_mm": [0.5, 0.75, 1.5], "extreme_mm": points, "voxels": 10}
+def structure(low: Sequence[float], high: Sequence[float], *, value: int = 1) -> Structure:
+    """Return a structure of a box whose extreme points lie on its walls, off their middles."""
+    box = np.array([low, high], dtype=np.float64)
+    points = np.tile(box[0] + (box[1] - box[0]) * np.array([0.3, 0.55, 0.71]), (len(WALLS), 1))
+    for number in range(len(WALLS)):
+        axis, end = divmod(number, 2)
+        points[number, axis] = box[end, axis]
+    return Structure(value=value, box_mm=box, extreme_mm=points, half_voxel_mm=(0.5, 0.75, 1.5), voxels=10)
 
 
 ORGAN = structure([-20.123, 110.4567, -310.987], [1.2345, 131.01, -290.0001])
 
 
-def scan(subject: str, structures: dict[str, Any] | None = None, *, grid: Grid = GRID, cohort: str = "c") -> Scan:
+def record(subject: str, structures: Mapping[str, Structure] | None = None, *, grid: Grid = GRID) -> ScanRecord:
+    """Return the record of a scan of cohort `c`."""
+    return ScanRecord(cohort="c", subject=subject, file=f"{subject}.mha", model=grid, structures=structures or {})
+
+
+def scan(
+    subject: str, structures: Mapping[str, Structure] | None = None, *, grid: Grid = GRID, cohort: str = "c"
+) -> Scan:
     """Return a scan whose body is all but a margin of its grid."""
     shape = grid.size[::-1]
     body = np.zeros(shape, dtype=bool)
     body[2:-2, 2:-2, 3:-3] = True
-    return Scan(cohort, subject, grid, structures or {}, np.zeros(shape, dtype=np.int16), body)
+    about = replace(record(subject, structures, grid=grid), cohort=cohort)
+    return Scan(about, np.zeros(shape, dtype=np.int16), body)
+
+
+S = TypeVar("S", bound=Scan)
+
+
+def altered(scan: S, **changes: Any) -> S:
+    """Return a scan whose record says something else, such as its subject, its structures or its grid, `model`."""
+    return replace(scan, record=replace(scan.record, **changes))
 
 
 class FakeModel:
@@ -52,7 +71,10 @@ class FakeModel:
 
     def __init__(self, scans: Sequence[Scan], *, r_mm: float = STRAIGHT_MM, place: Place | None = None) -> None:
         """Take the scans that the network will see, and what it takes for a place (the truth, if not given)."""
-        self.settings = SimpleNamespace(r_mm=r_mm)
+        self.settings = PatchSettings(
+            network="coarse", modality="ct", spacing=GRID.spacing_mm[::-1], window=((0, 0), (1, 1)), width=4,
+            patch_voxels=(1, 1, 1), r_mm=r_mm, convolution="isotropic",
+        )  # fmt: skip
         self._scans = {id(known.values): known for known in scans}
         self._place = place or (lambda _subject, world: world)
         self.asked: list[tuple[str, tuple[int, ...]]] = []
@@ -72,6 +94,13 @@ class FakeModel:
         return torch.from_numpy(place / self.settings.r_mm)
 
 
+def answered(finder: Finder, query: Scan, *, drawn: str | None = None) -> list[Prediction]:
+    """Return the rows of a method's answers for a query."""
+    clock = Clock()
+    answers = finder.locate(query, clock)
+    return _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
+
+
 def located(
     query: Scan,
     supports: Sequence[Scan],
@@ -80,15 +109,14 @@ def located(
     coarse: FakeModel | None = None,
     fine: FakeModel | None = None,
     structures: Sequence[str] | None = None,
-    drawn: str | None = None,
     seed: int = 1,
 ) -> list[Prediction]:
     """Return a query's answers; networks that are not given know every place exactly."""
     seen = [query, *supports]
     models: Any = {"coarse": coarse or FakeModel(seen), "fine": fine or FakeModel(seen)}
-    method = Regression(models, [Setting.of(s) for s in settings], structures=structures, drawn=drawn, seed=seed)
+    method = Regression(models, [Setting.of(s) for s in settings], structures=structures, seed=seed)
     method.prepare(supports)
-    return method.locate(query)
+    return answered(method, query)
 
 
 def facts(row: Prediction) -> dict[str, Any]:
@@ -100,8 +128,3 @@ def points_of(row: Prediction) -> NDArray[np.float64]:
     """Return a row's points (n, 3) in mm."""
     assert row.points_mm is not None
     return np.array(list(row.points_mm.values()))
-
-
-def true_points() -> NDArray[np.float64]:
-    """Return the extreme points (6, 3) of the organ."""
-    return np.array([ORGAN["extreme_mm"][wall] for wall in WALLS])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.geometry import Grid
-from rprloc.methods.picture import Picture
-from rprloc.methods.prediction import MatchingVolume, Scan
-from tests.methods.fakes import structure
+from rprloc.methods.images import MaskedImage
+from rprloc.scans.scan import Scan, Structure, Volume
+from tests.methods.fakes import record, structure
 
 Points = NDArray[np.float64]
 Move = Callable[[Points], Points]
@@ -54,24 +53,28 @@ def hounsfield(points_mm: Points) -> Points:
 class Head(Scan):
     """A scan whose volume for image matching is its own."""
 
-    def matching(self) -> MatchingVolume:
-        return MatchingVolume(self.values, self.grid)
+    def matching(self) -> Volume:
+        return Volume(self.values, self.grid)
 
 
 def head(
-    subject: str = "s", move: Move | None = None, *, grid: Grid = GRID, structures: dict[str, Any] | None = None
+    subject: str = "s",
+    move: Move | None = None,
+    *,
+    grid: Grid = GRID,
+    structures: Mapping[str, Structure] | None = None,
 ) -> Head:
     """Return a patient whose tissue at a point is the template's at `move` of it."""
     z, y, x = grid.size[::-1]
     points = grid.world(np.stack(np.meshgrid(np.arange(z), np.arange(y), np.arange(x), indexing="ij"), axis=-1))
     values = hounsfield(points if move is None else move(points))
     body = values > -500
-    return Head("c", subject, grid, structures or {}, np.rint(values).astype(np.int16), body)
+    return Head(record(subject, structures, grid=grid), np.rint(values).astype(np.int16), body)
 
 
-def picture(move: Move | None = None, *, grid: Grid = GRID) -> Picture:
+def image(move: Move | None = None, *, grid: Grid = GRID) -> MaskedImage:
     """Return a patient as registrations see it."""
-    return Picture.of(head(move=move, grid=grid), WINDOW)
+    return MaskedImage.of(head(move=move, grid=grid), WINDOW)
 
 
 def bump(points_mm: Points, height_mm: float = 8.0) -> Points:

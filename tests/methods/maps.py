@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rprloc.geometry import Grid
-from rprloc.methods.prediction import Scan
-from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.checkpoint import Model
 from rprloc.networks.position_map import PositionMap
-from tests.methods.fakes import Place, structure
+from rprloc.networks.settings import MapSettings
+from rprloc.scans.scan import Scan, Structure
+from tests.methods.fakes import Place, record, structure
 
 SHAPE = (16, 18, 20)
 GRID = Grid(SHAPE[::-1], (5.0, 4.0, 6.0), (-41.5, 87.25, -333.0))
@@ -22,13 +22,12 @@ GRID = Grid(SHAPE[::-1], (5.0, 4.0, 6.0), (-41.5, 87.25, -333.0))
 ORGAN = structure([-20.3, 105.4, -310.9], [1.2, 131.0, -290.1])
 _HIGHEST = 32767
 _VOXELS = GRID.size[0] * GRID.size[1] * GRID.size[2]
-SETTINGS = ModelSettings(
-    "position_map", "ct", (6.0, 4.0, 5.0), (1, 1, 1), ((0.0, 0.0), (float(_HIGHEST), 1.0)), 1.0, "isotropic", 4,
-    "position_map",
-)  # fmt: skip
+SETTINGS = MapSettings(
+    network="position_map", modality="ct", spacing=(6.0, 4.0, 5.0), window=((0.0, 0.0), (float(_HIGHEST), 1.0)), width=4
+)
 
 
-def numbered(subjects: str, structures: dict[str, Any] | None = None) -> list[Scan]:
+def numbered(subjects: str, structures: Mapping[str, Structure] | None = None) -> list[Scan]:
     """Return up to five scans, named by letters, at some distance of each other, whose values tell scan and voxel."""
     scans = []
     for number, subject in enumerate(subjects):
@@ -37,7 +36,7 @@ def numbered(subjects: str, structures: dict[str, Any] | None = None) -> list[Sc
         body = np.zeros(SHAPE, dtype=bool)
         body[2:-1, 1 + number % 2 : -2, 3:-1] = True
         grid = replace(GRID, origin_mm=(GRID.origin_mm[0] + 1.5 * number, *GRID.origin_mm[1:]))
-        scans.append(Scan("c", subject, grid, structures or {}, values.astype(np.int16), body))
+        scans.append(Scan(record(subject, structures, grid=grid), values.astype(np.int16), body))
     return scans
 
 

@@ -10,14 +10,14 @@ import SimpleITK as sitk
 
 from rprloc.geometry import Grid
 from rprloc.methods.affine import affine
-from rprloc.methods.picture import Picture, RegistrationError, carried, image_of
-from tests.methods.heads import GRID, LANDMARKS, REGION, head, picture
+from rprloc.methods.images import MaskedImage, RegistrationError, carried, image_of
+from tests.methods.heads import GRID, LANDMARKS, REGION, head, image
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_shift_of_seven_millimetres_comes_out_as_seven(axis: int) -> None:
     shift = np.eye(3)[axis] * 7
-    transform = affine(picture(), picture(lambda p: p - shift), REGION, seed=1)
+    transform = affine(image(), image(lambda p: p - shift), REGION, seed=1)
     np.testing.assert_allclose(carried(transform, LANDMARKS), LANDMARKS + shift, atol=0.3)
 
 
@@ -27,8 +27,8 @@ def test_a_rotated_and_scaled_patient_is_recovered() -> None:
     matrix = turn @ np.diag([1.12, 0.94, 1.06])
     shift = np.array([4.0, -6.0, 9.0])
     back = np.linalg.inv(matrix)
-    query = picture(lambda p: (p - shift) @ back.T)
-    transform = affine(picture(), query, REGION, seed=1)
+    query = image(lambda p: (p - shift) @ back.T)
+    transform = affine(image(), query, REGION, seed=1)
     np.testing.assert_allclose(carried(transform, LANDMARKS), LANDMARKS @ matrix.T + shift, atol=1.0)
 
 
@@ -37,15 +37,15 @@ def test_fields_of_view_that_differ_along_z_do_not_mislead_it(planes: slice) -> 
     # The bodies' centres of mass then lie tens of millimetres apart though nobody moved, and the origin says nothing.
     origin = (GRID.origin_mm[0] + 150, GRID.origin_mm[1] - 80, GRID.origin_mm[2] + 400 + 4.0 * planes.start)
     cut = Grid((GRID.size[0], GRID.size[1], planes.stop - planes.start), GRID.spacing_mm, origin)
-    query = picture(lambda p: p - [150, -80, 400], grid=cut)
-    transform = affine(picture(), query, REGION, seed=1)
+    query = image(lambda p: p - [150, -80, 400], grid=cut)
+    transform = affine(image(), query, REGION, seed=1)
     expected = LANDMARKS + np.array([150.0, -80.0, 400.0])
     np.testing.assert_allclose(carried(transform, LANDMARKS), expected, atol=0.5)
 
 
 def test_neither_threads_nor_another_run_change_an_answer() -> None:
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    support, query = picture(), picture(lambda p: p * 1.05)
+    support, query = image(), image(lambda p: p * 1.05)
     found: list[Any] = []
     try:
         for threads in (1, 2, 2):
@@ -59,33 +59,33 @@ def test_neither_threads_nor_another_run_change_an_answer() -> None:
 
 def test_a_query_of_air_has_no_answer() -> None:
     air = image_of(np.zeros(GRID.size[::-1], dtype=np.float32), GRID)
-    nothing = Picture(air, sitk.Cast(air, sitk.sitkUInt8))
+    nothing = MaskedImage(air, sitk.Cast(air, sitk.sitkUInt8))
     with pytest.raises(RegistrationError, match="the query shows one grey value only"):
-        affine(picture(), nothing, REGION, seed=1)
+        affine(image(), nothing, REGION, seed=1)
 
 
 def test_a_structure_at_a_corner_of_air_has_no_answer() -> None:
     with pytest.raises(RegistrationError, match="the support shows one grey value only around the structures"):
-        affine(picture(), picture(), np.array([[70.0, 80.0, 90.0], [84.0, 98.0, 106.0]]), seed=1)
+        affine(image(), image(), np.array([[70.0, 80.0, 90.0], [84.0, 98.0, 106.0]]), seed=1)
 
 
 @pytest.mark.parametrize("planes", [1, 3, 9])
 def test_a_query_of_a_few_planes_is_too_small(planes: int) -> None:
     grid = Grid((44, 50, planes), GRID.spacing_mm, (*GRID.origin_mm[:2], -2.0))
     with pytest.raises(RegistrationError, match="along an axis, too little to register"):
-        affine(picture(), picture(grid=grid), REGION, seed=1)
+        affine(image(), image(grid=grid), REGION, seed=1)
 
 
 def test_a_region_outside_the_support_has_no_answer() -> None:
     with pytest.raises(RegistrationError, match="outside the support"):
-        affine(picture(), picture(), REGION + 900.0, seed=1)
+        affine(image(), image(), REGION + 900.0, seed=1)
 
 
 def test_a_scan_of_another_part_of_the_body_hardly_overlaps() -> None:
     # The query ends where the region begins.
     grid = Grid((44, 50, 12), GRID.spacing_mm, GRID.origin_mm)
     try:
-        transform = affine(picture(), picture(grid=grid), REGION, seed=1)
+        transform = affine(image(), image(grid=grid), REGION, seed=1)
     except RegistrationError:
         return
     low, high = GRID.origin_mm[2] - 30, GRID.origin_mm[2] + 12 * 4 + 30
@@ -97,5 +97,5 @@ def test_a_table_outside_the_body_is_not_seen() -> None:
     scan = head()
     with_table = scan.values.copy()
     with_table[:, -3:] = 300
-    seen = Picture.of(type(scan)("c", "t", GRID, {}, with_table, scan.body), ((-500.0, 0.0), (1500.0, 1.0)))
+    seen = MaskedImage.of(type(scan)("c", "t", GRID, {}, with_table, scan.body), ((-500.0, 0.0), (1500.0, 1.0)))
     assert sitk.GetArrayViewFromImage(seen.grey)[:, -1].max() == 0

@@ -8,12 +8,12 @@ import SimpleITK as sitk
 
 from rprloc.methods.affine import affine
 from rprloc.methods.bspline import bspline, check_displacement
-from rprloc.methods.picture import RegistrationError, carried
-from tests.methods.heads import LANDMARKS, REGION, bump, picture, unmoved
+from rprloc.methods.images import RegistrationError, carried
+from tests.methods.heads import LANDMARKS, REGION, bump, image, unmoved
 
 
 def test_a_local_deformation_is_followed_better_than_by_the_affine() -> None:
-    support, query = picture(), picture(bump)
+    support, query = image(), image(bump)
     start = affine(support, query, REGION, seed=1)
     transform = bspline(support, query, start, REGION, seed=1)
     true = unmoved(bump, LANDMARKS)
@@ -24,12 +24,12 @@ def test_a_local_deformation_is_followed_better_than_by_the_affine() -> None:
 def test_scans_that_lie_apart_have_no_answer() -> None:
     away = sitk.TranslationTransform(3, [5000.0, 0.0, 0.0])
     with pytest.raises(RegistrationError, match="the scans hardly overlap where they are compared"):
-        bspline(picture(), picture(), away, REGION, seed=1)
+        bspline(image(), image(), away, REGION, seed=1)
 
 
 def test_neither_threads_nor_another_run_change_an_answer() -> None:
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    support, query = picture(), picture(bump)
+    support, query = image(), image(bump)
     found = []
     try:
         for threads in (1, 2):

@@ -13,15 +13,15 @@ import torch
 
 from rprloc.methods.affine import affine
 from rprloc.methods.convex import convex
-from rprloc.methods.picture import carried
-from tests.methods.heads import LANDMARKS, REGION, bump, picture, unmoved
+from rprloc.methods.images import carried
+from tests.methods.heads import LANDMARKS, REGION, bump, image, unmoved
 
 SMALL = REGION * 0.9
 """36 voxels along each axis."""
 
 
 def test_a_local_deformation_is_followed_better_than_by_the_affine(capfd: Any) -> None:
-    support, query = picture(), picture(bump)
+    support, query = image(), image(bump)
     start = affine(support, query, REGION, seed=1)
     transform = convex(support, query, start, SMALL)
     true = unmoved(bump, LANDMARKS)
@@ -32,7 +32,7 @@ def test_a_local_deformation_is_followed_better_than_by_the_affine(capfd: Any) -
 
 def test_a_shift_is_followed_along_every_axis() -> None:
     shift = np.array([7.0, -5.0, 4.0])
-    transform = convex(picture(), picture(lambda p: p - shift), sitk.AffineTransform(3), SMALL)
+    transform = convex(image(), image(lambda p: p - shift), sitk.AffineTransform(3), SMALL)
     moved = carried(transform, LANDMARKS) - LANDMARKS
     np.testing.assert_allclose(moved.mean(axis=0), shift, atol=1.0)
 
@@ -42,7 +42,7 @@ def test_the_process_keeps_its_warnings_and_random_numbers() -> None:
     expected = torch.rand(3)
     torch.manual_seed(1)
     filters = list(warnings.filters)
-    convex(picture(), picture(), sitk.AffineTransform(3), SMALL)
+    convex(image(), image(), sitk.AffineTransform(3), SMALL)
     assert warnings.filters == filters
     assert torch.equal(torch.rand(3), expected)
 

@@ -19,7 +19,7 @@ from rprloc.geometry import WALLS, Grid
 from rprloc.methods.clock import Clock
 from rprloc.methods.feature import Feature, _better, _Encoder
 from rprloc.methods.localize import localize
-from rprloc.methods.matching import Match
+from rprloc.methods.templates import Match
 from rprloc.methods.prediction import Prediction, Scan
 from rprloc.networks.autoencoder import CODE_CHANNELS
 from rprloc.networks.checkpoint import Model, ModelSettings, new_network, write_model

@@ -15,7 +15,7 @@ from rprloc.cohort.methods import settings_of, supports_of
 from rprloc.geometry import WALLS, Grid, box_of_points
 from rprloc.methods.localize import localize
 from rprloc.methods.matched import Matched, _carrying, _landmarks, _spread_out
-from rprloc.methods.picture import RegistrationError
+from rprloc.methods.images import RegistrationError
 from rprloc.methods.prediction import OUTSIDE, Prediction, Scan
 from rprloc.methods.start import Affine
 from tests.methods.fakes import facts, points_of, scan, structure

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from rprloc.geometry import WALLS
 from rprloc.methods import registration
-from rprloc.methods.picture import RegistrationError
+from rprloc.methods.images import RegistrationError
 from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.registration import Registration
 from tests.methods.fakes import facts, points_of, scan

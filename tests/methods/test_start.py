@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rprloc.methods.picture import RegistrationError
+from rprloc.methods.images import RegistrationError
 from rprloc.methods.prediction import Scan
 from rprloc.methods.start import Affine, MapStart, RegistrationStart, robust_affine
 from tests.methods.fakes import Place, scan

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.prediction import Scan
+from rprloc.scans.scan import Scan
 
 Window = Sequence[tuple[float, float]]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
@@ -30,7 +30,7 @@ class RegistrationError(Exception):
 
 
 @dataclass(frozen=True)
-class Picture:
+class MaskedImage:
     """A scan as registrations see it."""
 
     grey: sitk.Image
@@ -39,7 +39,7 @@ class Picture:
     """uint8, on a grid of its own: the body and a rim of air around it."""
 
     @classmethod
-    def of(cls, scan: Scan, window: Window) -> Picture:
+    def of(cls, scan: Scan, window: Window) -> MaskedImage:
         """Read a scan's volume for image matching; raises InputError where it has none.
 
         What lies outside the body (a table, a mask for fixation) becomes air, as it does not move with the patient.

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rprloc.methods.matching import MEASURES, Matcher
+from rprloc.methods.templates import MEASURES, Matcher
 
 Volume = NDArray[np.float32]
 SIZES = [(3, 4, 5), (4, 6, 2), (1, 1, 1), (5, 5, 5), (12, 3, 17)]
