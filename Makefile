@@ -10,7 +10,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 
 RUNS := tests/pipeline tests/faults/runs
 
-.PHONY: help install nextflow demo test test-faults bench lint types unit pipeline lock clean
+.PHONY: help install nextflow demo test test-faults bench lint types unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
@@ -20,6 +20,8 @@ help:
 	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
 	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
 	@echo 'make lint | types | unit | pipeline    one part of make test'
+	@echo 'make generate   write anew what follows from the catalogue: pages of docs/reference, texts of nextflow_schema.json'
+	@echo 'make docs       build the documents as a site in site/'
 	@echo 'make lock       resolve the locked Python packages anew'
 	@echo 'make clean      forget runs (results, work, .nextflow, .rprloc); .venv stays'
 
@@ -62,6 +64,14 @@ bench: install
 	@echo 'Measuring speed and memory, a line each: name, value, goal, ok or short.'
 	@GOMP_SPINCOUNT=1000 $(PY) -m benchmarks $(BENCH)
 
+generate: install
+	@echo 'Writing docs/reference/methods.md, docs/reference/parameters.md and texts of nextflow_schema.json.'
+	@$(PY) assets/setup/generate.py
+
+docs: install
+	@echo 'Building the site of the documents in site/; a warning is an error.'
+	@.venv/bin/zensical build --strict
+
 lock:
 	@echo 'Resolving packages into assets/setup/*.txt (names, versions and hashes).'
 	@$(COMPILE) pyproject.toml --group dev --upgrade -o assets/setup/lock.txt
@@ -71,4 +81,4 @@ lock:
 
 clean:
 	@echo 'Removing results/, work/, .nextflow*, .rprloc/ and caches; .venv stays.'
-	@rm -rf results work .nextflow .nextflow.log* .rprloc .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf results work site .cache .nextflow .nextflow.log* .rprloc .pytest_cache .mypy_cache .ruff_cache .hypothesis
