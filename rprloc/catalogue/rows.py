@@ -10,6 +10,8 @@ from typing import Any
 
 BY_LABELS, BY_SUPPORTS = "labels", "supports"
 """Who teaches a method that learns: the labels of the training scans, or the supports."""
+CALIBRATION_IMAGES = 4
+"""With fewer images of known truth a prediction is not said to be within any distance."""
 
 
 @dataclass(frozen=True, kw_only=True)
