@@ -1,4 +1,4 @@
-"""The methods and networks there are: the command line, the plan, the tables' words and docs/reference come from here."""
+"""The methods and networks: the command line, the plan, the tables' words and docs/reference are made from here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def network_named(name: str) -> Network:
 
 def register(row: Method | Network) -> None:
     """Add a method or a network behind the others; raises ValueError where its name is taken."""
-    if row.name in _methods or row.name in _networks and isinstance(row, Network):
+    if row.name in (_methods if isinstance(row, Method) else _networks):
         raise ValueError(f"found {row.name} twice, expected a name that no other row has")
     if isinstance(row, Method):
         _methods[row.name] = row
@@ -48,10 +48,9 @@ def register(row: Method | Network) -> None:
         _networks[row.name] = row
 
 
-def unregister(name: str) -> None:
-    """Take back what `register` added; a name that is not there is none."""
-    _methods.pop(name, None)
-    _networks.pop(name, None)
+def unregister(row: Method | Network) -> None:
+    """Take back what `register` added."""
+    (_methods if isinstance(row, Method) else _networks).pop(row.name)  # type: ignore[attr-defined]
 
 
 def families_of(names: Iterable[str]) -> list[Family]:

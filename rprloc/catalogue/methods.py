@@ -44,9 +44,7 @@ METHODS = (
     ),
     Method(
         name="position_map",
-        family=Family(
-            name="position_map", make="rprloc.methods.position_map:make", networks=("position_map",)
-        ),
+        family=Family(name="position_map", make="rprloc.methods.position_map:make", networks=("position_map",)),
         sentence="A network gives every voxel its place in the body; a landmark is where the query has the place that "
         "the landmark has in the support.",
         source="after arXiv:2409.10291",

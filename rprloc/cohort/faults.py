@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-
-from rprloc.errors import InputError
+from dataclasses import dataclass
 
 # Subjects, structures and cohorts become file names, JSON keys and words on a command line.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -39,12 +37,6 @@ class Fault:
         found = "nothing" if self.value is None else shown(self.value)
         return f"{', '.join(place)}: found {found}, expected {self.expected}."
 
-    def as_dict(self) -> dict[str, str | int | None]:
-        """Return the fault for check.json, with its sentence as `message`."""
-        fields = asdict(self)
-        del fields["kind"]
-        return fields | {"message": self.message}
-
 
 def shown(value: object, limit: int = 80) -> str:
     """Return a value for a message: on one line, printable, in quotes where it is text, cut to `limit` characters."""
@@ -60,8 +52,6 @@ def listed(names: Iterable[str], last: str = "or") -> str:
     return f"{', '.join(first)} {last} {end}" if first else end
 
 
-def raise_faults(faults: Iterable[Fault]) -> None:
-    """Raise one InputError with a sentence for each fault, or return where there is none."""
-    messages = [fault.message for fault in faults]
-    if messages:
-        raise InputError(messages)
+def parameter_fault(name: str, value: str | None, expected: str) -> Fault:
+    """Return the fault of a parameter's value."""
+    return Fault(file="command line", column=name, value=value, expected=expected, kind="parameter")

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 
-from rprloc.cohort.faults import Fault, listed, raise_faults, shown
+from rprloc.cohort.faults import Fault, listed, parameter_fault, shown
 from rprloc.errors import InputError, nearest
 from rprloc.files import read_json
 
@@ -31,19 +31,12 @@ def properties_of(schema: Schema) -> dict[str, dict[str, Any]]:
     return {name: entry for group in schema["$defs"].values() for name, entry in group["properties"].items()}
 
 
-def coerce_parameters(raw: Mapping[str, object], schema: Schema) -> dict[str, Any]:
-    """Return all parameters with their types, defaults filled in; raises InputError with a sentence for each fault.
+def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[str, Any], list[Fault]]:
+    """Return all parameters with their types, defaults filled in, and a fault for each that is wrong.
 
     Texts and typed values both work: "false" is False where the schema says boolean, "10" is 10 where it says
     integer, 7 is "7" where it says string. Null and an empty text are the default.
     """
-    parameters, faults = check_parameters(raw, schema)
-    raise_faults(faults)
-    return parameters
-
-
-def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[str, Any], list[Fault]]:
-    """Return what `coerce_parameters` does, and the faults in place of raising them."""
     properties = properties_of(schema)
     parameters = {name: entry["default"] for name, entry in properties.items() if "default" in entry}
     faults = _unknown(raw, properties)
@@ -56,7 +49,7 @@ def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[st
             parameters[name] = coerced
         else:
             said = value if isinstance(value, str) else shown(value)
-            faults.append(_fault(name, said, expectation(entry, str(coerced))))
+            faults.append(parameter_fault(name, said, expectation(entry, str(coerced))))
     if not parameters.get("help"):
         required = [name for group in schema["$defs"].values() for name in group.get("required", ())]
         given = {fault.column for fault in faults} | parameters.keys()
@@ -64,7 +57,7 @@ def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[st
             if name not in given:
                 what = str(properties[name]["description"]).removesuffix(".")
                 faults.append(
-                    _fault(name, None, f"--{name} {_word(properties[name])}, the {what[0].lower()}{what[1:]}")
+                    parameter_fault(name, None, f"--{name} {_word(properties[name])}, the {what[0].lower()}{what[1:]}")
                 )
     return parameters, faults
 
@@ -88,7 +81,7 @@ def _unknown(raw: Mapping[str, object], properties: Mapping[str, Any]) -> list[F
         if name not in properties:
             plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
             hint = nearest(plain, properties) or f": {listed(properties)}"
-            faults.setdefault(plain, _fault(name, f"--{name}", f"a parameter of this pipeline{hint}"))
+            faults.setdefault(plain, parameter_fault(name, f"--{name}", f"a parameter of this pipeline{hint}"))
     return list(faults.values())
 
 
@@ -116,8 +109,3 @@ def _coerce(value: object, kind: str) -> object:
 def _word(entry: Schema) -> str:
     """Return what stands for a parameter's value in a message: FILE, DIRECTORY or VALUE."""
     return str(entry.get("format", "value")).removesuffix("-path").upper()
-
-
-def _fault(name: str, value: str | None, expected: str) -> Fault:
-    """Return a fault of a parameter."""
-    return Fault(file="command line", column=name, value=value, expected=expected, kind="parameter")

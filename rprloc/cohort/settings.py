@@ -1,20 +1,17 @@
-"""Everything that the pipeline knows about a cohort: one YAML file, validated, and cut into what each stage uses."""
+"""Everything that the pipeline knows about a cohort: one YAML file, validated, and typed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rprloc.cohort.faults import Fault, listed, raise_faults, shown
-from rprloc.cohort.methods import DEFAULT, TAUGHT, families_of, networks_of
+from rprloc.cohort.faults import Fault, shown
 from rprloc.cohort.settings_file import parse_yaml, schema_faults
-from rprloc.errors import InputError, nearest
-
-Triple = tuple[float, float, float]
+from rprloc.scans.target import Triple
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
 """Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
@@ -88,49 +85,6 @@ class Settings:
             "matching_spacing": list(self.matching_spacing),
         }
 
-    def preprocess(self, *, matching: bool = False) -> dict[str, Any]:
-        """Return only what PREPROCESS uses: structures with label values, modality, spacing, patch, and the spacing of
-        the volume for image matching where a method asks for one.
-        """
-        finer = {"matching_spacing": list(self.matching_spacing) if matching else None}
-        return self._only("structures", "modality", "spacing", "patch") | finer
-
-    def train(self, network: str) -> dict[str, Any]:
-        """Return only what TRAIN of a network uses: modality, window, spacing, patch, network, and, for the coarse and
-        the fine one, its own r in mm, for the supervised ones the structures, and the finer spacing where they see it.
-        """
-        own: dict[str, Any] = {}
-        if network in ("coarse", "fine"):
-            own = {"r": getattr(self.r, network)}
-        if network == "retina_unet":
-            own = self._only("structures")
-        if network in TAUGHT:
-            own = self._only("structures", "matching_spacing")
-        return self._only("modality", "window", "spacing", "patch", "network") | own
-
-    def localize(self) -> dict[str, Any]:
-        """Return only what LOCALIZE uses: what EVALUATE does, and the keys that a model must agree with."""
-        return self._only("modality", "window", "spacing", "patch") | self.evaluate()
-
-    def evaluate(self) -> dict[str, Any]:
-        """Return only what EVALUATE uses: names of structures (None: those found) and starts."""
-        return {"structures": None if self.structures is None else list(self.structures), "starts": self.starts}
-
-    def stages(self, methods: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
-        """Return the settings of every stage for a run of some methods: preprocess, train (by network), localize,
-        evaluate.
-        """
-        return {
-            "preprocess": self.preprocess(matching=any(family.matching for family in families_of(methods))),
-            "train": {network: self.train(network) for network in networks_of(methods)},
-            "localize": self.localize(),
-            "evaluate": self.evaluate(),
-        }
-
-    def _only(self, *keys: str) -> dict[str, Any]:
-        everything = self.as_dict()
-        return {key: everything[key] for key in keys}
-
 
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "given")
 
@@ -181,17 +135,8 @@ def parse_settings(text: str, *, file: str) -> tuple[Settings | None, list[Fault
     return (None if faults else settings), faults
 
 
-def read_settings(path: Path | str) -> Settings:
-    """Read a cohort's settings file (YAML); raises InputError with a sentence for each fault."""
-    settings, faults = load_settings(Path(path))
-    raise_faults(faults)
-    assert settings is not None
-    return settings
-
-
-def load_settings(path: Path, *, name: str | None = None) -> tuple[Settings | None, list[Fault]]:
-    """Read a settings file, which messages call `name`, as `read_settings` does, returning the faults."""
-    name = name or str(path)
+def load_settings(path: Path, *, name: str) -> tuple[Settings | None, list[Fault]]:
+    """Read a cohort's settings file (YAML), which messages call `name`: the settings, None where there is a fault."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -236,17 +181,6 @@ def _structure_contradictions(structures: Mapping[str, int]) -> list[tuple[str, 
         if (other := by_value.setdefault(value, name)) != name:
             found.append((f"structures.{name}", str(value), f"another label value than that of {other}"))
     return found
-
-
-def find_settings(name: str, folders: list[Path]) -> Path:
-    """Return the settings file of a cohort: the first NAME.yml or NAME.yaml in the folders, in their order.
-
-    Raises InputError naming the nearest known cohort.
-    """
-    known = known_cohorts(folders)
-    if name not in known:
-        raise InputError(f"cohort {shown(name)}: expected {listed(sorted(known))}{nearest(name, known)}.")
-    return known[name]
 
 
 def known_cohorts(folders: list[Path]) -> dict[str, Path]:

@@ -6,12 +6,11 @@ import codecs
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
-from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, raise_faults, shown
+from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, shown
 from rprloc.errors import nearest
 
 COLUMNS = ("subject", "image", "label", "split", "cohort")
@@ -22,7 +21,6 @@ STRUCTURE = "{structure}"
 
 _DELIMITERS = ",;\t"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # A preprocessed scan's files are <subject>.nii.gz, <subject>_body.nii.gz and <subject>_label.nii.gz.
 _DERIVED = ("_body", "_label")
 
@@ -48,10 +46,6 @@ class Row:
     validation: bool = False
     support: bool = False
     query: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as check.json holds it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -83,59 +77,23 @@ class _Reading:
         self.faults.append(Fault(file=self.file, line=line, column=column, value=value, expected=expected))
 
 
-def read_sheet(
-    source: Path | str,
-    *,
-    name: str | None = None,
-    cohort: str = "default",
-    cohorts: Collection[str] | None = None,
-    exists: Callable[[str], bool] | None = None,
-    training: bool = True,
-    queries_per_task: int = 10,
-) -> Sheet:
-    """Read a sample sheet; raises InputError with a sentence for each fault.
-
-    source: a path, or the sheet's text. name: what messages call the sheet. cohort: that of rows which name none.
-    cohorts: the names that have settings (None: not tested). exists: tells whether a path as in the sheet exists
-    (None: not tested; see `exists_beside`). training: whether scans to train on are needed.
-    """
-    sheet = parse_sheet(
-        source if isinstance(source, str) else source.read_bytes(),
-        name=name or (source.name if isinstance(source, Path) else "sheet"),
-        cohort=cohort,
-        cohorts=cohorts,
-        exists=exists,
-        training=training,
-        queries_per_task=queries_per_task,
-    )
-    raise_faults(sheet.faults)
-    return sheet
-
-
 def parse_sheet(
-    source: bytes | str,
+    source: bytes,
     *,
     name: str = "sheet",
     cohort: str = "default",
     cohorts: Collection[str] | None = None,
-    exists: Callable[[str], bool] | None = None,
     training: bool = True,
     queries_per_task: int = 10,
 ) -> Sheet:
-    """Read a sheet as `read_sheet` does, from its bytes or text, returning the faults in place of raising them."""
+    """Read a sample sheet with all its faults; whether the files that it names exist is not asked here.
+
+    name: what messages call the sheet. cohort: that of rows which name none. cohorts: the names that have settings
+    (None: not tested). training: whether scans to train on are needed.
+    """
     reading = _Reading(name)
-    text = source.removeprefix("\ufeff") if isinstance(source, str) else decode(source)
-    if control := _CONTROL.search(text):
-        line = len(re.split(r"\r\n|\r|\n", text[: control.start()]))
-        reading.fault(line, None, control[0], "a text file of comma-separated values")
-        return Sheet(name, faults=tuple(reading.faults))
-    records = list(_records(text, reading))
-    found = [(line, cells) for line, cells in records if any(cells.values())]
-    if reading.columns and not found and not reading.faults:
-        reading.fault(1, None, None, "a row for each scan below the header")
-    rows = [row for line, cells in found if (row := _row(line, cells, cohort, reading))]
+    rows = [row for line, cells in _written(source, reading) if (row := _row(line, cells, cohort, reading))]
     _check_names(rows, reading, cohorts)
-    _check_files(rows, reading, exists)
     rows = _with_uses(rows)
     _check_uses(rows, reading, training)
     reading.faults.sort(key=_position)
@@ -144,24 +102,37 @@ def parse_sheet(
     return Sheet(name, tuple(_with_batches(valid, queries_per_task)), tuple(reading.faults), tuple(warnings))
 
 
+def named_files(source: bytes) -> list[str]:
+    """Return every image and label that a sheet's rows name, each once: what has to be looked up before it is judged.
+
+    Of a pattern of masks it is their folder.
+    """
+    reading = _Reading("sheet")
+    cells = [record.get(column, "") for _, record in _written(source, reading) for column in ("image", "label")]
+    return list(dict.fromkeys(place_of(cell) for cell in cells if cell))
+
+
+def place_of(path: str) -> str:
+    """Return the path that is looked up for one of a sheet: of a pattern of masks their folder."""
+    return path if STRUCTURE not in path else path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
+
+
+def _written(source: bytes, reading: _Reading) -> list[tuple[int, dict[str, str]]]:
+    """Return line number and cells by column of the lines below the header that hold anything."""
+    text = decode(source)
+    if control := _CONTROL.search(text):
+        line = len(re.split(r"\r\n|\r|\n", text[: control.start()]))
+        reading.fault(line, None, control[0], "a text file of comma-separated values", sure=False)
+        return []
+    found = [(line, cells) for line, cells in _records(text, reading) if any(cells.values())]
+    if reading.columns and not found and not reading.faults:
+        reading.fault(1, None, None, "a row for each scan below the header")
+    return found
+
+
 def _position(fault: Fault) -> tuple[int, int]:
     """Return where a fault stands in the sheet: its line, then its column in the order of COLUMNS."""
     return fault.line or 0, COLUMNS.index(fault.column) if fault.column in COLUMNS else -1
-
-
-def exists_beside(folder: Path) -> Callable[[str], bool]:
-    """Return a test whether a path of a sheet in `folder` exists, of a pattern its folder; addresses (s3://...) do."""
-
-    def exists(path: str) -> bool:
-        if _URL.match(path):
-            return True
-        try:
-            return ((folder / path).parent if STRUCTURE in path else folder / path).exists()
-        # Too long a name, or a character that no file name can hold.
-        except (OSError, ValueError):
-            return False
-
-    return exists
 
 
 def decode(data: bytes) -> str:
@@ -296,16 +267,6 @@ def _check_names(rows: list[Row], reading: _Reading, cohorts: Collection[str] | 
                 reading.fault(row.line, "subject", row.subject, expected)
 
 
-def _check_files(rows: list[Row], reading: _Reading, exists: Callable[[str], bool] | None) -> None:
-    """Note files that do not exist."""
-    if exists is None:
-        return
-    for row in rows:
-        for column, path in (("image", row.image), ("label", row.label)):
-            if path and not exists(path):
-                reading.fault(row.line, column, path, "a file that exists (paths are relative to the sheet)")
-
-
 def _by_cohort(rows: list[Row]) -> dict[str, list[Row]]:
     """Return the rows of each cohort, in the sheet's order."""
     cohorts: dict[str, list[Row]] = defaultdict(list)
@@ -328,14 +289,14 @@ def _with_use(row: Row, divided: bool) -> Row:
         "support": (row.split == "validation" or not divided) and row.label is not None,
         "query": row.split == "test" or not divided,
     }
-    return Row(**{**row.as_dict(), **uses})
+    return replace(row, **uses)
 
 
 def _with_batches(rows: list[Row], size: int) -> Iterator[Row]:
     """Yield the rows with the batch of each query: appended queries change the last batch only."""
     position: dict[str, int] = defaultdict(int)
     for row in rows:
-        yield Row(**{**row.as_dict(), "batch": position[row.cohort] // size if row.query else 0})
+        yield replace(row, batch=position[row.cohort] // size if row.query else 0)
         position[row.cohort] += row.query
 
 

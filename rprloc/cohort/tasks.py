@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -207,6 +209,15 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     nextflow: str = ""
     weights: Mapping[str, str] = {}
     """A model's name in the results folder -> its SHA-256."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the scans and the models of a task are."""
+
+    scans: Mapping[str, Path]
+    """By the name of a scan's folder; a scan whose task died has none."""
+    models: Sequence[Path] = ()
 
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.cohort.faults import Fault, listed, shown
-from rprloc.cohort.methods import TAUGHT
 from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.settings_file import schema_faults
 from rprloc.files import PICKLES
@@ -53,17 +52,16 @@ def adopt_weights(
             expected = f"a trained model of rprloc ({FORMAT}, safetensors) for cohort {shown(cohort)}"
             faults.append(Fault(file=file, value=reason, expected=expected))
             continue
-        stage = str(model["stage"])
-        if stage not in networks:
+        network = str(model["network"])
+        if network not in networks:
             continue
-        if stage in found:
-            faults.append(
-                Fault(file=file, value=f"{stage} model", expected=f"one model a stage ({found[stage]} is one)")
-            )
-        found.setdefault(stage, file)
+        if network in found:
+            expected = f"one model a network ({found[network]} is one)"
+            faults.append(Fault(file=file, value=f"{network} model", expected=expected))
+        found.setdefault(network, file)
         settings, conflicts = adopt_model(settings, model, file=file, cohort=cohort)
         faults += conflicts
-    missing = [stage for stage in networks if stage not in found and stage not in optional]
+    missing = [network for network in networks if network not in found and network not in optional]
     if missing and not faults:
         expected = (
             f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"
@@ -107,12 +105,15 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             return None, f"a file of {size:,} bytes whose header promises {promised:,}"
         model = about["settings"]
         values = {key: model[key] for key in SHARED}
-        if model["stage"] in TAUGHT:
-            values["matching_spacing"] = model["details"]["spacing"]
+        # A network for the finer volume; files of version 0.1.0 say its spacing under `details`.
+        finer = model.get("matching_spacing") or model.get("details", {}).get("spacing")
+        if finer is not None:
+            values["matching_spacing"] = finer
+        network = model["network"] if "network" in model else model["stage"]
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
         settings = settings_from(values)
-        return {"stage": str(model["stage"])} | {key: settings.as_dict()[key] for key in values}, ""
+        return {"network": str(network)} | {key: settings.as_dict()[key] for key in values}, ""
     except OSError as error:
         return None, str(error.strerror)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -129,7 +130,7 @@ def adopt_model(
     fault; the settings that come back count the model's keys as given, so that a second model must agree as well.
     """
     current = settings.as_dict()
-    brought = [key for key in model if key != "stage"]
+    brought = [key for key in model if key != "network"]
     conflicts = [key for key in brought if key in settings.given and not _equal(current[key], model[key])]
     faults = [
         Fault(file=file, value=_plain(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))

@@ -1,0 +1,151 @@
+"""What lies at the paths that a sheet names, and the files of each row that a task is to be given.
+
+Nextflow looks the paths up, on whatever storage they are, because files that only a sheet names are not mounted in
+CHECK's container; `rprloc plan` looks for itself. Judged they are here, for both.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from posixpath import basename, normpath
+
+import msgspec
+
+from rprloc.cohort.faults import NAME, Fault, listed
+from rprloc.cohort.sheet import STRUCTURE, Row, place_of
+
+# What Nextflow leaves to the shell of a staged file's path, beside * ? [ ] that fit other files.
+_EXPANDED = re.compile(r"\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}")
+_IMAGE = r"(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What lies at a path."""
+
+    path: str
+    """In full."""
+    kind: str = "nothing"
+    """`file`, `folder` or `nothing`."""
+    files: tuple[str, ...] = ()
+    """The names of a folder's files, sorted."""
+    ambiguous: tuple[str, ...] = ()
+    """Those of its paths, in full, that the shell would take for others as well."""
+
+
+NOTHING = Place("")
+
+
+def places_beside(folder: Path, names: Iterable[str]) -> dict[str, Place]:
+    """Return what lies at paths that are absolute or relative to a folder; addresses (s3://...) are taken as files."""
+    return {name: Place(name, "file") if "://" in name else _place(folder / name) for name in names}
+
+
+def _place(path: Path) -> Place:
+    try:
+        kind = "folder" if path.is_dir() else "file" if path.exists() else "nothing"
+        files = sorted(each.name for each in path.iterdir() if not each.is_dir()) if kind == "folder" else []
+    # Too long a name, a character that no file name can hold, or a folder that is not ours.
+    except (OSError, ValueError):
+        return Place(str(path))
+    staged = [str(path)] if kind == "file" else [str(path / name) for name in files]
+    others = [text for text in staged if re.search(r"[*?\[]", text) and set(glob.glob(text)) - {text}]  # noqa: PTH207
+    return Place(str(path), kind, tuple(files), tuple(others))
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files of a row, as in the sheet."""
+
+    image: str
+    label: tuple[str, ...] = ()
+    masks: Mapping[str, str] | None = None
+    """Structure -> its mask's file name, of a label that is a mask for each structure."""
+
+
+def files_of(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> Files:
+    """Return the files that a row's task is given; `structures` are those whose masks are looked for, None for all."""
+    masks = _masks(row, places, structures)
+    if masks is None:
+        return Files(row.image, (row.label,) if row.label else ())
+    folder = place_of(row.label or "")
+    names = {structure: found[0] for structure, found in masks.items()}
+    return Files(row.image, tuple(f"{folder.rstrip('/')}/{name}" for name in names.values()), names)
+
+
+def file_faults(
+    row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str
+) -> list[Fault]:
+    """Return a fault for each file of a row that does not exist, is a folder, cannot be staged, or is not one mask of
+    what is wanted; messages call the sheet `sheet`.
+    """
+    masks = _masks(row, places, structures)
+    columns = [("image", row.image)] + ([("label", row.label)] if row.label and masks is None else [])
+    named = [(column, name, places.get(name, NOTHING)) for column, name in columns]
+    found = [(column, name, "a file that exists") for column, name, place in named if place.kind == "nothing"]
+    found += [
+        (column, name, "a file and not a folder (DICOM has to be converted first)")
+        for column, name, place in named
+        if place.kind == "folder"
+    ]
+    staged = [(column, name, place, place.path) for column, name, place in named]
+    if masks is not None:
+        folder = places.get(place_of(row.label or ""), NOTHING)
+        paths = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
+        staged += [("label", path, folder, path) for path in paths]
+    expected = "a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files"
+    found += [
+        (column, value, expected)
+        for column, value, place, path in staged
+        if _EXPANDED.search(path) or path in place.ambiguous
+    ]
+    if masks is not None:
+        found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]
+    return [
+        Fault(file=sheet, line=row.line, column=column, value=value, expected=expected)
+        for column, value, expected in found
+    ]
+
+
+def _masks(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> dict[str, list[str]] | None:
+    """Return the masks of a label that is a pattern with `{structure}` in the file's name, or a folder of files named
+    after their structures: structure -> files, of which there should be one. None for any other label.
+
+    Hidden files, files that are no images and the scan itself are no masks.
+    """
+    if not row.label:
+        return None
+    place = places.get(place_of(row.label), NOTHING)
+    pattern = STRUCTURE in row.label
+    if not pattern and place.kind != "folder":
+        return None
+    head, tail = basename(row.label).split(STRUCTURE) if pattern else ("", "")
+    form = re.compile(f"{re.escape(head)}(.+?){re.escape(tail) if tail else _IMAGE}")
+    scan = normpath(places.get(row.image, NOTHING).path or row.image)
+    masks: dict[str, list[str]] = {}
+    for name in place.files:
+        fits = form.fullmatch(name)
+        own = normpath(f"{place.path}/{name}") == scan
+        if fits and not name.startswith(".") and not own and (structures is None or fits[1] in structures):
+            masks.setdefault(fits[1], []).append(name)
+    return dict(sorted(masks.items()))
+
+
+def _mask_faults(
+    label: str, masks: Mapping[str, list[str]], structures: Collection[str] | None
+) -> list[tuple[str, str]]:
+    """Return what is wrong with masks: (value, expected) each."""
+    if not masks:
+        names = "any structure" if structures is None else listed(structures)
+        return [(label, f"a file that exists, or a folder or pattern with a mask of {names}, named after it")]
+    folded: dict[str, list[str]] = {}
+    for structure, names_of in masks.items():
+        folded.setdefault(structure.lower(), []).extend(names_of)
+    faults = [
+        (" and ".join(sorted(same)), "one mask a structure (case does not count)")
+        for same in folded.values()
+        if len(same) > 1
+    ]
+    expected = "a mask whose structure has 1 to 64 of the characters A-Z a-z 0-9 . _ - as its name"
+    return faults + [(names_of[0], expected) for name, names_of in masks.items() if not NAME.fullmatch(name)]

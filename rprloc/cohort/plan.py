@@ -1,0 +1,340 @@
+"""The plan of a run: what each task does, on which scans, with which models and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rprloc.catalogue import (
+    BY_SUPPORTS,
+    Family,
+    Network,
+    families_of,
+    method_named,
+    methods,
+    network_named,
+    settings_of,
+)
+from rprloc.catalogue.rows import CALIBRATION_IMAGES
+from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, measured, own_weights, trained
+from rprloc.cohort.code import code_hash
+from rprloc.cohort.parameters import read_schema
+from rprloc.cohort.places import Place, files_of, places_beside
+from rprloc.cohort.settings import Settings
+from rprloc.cohort.sheet import Row, named_files
+from rprloc.cohort.tasks import (
+    Asked,
+    Cohort,
+    Learning,
+    Measure,
+    Member,
+    Preprocess,
+    Report,
+    Search,
+    Seen,
+    Sheet,
+    Train,
+    to_json,
+)
+from rprloc.files import sha256
+from rprloc.scans.scan import scan_folder
+from rprloc.scans.target import Target
+from rprloc.seeds import draw_order
+
+MOST_CALIBRATING = 20
+"""Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
+
+
+class GivenModel(msgspec.Struct, frozen=True):
+    """A trained model of the folder of weights."""
+
+    id: str
+    """`cohort/network`."""
+    file: str
+    """Its path within the folder."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All tasks of a run, or what is wrong with it."""
+
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tasks: Mapping[str, int] = {}
+    """How many tasks each process has."""
+    models: tuple[GivenModel, ...] = ()
+    preprocess: tuple[Preprocess, ...] = ()
+    train: tuple[Train, ...] = ()
+    teach: tuple[Train, ...] = ()
+    """The trainings that others come before."""
+    localize: tuple[Search, ...] = ()
+    register: tuple[Search, ...] = ()
+    """The searches that have no use for a GPU."""
+    evaluate: tuple[Measure, ...] = ()
+    tabulate: str = ""
+    """The hash of the code that TABULATE runs."""
+    report: Report
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as Nextflow and people read them."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+        return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
+
+
+def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> Plan:
+    """Return the plan of a checked run: with faults there are no tasks."""
+    faults = tuple(fault.message for fault in checked.faults)
+    members = {cohort: [row for row in checked.rows if row.cohort == cohort] for cohort in checked.cohorts}
+    report = Report(
+        cohorts=tuple(_cohort(name, checked.cohorts[name], members[name]) for name in sorted(members)),
+        parameters=checked.parameters,
+        sheet=sheet,
+        code="" if faults else _code("rprloc.results.report.run"),
+    )
+    if faults:
+        return Plan(faults=faults, warnings=checked.warnings, report=report)
+    planned = [_Planner(checked, name, members[name], places) for name in members]
+    trainings = [task for one in planned for task in one.trainings()]
+    searches = [task for one in planned for task in one.searches()]
+    plan = Plan(
+        warnings=checked.warnings,
+        models=tuple(
+            GivenModel(f"{cohort}/{network}", file)
+            for cohort, files in checked.models.items()
+            for network, file in files.items()
+        ),
+        preprocess=tuple(task for one in planned for task in one.preprocessings()),
+        train=tuple(task for task in trainings if not task.models),
+        teach=tuple(task for task in trainings if task.models),
+        localize=tuple(task for task in searches if task.gpu),
+        register=tuple(task for task in searches if not task.gpu),
+        evaluate=tuple(one.measure(searches) for one in planned),
+        tabulate=_code("rprloc.results.tables.tabulate"),
+        report=report,
+    )
+    return msgspec.structs.replace(plan, tasks=_counts(plan))
+
+
+def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> Plan:
+    """Return the plan of a run of a sheet with the pipeline's parameters; `pipeline` is the folder of main.nf.
+
+    Raises InputError where that folder is none.
+    """
+    own = parameters.get("cohort_folder")
+    folders = [Path(str(own))] if own else []
+    content = sheet.read_bytes() if sheet.is_file() else None
+    given = Given(
+        parameters={**parameters, "input": str(sheet)},
+        schema=read_schema(pipeline / "nextflow_schema.json"),
+        sheet=sheet,
+        name=str(sheet),
+        places=places_beside(sheet.parent, named_files(content) if content else []),
+        folders=[*folders, pipeline / "assets" / "cohorts"],
+        own_folder=all(folder.is_dir() for folder in folders),
+    )
+    about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
+    return plan_of(check(given), sheet=about, places=given.places)
+
+
+def _counts(plan: Plan) -> dict[str, int]:
+    """Return how many tasks each process has."""
+    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+    counts = {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
+    return {process: count for process, count in counts.items() if count}
+
+
+def _code(module: str) -> str:
+    """Return the hash of the code of a task that knows every method."""
+    return code_hash([module], methods())
+
+
+def _cohort(name: str, settings: Settings, members: Sequence[Row]) -> Cohort:
+    """Return what the report says of a cohort."""
+    return Cohort(
+        name=name, modality=settings.modality, members=tuple(map(_member, members)), settings=settings.as_dict()
+    )
+
+
+def _member(row: Row) -> Member:
+    """Return a row as later tasks know it."""
+    return Member(
+        subject=row.subject,
+        image=row.image,
+        labelled=row.label is not None,
+        train=row.train,
+        validation=row.validation,
+        support=row.support,
+        query=row.query,
+    )
+
+
+class _Planner:
+    """The tasks of one cohort."""
+
+    def __init__(self, checked: Checked, cohort: str, members: Sequence[Row], places: Mapping[str, Place]) -> None:
+        self._checked, self._cohort, self._members, self._places = checked, cohort, members, places
+        self._settings = checked.cohorts[cohort]
+        self._parameters = checked.parameters
+        self._seed = int(checked.parameters["seed"])
+        self._unable = checked.unable[cohort]
+        self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]
+        self._tables = bool(self._parameters["tables"]) and measured(members)
+        supports = [row.subject for row in members if row.support]
+        self._order = tuple(draw_order(self._seed, cohort, supports))
+
+    def preprocessings(self) -> list[Preprocess]:
+        """Return a task for each scan."""
+        settings = self._settings
+        finer = any(family.matching for family in families_of(self._checked.methods))
+        target = Target(
+            modality=settings.modality,
+            spacing=settings.spacing,
+            patch=settings.patch,
+            structures=settings.structures,
+            matching_spacing=settings.matching_spacing if finer else None,
+        )
+        code = code_hash(["rprloc.scans.preprocess"])
+        tasks = []
+        for row in self._members:
+            files = files_of(row, self._places, settings.structures)
+            tasks.append(
+                Preprocess(
+                    id=scan_folder(self._cohort, row.subject),
+                    cohort=self._cohort,
+                    subject=row.subject,
+                    image=files.image,
+                    label=files.label,
+                    masks=files.masks,
+                    target=target,
+                    code=code,
+                )
+            )
+        return tasks
+
+    def trainings(self) -> list[Train]:
+        """Return a task for each network that the run trains."""
+        wanted = [network for family in self._families for network in family.networks]
+        return [self._training(network_named(name)) for name in trained(self._parameters["weights"], wanted)]
+
+    def _training(self, network: Network) -> Train:
+        needed = [network_named(name) for name in network.needs]
+        modules = ["rprloc.training.run", network.objective, network.build, network.settings]
+        return Train(
+            id=f"{self._cohort}/{network.name}",
+            cohort=self._cohort,
+            network=network.name,
+            objective=network.objective,
+            length=network.lengths[str(self._parameters["training"])],
+            settings=_learning(self._settings, network),
+            training=self._folders(row.subject for row in self._members if row.train),
+            validation=self._folders(row.subject for row in self._members if row.validation),
+            supports=self._folders(self._order) if network.learns == BY_SUPPORTS else (),
+            models=tuple(f"{self._cohort}/{name}" for name in network.needs),
+            learns=network.learns,
+            seed=self._seed,
+            checkpoints=str(self._parameters["checkpoints"]),
+            code=code_hash([*modules, *(one.build for one in needed)], [network, *needed]),
+        )
+
+    def searches(self) -> list[Search]:
+        """Return a task for each family and batch of queries, and for supports that are searched from each other."""
+        batches: dict[str, list[str]] = {}
+        for row in self._members:
+            if row.query:
+                batches.setdefault(str(row.batch), []).append(row.subject)
+        found = []
+        for family in self._families:
+            own = dict(batches)
+            if family.calibrated and self._calibrates():
+                own["supports"] = sorted(self._order)[:MOST_CALIBRATING]
+            found += [self._search(family, batch, queries) for batch, queries in own.items()]
+        return found
+
+    def _search(self, family: Family, batch: str, queries: Sequence[str]) -> Search:
+        settings, parameters = self._settings, self._parameters
+        names = [name for name in self._checked.methods if method_named(name).family == family]
+        networks = [] if parameters["weights"] == NO_WEIGHTS else [network_named(name) for name in family.networks]
+        rows = [*(method_named(name) for name in names), *networks]
+        return Search(
+            id=f"{self._cohort}/{family.name}.batch{batch}",
+            cohort=self._cohort,
+            family=family.name,
+            make=family.make,
+            methods={name: self._settings_of(name) for name in names},
+            batch=batch,
+            queries=self._folders(queries),
+            supports=self._folders(self._order) if family.supports else (),
+            most_supports=parameters[family.most_supports] if family.most_supports else None,
+            structures=None if settings.structures is None else tuple(settings.structures),
+            seen=Seen(
+                modality=settings.modality, window=settings.window, spacing=settings.spacing, patch=settings.patch
+            ),
+            parameters={name: int(parameters[name]) for name in family.parameters},
+            models=tuple(f"{self._cohort}/{network.name}" for network in networks),
+            gpu=family.gpu,
+            seed=self._seed,
+            code=code_hash(
+                ["rprloc.methods.localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
+                rows,
+            ),
+        )
+
+    def measure(self, searches: Sequence[Search]) -> Measure:
+        """Return the task that measures the cohort's predictions."""
+        return Measure(
+            id=self._cohort,
+            cohort=self._cohort,
+            members=tuple(map(_member, self._members)),
+            methods=tuple(self._asked(name) for name in self._checked.methods),
+            structures=None if self._settings.structures is None else tuple(self._settings.structures),
+            order=self._order,
+            tables=self._tables,
+            searches=tuple(task.id for task in searches if task.cohort == self._cohort),
+            seed=self._seed,
+            code=_code("rprloc.results.measure.evaluate"),
+        )
+
+    def _asked(self, name: str) -> Asked:
+        family = method_named(name).family
+        count = int(self._parameters[family.most_supports]) if family.most_supports else None
+        return Asked(
+            name=name,
+            settings=self._settings_of(name),
+            supports=0 if family.learns else count,
+            learns="" if own_weights(self._parameters["weights"]) else family.learns,
+            reason=self._unable.get(family.name),
+        )
+
+    def _settings_of(self, name: str) -> tuple[str, ...]:
+        """Return the settings of a method, the one to use last."""
+        values = {**self._parameters, "starts": self._settings.starts}
+        return tuple(settings_of(method_named(name), values, tables=self._tables))
+
+    def _calibrates(self) -> bool:
+        """Tell whether supports are to be searched from each other so that predictions can say how sure they are: there
+        have to be enough of them, and supports that are queries are searched anyway.
+        """
+        return len(self._order) >= CALIBRATION_IMAGES and not any(row.support and row.query for row in self._members)
+
+    def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of scans' folders."""
+        return tuple(scan_folder(self._cohort, subject) for subject in subjects)
+
+
+def _learning(settings: Settings, network: Network) -> Learning:
+    """Return the settings that a network's training depends on."""
+    reach = {"r.coarse": settings.r.coarse, "r.fine": settings.r.fine}
+    return Learning(
+        modality=settings.modality,
+        window=settings.window,
+        spacing=settings.spacing,
+        convolution=settings.network.convolution,
+        width=settings.network.width,
+        patch=settings.patch if "patch" in network.keys else None,
+        matching_spacing=settings.matching_spacing if "matching_spacing" in network.keys else None,
+        r=next((reach[key] for key in network.keys if key in reach), None),
+        structures=settings.structures if "structures" in network.keys else None,
+    )

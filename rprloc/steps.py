@@ -1,0 +1,220 @@
+"""The steps of the pipeline as commands: parse, call one function, write. Each process of main.nf runs one of them.
+
+What a task is told comes as one JSON value on standard input, a record of rprloc.cohort.tasks, so that nothing in it is
+ever read by a shell. What a step needs is imported inside it: PREPROCESS runs once a scan and needs neither torch nor
+pandas.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from rprloc.errors import NothingToLearnError
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+told = click.option("--task", type=click.File("r", encoding="utf-8"), default="-", help="JSON of the task [stdin].")
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+threads_option = click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads [all cores].")
+scans_option = click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of preprocessed scans' folders.")
+models_option = click.option("--models", type=NEW_FOLDER, required=True, help="Folder of trained networks, if any.")
+here_option = click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
+
+
+@click.group()
+def step() -> None:
+    """One step of the pipeline; main.nf calls these."""
+
+
+@step.command()
+@click.option("--sheet-folder", type=NEW_FOLDER, required=True, help="Folder that holds the sample sheet, if any.")
+@click.option("--output", type=OUTPUT, required=True, help="JSON: the paths.")
+def names(sheet_folder: Path, output: Path) -> None:
+    """List the files and folders that a sheet names, to be looked up."""
+    from rprloc.cohort.sheet import named_files
+    from rprloc.files import write_json
+
+    sheet = _only_file(sheet_folder)
+    write_json(output, [] if sheet is None else named_files(sheet.read_bytes()))
+
+
+@step.command()
+@told
+@click.option("--schema", type=FILE, required=True, help="nextflow_schema.json.")
+@click.option("--sheet-folder", type=NEW_FOLDER, required=True, help="Folder that holds the sample sheet, if any.")
+@click.option("--cohorts", "folders", type=NEW_FOLDER, multiple=True, help="Folder of NAME.yml, the first one wins.")
+@click.option("--settings-folder", type=NEW_FOLDER, required=True, help="Folder that holds the file `cohort` names.")
+@click.option("--weights", type=NEW_FOLDER, required=True, help="Folder of trained models, if any.")
+@click.option("--output", type=OUTPUT, required=True, help="plan.json.")
+def check(
+    task: TextIO, schema: Path, sheet_folder: Path, folders: tuple[Path, ...], settings_folder: Path, weights: Path,
+    output: Path,
+) -> None:  # fmt: skip
+    """Write the plan of a run; all faults are in it, none ends the command."""
+    import msgspec
+
+    from rprloc.cohort.check import NO_WEIGHTS, Given
+    from rprloc.cohort.check import check as check_run
+    from rprloc.cohort.parameters import read_schema
+    from rprloc.cohort.places import Place
+    from rprloc.cohort.plan import plan_of
+    from rprloc.cohort.tasks import Sheet
+    from rprloc.files import sha256, write_json
+
+    values = json.load(task)
+    name = values["name"] or "sample sheet"
+    sheet = _only_file(sheet_folder)
+    given = Given(
+        parameters=values["parameters"],
+        schema=read_schema(schema),
+        sheet=sheet or Path(name),
+        name=name,
+        places=msgspec.convert(values["places"], dict[str, Place]),
+        folders=[folder for folder in folders if folder.is_dir()],
+        settings_file=_only_file(settings_folder),
+        weights=weights if values["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
+        own_folder=values["own_folder"],
+    )
+    about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
+    write_json(output, plan_of(check_run(given), sheet=about, places=given.places).to_json())
+
+
+@step.command()
+@told
+@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
+@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's file or masks, if any.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@here_option
+def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Path) -> None:
+    """Bring one scan to model space; one that cannot be used is set aside with the reason."""
+    # Read when numpy is loaded; by default its matrix products take every core.
+    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+
+    import SimpleITK as sitk
+
+    from rprloc.cohort.tasks import Preprocess, from_json
+    from rprloc.scans.preprocess import Source
+    from rprloc.scans.preprocess import preprocess as run
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    what = from_json(json.load(task), Preprocess)
+    source = Source(
+        cohort=what.cohort,
+        subject=what.subject,
+        image=next(image.iterdir()),
+        # Without masks, which go by structure, the label is the one file there is, if any.
+        label=_only_file(label) if what.masks is None else {name: label / file for name, file in what.masks.items()},
+    )
+    record = run(folder, source, what.target)
+    click.echo(f"{what.cohort} {what.subject}: {record.reason or 'ok'}")
+
+
+@step.command()
+@told
+@scans_option
+@models_option
+@here_option
+@device_option
+@threads_option
+def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str, threads: int | None) -> None:
+    """Train one network of a cohort, or go on with it; one without a label to learn from is left out."""
+    from rprloc.cohort.tasks import Train, from_json
+    from rprloc.networks.device import device_of, set_up_cpu
+    from rprloc.training.run import train_network
+
+    set_up_cpu(threads)
+    what = from_json(json.load(task), Train)
+    try:
+        train_network(what, _given(scans, models), folder, device=device_of(device), log=click.echo)
+    except NothingToLearnError as error:
+        click.echo(f"{what.cohort} {what.network}: {error} There is no network, and its method's answers fail.")
+
+
+@step.command()
+@told
+@scans_option
+@models_option
+@click.option("--output", type=OUTPUT, required=True, help="predictions.jsonl.")
+@device_option
+@threads_option
+def localize(task: TextIO, scans: Path, models: Path, output: Path, device: str, threads: int | None) -> None:
+    """Find the structures of all supports in a batch of queries."""
+    from rprloc.cohort.tasks import Search, from_json
+    from rprloc.files import write_json_lines
+    from rprloc.methods.localize import localize as run
+    from rprloc.networks.device import device_of, set_up_cpu
+
+    set_up_cpu(threads)
+    search = from_json(json.load(task), Search)
+    rows = run(search, _given(scans, models), device=device_of(device), threads=threads)
+    write_json_lines(output, [row.to_json() for row in rows])
+
+
+@step.command()
+@told
+@scans_option
+@click.option("--predictions", type=NEW_FOLDER, required=True, help="Folder of the batches' predictions.")
+@here_option
+def evaluate(task: TextIO, scans: Path, predictions: Path, folder: Path) -> None:
+    """Measure every expected prediction of a cohort."""
+    from rprloc.cohort.tasks import Measure, from_json
+    from rprloc.results.measure.evaluate import evaluate_cohort
+
+    measure = from_json(json.load(task), Measure)
+    evaluate_cohort(folder, measure, _folders(scans), _files(predictions, "*.jsonl"))
+
+
+@step.command()
+@click.option("--evaluated", type=FOLDER, required=True, help="Folder of the cohorts' evaluations.")
+@click.option("--logs", type=NEW_FOLDER, required=True, help="Folder of the training curves, if any.")
+@here_option
+def tabulate(evaluated: Path, logs: Path, folder: Path) -> None:
+    """Put all cohorts together and write the paper's tables."""
+    from rprloc.results.tables.tabulate import tabulate_cohorts
+
+    click.echo(tabulate_cohorts(folder, _folders(evaluated), _files(logs, "*.jsonl")))
+
+
+@step.command()
+@told
+@click.option("--results", type=FOLDER, required=True, help="Folder with what `tabulate` wrote.")
+@scans_option
+@click.option("--logs", type=NEW_FOLDER, required=True, help="Folder of the training curves, if any.")
+@here_option
+def report(task: TextIO, results: Path, scans: Path, logs: Path, folder: Path) -> None:
+    """Write the page to open first and its pictures."""
+    from rprloc.cohort.tasks import Launch, Report, from_json
+    from rprloc.results.report.run import report_run
+
+    values: dict[str, Any] = json.load(task)
+    shown, launch = from_json(values["report"], Report), from_json(values["launch"], Launch)
+    report_run(folder, shown, launch, results=results, scans=_folders(scans), logs=_files(logs, "*.jsonl"))
+
+
+def _only_file(folder: Path) -> Path | None:
+    """Return the one file in a folder, None where there is none."""
+    return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none where it does not exist."""
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+
+def _files(parent: Path, pattern: str) -> list[Path]:
+    """Return the files in a folder that fit a pattern, sorted; none where it does not exist."""
+    return sorted(parent.glob(pattern)) if parent.is_dir() else []
+
+
+def _given(scans: Path, models: Path) -> Any:
+    """Return where the scans and the models of a task are."""
+    from rprloc.methods.localize import Folders
+
+    return Folders({path.name: path for path in _folders(scans)}, _files(models, "*.safetensors"))
