@@ -9,18 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rprloc.geometry import FloatArray
-from rprloc.results.curves import COLOURS
-from rprloc.results.figures import write_png
+from rprloc.results.report.images import COLOURS, write_png
 
 SHARES = np.linspace(0.05, 1, 96)
 """Of the answers that are kept, where a curve is drawn: fewer than one in twenty are one answer's luck."""
 
 
-def draw_risks(path: Path, curves: Mapping[str, Sequence[FloatArray]]) -> None:
+def draw_risks(path: Path, curves: Mapping[str, Sequence[Sequence[float]]]) -> None:
     """Draw risk-coverage curves as PNG: a line for each kind of answers, the mean of its structures' curves.
 
-    `curves` holds for each kind the curves (n,) of its structures, of 1 - IoU (`calibration_table.risks`). A dotted
-    line is at the error of all answers, where a spread that tells nothing would leave the curve.
+    `curves` holds for each kind the curves (n,) of its structures, of 1 - IoU. A dotted line is at the error of all
+    answers, where a spread that tells nothing would leave the curve.
     """
     figure = Figure(figsize=(5.4, 3.2), dpi=110, facecolor="white", layout="constrained")
     axes = figure.subplots()
@@ -38,6 +37,6 @@ def draw_risks(path: Path, curves: Mapping[str, Sequence[FloatArray]]) -> None:
     write_png(path, figure)
 
 
-def mean_risk(curves: Sequence[FloatArray]) -> FloatArray:
+def mean_risk(curves: Sequence[Sequence[float]]) -> FloatArray:
     """Return the mean over curves (n,), each of its own length, at SHARES of the answers; flat before the first one."""
     return np.mean([np.interp(SHARES, np.arange(1, len(one) + 1) / len(one), one) for one in curves], axis=0)

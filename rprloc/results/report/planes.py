@@ -1,0 +1,197 @@
+"""Planes through a scan with the boxes that lie in it, as radiologists look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from rprloc.errors import InputError
+from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.scans.scan import ScanRecord, Structure, volume_path
+from rprloc.scans.volume import read_model_volume
+
+CT_WINDOW = (-160.0, 240.0)
+"""Soft tissue: width 400, level 40 HU."""
+
+TRUE_COLOUR, FOUND_COLOUR = "#56B4E9", "#E69F00"
+"""Sky blue and orange of Okabe and Ito, which colour-blind readers tell apart."""
+
+DPI = 110
+
+_SIDES = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
+          (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))  # fmt: skip
+"""Where the letters of the left, right, upper and lower side stand."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One of the three planes; world axes are 0 = x, 1 = y, 2 = z (LPS)."""
+
+    name: str
+    across: int
+    """Axis along the panel's width; it grows to the right."""
+    along: int
+    """Axis along the panel's height; it grows upwards, in the axial plane downwards."""
+    through: int
+    letters: tuple[str, str, str, str]
+    """The directions at the left, right, upper and lower side, as radiologists look at the patient."""
+
+    @property
+    def downwards(self) -> bool:
+        """Whether the axis along the height grows downwards: posterior is at the lower side."""
+        return self.along == 1
+
+
+PLANES = (
+    Plane("axial", 0, 1, 2, ("R", "L", "A", "P")),
+    Plane("coronal", 0, 2, 1, ("R", "L", "S", "I")),
+    Plane("sagittal", 1, 2, 0, ("A", "P", "S", "I")),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows: a plane through a point (3,) in LPS mm, a square of `width_mm` round it."""
+
+    plane: Plane
+    centre_mm: FloatArray
+    width_mm: float
+
+    @property
+    def position_mm(self) -> float:
+        """Where the plane lies along its normal."""
+        return float(self.centre_mm[self.plane.through])
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box (2, 3) in LPS mm to be drawn, with its colour and line style, and the points of its walls, if any."""
+
+    corners_mm: FloatArray
+    colour: str
+    style: Any
+    points_mm: FloatArray | None = None
+    """(6, 3), in the order of WALLS."""
+    marker: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A preprocessed scan to be drawn: voxels (z, y, x), their grid, the values shown as black and white, the truth."""
+
+    voxels: NDArray[np.int16]
+    grid: Grid
+    window: tuple[float, float]
+    structures: Mapping[str, Structure]
+
+    @classmethod
+    def read(cls, folder: Path, record: ScanRecord, modality: str, *, fine: bool = False) -> Picture:
+        """Read a usable scan's voxels from its folder; raises InputError where they cannot be read.
+
+        `fine` asks for the finer volume that some methods match, where the scan has one.
+        """
+        fine = fine and record.matching is not None
+        grid = record.matching if fine else record.model
+        if grid is None:
+            raise InputError(f"{record.subject}: found no volume to draw, expected one from PREPROCESS.")
+        voxels = read_model_volume(volume_path(folder, "matching" if fine else ""))
+        return cls(voxels, grid, _window(voxels, modality), record.structures)
+
+
+def _window(voxels: NDArray[np.int16], modality: str) -> tuple[float, float]:
+    """Return the values shown as black and white: of MR, whose values mean nothing, nearly all of those in the body."""
+    inside = voxels[voxels > 0] if modality == "mr" else voxels[:0]
+    if not inside.size:
+        return CT_WINDOW
+    low, high = np.percentile(inside, [1, 99])
+    return float(low), float(high)
+
+
+def plane_image(
+    picture: Picture, plane: Plane, position_mm: float
+) -> tuple[NDArray[np.int16], tuple[float, float, float, float]]:
+    """Return the plane's voxels nearest to a position in mm, and their extent.
+
+    Rows grow along the plane's height axis, columns along its width axis; the extent is (first column's edge, last
+    column's edge, first row's edge, last row's edge) in world mm.
+    """
+    origin, spacing = np.asarray(picture.grid.origin_mm), np.asarray(picture.grid.spacing_mm)
+    size = np.asarray(picture.grid.size)
+    index = int(np.rint((position_mm - origin[plane.through]) / spacing[plane.through]))
+    voxels: NDArray[np.int16] = np.take(picture.voxels, [index], axis=2 - plane.through, mode="clip")
+    low, high = (origin - spacing / 2).tolist(), (origin + (size - 0.5) * spacing).tolist()
+    extent = (low[plane.across], high[plane.across], low[plane.along], high[plane.along])
+    return voxels.squeeze(2 - plane.through), extent
+
+
+def draw_plane(axes: Axes, picture: Picture, view: View | None, boxes: Sequence[Box], title: str) -> None:
+    """Draw one plane of a picture with boxes and their points, or say, without a view, that there is nothing to show.
+
+    A box that the plane does not cut is drawn thin.
+    """
+    if view is None:
+        axes.set_facecolor("black")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        _text(axes, 0.5, 0.5, "nothing to show", ha="center", va="center", fontsize=8)
+    else:
+        _draw_scan(axes, picture, view)
+        for box in boxes:
+            _draw_box(axes, view, box)
+            _draw_points(axes, view.plane, box)
+    _text(axes, 0.02, 0.98, title, ha="left", va="top", fontsize=7)
+
+
+def _draw_scan(axes: Axes, picture: Picture, view: View) -> None:
+    """Draw the voxels of one plane with the letters of its sides."""
+    plane = view.plane
+    image, extent = plane_image(picture, plane, view.position_mm)
+    low, high = picture.window
+    axes.set_facecolor("black")
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent, interpolation="bilinear")
+    across, along, half = view.centre_mm[plane.across], view.centre_mm[plane.along], view.width_mm / 2
+    axes.set_xlim(across - half, across + half)
+    axes.set_ylim(*((along + half, along - half) if plane.downwards else (along - half, along + half)))
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for letter, (x, y, horizontal, vertical) in zip(plane.letters, _SIDES, strict=True):
+        _text(axes, x, y, letter, ha=horizontal, va=vertical, fontsize=8)
+
+
+def _draw_box(axes: Axes, view: View, box: Box) -> None:
+    """Draw a box's outline as seen along the plane's normal."""
+    plane, (low, high) = view.plane, box.corners_mm
+    cut = low[plane.through] <= view.position_mm <= high[plane.through]
+    width, height = high[plane.across] - low[plane.across], high[plane.along] - low[plane.along]
+    outline = Rectangle(
+        (low[plane.across], low[plane.along]), width, height, fill=False, edgecolor=box.colour, linestyle=box.style,
+        linewidth=1.6 if cut else 0.7,
+    )  # fmt: skip
+    outline.set_path_effects([patheffects.withStroke(linewidth=2.8 if cut else 1.4, foreground="black", alpha=0.5)])
+    axes.add_patch(outline)
+
+
+def _draw_points(axes: Axes, plane: Plane, box: Box) -> None:
+    """Draw the points of the four walls that the panel shows from the side."""
+    if box.points_mm is None:
+        return
+    points = box.points_mm[[i for i in range(len(WALLS)) if i // 2 != plane.through]]
+    axes.plot(
+        points[:, plane.across], points[:, plane.along], linestyle="none", marker=box.marker, markersize=4.5,
+        markeredgewidth=1.1, markerfacecolor="none", markeredgecolor=box.colour,
+    )  # fmt: skip
+
+
+def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Write plain text, never a formula, in white at a place given in fractions of the axes."""
+    written = axes.text(x, y, text, transform=axes.transAxes, color="white", parse_math=False, **style)
+    written.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])

@@ -1,0 +1,102 @@
+"""The REPORT step: from the files of the steps before to the page, its pictures and what is known of the run."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+import rprloc
+from rprloc.cohort.tasks import Cohort, Launch, Report
+from rprloc.files import write_json, write_text
+from rprloc.results.frame import read_metrics, read_predictions, read_tables
+from rprloc.results.report.curves import Log, read_log
+from rprloc.results.report.material import Gallery, Material, StoredScan
+from rprloc.results.report.page import CohortPage, Page, SetAside, cohort_page, facts, html
+from rprloc.results.shown import read_shown
+from rprloc.scans.scan import ScanRecord
+
+_LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "statsmodels")
+
+
+def report_run(
+    folder: Path, report: Report, launch: Launch, *, results: Path, scans: Sequence[Path], logs: Sequence[Path]
+) -> None:
+    """Write report.html, figures/<cohort>/ and pipeline_info/run.json to `folder`.
+
+    `results` is the folder that TABULATE wrote, `scans` are the folders of all preprocessed scans and `logs` the
+    training curves, `<cohort>.<network>.jsonl`.
+    """
+    run = {
+        "command": launch.command,
+        "profile": launch.profile,
+        "pipeline": launch.pipeline,
+        "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": versions() | {"nextflow": launch.nextflow},
+    }
+    page = Page(
+        facts=facts(run),
+        parameters=facts(report.parameters),
+        aside=_set_aside(results / "set_aside.csv"),
+        cohorts=_cohorts(report, results, folder / "figures", _stored(scans), logs),
+    )
+    write_text(folder / "report.html", html(page))
+    about_run = {
+        "run": run,
+        "parameters": report.parameters,
+        "sheet": msgspec.to_builtins(report.sheet),
+        "weights": dict(sorted(launch.weights.items())),
+    }
+    write_json(folder / "pipeline_info" / "run.json", about_run)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package, Python and the libraries whose results depend on them."""
+    return {
+        "rprloc": rprloc.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }
+
+
+def _cohorts(
+    report: Report, results: Path, figures: Path, scans: Sequence[StoredScan], logs: Sequence[Path]
+) -> tuple[CohortPage, ...]:
+    """Return what the page says of each cohort, by name, and draw their pictures."""
+    metrics, predictions = read_metrics(results / "metrics.csv"), read_predictions(results / "predictions.jsonl")
+    shown = {one.cohort: one for one in read_shown(results / "tables" / "shown.json")}
+    asked_for = report.parameters.get("figure_query")
+
+    def of(cohort: Cohort) -> CohortPage:
+        own = {one.record.subject: one for one in scans if one.record.cohort == cohort.name}
+        return cohort_page(
+            cohort,
+            Material.of(predictions, metrics, shown[cohort.name]),
+            Gallery(own, cohort.modality, figures / cohort.name),
+            _logs(cohort.name, logs),
+            None if asked_for is None else str(asked_for),
+        )
+
+    return tuple(of(cohort) for cohort in sorted(report.cohorts, key=lambda one: one.name))
+
+
+def _stored(scans: Sequence[Path]) -> list[StoredScan]:
+    """Return what is known of the scans, each read once."""
+    return [StoredScan(folder, ScanRecord.read(folder)) for folder in scans]
+
+
+def _logs(cohort: str, logs: Sequence[Path]) -> dict[str, Log]:
+    """Return the training curves of one cohort by network."""
+    named = {tuple(path.stem.rsplit(".", 1)): path for path in logs}
+    return {network: read_log(path) for (name, network), path in sorted(named.items()) if name == cohort}
+
+
+def _set_aside(path: Path) -> tuple[SetAside, ...]:
+    """Return the lines of set_aside.csv."""
+    lines = read_tables(path).fillna("").to_dict("records")
+    return tuple(SetAside(str(line["subject"]), str(line["file"]), str(line["reason"])) for line in lines)

@@ -1,0 +1,140 @@
+"""How the report says things: results in a sentence, scores in few words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from rprloc.catalogue import PAPER
+from rprloc.methods.answer import NO_SUPPORT, Setting
+from rprloc.results.frame import alone, together
+from rprloc.results.shown import CohortShown
+
+Entry = Mapping[Any, Any]
+"""A row of metrics.csv."""
+Numbers = Mapping[str, float | None]
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many digits after the point, or a dash where it is not known."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(fraction: float | None, digits: int) -> str:
+    """Return a fraction in % with so many digits after the point, or a dash where it is not known."""
+    return number(None if fraction is None else 100 * fraction, digits)
+
+
+def how_in_words(method: str, setting: str) -> str:
+    """Return how a prediction was made: the steps of the paper's method, or another method's name."""
+    if method != PAPER or not setting:
+        return method
+    steps = Setting.of(setting)
+    return " + ".join(["coarse"] * steps.coarse + ["fine"] * steps.fine)
+
+
+def headline(main: pd.DataFrame, shown: CohortShown) -> str:
+    """Return one cohort's result in a few sentences, from the metrics rows of its main method."""
+    if main.empty:
+        return "There is nothing to report: no query, no support or no structure."
+    queries, structures = main["subject"].nunique(), main["structure"].nunique()
+    asked = f"{structures} structure{'s' * (structures != 1)} in {queries} quer{'y' if queries == 1 else 'ies'}"
+    return _measured(main, shown, asked) if main["iou"].notna().any() else _found(main, asked)
+
+
+def _found(main: pd.DataFrame, asked: str) -> str:
+    """Return the headline of a cohort without truth."""
+    drawn, every = main[main["drawn"]], together(main)
+    name = _drawn_support(main)
+    given = "Without a support" if name == NO_SUPPORT else f"With {name} as the one annotated scan"
+    given = f"With {every['n_supports'].max()} annotated scans together" if len(every) else given
+    shown = every if len(every) else drawn
+    return (
+        f"{given}, {(~shown['failed']).sum()} of {len(shown)} answers were found ({asked}). "
+        "No query has a label, so nothing says how good they are: look at the pictures."
+    )
+
+
+def _measured(main: pd.DataFrame, shown: CohortShown, asked: str) -> str:
+    """Return the headline of a cohort with truth."""
+    how = how_in_words(shown.method, shown.setting)
+    if shown.method == PAPER:
+        how += f", K = {Setting.of(shown.setting).starts}"
+    every, name = together(main), _drawn_support(main)
+    sentences = []
+    if len(every):
+        supports = every["n_supports"].max()
+        sentences.append(f"all {supports} supports together, {how}: {_numbers(shown.numbers['together'])}.")
+    if main["drawn"].any():
+        given = "without a support" if name == NO_SUPPORT else f"{name} (drawn) as the one annotated scan"
+        sentences.append(f"{given}, {how}: {_numbers(shown.numbers['drawn'])}.")
+    if sentences:
+        sentences[0] = f"{asked.capitalize()}, {sentences[0]}"
+    supports = alone(main)["support"].nunique()
+    if supports > 1 or not sentences:
+        sentences.append(f"Each of {supports} supports alone: {_numbers(shown.numbers['alone'])}.")
+    return " ".join(sentences)
+
+
+def _drawn_support(main: pd.DataFrame) -> str:
+    """Return the name of the drawn support in metrics rows of the main method."""
+    return str(next(iter(main.loc[main["drawn"], "support"]), "none"))
+
+
+def _numbers(values: Numbers) -> str:
+    """Return the mean IoU and AWD with their intervals, in words."""
+    text = (
+        f"mean IoU {percent(values['iou'], 1)} % "
+        f"(95 % interval {percent(values['iou_low'], 1)} to {percent(values['iou_high'], 1)}), "
+        f"AWD {number(values['awd_mm'], 2)} mm "
+        f"({number(values['awd_low_mm'], 2)} to {number(values['awd_high_mm'], 2)}), n = {number(values['n'], 0)}"
+    )
+    if values["iou_sd_supports"] is not None:
+        text += f", SD between supports {percent(values['iou_sd_supports'], 1)} points"
+    missing = f", {number(values['failures'], 0)} of {number(values['answers'], 0)} answers missing"
+    return text + (missing if values["failures"] else "")
+
+
+def score_in_short(iou: float, awd_mm: float) -> str:
+    """Return IoU and AWD in few words; AWD where there is one."""
+    return f"{percent(iou, 0)} %" + ("" if math.isnan(awd_mm) else f", {number(awd_mm, 1)} mm")
+
+
+def cell(entry: Entry | None) -> str:
+    """Return a prediction's score for a table of queries x structures."""
+    if entry is None:
+        return "–"
+    if entry["failed"]:
+        return "missing"
+    return _unmeasured(entry) if math.isnan(entry["iou"]) else score_in_short(entry["iou"], entry["awd_mm"])
+
+
+def score_in_full(entry: Entry) -> str:
+    """Return a prediction's score for a picture of its own."""
+    if entry["failed"]:
+        return "no answer"
+    if math.isnan(entry["iou"]):
+        return f"{_unmeasured(entry)}; no truth to compare with"
+    return f"IoU {percent(entry['iou'], 1)} %, AWD {number(entry['awd_mm'], 1)} mm"
+
+
+def score_in_legend(entry: Entry) -> str:
+    """Return a prediction's score for a legend of many."""
+    if entry["failed"]:
+        return "no answer"
+    if math.isnan(entry["iou"]):
+        return "found"
+    return f"{percent(entry['iou'], 0)} %, {number(entry['awd_mm'], 1)} mm"
+
+
+def _unmeasured(entry: Entry) -> str:
+    """Return in words what is known of a prediction that has no truth: its spread, if it has one."""
+    return "found" if math.isnan(entry["spread_mm"]) else f"found, spread {number(entry['spread_mm'], 1)} mm"
+
+
+def short(name: str, longest: int = 40) -> str:
+    """Return a name that leaves room for the rest of a picture's heading; the page has it in full."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
