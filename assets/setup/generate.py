@@ -143,7 +143,8 @@ A method that is not asked for costs nothing.
 ## Methods
 """
 
-_METHODS_NOTES = """**One-shot** methods answer from each support alone; all supports together are the robust mean of these answers.
+_METHODS_NOTES = """\
+**One-shot** methods answer from each support alone; all supports together are the robust mean of these answers.
 Methods that have learned before they answer have the support `-`, and are no one-shot methods.
 What teaches them is in the column: the supports, or the labels of the training scans, which show what labels are worth.
 Without a column `split` in the sheet they search the very scans that they learned from, which is no test.
