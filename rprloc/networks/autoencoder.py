@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rprloc.cohort.methods import CODE_STRIDE
+from rprloc.networks.settings import CodeSettings
 
 CODE_CHANNELS = 4
+CODE_STRIDE = 2
+"""Voxels from one cell of the code to the next."""
 HALO = 4
 """Voxels that a cell of the code sees on each side of its centre: 9 voxels an axis."""
 
@@ -71,3 +73,8 @@ class Autoencoder(nn.Module):
         """Return the inside (B, 2 d, 2 h, 2 w) of crops as their code (B, CODE_CHANNELS, d, h, w) has it."""
         decoded: Tensor = self.decoder(self.encode(crops))
         return decoded.squeeze(1)
+
+
+def autoencoder_of(settings: CodeSettings) -> Autoencoder:
+    """Return an untrained network of its settings."""
+    return Autoencoder(width=settings.width)

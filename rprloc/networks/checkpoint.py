@@ -8,83 +8,27 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rprloc.cohort.methods import FAMILIES, TAUGHT
+from rprloc.catalogue import load, network_named
+from rprloc.cohort.tasks import Learning, Seen
 from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
-from rprloc.networks.autoencoder import Autoencoder
 from rprloc.networks.patches import PaddedScan, apply_window
-from rprloc.networks.pnet import Pnet
-from rprloc.networks.position_map import PositionMap
-from rprloc.networks.retina_unet import network_of
-from rprloc.networks.votes import votes_of
+from rprloc.networks.settings import CodeSettings, NetworkSettings, PatchSettings, settings_from, settings_to_json
 
 FORMAT = "rprloc-model-1"
-NO_OFFSET = 1.0
-"""The r of a network that says no offsets."""
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """What a network was trained with and cannot be used without."""
-
-    stage: str
-    modality: str
-    spacing: tuple[float, float, float]
-    """Millimetres, (z, y, x)."""
-    patch_voxels: tuple[int, int, int]
-    window: tuple[tuple[float, float], ...]
-    r_mm: float
-    """Largest offset of equation 2; NO_OFFSET for a network that says none."""
-    convolution: str
-    width: int
-    method: str = "regression"
-    details: dict[str, Any] = field(default_factory=dict)
-    """What else a network needs, as plain values: the structures that it knows, its anchors."""
-
-    @classmethod
-    def of_cohort(cls, settings: dict[str, Any], stage: str) -> ModelSettings:
-        """Return the model settings of a stage, a network's name, from a cohort's training settings."""
-        spacing = settings["spacing"]
-        patch = [max(1, round(mm / s)) for mm, s in zip(settings["patch"], spacing, strict=True)]
-        return cls(
-            stage=stage,
-            modality=settings["modality"],
-            spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-            patch_voxels=(patch[0], patch[1], patch[2]),
-            window=tuple((float(value), float(level)) for value, level in settings["window"]),
-            r_mm=float(settings.get("r", NO_OFFSET)),
-            convolution=settings["network"]["convolution"],
-            width=int(settings["network"]["width"]),
-            method=next(family.name for family in FAMILIES if stage in family.networks),
-        )
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ModelSettings:
-        """Read the `settings` of a model file's header; raises KeyError, TypeError or ValueError where it is wrong."""
-        spacing, patch = values["spacing"], values["patch_voxels"]
-        return cls(
-            stage=str(values["stage"]),
-            modality=str(values["modality"]),
-            spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-            patch_voxels=(int(patch[0]), int(patch[1]), int(patch[2])),
-            window=tuple((float(value), float(level)) for value, level in values["window"]),
-            r_mm=float(values["r_mm"]),
-            convolution=str(values["convolution"]),
-            width=int(values["width"]),
-            method=str(values["method"]),
-            details=dict(values.get("details", {})),
-        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +36,7 @@ class Model:
     """A network together with the settings that it was trained with and its training record."""
 
     network: nn.Module
-    settings: ModelSettings
+    settings: NetworkSettings
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,37 +53,42 @@ class Model:
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def pad(self, values: Any) -> PaddedScan:
-        """Return a preprocessed scan (z, y, x) ready for `latents`."""
-        return PaddedScan.of(values, self.settings.patch_voxels, modality=self.settings.modality, device=self.device)
+    def pad(self, values: NDArray[np.int16]) -> PaddedScan:
+        """Return a preprocessed scan (z, y, x) ready for `latents`; raises TypeError for a network without patches."""
+        settings = self._patches
+        return PaddedScan.of(values, settings.patch_voxels, modality=settings.modality, device=self.device)
 
     @torch.inference_mode()
     def latents(self, scan: PaddedScan, centres_voxel: Tensor, *, patches_at_once: int = 32) -> Tensor:
         """Return the latents (n, 3) of the patches around voxels (n, 3) in (z, y, x), in float32.
 
+        Raises TypeError for a network without patches.
+
         The last batch is filled up by repeating a voxel, so that a latent does not depend on how many others are
         asked for: convolution libraries choose their summation order by the batch's size.
         """
-        found = []
+        window, found = self._patches.window, []
         for chunk in centres_voxel.to(self.device).split(patches_at_once):
             full = torch.cat([chunk, chunk[:1].expand(patches_at_once - len(chunk), 3)])
-            found.append(self.network(apply_window(scan.crop(full), self.settings.window))[: len(chunk)])
+            found.append(self.network(apply_window(scan.crop(full), window))[: len(chunk)])
         return torch.cat(found)
 
+    @property
+    def _patches(self) -> PatchSettings:
+        """The settings of a network that sees patches."""
+        if not isinstance(self.settings, PatchSettings):
+            raise TypeError(f"found the network {self.settings.network}, expected one that sees patches")
+        return self.settings
 
-def new_network(settings: ModelSettings, *, seed: int) -> nn.Module:
-    """Return an untrained network of the settings' stage, whose weights come from `seed`."""
+
+def new_network(settings: NetworkSettings, *, seed: int) -> nn.Module:
+    """Return an untrained network of its settings, whose weights come from `seed`; raises KeyError, ValueError or
+    TypeError where they are wrong.
+    """
+    build: Callable[[NetworkSettings], nn.Module] = load(network_named(settings.network).build)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if settings.stage == "autoencoder":
-            return Autoencoder(width=settings.width)
-        if settings.stage == "position_map":
-            return PositionMap(width=settings.width)
-        if settings.stage == "retina_unet":
-            return network_of(settings.details, settings.width)
-        if settings.stage in TAUGHT:
-            return votes_of(settings.details, settings.width)
-        return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)
+        return build(settings)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -183,7 +132,7 @@ def _fault(path: Path, error: Exception) -> str:
 
 def write_model(path: Path, model: Model) -> None:
     """Write a trained network with its settings and training record."""
-    header = {"format": FORMAT, "settings": asdict(model.settings), "record": model.record}
+    header = {"format": FORMAT, "settings": settings_to_json(model.settings), "record": model.record}
     write_tensors(path, dict(model.network.state_dict()), header)
 
 
@@ -193,7 +142,7 @@ def read_model(path: Path, *, device: torch.device | str = "cpu") -> Model:
     if header.get("format") != FORMAT:
         raise InputError(f"{path.name}: found a file of format {header.get('format')!r}, expected {FORMAT!r}.")
     try:
-        settings = ModelSettings.from_json(header["settings"])
+        settings = settings_from(header["settings"])
         _check_weights(tensors, settings)
         network = new_network(settings, seed=0)
         network.load_state_dict(tensors)
@@ -205,12 +154,16 @@ def read_model(path: Path, *, device: torch.device | str = "cpu") -> Model:
     return Model(network.to(device).eval(), settings, record)
 
 
-def _check_weights(tensors: dict[str, Tensor], settings: ModelSettings) -> None:
+def _check_weights(tensors: dict[str, Tensor], settings: NetworkSettings) -> None:
     """Refuse weights of another network than the settings describe, and NaN; raises ValueError or RuntimeError.
 
     The shapes come from a network without memory: a damaged header may describe one that is larger than the machine.
     """
-    sizes = (*settings.patch_voxels, settings.width, settings.r_mm, *settings.spacing)
+    sizes: list[float] = [settings.width, *settings.spacing]
+    if isinstance(settings, PatchSettings | CodeSettings):
+        sizes += settings.patch_voxels
+    if isinstance(settings, PatchSettings):
+        sizes.append(settings.r_mm)
     if not all(0 < size < math.inf for size in sizes):
         raise ValueError("a size that is not a positive number")
     with torch.device("meta"):
@@ -228,25 +181,25 @@ def _shape(shape: torch.Size | None) -> str:
     return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"
 
 
-def check_conflicts(name: str, model: ModelSettings, settings: dict[str, Any]) -> None:
+def check_conflicts(name: str, model: NetworkSettings, seen: Seen | Learning) -> None:
     """Refuse a model that was trained for other scans than a cohort's settings ask for; raises InputError.
 
     Spacing, window and modality are compared; patch, r and network always come from the model.
     """
-    asked = {
-        "modality": settings["modality"],
-        "spacing": tuple(float(s) for s in settings["spacing"]),
-        "window": tuple((float(value), float(level)) for value, level in settings["window"]),
-    }
+    compared = (
+        ("modality", model.modality, seen.modality),
+        ("spacing", model.spacing, seen.spacing),
+        ("window", model.window, seen.window),
+    )
     errors = [
-        f"{name}: was trained with {key} {_plain(getattr(model, key))}, the cohort's settings say {_plain(value)}."
-        for key, value in asked.items()
-        if getattr(model, key) != value
+        f"{name}: was trained with {key} {_plain(own)}, the cohort's settings say {_plain(asked)}."
+        for key, own, asked in compared
+        if own != asked
     ]
     if errors:
         raise InputError(errors)
 
 
-def _plain(value: str | Sequence[Any]) -> str:
+def _plain(value: object) -> str:
     """Return a setting as a person writes it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,11 @@ from monai.losses.focal_loss import FocalLoss
 from monai.losses.giou_loss import BoxGIoULoss
 from numpy.typing import NDArray
 from scipy.cluster.vq import ClusterError, kmeans2
-from torch import Tensor
+from torch import Tensor, nn
 
 from rprloc.networks.retina_unet import DETECTION_LEVELS, RetinaNetwork
+from rprloc.networks.settings import DetectorSettings
+from rprloc.scans.target import Triple
 
 ANCHORS = 4
 """Most anchor shapes."""
@@ -63,7 +64,7 @@ class Found:
     score: float
 
 
-def anchor_shapes(sizes: NDArray[np.float64]) -> list[list[float]]:
+def anchor_shapes(sizes: NDArray[np.float64]) -> tuple[Triple, ...]:
     """Return up to ANCHORS typical sizes (n, 3), rounded to hundredths, of boxes with sizes (m, 3), the same each time.
 
     They are the centres of a k-means of the sizes' logarithms: a box coder counts in parts of an anchor.
@@ -74,8 +75,13 @@ def anchor_shapes(sizes: NDArray[np.float64]) -> list[list[float]]:
             centres, _ = kmeans2(logs, count, minit="++", missing="raise", seed=0)
         except ClusterError:
             continue
-        return np.round(np.exp(centres[np.lexsort(centres.T)]), 2).tolist()
-    return np.round(np.exp(logs.mean(axis=0, keepdims=True)), 2).tolist()
+        return _rounded(np.exp(centres[np.lexsort(centres.T)]))
+    return _rounded(np.exp(logs.mean(axis=0, keepdims=True)))
+
+
+def _rounded(sizes: NDArray[np.float64]) -> tuple[Triple, ...]:
+    """Return sizes (n, 3) rounded to hundredths."""
+    return tuple((z, y, x) for z, y, x in np.round(sizes, 2).tolist())
 
 
 class Detector(RetinaNetDetector):
@@ -177,6 +183,8 @@ def _voxel_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return dice.mean() + 0.5 * (inside + outside).mean()
 
 
-def detector_of(network: Any, details: dict[str, Any]) -> Detector:
-    """Return the detector of a trained network and the details of its settings."""
-    return Detector(network, details["anchors"])
+def detector_of(network: nn.Module, settings: DetectorSettings) -> Detector:
+    """Return the detector of a Retina U-Net and its settings; raises TypeError for another network."""
+    if not isinstance(network, RetinaNetwork):
+        raise TypeError(f"found {type(network).__name__}, expected a RetinaNetwork")
+    return Detector(network, settings.anchors)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray, Grid
 from rprloc.networks.patches import AIR, apply_window
+from rprloc.networks.settings import NetworkSettings
 
 STRIDE = 8
 """Voxels of the field to one of the coarsest level: fields are multiples of it."""
@@ -26,10 +27,10 @@ def pooling_of(spacing_mm: Sequence[float]) -> tuple[int, int, int]:
     return z, y, x
 
 
-def field_of(values: Tensor, settings: Any) -> Tensor:
+def field_of(values: Tensor, settings: NetworkSettings) -> Tensor:
     """Return a preprocessed scan (z, y, x) as the network takes it: windowed, averaged, (z', y', x') float32.
 
-    `settings` are the network's ModelSettings. Air fills up what a last voxel of the field lacks.
+    Air fills up what a last voxel of the field lacks.
     """
     pooling = pooling_of(settings.spacing)
     pads = [pad for n, factor in zip(values.shape[::-1], pooling[::-1], strict=True) for pad in (0, -n % factor)]

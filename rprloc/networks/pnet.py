@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rprloc.networks.settings import PatchSettings
+
 CONVOLUTIONS = ("in_plane", "isotropic")
 """`in_plane`: 1x3x3 then 3x1x1, for thick slices (head and neck); `isotropic`: two 3x3x3 (pancreas)."""
 
@@ -97,3 +99,8 @@ def _block_output(block: nn.Module, x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         output = block(x.float())
     return output
+
+
+def pnet_of(settings: PatchSettings) -> Pnet:
+    """Return an untrained network of its settings; raises ValueError where they are wrong."""
+    return Pnet(settings.patch_voxels, width=settings.width, convolution=settings.convolution)

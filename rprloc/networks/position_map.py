@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from rprloc.networks.field import field_of, pooling_of
+from rprloc.networks.settings import MapSettings, NetworkSettings
 from rprloc.networks.trunk import Trunk
 
 UNIT_MM = 100.0
@@ -45,10 +44,15 @@ class PositionMap(nn.Module):
         return latents
 
 
-def body_field(values: Tensor, body: Tensor, settings: Any) -> tuple[Tensor, Tensor]:
+def map_of(settings: MapSettings) -> PositionMap:
+    """Return an untrained network of its settings; raises ValueError where they are wrong."""
+    return PositionMap(width=settings.width)
+
+
+def body_field(values: Tensor, body: Tensor, settings: NetworkSettings) -> tuple[Tensor, Tensor]:
     """Return a preprocessed scan as the network takes it: levels and body (z', y', x') of the field.
 
-    `values` int16 and `body` bool are (z, y, x), `settings` the network's ModelSettings.
+    `values` int16 and `body` bool are (z, y, x).
     """
     pooling = pooling_of(settings.spacing)
     levels = field_of(values, settings)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from rprloc.networks.field import STRIDE
+from rprloc.networks.settings import DetectorSettings, check_positive, check_structures
 from rprloc.networks.trunk import Trunk, block
 
 DETECTION_LEVELS = (1, 2)
@@ -17,21 +17,6 @@ _WIDTHS = (2, 4, 8, 12)
 """Channels of the levels, times the cohort's base width."""
 _PRIOR = 0.01
 """The score of every anchor and voxel before training."""
-
-
-def network_of(details: dict[str, Any], width: int) -> RetinaNetwork:
-    """Return an untrained network for the details of its settings; raises ValueError or TypeError where they are wrong.
-
-    `structures` are names, `anchors` sizes (n, 3) in the field's voxels, `half_voxel_mm` is (x, y, z) by structure.
-    """
-    structures, anchors = details["structures"], np.array(details["anchors"], dtype=np.float64)
-    halves = np.array([details["half_voxel_mm"][name] for name in structures], dtype=np.float64)
-    if len(set(structures)) < len(structures) or not all(isinstance(name, str) for name in structures):
-        raise ValueError("structures that are not different names")
-    for what, sizes in (("anchors", anchors), ("half_voxel_mm", halves)):
-        if sizes.ndim != 2 or sizes.shape[1] != 3 or not np.all((sizes > 0) & (sizes < math.inf)):
-            raise ValueError(f"{what} that are not three positive numbers each")
-    return RetinaNetwork(len(structures), len(anchors), width=width)
 
 
 class RetinaNetwork(nn.Module):
@@ -77,3 +62,10 @@ class RetinaNetwork(nn.Module):
             self.box_reg_key: [self.boxes(head).float() for head in heads],
             "segmentation": self.segmentation(found[0]).float(),
         }
+
+
+def retina_unet_of(settings: DetectorSettings) -> RetinaNetwork:
+    """Return an untrained network of its settings; raises KeyError or ValueError where they are wrong."""
+    check_structures(settings.structures, settings.half_voxel_mm)
+    check_positive("anchors", settings.anchors)
+    return RetinaNetwork(len(settings.structures), len(settings.anchors), width=settings.width)

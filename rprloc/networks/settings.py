@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
 
 from rprloc.catalogue import load, network_named
-from rprloc.cohort.tasks import Learning, Window
+from rprloc.cohort.tasks import Learning, Seen, Window
 from rprloc.scans.target import Triple
 
 Voxels = tuple[int, int, int]
@@ -71,9 +72,7 @@ class PatchSettings(NetworkSettings, frozen=True, kw_only=True):
         """Return a network's settings from its cohort's."""
         assert cohort.r is not None
         patch = patch_voxels(cohort)
-        return cls(
-            **cls._common(network, cohort), patch_voxels=patch, r_mm=cohort.r, convolution=cohort.convolution
-        )
+        return cls(**cls._common(network, cohort), patch_voxels=patch, r_mm=cohort.r, convolution=cohort.convolution)
 
 
 class DetectorSettings(NetworkSettings, frozen=True, kw_only=True):
@@ -108,15 +107,30 @@ class VotesSettings(NetworkSettings, frozen=True, kw_only=True):
         return cls(**cls._common(network, cohort), matching_spacing=cohort.matching_spacing)
 
 
-def patch_voxels(cohort: Learning) -> Voxels:
+def patch_voxels(cohort: Learning | Seen) -> Voxels:
     """Return the size (z, y, x) in voxels of a cohort's patch."""
     assert cohort.patch is not None
     z, y, x = (max(1, round(mm / step)) for mm, step in zip(cohort.patch, cohort.spacing, strict=True))
     return z, y, x
 
 
-def settings_from(values: Mapping[str, Any]) -> NetworkSettings:
+def check_structures(names: Sequence[str], half_voxel_mm: Mapping[str, Triple]) -> None:
+    """Refuse names of structures that are not different or have no positive half voxel; raises KeyError, ValueError."""
+    if len(set(names)) < len(names):
+        raise ValueError("structures that are not different names")
+    check_positive("half_voxel_mm", [half_voxel_mm[name] for name in names])
+
+
+def check_positive(what: str, sizes: Iterable[Sequence[float]]) -> None:
+    """Refuse sizes (n, 3) that are not finite or not positive; raises ValueError, which calls them `what`."""
+    if not all(0 < size < math.inf for each in sizes for size in each):
+        raise ValueError(f"{what} that are not three positive numbers each")
+
+
+def settings_from(values: Any) -> NetworkSettings:
     """Return the settings in a model file's header; raises KeyError, TypeError or ValueError where they are none."""
+    if not isinstance(values, Mapping):
+        raise TypeError("settings that are no JSON object")
     # Files of version 0.1.0 call the network a stage and keep what is not common to all under `details`, in which
     # `spacing` is that of the finer volume.
     details = dict(values.get("details", {}))

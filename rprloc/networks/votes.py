@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rprloc.networks.field import STRIDE
+from rprloc.networks.settings import VotesSettings, check_positive, check_structures
 from rprloc.networks.trunk import Trunk
 
 _WIDTHS = (1, 4, 8, 12)
@@ -55,25 +54,13 @@ class Votes(nn.Module):
             return landmarks, (apart * weights).sum(dim=2).sqrt()
 
 
-def votes_of(details: dict[str, Any], width: int) -> Votes:
-    """Return an untrained network for the details of its settings; raises LookupError, ValueError or TypeError where
-    they are wrong.
-
-    `structures` are names, each with six landmarks, `half_voxel_mm` has each of them, `size` is the crop's in voxels.
-    """
-    structures = details["structures"]
-    if len(set(structures)) < len(structures) or not all(isinstance(name, str) for name in structures):
-        raise ValueError("structures that are not different names")
-    halves = [details["half_voxel_mm"][name] for name in structures]
-    for what, sizes in (("spacing", [details["spacing"]]), ("size", [details["size"]]), ("half_voxel_mm", halves)):
-        found = np.array(sizes, dtype=np.float64)
-        if found.shape != (len(sizes), 3) or not np.all((found > 0) & (found < math.inf)):
-            raise ValueError(f"{what} that are not three positive numbers each")
-    if any(size % STRIDE for size in details["size"]):
-        raise ValueError(f"a size of {details['size']}, expected multiples of {STRIDE}")
-    if not isinstance(details["position_map"], str):
-        raise ValueError("a position_map that is no fingerprint")
-    middle = np.array(details["middle_latent_mm"], dtype=np.float64)
-    if middle.shape != (3,) or not np.isfinite(middle).all():
+def votes_of(settings: VotesSettings) -> Votes:
+    """Return an untrained network of its settings; raises KeyError or ValueError where they are wrong."""
+    check_structures(settings.structures, settings.half_voxel_mm)
+    check_positive("matching_spacing", [settings.matching_spacing])
+    check_positive("size", [settings.size])
+    if any(size % STRIDE for size in settings.size):
+        raise ValueError(f"a size of {list(settings.size)}, expected multiples of {STRIDE}")
+    if not all(map(math.isfinite, settings.middle_latent_mm)):
         raise ValueError("middle_latent_mm that is not three numbers")
-    return Votes(6 * len(structures), width=width)
+    return Votes(6 * len(settings.structures), width=settings.width)

@@ -11,13 +11,15 @@ from torch import Tensor
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import pooling_of
 from rprloc.networks.position_map import body_field
+from rprloc.networks.settings import MapSettings
 from rprloc.seeds import generator_of
-from rprloc.training.data import TrainingScan
-from rprloc.training.loop import FromScans
+from rprloc.training.data import TrainingScan, lesson_scans
+from rprloc.training.objective import FromScans
+from rprloc.training.task import Lessons
 from rprloc.training.views import BodyField, BodyView, random_body_view
 
 BARE = (1, 1, 1)
-"""The padding of scans of which no patches are cropped."""
+"""The crops of scans of which none are cropped: they are not padded."""
 
 _TOLERANCE_MM = 10.0
 """Errors beyond it count linearly (Huber)."""
@@ -28,7 +30,7 @@ _FIXED = 5
 """Scans on whose views the validation error is measured."""
 
 
-class BodyPositions(FromScans):
+class BodyPositions(FromScans[MapSettings]):
     """The offsets between all voxels of the body in two random views of each of a step's scans.
 
     With a linear offset law the loss over all pairs is that over latent minus true place minus its mean over both
@@ -45,7 +47,7 @@ class BodyPositions(FromScans):
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the loss of a step's scans and the mean distance in mm of their voxels to where they should be."""
         generator = np.random.default_rng([self._seed, step])
-        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._plan.groups)]
+        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._length.groups)]
         found = [self._residuals(self._views(scan, generator)) for scan in chosen]
         losses = [_weighed(_huber(residuals), weights) for residuals, weights in found]
         errors = [_weighed(residuals.detach().norm(dim=1), weights) for residuals, weights in found]
@@ -85,6 +87,14 @@ class BodyPositions(FromScans):
             weights.append(torch.full((count,), 1 / max(1, count) / len(views), device=device))
         residuals, all_weights = torch.cat(parts), torch.cat(weights)
         return residuals - all_weights @ residuals, all_weights
+
+
+def body_positions(lessons: Lessons) -> BodyPositions:
+    """Return what the position map learns; raises InputError without scans, or where one has another spacing."""
+    task = lessons.task
+    settings = MapSettings.of_cohort(task.network, task.settings)
+    scans, validation = lesson_scans(lessons, settings, crop=BARE)
+    return BodyPositions(scans, validation, settings, task.length, seed=task.seed, device=lessons.device)
 
 
 def _huber(residuals: Tensor) -> Tensor:

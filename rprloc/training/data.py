@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from rprloc.errors import InputError
-from rprloc.files import read_json
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import PaddedScan
-from rprloc.scans.preprocess import subject_of
-from rprloc.scans.volume import read_model_volume
+from rprloc.networks.settings import NetworkSettings, Voxels
+from rprloc.scans.scan import Scan, ScanRecord
+from rprloc.scans.target import Triple
 from rprloc.training.sampling import BodyVoxels
+from rprloc.training.task import Lessons
 
 MEMORY_BYTES = 1 << 30
 """What the scans of a training may take in memory. The system keeps what it can of the others' files there as well."""
@@ -98,14 +98,22 @@ class TrainingScans(Sequence[TrainingScan]):
         return scan if isinstance(scan, TrainingScan) else scan()
 
 
+def lesson_scans(lessons: Lessons, settings: NetworkSettings, *, crop: Voxels) -> tuple[TrainingScans, TrainingScans]:
+    """Return the training and the validation scans of a task, padded for crops of a size (z, y, x); raises InputError
+    as `read_training_scans` does.
+    """
+    training, validation = (
+        read_training_scans(folders, settings, crop=crop, device=lessons.device, scratch=lessons.scratch)
+        for folders in (lessons.training, lessons.validation)
+    )
+    return training, validation
+
+
 def read_training_scans(
-    folders: Sequence[Path],
-    settings: ModelSettings,
-    *,
-    device: torch.device,
-    scratch: Path,
+    folders: Sequence[Path], settings: NetworkSettings, *, crop: Voxels, device: torch.device, scratch: Path
 ) -> TrainingScans:
-    """Read preprocessed scans from their folders, in sorted order, without those that were set aside.
+    """Read preprocessed scans from their folders, padded for crops of a size (z, y, x), without those that were set
+    aside.
 
     Scans beyond MEMORY_BYTES are unpacked once into the folder `scratch` and mapped from there, so that a training
     from a thousand scans takes no more memory than one from fifty. Raises InputError where a scan has another spacing
@@ -113,23 +121,26 @@ def read_training_scans(
     """
     scans: list[TrainingScan | Callable[[], TrainingScan]] = []
     left = MEMORY_BYTES
-    for folder in sorted(folders):
-        subject = subject_of(folder)
-        about: dict[str, Any] = read_json(folder / f"{subject}.json")
-        if about["status"] != "ok":
+    for folder in folders:
+        found = Scan.read(folder)
+        if found is None:
             continue
-        if tuple(about["model"]["spacing_mm"][::-1]) != settings.spacing:
-            raise InputError(
-                f"{subject}.json: found a spacing of {about['model']['spacing_mm'][::-1]} mm (z, y, x), "
-                f"expected {list(settings.spacing)}."
-            )
-        values = read_model_volume(folder / f"{subject}.nii.gz")
-        body = BodyVoxels.of(read_model_volume(folder / f"{subject}_body.nii.gz") > 0)
-        padded = PaddedScan.of(values, settings.patch_voxels, modality=settings.modality, device=device)
-        scan = TrainingScan(subject, padded, body)
+        check_spacing(found.record, settings)
+        padded = PaddedScan.of(found.values, crop, modality=settings.modality, device=device)
+        scan = TrainingScan(found.subject, padded, BodyVoxels.of(found.body))
         left -= scan.nbytes
         scans.append(scan if left >= 0 else _mapped(scan, scratch, device))
     return TrainingScans(scans)
+
+
+def check_spacing(record: ScanRecord, settings: NetworkSettings) -> None:
+    """Refuse a scan of another spacing than a network's settings ask for; raises InputError."""
+    assert record.model is not None
+    found = record.model.spacing_mm[::-1]
+    if found != settings.spacing:
+        raise InputError(
+            f"{record.subject}.json: found a spacing of {list(found)} mm (z, y, x), expected {list(settings.spacing)}."
+        )
 
 
 def _mapped(scan: TrainingScan, scratch: Path, device: torch.device) -> Callable[[], TrainingScan]:
@@ -152,10 +163,12 @@ def _map(path: Path) -> NDArray[Any]:
     return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
 
 
-def half_voxels(folders: Sequence[Path], names: Sequence[str]) -> dict[str, list[float]]:
+def half_voxels(folders: Sequence[Path], names: Sequence[str]) -> dict[str, Triple]:
     """Return half a native voxel in mm (x, y, z) of each structure's labels, the median of some folders' scans."""
-    abouts = [read_json(folder / f"{subject_of(folder)}.json").get("structures", {}) for folder in folders]
-    return {
-        name: np.median([about[name]["half_voxel_mm"] for about in abouts if name in about], axis=0).tolist()
-        for name in names
-    }
+    records = [ScanRecord.read(folder) for folder in folders]
+    found = {}
+    for name in names:
+        halves = [record.structures[name].half_voxel_mm for record in records if name in record.structures]
+        x, y, z = np.median(halves, axis=0).tolist()
+        found[name] = (x, y, z)
+    return found

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rprloc.errors import InputError, NothingToLearnError
-from rprloc.files import read_json
-from rprloc.geometry import FloatArray, Grid
-from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.errors import NothingToLearnError
+from rprloc.geometry import FloatArray
+from rprloc.networks.checkpoint import new_network
 from rprloc.networks.detector import Target, anchor_shapes, detector_of
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import field_of, pooling_of, to_edges
-from rprloc.scans.preprocess import subject_of
+from rprloc.networks.settings import DetectorSettings
+from rprloc.scans.scan import ScanRecord, volume_path
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
-from rprloc.training.data import Kept, half_voxels
-from rprloc.training.plan import TrainingPlan
+from rprloc.training.data import Kept, check_spacing, half_voxels
+from rprloc.training.task import Lessons
 
 _FIXED = 12
 """Most scans on which the validation error is measured."""
@@ -36,48 +36,41 @@ class LabelledFields(Kept[LabelledField]):
         folders: Sequence[Path],
         structures: Sequence[str],
         values: Mapping[str, int] | None,
-        settings: ModelSettings,
+        settings: DetectorSettings,
         *,
         device: torch.device,
     ) -> None:
         """Take folders of preprocessed scans, the names that count, their values in the labels (None: those that each
-        scan's JSON says) and the network's settings; scans that were set aside are left out. Using a scan raises
+        scan's record says) and the network's settings; scans that were set aside are left out. Using a scan raises
         InputError where it has another spacing than the settings ask for.
         """
         self._structures, self._values, self._settings, self._device = structures, values, settings, device
-        super().__init__(
-            [folder for folder in sorted(folders) if any(name in structures for name in labelled_structures(folder))],
-            self._field,
-        )
+        shown = [folder for folder in folders if ScanRecord.read(folder).structures.keys() & set(structures)]
+        super().__init__(shown, self._field)
 
     def _field(self, folder: Path) -> LabelledField:
-        subject, settings = subject_of(folder), self._settings
-        about = read_json(folder / f"{subject}.json")
-        grid = Grid.from_json(about["model"])
-        if grid.spacing_mm[::-1] != settings.spacing:
-            raise InputError(
-                f"{subject}.json: found a spacing of {list(grid.spacing_mm[::-1])} mm (z, y, x), "
-                f"expected {list(settings.spacing)}."
-            )
+        record, settings = ScanRecord.read(folder), self._settings
+        check_spacing(record, settings)
+        assert record.model is not None
         pooling = pooling_of(settings.spacing)
-        values = torch.from_numpy(read_model_volume(folder / f"{subject}.nii.gz")).to(self._device)
+        values = torch.from_numpy(read_model_volume(volume_path(folder))).to(self._device)
         levels = field_of(values, settings)
-        label = read_model_volume(folder / f"{subject}_label.nii.gz").view(np.uint16)
+        label = read_model_volume(volume_path(folder, "label")).view(np.uint16)
         voxels = np.zeros(levels.shape, dtype=np.int16)
         boxes: dict[int, FloatArray] = {}
         for number, name in enumerate(self._structures):
-            if name in about["structures"]:
-                value = about["structures"][name]["value"] if self._values is None else self._values[name]
+            if name in record.structures:
+                structure = record.structures[name]
+                value = structure.value if self._values is None else self._values[name]
                 voxels[_pooled(label == value, pooling)] = number + 1
-                boxes[number] = to_edges(about["structures"][name]["box_mm"], grid, pooling)
+                boxes[number] = to_edges(structure.box_mm, record.model, pooling)
         # Levels from 0 to 1 lose nothing that matters in 16 bits.
-        return LabelledField(subject, levels.half(), voxels, boxes)
+        return LabelledField(record.subject, levels.half(), voxels, boxes)
 
 
-def labelled_structures(folder: Path) -> list[str]:
-    """Return the names of the structures that a preprocessed scan's label shows; none for one that was set aside."""
-    about = read_json(folder / f"{subject_of(folder)}.json")
-    return sorted(about["structures"]) if about["status"] == "ok" else []
+def detection(lessons: Lessons) -> Detection:
+    """Return what a Retina U-Net learns; raises NothingToLearnError where no training scan has a label."""
+    return Detection(lessons)
 
 
 class Detection:
@@ -85,38 +78,31 @@ class Detection:
 
     error, words = "error_mm", "wall error: training {:.1f} mm, validation {:.1f} mm"
 
-    def __init__(
-        self,
-        folders: Sequence[Path],
-        validation: Sequence[Path],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        structures: Mapping[str, int] | None,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the folders of training and validation scans and the structures with their values in the labels (None:
-        all that the labels show). The error is that of the validation scans or, where none has a label, of some
-        training scans. Raises NothingToLearnError where no training scan has a label.
+    def __init__(self, lessons: Lessons) -> None:
+        """Take the task: the error is that of the validation scans or, where none has a label, of some training scans.
+
+        Raises NothingToLearnError where no training scan has a label.
         """
-        present = {name for folder in folders for name in labelled_structures(folder)}
-        names = [name for name in sorted(present) if structures is None or name in structures]
+        task, device = lessons.task, lessons.device
+        values = task.settings.structures
+        present = {name for folder in lessons.training for name in ScanRecord.read(folder).structures}
+        names = tuple(name for name in sorted(present) if values is None or name in values)
         if not names:
             raise NothingToLearnError(
-                "retina_unet: found no label of a structure in the training scans, expected at least one."
+                f"{task.network}: found no label of a structure in the training scans, expected at least one."
             )
+        plain = DetectorSettings.of_cohort(task.network, task.settings)
         self._train, fixed = (
-            LabelledFields(some, names, structures, settings, device=device) for some in (folders, validation)
+            LabelledFields(some, names, values, plain, device=device) for some in (lessons.training, lessons.validation)
         )
         self.scans, self.validation = len(self._train), [scan.subject for scan in fixed]
         sizes = np.array([box[1] - box[0] for scan in self._train for box in scan.boxes.values()])
-        details = {"structures": names, "anchors": anchor_shapes(sizes), "half_voxel_mm": half_voxels(folders, names)}
-        self.settings = replace(settings, details=details)
-        self.network: nn.Module = new_network(self.settings, seed=seed).to(device)
-        self._detector = detector_of(self.network, self.settings.details)
-        self._plan, self._seed, self._device = plan, seed, device
-        self._spacing = np.array(settings.spacing) * pooling_of(settings.spacing)
+        halves = half_voxels(lessons.training, names)
+        self.settings = replace(plain, structures=names, anchors=anchor_shapes(sizes), half_voxel_mm=halves)
+        self.network: nn.Module = new_network(self.settings, seed=task.seed).to(device)
+        self._detector = detector_of(self.network, self.settings)
+        self._length, self._seed, self._device = task.length, task.seed, device
+        self._spacing = np.array(plain.spacing) * pooling_of(plain.spacing)
         some = fixed if len(fixed) else self._train
         self._fixed = [some[number] for number in range(0, len(some), -(-len(some) // _FIXED))]
 
@@ -124,7 +110,7 @@ class Detection:
         """Return the mean loss of a step's scans and their matched anchors' mean wall error in mm."""
         generator = np.random.default_rng([self._seed, step])
         losses, errors = [], []
-        for number in generator.integers(len(self._train), size=self._plan.groups):
+        for number in generator.integers(len(self._train), size=self._length.groups):
             view = random_view(self._train[int(number)], generator)
             if view.boxes:
                 with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(self._device)):

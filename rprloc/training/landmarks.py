@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rprloc.catalogue.rows import BY_LABELS
 from rprloc.errors import NothingToLearnError
 from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.crop import Crop
-from rprloc.methods.prediction import Scan
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network
+from rprloc.networks.checkpoint import Model, new_network
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import padded_size
-from rprloc.scans.preprocess import subject_of
+from rprloc.networks.settings import VotesSettings, Voxels
+from rprloc.scans.scan import Scan, subject_of
 from rprloc.training.augmentation import turned_grid
 from rprloc.training.data import Kept, half_voxels
 from rprloc.training.draws import Levels, Turns
-from rprloc.training.plan import TrainingPlan
-from rprloc.training.teaching import Points, true_points
+from rprloc.training.task import Lessons
+from rprloc.training.teaching import Points, taught_points, true_points
 
 TURNS = Turns(angle=math.radians(6), scale=0.08, stretch=0.04)
 LEVELS = Levels(gain=0.1, gamma=0.15, noise=0.04)
@@ -63,66 +65,78 @@ class Lesson:
         return int(self.levels.nbytes + self.landmarks.nbytes)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """Scans of which landmarks are known and that the position map knows."""
+
+    folders: tuple[Path, ...]
+    points: Mapping[Path, Points]
+    middles: Mapping[Path, FloatArray]
+    """Where (x, y, z) in mm crops have their middle."""
+
+    @classmethod
+    def of(
+        cls, folders: Sequence[Path], points: Mapping[str, Points], position_map: Model, latent: FloatArray
+    ) -> _Told:
+        """Take folders of preprocessed scans, their landmarks by subject, and the latent of the crops' middles."""
+        known = [folder for folder in folders if points.get(subject_of(folder))]
+        middles = {folder: at for folder in known if (at := _middle(position_map, folder, latent)) is not None}
+        return cls(tuple(middles), {folder: points[subject_of(folder)] for folder in middles}, middles)
+
+
+def landmarks(lessons: Lessons) -> Landmarks:
+    """Return what the student and the ceiling learn.
+
+    Raises InputError without a position map, NothingToLearnError where there is nothing to tell, and what
+    `taught_points` raises.
+    """
+    position_map = lessons.model("position_map")
+    return Landmarks(lessons, taught_points(lessons, position_map), position_map)
+
+
 class Landmarks:
     """Where a scan's landmarks are said to be, in random views of a crop of its finer volume."""
 
     error, words = "error_mm", "wall error: training {:.1f} mm, validation {:.1f} mm"
 
-    def __init__(
-        self,
-        folders: Sequence[Path],
-        validation: Sequence[Path],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        told: Mapping[str, Points],
-        tellers: Sequence[Path],
-        body_map: Model,
-        spacing: Sequence[float],
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the folders of training and validation scans, where the landmarks of the former are said to be and by
-        whose labels, the position map, which places the crops, and the spacing (z, y, x) in mm of the finer volumes.
+    def __init__(self, lessons: Lessons, told: Mapping[str, Points], position_map: Model) -> None:
+        """Take the task, where the landmarks of its training scans are said to be, by subject, and the position map,
+        which places the crops.
 
         The error is that of the validation scans' own labels or, where none has one, of what some training scans are
         said to have. Raises NothingToLearnError where the position map knows none of the training scans.
         """
-        self._plan, self._seed, self._device, self._body_map = plan, seed, device, body_map
-        self._spacing = np.asarray(spacing, dtype=np.float64)
-        taught = [folder for folder in sorted(folders) if subject_of(folder) in told]
-        latent = self._middle_latent(taught, told)
-        middles = {folder: at for folder in (*taught, *validation) if (at := self._middle(folder, latent)) is not None}
-        taught = [folder for folder in taught if folder in middles]
-        self._structures = sorted({name for folder in taught for name in told[subject_of(folder)]})
-        tested = {subject_of(folder): true_points(folder, self._structures) for folder in validation}
-        fixed = [folder for folder in sorted(validation) if tested[subject_of(folder)] and folder in middles]
-        points = {folder: told[subject_of(folder)] for folder in taught}
-        points |= {folder: tested[subject_of(folder)] for folder in fixed}
-        size = self._size([np.abs(p - middles[f]) for f in taught for p in points[f].values()])
+        task = lessons.task
+        self._length, self._seed, self._device = task.length, task.seed, lessons.device
+        latent = _middle_latent(position_map, lessons.training, told)
+        taught = _Told.of(lessons.training, told, position_map, latent)
+        structures = sorted({name for points in taught.points.values() for name in points})
+        true = {subject_of(folder): true_points(folder, structures) for folder in lessons.validation}
+        fixed = _Told.of(lessons.validation, true, position_map, latent)
+        plain = VotesSettings.of_cohort(task.network, task.settings)
+        x, y, z = latent.tolist()
         self.settings = replace(
-            settings,
-            details={
-                "structures": self._structures, "spacing": self._spacing.tolist(), "size": size,
-                "middle_latent_mm": latent.tolist(), "position_map": body_map.fingerprint,
-                "half_voxel_mm": half_voxels(tellers, self._structures),
-            },
-        )  # fmt: skip
+            plain,
+            structures=tuple(structures),
+            size=_size(taught, plain.matching_spacing),
+            middle_latent_mm=(x, y, z),
+            position_map=position_map.fingerprint,
+            half_voxel_mm=half_voxels(lessons.training if task.learns == BY_LABELS else lessons.supports, structures),
+        )
+        self._spacing = np.array(plain.matching_spacing)
         spare = np.ceil(_SPARE_MM / self._spacing).astype(int)
-        self._train = Kept(taught, lambda folder: self._lesson(folder, points[folder], middles[folder], spare))
-        self.scans, self.validation = len(taught), [subject_of(folder) for folder in fixed]
-        measured = fixed or taught
-        self._fixed = [
-            self._lesson(folder, points[folder], middles[folder], np.zeros(3, dtype=int))
-            for folder in measured[:: -(-len(measured) // _FIXED)]
-        ]
-        self.network: nn.Module = new_network(self.settings, seed=seed).to(device)
-        self._across = torch.tensor(_ACROSS * len(self._structures), dtype=torch.float32, device=device)
+        self._train = Kept(taught.folders, lambda folder: self._lesson(folder, taught, spare))
+        self.scans, self.validation = len(taught.folders), [subject_of(folder) for folder in fixed.folders]
+        measured = fixed if fixed.folders else taught
+        some = measured.folders[:: -(-len(measured.folders) // _FIXED)]
+        self._fixed = [self._lesson(folder, measured, np.zeros(3, dtype=int)) for folder in some]
+        self.network: nn.Module = new_network(self.settings, seed=task.seed).to(self._device)
+        self._across = torch.tensor(_ACROSS * len(structures), dtype=torch.float32, device=self._device)
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the loss of a step's scans and the mean distance in mm of their walls to where they should be."""
         generator = np.random.default_rng([self._seed, step])
-        chosen = generator.integers(len(self._train), size=self._plan.groups)
+        chosen = generator.integers(len(self._train), size=self._length.groups)
         fields, landmarks = zip(*(self._view(self._train[int(number)], generator) for number in chosen), strict=True)
         residuals, known = self._residuals(torch.cat(fields), torch.stack(landmarks))
         scaled = residuals / _TOLERANCE_MM
@@ -156,7 +170,7 @@ class Landmarks:
 
     def _view(self, lesson: Lesson, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return a crop (1, 1, D, H, W) turned, scaled, moved and in other grey levels, and its landmarks (n, 3)."""
-        size = np.array(self.settings.details["size"])
+        size = np.array(self.settings.size)
         matrix = TURNS.draw(generator)
         centre = np.array(lesson.levels.shape) / 2
         seen = size / 2 + generator.normal(0, SHIFT_MM, 3) / self._spacing
@@ -167,44 +181,52 @@ class Landmarks:
         moved = (lesson.landmarks - centre) @ turn.T + seen
         return LEVELS.other(field, generator), torch.from_numpy(moved).to(self._device)
 
-    def _lesson(self, folder: Path, points: Points, middle_mm: FloatArray, spare: Any) -> Lesson:
+    def _lesson(self, folder: Path, told: _Told, spare: NDArray[np.int64]) -> Lesson:
         """Cut a scan's crop with some voxels to spare on each side."""
         scan = Scan.read(folder)
         assert scan is not None
-        size = np.array(self.settings.details["size"]) + 2 * spare
-        crop = Crop.of(scan, middle_mm, size.tolist(), self.settings, self._device)
-        unknown = np.full((6, 3), np.nan)
-        edges = crop.to_edges(np.concatenate([points.get(name, unknown) for name in self._structures]))
+        size = np.array(self.settings.size) + 2 * spare
+        crop = Crop.of(scan, told.middles[folder], size.tolist(), self.settings, self._device)
+        points, unknown = told.points[folder], np.full((6, 3), np.nan)
+        edges = crop.to_edges(np.concatenate([points.get(name, unknown) for name in self.settings.structures]))
         # Levels from 0 to 1 lose nothing that matters in 16 bits.
         return Lesson(crop.levels.half(), edges)
 
-    def _middle_latent(self, folders: Sequence[Path], told: Mapping[str, Points]) -> FloatArray:
-        """Return the latent (x, y, z) at which crops have their middle: that of the box around the structures' own.
 
-        Each structure's latent is the median over the scans, whichever structures they show.
-        """
-        latents: dict[str, list[FloatArray]] = {}
-        for folder in folders:
-            seen = self._map(folder)
-            if seen is None:
-                continue
-            for name, points in told[subject_of(folder)].items():
-                latents.setdefault(name, []).append(seen.at(box_of_points(points).mean(axis=0)[None])[0])
-        if not latents:
-            raise NothingToLearnError("found no training scan that the position map knows, expected at least one.")
-        return box_of_points([np.median(of, axis=0) for of in latents.values()]).mean(axis=0)
+def _middle_latent(position_map: Model, folders: Sequence[Path], told: Mapping[str, Points]) -> FloatArray:
+    """Return the latent (x, y, z) at which crops have their middle: that of the box around the structures' own.
 
-    def _middle(self, folder: Path, latent: FloatArray) -> FloatArray | None:
-        """Return where (x, y, z) in mm a scan's crop has its middle; None for a scan that the position map rejects."""
-        seen = self._map(folder)
-        return None if seen is None else seen.met(latent[None]).positions_mm[0]
+    Each structure's latent is the median over the scans, whichever structures they show. Raises NothingToLearnError
+    where the position map knows none of the scans.
+    """
+    latents: dict[str, list[FloatArray]] = {}
+    for folder in folders:
+        points_of = told.get(subject_of(folder), {})
+        body_map = _map(position_map, folder) if points_of else None
+        if body_map is None:
+            continue
+        for name, points in points_of.items():
+            latents.setdefault(name, []).append(body_map.at(box_of_points(points).mean(axis=0)[None])[0])
+    if not latents:
+        raise NothingToLearnError("found no training scan that the position map knows, expected at least one.")
+    return box_of_points([np.median(of, axis=0) for of in latents.values()]).mean(axis=0)
 
-    def _map(self, folder: Path) -> BodyMap | None:
-        scan = Scan.read(folder)
-        seen = None if scan is None else BodyMap(self._body_map, scan)
-        return None if seen is None or seen.fault() is not None else seen
 
-    def _size(self, away_mm: Sequence[FloatArray]) -> list[int]:
-        """Return how many voxels (z, y, x) a crop has by how far (..., 3), (x, y, z), landmarks are from its middle."""
-        reach = np.percentile(np.concatenate(away_mm), _OUTERMOST, axis=0)[::-1] + _MARGIN_MM
-        return list(padded_size(np.ceil(2 * reach / self._spacing).astype(int).tolist()))
+def _middle(position_map: Model, folder: Path, latent: FloatArray) -> FloatArray | None:
+    """Return where (x, y, z) in mm a scan's crop has its middle; None for a scan that the position map rejects."""
+    body_map = _map(position_map, folder)
+    return None if body_map is None else body_map.met(latent[None]).positions_mm[0]
+
+
+def _map(position_map: Model, folder: Path) -> BodyMap | None:
+    """Return a scan's map; None for one that was set aside, or that the position map rejects."""
+    scan = Scan.read(folder)
+    body_map = None if scan is None else BodyMap(position_map, scan)
+    return None if body_map is None or body_map.fault() is not None else body_map
+
+
+def _size(told: _Told, spacing: Sequence[float]) -> Voxels:
+    """Return how many voxels (z, y, x) crops have, by how far landmarks are from their middles."""
+    away = [np.abs(points - told.middles[f]) for f in told.folders for points in told.points[f].values()]
+    reach = np.percentile(np.concatenate(away), _OUTERMOST, axis=0)[::-1] + _MARGIN_MM
+    return padded_size(np.ceil(2 * reach / np.asarray(spacing)).astype(int).tolist())

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network
-from rprloc.training.data import TrainingScan
+from rprloc.networks.checkpoint import Model
+from rprloc.training.objective import Objective
 from rprloc.training.optimiser import new_optimiser
-from rprloc.training.plan import TrainingPlan
 from rprloc.training.state import Interrupted, TrainingState
 
 RECORDS = 40
@@ -22,60 +22,9 @@ RECORDS = 40
 LOG_SECONDS = 10.0
 
 
-class Objective(Protocol):
-    """What a network learns: its loss on the data of a step, and how good it is on data that stay the same."""
-
-    network: nn.Module
-    settings: ModelSettings
-    error: str
-    """What the curve calls the error, such as `error_mm`: its keys are `train_<error>` and `validation_<error>`."""
-    words: str
-    """How the log tells it, with places for the training's and the validation's."""
-    scans: int
-    """How many scans the network learns from."""
-    validation: list[str]
-    """The subjects of the validation scans; empty where the error is one of the training scans."""
-
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the loss of a step's own data and their error; random draws depend on the seed and the step only."""
-
-    def validation_error(self) -> float:
-        """Return the error on the fixed data."""
-
-
-class FromScans:
-    """What the objectives share that draw from whole training scans, none of which has to have a label."""
-
-    def __init__(
-        self,
-        scans: Sequence[TrainingScan],
-        validation: Sequence[TrainingScan],
-        settings: ModelSettings,
-        plan: TrainingPlan,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Take the scans to draw from and those of the fixed data, which are the same where there are no others; raises
-        InputError without scans to draw from.
-        """
-        if not scans:
-            raise InputError("No scan to train on: every scan of the training split was set aside.")
-        self.network: nn.Module = new_network(settings, seed=seed).to(device)
-        self.settings = settings
-        self.scans = len(scans)
-        self.validation = [scan.subject for scan in validation]
-        self._scans, self._plan, self._seed = scans, plan, seed
-        self._fix(validation or scans)
-
-    def _fix(self, scans: Sequence[TrainingScan]) -> None:
-        """Draw the data of the validation error from some scans, once."""
-        raise NotImplementedError
-
-
 def train(
     objective: Objective,
-    plan: TrainingPlan,
+    length: Length,
     *,
     seed: int,
     state: TrainingState,
@@ -88,44 +37,44 @@ def train(
     once a signal has asked to stop and the state is saved.
     """
     network = objective.network
-    optimiser = new_optimiser(network, plan)
-    record_every = max(1, plan.steps // RECORDS)
+    optimiser = new_optimiser(network, length)
+    record_every = max(1, length.steps // RECORDS)
     step = state.restore(network, optimiser)
     if step:
-        log(f"goes on from step {step} of {plan.steps}")
+        log(f"goes on from step {step} of {length.steps}")
     started = logged = time.monotonic()
     first, losses, errors = step, [], []
-    while step < plan.steps:
-        loss, error = take_step(objective, plan, optimiser, step)
+    while step < length.steps:
+        loss, error = take_step(objective, length, optimiser, step)
         step += 1
         losses.append(loss.detach())
         errors.append(error.detach())
-        if step % record_every == 0 or step == plan.steps:
+        if step % record_every == 0 or step == length.steps:
             seconds = time.monotonic() - started
-            state.history.append(_record(objective, step, plan, losses, errors))
+            state.history.append(_record(objective, step, length, losses, errors))
             state.history[-1]["seconds"] = round(state.seconds + seconds, 1)
             losses, errors = [], []
         now = time.monotonic()
-        if now - logged >= LOG_SECONDS or step == plan.steps:
-            left = (now - started) / (step - first) * (plan.steps - step)
-            log(_log_line(objective, step, plan, state.history, left))
+        if now - logged >= LOG_SECONDS or step == length.steps:
+            left = (now - started) / (step - first) * (length.steps - step)
+            log(_log_line(objective, step, length, state.history, left))
             logged = now
         if state.interrupted or step % record_every == 0:
             state.save_when_due(step, network, optimiser, time.monotonic() - started)
         if state.interrupted:
-            raise Interrupted(f"stopped at step {step} of {plan.steps}; the next start goes on from here")
+            raise Interrupted(f"stopped at step {step} of {length.steps}; the next start goes on from here")
     state.save(step, network, optimiser, time.monotonic() - started)
-    record = _training_record(objective, plan, seed, state)
+    record = _training_record(objective, length, seed, state)
     network.requires_grad_(False)
     return Model(network.eval(), objective.settings, record)
 
 
 def take_step(
-    objective: Objective, plan: TrainingPlan, optimiser: torch.optim.Optimizer, step: int
+    objective: Objective, length: Length, optimiser: torch.optim.Optimizer, step: int
 ) -> tuple[Tensor, Tensor]:
     """Move the network by one step; return the loss and the error that it had before."""
     for group in optimiser.param_groups:
-        group["lr"] = plan.learning_rate_at(step)
+        group["lr"] = length.learning_rate_at(step)
     loss, error = objective.loss(step)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -134,7 +83,7 @@ def take_step(
 
 
 def _record(
-    objective: Objective, step: int, plan: TrainingPlan, losses: list[Tensor], errors: list[Tensor]
+    objective: Objective, step: int, length: Length, losses: list[Tensor], errors: list[Tensor]
 ) -> dict[str, Any]:
     """Return one point of the training curve: means since the last; raises InputError for one that is no number."""
     loss, train = (float(torch.stack(values).mean()) for values in (losses, errors))
@@ -146,19 +95,19 @@ def _record(
             )
     return {
         "step": step,
-        "steps": plan.steps,
+        "steps": length.steps,
         "loss": loss,
         f"train_{objective.error}": round(train, 5),
         f"validation_{objective.error}": round(validation, 5),
-        "learning_rate": plan.learning_rate_at(step - 1),
+        "learning_rate": length.learning_rate_at(step - 1),
     }
 
 
 def _log_line(
-    objective: Objective, step: int, plan: TrainingPlan, history: list[dict[str, Any]], seconds_left: float
+    objective: Objective, step: int, length: Length, history: list[dict[str, Any]], seconds_left: float
 ) -> str:
     """Return a line for a person who waits."""
-    text = f"step {step:,} of {plan.steps:,}"
+    text = f"step {step:,} of {length.steps:,}"
     if history:
         trained, fixed = (history[-1][f"{which}_{objective.error}"] for which in ("train", "validation"))
         text += f"   {objective.words.format(trained, fixed)}"
@@ -166,13 +115,13 @@ def _log_line(
     return f"{text}   {minutes}:{seconds:02d} left"
 
 
-def _training_record(objective: Objective, plan: TrainingPlan, seed: int, state: TrainingState) -> dict[str, Any]:
+def _training_record(objective: Objective, length: Length, seed: int, state: TrainingState) -> dict[str, Any]:
     """Return what a model file tells about its training."""
     return {
-        "steps": plan.steps,
-        "groups": plan.groups,
-        "patches": plan.patches,
-        "learning_rate": plan.learning_rate,
+        "steps": length.steps,
+        "groups": length.groups,
+        "patches": length.patches,
+        "learning_rate": length.learning_rate,
         "seed": seed,
         "scans": objective.scans,
         "validation": list(objective.validation) or "fixed data of the training scans",

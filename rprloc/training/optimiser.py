@@ -1,4 +1,4 @@
-"""The optimisers that a plan may name."""
+"""The optimisers that a length of training may name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from rprloc.catalogue.rows import Length
 from rprloc.networks.device import one_thread
-from rprloc.training.plan import TrainingPlan
 
 _MOMENTUM = 0.9
 _VECTOR_RATE = 0.1
@@ -16,11 +16,11 @@ _VECTOR_RATE = 0.1
 _ITERATIONS = 5
 
 
-def new_optimiser(network: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
-    """Return the plan's optimiser for a network, before its first step."""
-    if plan.optimiser == "muon":
-        return Muon(network.parameters(), plan.learning_rate)
-    return torch.optim.Adam(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+def new_optimiser(network: nn.Module, length: Length) -> torch.optim.Optimizer:
+    """Return a length's optimiser for a network, before its first step."""
+    if length.optimiser == "muon":
+        return Muon(network.parameters(), length.learning_rate)
+    return torch.optim.Adam(network.parameters(), lr=length.learning_rate, weight_decay=length.weight_decay, fused=True)
 
 
 class Muon(torch.optim.Optimizer):

@@ -8,7 +8,7 @@ from torch import Tensor
 from rprloc.networks.offsets import offset_mm
 
 
-def all_pairs_mm(latents: Tensor, centres_mm: Tensor, r_mm: float, *, stage: str) -> tuple[Tensor, Tensor]:
+def all_pairs_mm(latents: Tensor, centres_mm: Tensor, r_mm: float, *, network: str) -> tuple[Tensor, Tensor]:
     """Return predicted and true offsets (pairs, 3) in mm of every pair within each group of patches.
 
     `latents` and `centres_mm` are (groups, patches, 3). m patches give m (m - 1) / 2 pairs; the mirrored ones say the
@@ -18,7 +18,7 @@ def all_pairs_mm(latents: Tensor, centres_mm: Tensor, r_mm: float, *, stage: str
     query, support = torch.triu_indices(latents.shape[1], latents.shape[1], offset=1, device=latents.device)
     predicted = offset_mm(latents[:, query], latents[:, support], r_mm).flatten(0, 1)
     true = (centres_mm[:, support] - centres_mm[:, query]).flatten(0, 1)
-    if stage == "fine":
+    if network == "fine":
         near = (true.abs() <= r_mm + 1e-3).all(dim=1)
         predicted, true = predicted[near], true[near]
     return predicted, true

@@ -9,20 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rprloc.networks.checkpoint import ModelSettings
+from rprloc.catalogue.rows import Length
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.patches import apply_window
+from rprloc.networks.settings import PatchSettings
 from rprloc.seeds import generator_of
-from rprloc.training.data import TrainingScan
-from rprloc.training.loop import FromScans
+from rprloc.training.data import TrainingScan, lesson_scans
+from rprloc.training.objective import FromScans
 from rprloc.training.pairs import all_pairs_mm, pair_error_mm, pair_loss
-from rprloc.training.plan import TrainingPlan
 from rprloc.training.sampling import IndexArray, draw_group
+from rprloc.training.task import Lessons
 
 _VALIDATION_GROUPS, _VALIDATION_PATCHES = 24, 8
 
 
-class RelativePosition(FromScans):
+class RelativePosition(FromScans[PatchSettings]):
     """The offset of all pairs of patches within each group of a step (equations 2 and 3 of the paper)."""
 
     error, words = "error_mm", "pair error: training {:.1f} mm, validation {:.1f} mm"
@@ -34,13 +35,21 @@ class RelativePosition(FromScans):
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the loss of a step's pairs and their mean error in mm."""
-        groups = _draw_groups(self._scans, self.settings, self._plan, np.random.default_rng([self._seed, step]))
+        groups = _draw_groups(self._scans, self.settings, self._length, np.random.default_rng([self._seed, step]))
         predicted, true = _offsets_mm(self.network, _cropped(groups, self.settings), self.settings)
         return pair_loss(predicted, true, self.settings.r_mm), pair_error_mm(predicted.detach(), true)
 
     def validation_error(self) -> float:
         """Return the mean error in mm over the fixed pairs."""
         return _validation_error_mm(self.network, self._fixed, self.settings)
+
+
+def relative_position(lessons: Lessons) -> RelativePosition:
+    """Return what a position network learns; raises InputError without scans, or where one has another spacing."""
+    task = lessons.task
+    settings = PatchSettings.of_cohort(task.network, task.settings)
+    scans, validation = lesson_scans(lessons, settings, crop=settings.patch_voxels)
+    return RelativePosition(scans, validation, settings, task.length, seed=task.seed, device=lessons.device)
 
 
 _Group = tuple[TrainingScan, IndexArray]
@@ -58,21 +67,26 @@ class _Batch:
 
 
 def _draw_groups(
-    scans: Sequence[TrainingScan], settings: ModelSettings, plan: TrainingPlan, generator: np.random.Generator
+    scans: Sequence[TrainingScan], settings: PatchSettings, length: Length, generator: np.random.Generator
 ) -> list[_Group]:
     """Draw a step's groups, each from a scan drawn at random."""
-    chosen = [scans[number] for number in generator.integers(len(scans), size=plan.groups)]
-    return [(scan, _draw(scan, plan.patches, settings, generator)) for scan in chosen]
+    chosen = [scans[number] for number in generator.integers(len(scans), size=length.groups)]
+    return [(scan, _draw(scan, length.patches, settings, generator)) for scan in chosen]
 
 
-def _draw(scan: TrainingScan, patches: int, settings: ModelSettings, generator: np.random.Generator) -> IndexArray:
+def _draw(scan: TrainingScan, patches: int, settings: PatchSettings, generator: np.random.Generator) -> IndexArray:
     """Draw one group of patch centres (patches, 3) in a scan's body."""
     return draw_group(
-        scan.body, patches, stage=settings.stage, r_mm=settings.r_mm, spacing_mm=settings.spacing, generator=generator
+        scan.body,
+        patches,
+        network=settings.network,
+        r_mm=settings.r_mm,
+        spacing_mm=settings.spacing,
+        generator=generator,
     )
 
 
-def _fixed_groups(scans: Sequence[TrainingScan], settings: ModelSettings, seed: int) -> list[_Group]:
+def _fixed_groups(scans: Sequence[TrainingScan], settings: PatchSettings, seed: int) -> list[_Group]:
     """Draw the groups of the fixed validation pairs, as many from each scan, seeded by its subject's name.
 
     Of very many scans every second, third, ... is enough.
@@ -86,7 +100,7 @@ def _fixed_groups(scans: Sequence[TrainingScan], settings: ModelSettings, seed: 
     return groups
 
 
-def _cropped(groups: Sequence[_Group], settings: ModelSettings) -> _Batch:
+def _cropped(groups: Sequence[_Group], settings: PatchSettings) -> _Batch:
     """Crop the patches of some groups, by one gather a scan on the computing device."""
     device = groups[0][0].scan.values.device
     voxels = torch.from_numpy(np.stack([centres for _, centres in groups])).to(device)
@@ -95,16 +109,18 @@ def _cropped(groups: Sequence[_Group], settings: ModelSettings) -> _Batch:
     return _Batch(patches, (voxels * torch.tensor(settings.spacing, device=device)).flip(-1))
 
 
-def _offsets_mm(network: nn.Module, batch: _Batch, settings: ModelSettings) -> tuple[Tensor, Tensor]:
+def _offsets_mm(network: nn.Module, batch: _Batch, settings: PatchSettings) -> tuple[Tensor, Tensor]:
     """Return predicted and true offsets (pairs, 3) in mm of all pairs of a batch's groups, in one network pass."""
     device = batch.patches.device
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device)):
         latents = network(apply_window(batch.patches, settings.window))
-    return all_pairs_mm(latents.view(*batch.centres_mm.shape), batch.centres_mm, settings.r_mm, stage=settings.stage)
+    return all_pairs_mm(
+        latents.view(*batch.centres_mm.shape), batch.centres_mm, settings.r_mm, network=settings.network
+    )
 
 
 @torch.inference_mode()
-def _validation_error_mm(network: nn.Module, fixed: list[_Batch], settings: ModelSettings) -> float:
+def _validation_error_mm(network: nn.Module, fixed: list[_Batch], settings: PatchSettings) -> float:
     """Return the mean error in mm over the fixed pairs."""
     parts = [_offsets_mm(network, batch, settings) for batch in fixed]
     predicted, true = (torch.cat(side) for side in zip(*parts, strict=True))

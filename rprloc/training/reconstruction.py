@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.cohort.methods import CODE_STRIDE
-from rprloc.networks.autoencoder import HALO
+from rprloc.networks.autoencoder import CODE_STRIDE, HALO
 from rprloc.networks.patches import apply_window
+from rprloc.networks.settings import CodeSettings
 from rprloc.seeds import generator_of
-from rprloc.training.data import TrainingScan
-from rprloc.training.loop import FromScans
+from rprloc.training.data import TrainingScan, lesson_scans
+from rprloc.training.objective import FromScans
 from rprloc.training.sampling import IndexArray
+from rprloc.training.task import Lessons
 
 _CELLS = 6
 CROP_VOXELS = (CODE_STRIDE * _CELLS + 2 * HALO,) * 3
@@ -23,7 +24,7 @@ CROP_VOXELS = (CODE_STRIDE * _CELLS + 2 * HALO,) * 3
 _VALIDATION_CROPS = 192
 
 
-class Reconstruction(FromScans):
+class Reconstruction(FromScans[CodeSettings]):
     """Mean squared error of the decoded grey values of crops around random voxels of the body.
 
     Only the inside of a crop is decoded: what a cell of its code sees is never cut off.
@@ -38,8 +39,8 @@ class Reconstruction(FromScans):
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the mean squared error of a step's crops, windowed grey values, and its root."""
         generator = np.random.default_rng([self._seed, step])
-        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._plan.groups)]
-        crops = torch.cat([_crops(scan, scan.body.draw(self._plan.patches, generator)) for scan in chosen])
+        chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._length.groups)]
+        crops = torch.cat([_crops(scan, scan.body.draw(self._length.patches, generator)) for scan in chosen])
         loss = self._squared_error(crops)
         return loss, loss.detach().sqrt()
 
@@ -55,6 +56,14 @@ class Reconstruction(FromScans):
         levels = apply_window(crops, self.settings.window)
         inside = levels[:, HALO:-HALO, HALO:-HALO, HALO:-HALO]
         return (self.network(levels) - inside).square().mean()
+
+
+def reconstruction(lessons: Lessons) -> Reconstruction:
+    """Return what the auto-encoder learns; raises InputError without scans, or where one has another spacing."""
+    task = lessons.task
+    settings = CodeSettings.of_cohort(task.network, task.settings)
+    scans, validation = lesson_scans(lessons, settings, crop=CROP_VOXELS)
+    return Reconstruction(scans, validation, settings, task.length, seed=task.seed, device=lessons.device)
 
 
 def _crops(scan: TrainingScan, centres: IndexArray) -> Tensor:

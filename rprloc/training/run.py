@@ -5,199 +5,99 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import torch
 
-from rprloc.cohort.methods import CEILING, STUDENT, TAUGHT
-from rprloc.errors import InputError
-from rprloc.files import read_json, sha256, write_json_lines, write_text
-from rprloc.networks.checkpoint import Model, ModelSettings, check_conflicts, read_model, write_model
-from rprloc.scans.preprocess import subject_of
-from rprloc.training.body_positions import BARE, BodyPositions
-from rprloc.training.data import read_training_scans
-from rprloc.training.loop import Objective, train
-from rprloc.training.plan import TrainingPlan, plan_of
-from rprloc.training.position import RelativePosition
-from rprloc.training.reconstruction import CROP_VOXELS, Reconstruction
+from rprloc.catalogue.rows import BY_SUPPORTS, load
+from rprloc.cohort.tasks import Folders, Train
+from rprloc.files import sha256, write_json_lines, write_text
+from rprloc.networks.checkpoint import Model, write_model
+from rprloc.scans.scan import ScanRecord, surface_path
+from rprloc.training.loop import train
+from rprloc.training.objective import Objective
 from rprloc.training.state import TrainingState, one_writer
+from rprloc.training.task import Lessons, folders_of, read_models
 
-MAP = "position_map"
 
-
-def train_stage(
-    folder: Path,
-    *,
-    cohort: str,
-    stage: str,
-    scans: Sequence[Path],
-    validation: Sequence[Path],
-    settings: dict[str, Any],
-    training: str,
-    seed: int,
-    checkpoints: Path,
-    code: str,
-    device: torch.device,
-    models: Sequence[Path] = (),
-    supports: Sequence[Path] = (),
-    log: Callable[[str], None] = print,
+def train_network(
+    task: Train, folders: Folders, output: Path, *, device: torch.device, log: Callable[[str], None] = print
 ) -> Model:
-    """Train one of a cohort's networks; write it to `folder`/<cohort> and its curve and log to `folder`.
+    """Train one of a cohort's networks; write it to `output`/<cohort> and its curve and log to `output`.
 
-    `scans` and `validation` are folders of preprocessed scans, `settings` the cohort's training settings of the
-    stage, `training` names the plan; a network that is taught takes the position map among `models`, and the folders
-    of the `supports`. The folder `checkpoints` keeps the state, in a file named by the hash of
-    everything the weights depend on, and beside it a log to follow; the next start with the same inputs goes on from
-    the state. Raises what `rprloc.training.loop.train` raises.
+    The folder task.checkpoints keeps the state, in a file named by the hash of everything that the weights depend on,
+    and beside it a log to follow; the next start with the same inputs goes on from the state. Raises what
+    `rprloc.training.loop.train` and the task's objective raise.
     """
-    model_settings, plan = ModelSettings.of_cohort(settings, stage), plan_of(training, stage)
-    sources = {"train": scans, "validation": validation, "supports": supports}
-    state_path = checkpoints / f"{cohort}.{stage}.{_key(model_settings, plan, seed, code, sources, models)}.safetensors"
+    name = f"{task.cohort}.{task.network}"
+    state_path = Path(task.checkpoints) / f"{name}.{_key(task, folders)}.safetensors"
     log_path = state_path.with_suffix(".log")
     state = TrainingState(state_path)
-    folder.mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     with (
         one_writer(state_path, log),
         state.stop_on_signal(),
-        tempfile.TemporaryDirectory(dir=folder, prefix=".scans-") as unpacked,
+        tempfile.TemporaryDirectory(dir=output, prefix=".scans-") as scratch,
     ):
         if not state_path.exists():
             log_path.write_text("", encoding="utf-8")
 
         def say(line: str) -> None:
-            log(f"{cohort} {stage}: {line}")
+            log(f"{task.cohort} {task.network}: {line}")
             with log_path.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
 
-        if stage in TAUGHT:
-            objective: Objective = _taught(
-                model_settings, settings, plan, sources, models, state, seed=seed, device=device, log=say
-            )
-        else:
-            objective = _objective(model_settings, settings, plan, sources, Path(unpacked), seed=seed, device=device)
-        batch = f"{plan.groups} x {plan.patches} patches" if plan.patches > 1 else f"{plan.groups} scans"
+        lessons = Lessons(
+            task=task,
+            training=folders_of(task.training, folders),
+            validation=folders_of(task.validation, folders),
+            supports=folders_of(task.supports, folders),
+            models=read_models(task, folders, device),
+            device=device,
+            scratch=Path(scratch),
+            state=state,
+            log=say,
+        )
+        objective: Objective = load(task.objective)(lessons)
+        length = task.length
+        batch = f"{length.groups} x {length.patches} patches" if length.patches > 1 else f"{length.groups} scans"
         say(
-            f"training on {objective.scans} scans, {plan.steps:,} steps of {batch}, "
+            f"training on {objective.scans} scans, {length.steps:,} steps of {batch}, "
             f"on {device}, {torch.get_num_threads()} threads"
         )
-        model = train(objective, plan, seed=seed, state=state, log=say)
-    write_model(folder / cohort / f"{stage}.safetensors", model)
-    write_json_lines(folder / f"{cohort}.{stage}.jsonl", state.history)
-    write_text(folder / f"{cohort}.{stage}.log", log_path.read_text(encoding="utf-8"))
+        model = train(objective, length, seed=task.seed, state=state, log=say)
+    write_model(output / task.cohort / f"{task.network}.safetensors", model)
+    write_json_lines(output / f"{name}.jsonl", state.history)
+    write_text(output / f"{name}.log", log_path.read_text(encoding="utf-8"))
     return model
 
 
-def _objective(
-    settings: ModelSettings,
-    cohort: dict[str, Any],
-    plan: TrainingPlan,
-    sources: dict[str, Sequence[Path]],
-    scratch: Path,
-    *,
-    seed: int,
-    device: torch.device,
-) -> Objective:
-    """Return what a stage's network learns from the folders of the training and validation scans."""
-    if settings.stage == "retina_unet":
-        # MONAI and torchvision take seconds to import.
-        from rprloc.training.detection import Detection
-
-        structures = cohort["structures"]
-        return Detection(
-            sources["train"], sources["validation"], settings, plan, structures=structures, seed=seed, device=device
-        )
-    patches: tuple[Callable[..., Objective], tuple[int, int, int]] = (RelativePosition, settings.patch_voxels)
-    objective, crop = _OBJECTIVES.get(settings.stage, patches)
-    padding = replace(settings, patch_voxels=crop)
-    train, validation = (
-        read_training_scans(sources[split], padding, device=device, scratch=scratch)
-        for split in ("train", "validation")
-    )
-    return objective(train, validation, settings, plan, seed=seed, device=device)
-
-
-_OBJECTIVES: dict[str, tuple[Callable[..., Objective], tuple[int, int, int]]] = {
-    "autoencoder": (Reconstruction, CROP_VOXELS),
-    "position_map": (BodyPositions, BARE),
-}
-"""What is learned from whole scans, with the crops for which these have to be padded; else patches of a pair."""
-
-
-def _taught(
-    settings: ModelSettings,
-    cohort: dict[str, Any],
-    plan: TrainingPlan,
-    sources: Mapping[str, Sequence[Path]],
-    models: Sequence[Path],
-    state: TrainingState,
-    *,
-    seed: int,
-    device: torch.device,
-    log: Callable[[str], None],
-) -> Objective:
-    """Return what a network learns that is told where landmarks lie; what it is told is kept beside its state."""
-    from rprloc.training.landmarks import Landmarks
-    from rprloc.training.teaching import taught_points
-
-    assert state.path is not None
-    body_map = next(
-        (model for path in models if (model := read_model(path, device=device)).settings.stage == MAP), None
-    )
-    if body_map is None:
-        raise InputError(f"{settings.stage}: found no position_map network, expected one.")
-    check_conflicts("position_map", body_map.settings, cohort)
-    told = taught_points(
-        settings.stage,
-        sources["train"],
-        supports=sources["supports"],
-        body_map=body_map,
-        structures=cohort["structures"],
-        kept=state.path.with_suffix(".landmarks.json"),
-        device=device,
-        stopped=lambda: state.interrupted,
-        log=log,
-    )
-    return Landmarks(
-        sources["train"],
-        sources["validation"],
-        settings,
-        plan,
-        told=told,
-        tellers=sources["train" if settings.stage == CEILING else "supports"],
-        body_map=body_map,
-        spacing=cohort["matching_spacing"],
-        seed=seed,
-        device=device,
-    )
-
-
-def _key(
-    settings: ModelSettings,
-    plan: TrainingPlan,
-    seed: int,
-    code: str,
-    sources: Mapping[str, Sequence[Path]],
-    models: Sequence[Path],
-) -> str:
+def _key(task: Train, folders: Folders) -> str:
     """Return a short hash of everything that a training's weights depend on."""
-    abouts = {
-        split: [read_json(f / f"{subject_of(f)}.json") for f in sorted(folders)] for split, folders in sources.items()
-    }
-    data = [
-        [(about["subject"], about.get("source_sha256"), about.get("model")) for about in abouts[split]]
-        for split in ("train", "validation")
+    training, validation, supports = (
+        [ScanRecord.read(folder).to_json() for folder in folders_of(names, folders)]
+        for names in (task.training, task.validation, task.supports)
+    )
+    everything = [
+        [task.network, msgspec.to_builtins(task.settings), task.length.to_json(), task.seed, task.code],
+        [[_part(record, "subject", "source_sha256", "model") for record in part] for part in (training, validation)],
+        torch.__version__,
     ]
-    everything = [asdict(settings), asdict(plan), seed, code, data, torch.__version__]
-    if settings.stage in (*TAUGHT, "retina_unet"):
-        # The student looks at no label of a training scan.
-        told = [split for split in abouts if split != "train" or settings.stage != STUDENT]
-        everything.append([[about.get("structures") for about in abouts[split]] for split in told])
-    if settings.stage in TAUGHT:
-        everything.append([[about.get("matching") for about in part] for part in abouts.values()])
-        everything.append([about.get("source_sha256") for about in abouts["supports"]])
-        surfaces = [f / f"{subject_of(f)}_surface.safetensors" for f in sorted(sources["supports"])]
-        everything.append([sha256(path) for path in (*models, *surfaces) if path.exists()])
+    if task.learns:
+        # Whom supports teach looks at no label of a training scan.
+        told = [validation, supports] if task.learns == BY_SUPPORTS else [training, validation]
+        everything.append([[_part(record, "structures") for record in part] for part in told])
+    if task.settings.matching_spacing is not None:
+        parts = (training, validation, supports)
+        everything.append([[_part(record, "matching") for record in part] for part in parts])
+    surfaces = [surface_path(folder) for folder in folders_of(task.supports, folders)]
+    everything.append([_part(record, "subject", "source_sha256", "model") for record in supports])
+    everything.append([sha256(path) for path in (*sorted(folders.models), *surfaces) if path.exists()])
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _part(record: dict[str, object], *keys: str) -> list[object]:
+    """Return some values of a scan's record; None for what one that was set aside does not have."""
+    return [record.get(key) for key in keys]

@@ -54,12 +54,12 @@ def draw_group(
     body: BodyVoxels,
     count: int,
     *,
-    stage: str,
+    network: str,
     r_mm: float,
     spacing_mm: tuple[float, float, float],
     generator: np.random.Generator,
 ) -> IndexArray:
     """Return the centres (count, 3) of a group of patches of one scan, in voxels (z, y, x)."""
-    if stage == "coarse":
+    if network == "coarse":
         return body.draw(count, generator)
     return body.draw_near(count, r_mm, spacing_mm, generator)
