@@ -30,6 +30,10 @@ COLUMNS = (
 """The columns of metrics.csv, in this order; `main` says whether the row's setting is the one to use of its method."""
 
 
+DIGITS = 6
+"""The digits of numbers in the tables for programs."""
+
+
 class Main(NamedTuple):
     """The method and setting whose predictions are the ones to use."""
 

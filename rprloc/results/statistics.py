@@ -14,6 +14,9 @@ from statsmodels.stats.multitest import multipletests
 CONFIDENCE = 0.95
 """The coverage of every interval in the tables."""
 
+MEAN = "mean"
+"""What stands for all structures of a cohort."""
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-MEAN = "mean"
-"""The column that stands for all structures of a cohort."""
+from rprloc.results.statistics import MEAN
 
 PAPER_ORGANS = frozenset({"brainstem", "mandible", "parotid_left", "parotid_right"})
 """The organs that the paper's column `Mean` is over."""
@@ -19,7 +18,7 @@ PAPER_ORGANS = frozenset({"brainstem", "mandible", "parotid_left", "parotid_righ
 @cache
 def _lines() -> list[dict[Hashable, Any]]:
     """Return the lines of paper_tables.csv."""
-    with resources.files("rprloc.results").joinpath("paper_tables.csv").open(encoding="utf-8") as stream:
+    with resources.files("rprloc.results.tables").joinpath("paper_tables.csv").open(encoding="utf-8") as stream:
         return pd.read_csv(stream).to_dict("records")
 
 

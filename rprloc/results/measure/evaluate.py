@@ -1,0 +1,109 @@
+"""The EVALUATE step: one cohort's predictions, complete, and how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from rprloc.cohort.tasks import Measure
+from rprloc.errors import InputError
+from rprloc.files import write_json_lines
+from rprloc.methods.answer import Prediction
+from rprloc.results.frame import DIGITS, Main, read_predictions, write_frame
+from rprloc.results.measure.by_support import by_support
+from rprloc.results.measure.calibration import with_intervals
+from rprloc.results.measure.combined import combined_predictions
+from rprloc.results.measure.expected import (
+    Name,
+    Scans,
+    expected_predictions,
+    missed,
+    name_of,
+    set_aside_table,
+    usable,
+)
+from rprloc.results.measure.landmarks import tidy_landmarks
+from rprloc.results.measure.metrics import metrics_of
+from rprloc.results.measure.sources import tidy_sources
+from rprloc.results.measure.supports import tidy_supports
+from rprloc.results.words import calibrated_methods
+from rprloc.scans.scan import records_of
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One cohort's complete predictions, their lines of metrics.csv in the same order, and the scans set aside."""
+
+    predictions: list[Prediction]
+    metrics: pd.DataFrame
+    set_aside: pd.DataFrame
+
+
+def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batches: Sequence[Path]) -> None:
+    """Write a cohort's complete predictions, metrics, lines of its tables and set-aside scans to `folder`.
+
+    `scans` are the folders of preprocessed scans and `batches` the prediction files of all batches. Raises InputError
+    where one of them is none, and as `evaluate`.
+    """
+    records = records_of(scans)
+    found = evaluate(measure, records, read_predictions(*batches))
+    arrays = list(by_support(found.predictions, found.metrics, records))
+    write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
+    write_frame(folder / "metrics.csv", found.metrics)
+    write_frame(folder / "table4.csv", tidy_supports(arrays, measure.seed), digits=DIGITS)
+    write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
+    write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
+    write_frame(folder / "set_aside.csv", found.set_aside)
+
+
+def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) -> Evaluated:
+    """Return one cohort's complete predictions, their metrics and the scans that were set aside.
+
+    `predictions` are those that came. One that was expected and did not come becomes a failed one with the reason;
+    nothing is dropped. Behind them stand the predictions of several supports together (`combined_predictions`). Those
+    of a calibrated method for supports that are no queries say how sure the others are (`with_intervals`), and take no
+    place themselves. Raises InputError for a prediction that is there twice or belongs to no query of the cohort.
+    """
+    came = _by_name(measure, predictions)
+    queries = {member.subject for member in measure.members if member.query}
+    calibration = [came.pop(name) for name in list(came) if name.subject not in queries]
+    rows = []
+    for expected in expected_predictions(measure, scans, came):
+        one = came.pop(name_of(expected), None)
+        rows.append(missed(expected, scans) if one is None else one)
+    rows.extend(came.values())
+    supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
+    rows.extend(combined_predictions(rows, supports, measure.methods))
+    calibration.extend(combined_predictions(calibration, supports, measure.methods))
+    rows = with_intervals(rows, [*rows, *calibration], supports, scans)
+    labelled = {member.subject for member in measure.members if member.labelled}
+    main = {Main(asked.name, asked.settings[-1]) for asked in measure.methods}
+    metrics = metrics_of(rows, scans, labelled=labelled, main=main)
+    return Evaluated(rows, metrics, set_aside_table(measure, scans))
+
+
+def _by_name(measure: Measure, predictions: Iterable[Prediction]) -> dict[Name, Prediction]:
+    """Return the cohort's predictions by name, those for supports among them where the method is calibrated; raises
+    InputError for repeated ones and unknown queries.
+    """
+    queries = {member.subject for member in measure.members if member.query}
+    either = queries | {member.subject for member in measure.members if member.support}
+    calibrated = set(calibrated_methods())
+    found: dict[Name, Prediction] = {}
+    errors = []
+    about = f"predictions of cohort {measure.cohort}"
+    for one in predictions:
+        if one.cohort != measure.cohort:
+            continue
+        name = name_of(one)
+        if name in found:
+            errors.append(f"{about}: two predictions for {' x '.join(name)}, expected one.")
+        if one.subject not in (either if one.method in calibrated else queries):
+            errors.append(f"{about}: a prediction for {one.subject}, expected a query of it.")
+        found[name] = one
+    if errors:
+        raise InputError(errors)
+    return found

@@ -1,0 +1,133 @@
+"""How far each prediction is from the truth.
+
+Boxes are (..., 2, 3): minimum and maximum corner in LPS millimetres, on voxel edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.methods.answer import Prediction
+from rprloc.results.frame import COLUMNS, FLAGS, MEASURES, Main
+from rprloc.results.measure.calibration import covered, mean_within
+from rprloc.results.measure.expected import Scans, usable
+from rprloc.scans.scan import Structure
+
+
+def box_iou(first_mm: ArrayLike, second_mm: ArrayLike) -> FloatArray:
+    """Return the intersection over union (...) of boxes (..., 2, 3), a fraction; two boxes without volume give 0."""
+    first, second = np.asarray(first_mm, dtype=np.float64), np.asarray(second_mm, dtype=np.float64)
+    low = np.maximum(first[..., 0, :], second[..., 0, :])
+    high = np.minimum(first[..., 1, :], second[..., 1, :])
+    common = np.prod(np.clip(high - low, 0, None), axis=-1)
+    union = _volume(first) + _volume(second) - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(union), where=union > 0))
+
+
+def _volume(box_mm: FloatArray) -> FloatArray:
+    """Return the volumes (...) in cubic mm of boxes (..., 2, 3)."""
+    return np.asarray(np.prod(box_mm[..., 1, :] - box_mm[..., 0, :], axis=-1))
+
+
+def shrink(box_mm: ArrayLike, half_voxel_mm: ArrayLike) -> FloatArray:
+    """Return boxes (..., 2, 3) on the centres of their outermost voxels, given half voxels (..., 3) in mm.
+
+    A box thinner than a voxel becomes a plane through its middle, and so has no volume.
+    """
+    box, half = np.asarray(box_mm, dtype=np.float64), np.asarray(half_voxel_mm, dtype=np.float64)
+    middle = box.mean(axis=-2)
+    return np.stack([np.minimum(box[..., 0, :] + half, middle), np.maximum(box[..., 1, :] - half, middle)], axis=-2)
+
+
+def reference_iou(
+    true_mm: ArrayLike, true_half_mm: ArrayLike, found_mm: ArrayLike, found_half_mm: ArrayLike
+) -> FloatArray:
+    """Return the intersection over union in the voxel-centre convention of the paper's published code.
+
+    The true box is shrunk by half a voxel of the query, the found one by half a voxel of the support it copies.
+    """
+    return box_iou(shrink(true_mm, true_half_mm), shrink(found_mm, found_half_mm))
+
+
+def wall_distance(true_mm: ArrayLike, found_mm: ArrayLike) -> FloatArray:
+    """Return the absolute wall distance AWD (...) in mm: the mean over the six walls of boxes (..., 2, 3)."""
+    difference = np.asarray(true_mm, dtype=np.float64) - np.asarray(found_mm, dtype=np.float64)
+    return np.asarray(np.abs(difference).mean(axis=(-2, -1)))
+
+
+def point_error(true_mm: ArrayLike, found_mm: ArrayLike) -> FloatArray:
+    """Return the mean radial error (...) in mm: the mean Euclidean distance of points (..., n, 3)."""
+    difference = np.asarray(true_mm, dtype=np.float64) - np.asarray(found_mm, dtype=np.float64)
+    return np.asarray(np.linalg.norm(difference, axis=-1).mean(axis=-1))
+
+
+def metrics_of(
+    predictions: Sequence[Prediction], scans: Scans, *, labelled: Collection[str] = (), main: Collection[Main] = ()
+) -> pd.DataFrame:
+    """Return metrics.csv's table of one cohort, one line for each prediction.
+
+    A miss has IoU 0 and no distances; a structure without truth has no metrics. A query that was set aside counts as a
+    miss where it is one of the `labelled`, the subjects to which the sheet gives a label: what the label holds is then
+    unknown. `main` are the methods' settings to use.
+    """
+    truths = [_truth(scans, one) for one in predictions]
+    texts = {name: [getattr(one, name) for one in predictions] for name in COLUMNS if hasattr(Prediction, name)}
+    table = pd.DataFrame(texts, columns=list(COLUMNS))
+    table["n_supports"] = table["n_supports"].astype(int)
+    table["main"] = [(one.method, one.setting) in main for one in predictions]
+    table["within_90_mm"] = [mean_within(one) for one in predictions]
+    table["seconds"] = [sum(one.seconds.values()) if one.seconds else np.nan for one in predictions]
+    table = table.astype(dict.fromkeys(FLAGS, "bool") | dict.fromkeys(MEASURES, "float64"))
+    unknown = [one.subject in labelled and not usable(scans, one.subject) for one in predictions]
+    true = np.array([truth is not None for truth in truths], dtype=bool)
+    failed = table["failed"].to_numpy(dtype=bool)
+    table.loc[failed & (true | np.array(unknown, dtype=bool)), ["iou", "iou_reference"]] = 0.0
+    _compare(table, predictions, truths, np.flatnonzero(true & ~failed))
+    return table
+
+
+def _truth(scans: Scans, prediction: Prediction) -> Structure | None:
+    """Return what is true of a prediction, None where the query's label lacks it."""
+    scan = scans.get(prediction.subject)
+    return scan.structures.get(prediction.structure) if scan else None
+
+
+def _compare(
+    table: pd.DataFrame,
+    predictions: Sequence[Prediction],
+    truths: Sequence[Structure | None],
+    where: NDArray[np.intp],
+) -> None:
+    """Fill in the metrics of the rows at the positions `where`, which have both a prediction and a truth."""
+    if not where.size:
+        return
+    pairs = [(predictions[i], truth) for i in where if (truth := truths[i]) is not None]
+    true = np.array([truth.box_mm for _, truth in pairs], dtype=np.float64)
+    true_half = np.array([truth.half_voxel_mm for _, truth in pairs], dtype=np.float64)
+    found = np.array([one.box_mm for one, _ in pairs], dtype=np.float64)
+    # A method without a support copies no support's voxels: the query's own stand for them.
+    found_half = np.array([one.half_voxel_mm or truth.half_voxel_mm for one, truth in pairs], dtype=np.float64)
+    nothing = dict.fromkeys(WALLS, np.nan)
+    walls = np.array([[(one.within_90_mm or nothing)[wall] for wall in WALLS] for one, _ in pairs])
+    table.loc[where, "iou"] = box_iou(true, found)
+    table.loc[where, "iou_reference"] = reference_iou(true, true_half, found, found_half)
+    table.loc[where, "awd_mm"] = wall_distance(true, found)
+    table.loc[where, "covered"] = covered(found, true, walls)
+    table.loc[where, "mre_mm"] = _landmark_errors(pairs)
+
+
+def _landmark_errors(pairs: Sequence[tuple[Prediction, Structure]]) -> FloatArray:
+    """Return the mean radial errors (n) in mm of predictions' landmarks: six extreme points or two corners."""
+    errors = np.empty(len(pairs))
+    corners = np.array([set(one.points_mm or ()) == set(CORNERS) for one, _ in pairs], dtype=bool)
+    for names, chosen in ((CORNERS, corners), (WALLS, ~corners)):
+        own = [pairs[int(i)] for i in np.flatnonzero(chosen)]
+        if own:
+            found = [[(one.points_mm or {})[name] for name in names] for one, _ in own]
+            errors[chosen] = point_error([t.box_mm if names is CORNERS else t.extreme_mm for _, t in own], found)
+    return errors
