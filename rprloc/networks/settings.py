@@ -138,7 +138,7 @@ def settings_from(values: Any) -> NetworkSettings:
         details["matching_spacing"] = details.pop("spacing")
     plain = {"network": values.get("stage")} | dict(values) | details
     kind: type[NetworkSettings] = load(network_named(str(plain["network"])).settings)
-    return msgspec.convert({name: plain[name] for name in kind.__struct_fields__ if name in plain}, kind)
+    return msgspec.convert({name: plain[name] for name in kind.__struct_fields__}, kind)
 
 
 def settings_to_json(settings: NetworkSettings) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,20 +9,18 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rprloc.cohort.methods import CODE_STRIDE
 from rprloc.networks import autoencoder
-from rprloc.networks.autoencoder import CODE_CHANNELS, HALO, Autoencoder
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
+from rprloc.networks.autoencoder import CODE_CHANNELS, CODE_STRIDE, HALO, Autoencoder
+from rprloc.networks.checkpoint import new_network
+from rprloc.networks.settings import CodeSettings
 
-SETTINGS = ModelSettings.of_cohort(
-    {
-        "modality": "ct",
-        "spacing": [3, 2, 2],
-        "patch": [24, 16, 16],
-        "window": [[-500, 0], [500, 1]],
-        "network": {"convolution": "isotropic", "width": 4},
-    },
-    "autoencoder",
+SETTINGS = CodeSettings(
+    network="autoencoder",
+    modality="ct",
+    spacing=(3.0, 2.0, 2.0),
+    window=((-500.0, 0.0), (500.0, 1.0)),
+    width=4,
+    patch_voxels=(8, 8, 8),
 )
 FIELD = 2 * HALO + 1
 
@@ -92,13 +88,3 @@ def test_constant_patches_give_finite_codes(level: float) -> None:
     code = network().dense(torch.full((12, 12, 12), level))
     assert torch.isfinite(code).all()
     assert (code - code[:, :1, :1, :1]).abs().max() < 1e-5
-
-
-def test_an_autoencoder_goes_through_a_model_file(tmp_path: Path) -> None:
-    path = tmp_path / "autoencoder.safetensors"
-    write_model(path, Model(network(), SETTINGS))
-    model = read_model(path)
-    assert isinstance(model.network, Autoencoder) and model.settings == SETTINGS
-    assert SETTINGS.method == "feature" and SETTINGS.patch_voxels == (8, 8, 8)
-    scan = noise(8, 12, 12, 12)
-    assert torch.equal(model.network.dense(scan), network().dense(scan))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from safetensors.torch import save_file
 
+from rprloc.catalogue import network_named
 from rprloc.cohort import weights
-from rprloc.cohort.settings import Settings
+from rprloc.cohort.tasks import Seen
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import (
     FORMAT,
     Model,
-    ModelSettings,
     check_conflicts,
     new_network,
     read_model,
@@ -27,31 +28,26 @@ from rprloc.networks.checkpoint import (
     write_model,
     write_tensors,
 )
+from rprloc.networks.settings import NetworkSettings, PatchSettings
+from tests.networks.every import EVERY, LEARNING
 
-SETTINGS = ModelSettings(
-    stage="coarse",
+SETTINGS = PatchSettings(
+    network="coarse",
     modality="ct",
     spacing=(3.0, 4.0, 4.0),
-    patch_voxels=(8, 8, 8),
     window=((-500.0, 0.0), (-100.0, 0.2), (100.0, 0.8), (1500.0, 1.0)),
+    width=4,
+    patch_voxels=(8, 8, 8),
     r_mm=300.0,
     convolution="in_plane",
-    width=4,
 )
-COHORT: dict[str, Any] = {
-    "modality": "ct",
-    "spacing": [3, 4, 4],
-    "window": [[-500, 0], [-100, 0.2], [100, 0.8], [1500, 1]],
-    "patch": [48, 64, 64],
-    "network": {"convolution": "isotropic", "width": 16},
-    "r": 30,
-}
+SEEN = Seen(modality="ct", spacing=SETTINGS.spacing, window=SETTINGS.window, patch=(48.0, 64.0, 64.0))
 VALUES = np.random.default_rng(0).normal(0, 400, (20, 21, 22)).astype(np.int16)
 
 
-def model(**changes: Any) -> Model:
+def model(settings: NetworkSettings = SETTINGS, **changes: Any) -> Model:
     """Return an untrained model."""
-    settings = replace(SETTINGS, **changes)
+    settings = replace(settings, **changes)
     return Model(new_network(settings, seed=3).eval(), settings, {"steps": 7, "history": [{"step": 1}]})
 
 
@@ -64,17 +60,17 @@ def refusal(path: Path) -> str:
     return sentence
 
 
-def test_a_model_is_read_as_it_was_written_bit_by_bit(tmp_path: Path) -> None:
-    written = model()
-    write_model(tmp_path / "new" / "coarse.safetensors", written)
-    found = read_model(tmp_path / "new" / "coarse.safetensors")
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_is_read_as_it_was_written_bit_by_bit(tmp_path: Path, name: str) -> None:
+    written, path = model(EVERY[name]), tmp_path / "new" / f"{name}.safetensors"
+    write_model(path, written)
+    found = read_model(path)
     assert found.settings == written.settings and found.record == written.record
+    assert type(found.network) is type(written.network) and found.fingerprint == written.fingerprint
     before, after = written.network.state_dict(), found.network.state_dict()
     assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(before[key], after[key]) for key in before)
     assert not found.network.training and not any(p.requires_grad for p in found.network.parameters())
-    centres = torch.tensor([[0, 0, 0], [10, 11, 12]])
-    assert torch.equal(found.latents(found.pad(VALUES), centres), written.latents(written.pad(VALUES), centres))
 
 
 def test_a_model_says_what_it_is_to_anyone_who_opens_it(tmp_path: Path) -> None:
@@ -83,13 +79,13 @@ def test_a_model_says_what_it_is_to_anyone_who_opens_it(tmp_path: Path) -> None:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     about = json.loads(header["__metadata__"]["rprloc"])
     assert about["settings"]["r_mm"] == 300 and about["settings"]["spacing"] == [3, 4, 4]
-    assert about["settings"]["method"] == "regression" and about["record"]["steps"] == 7
+    assert about["settings"]["network"] == "coarse" and about["record"]["steps"] == 7
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"r_mm": 30.0, "stage": "fine"},
+        {"r_mm": 30.0, "network": "fine"},
         {"patch_voxels": (5, 6, 7)},
         {"spacing": (1.0, 2.0, 2.5)},
         {"window": ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))},
@@ -107,32 +103,26 @@ def test_mistake_1_what_a_network_was_trained_with_comes_from_its_file(tmp_path:
 
 
 def test_mistake_1_another_spacing_window_or_modality_than_the_models_is_a_conflict() -> None:
-    check_conflicts("coarse.safetensors", SETTINGS, COHORT)
-    for change, said in [
-        ({"spacing": [3, 1, 1]}, "trained with spacing [3.0, 4.0, 4.0], the cohort's settings say [3.0, 1.0, 1.0]"),
-        ({"modality": "mr"}, "trained with modality ct, the cohort's settings say mr"),
-        ({"window": [[-1000, 0], [1000, 1]]}, "trained with window [[-500.0, 0.0]"),
-    ]:
+    check_conflicts("coarse.safetensors", SETTINGS, SEEN)
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"spacing": (3.0, 1.0, 1.0)}, "spacing [3.0, 4.0, 4.0], the cohort's settings say [3.0, 1.0, 1.0]"),
+        ({"modality": "mr"}, "modality ct, the cohort's settings say mr"),
+        ({"window": ((-1000.0, 0.0), (1000.0, 1.0))}, "window [[-500.0, 0.0]"),
+    ]
+    for change, said in changes:
         with pytest.raises(InputError) as caught:
-            check_conflicts("coarse.safetensors", SETTINGS, COHORT | change)
+            check_conflicts("coarse.safetensors", SETTINGS, replace(SEEN, **change))
         (sentence,) = caught.value.errors
-        assert sentence.startswith("coarse.safetensors: ") and said in sentence and sentence.endswith(".")
+        assert sentence.startswith(f"coarse.safetensors: was trained with {said}") and sentence.endswith(".")
     with pytest.raises(InputError) as caught:
-        check_conflicts("a", SETTINGS, COHORT | {"spacing": [1, 1, 1], "modality": "mr"})
+        check_conflicts("a", SETTINGS, replace(SEEN, spacing=(1.0, 1.0, 1.0), modality="mr"))
     assert len(caught.value.errors) == 2
 
 
 def test_other_r_patch_or_network_in_the_settings_change_nothing() -> None:
-    other = {"r": 5, "patch": [1, 1, 1], "network": {"convolution": "isotropic", "width": 99}}
-    check_conflicts("a", SETTINGS, COHORT | other)
-
-
-def test_a_cohorts_patch_in_millimetres_becomes_voxels() -> None:
-    found = ModelSettings.of_cohort(COHORT, "fine")
-    assert found.patch_voxels == (16, 16, 16) and found.spacing == (3.0, 4.0, 4.0)
-    assert found.r_mm == 30 and found.stage == "fine" and found.width == 16
-    assert ModelSettings.of_cohort(COHORT | {"spacing": [3, 1, 1]}, "fine").patch_voxels == (16, 64, 64)
-    assert ModelSettings.of_cohort(COHORT | {"patch": [1, 1, 1]}, "fine").patch_voxels == (1, 1, 1)
+    check_conflicts("a", SETTINGS, replace(SEEN, patch=(1.0, 1.0, 1.0)))
+    other = replace(LEARNING, r=5.0, patch=(1.0, 1.0, 1.0), convolution="in_plane", width=99)
+    check_conflicts("a", EVERY["coarse"], other)
 
 
 def test_mistake_11_a_pickle_is_refused_and_never_loaded(tmp_path: Path) -> None:
@@ -170,21 +160,60 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     assert "found a file of format None, expected 'rprloc-model-1'" in refusal(tmp_path / "state.safetensors")
 
 
-@pytest.mark.parametrize("change", [{"width": 8}, {"patch_voxels": [32, 32, 32]}, {"width": 5}, {"window": 3}])
-def test_weights_that_do_not_fit_the_settings_in_their_file_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    write_model(tmp_path / "a.safetensors", model())
+ORGANS = {"heart": [0.5, 0.5, 0.5], "liver": [0.5, 0.5, 0.5]}
+DAMAGED: dict[str, list[dict[str, Any]]] = {
+    "coarse": [
+        {"width": 8}, {"patch_voxels": [32, 32, 32]}, {"width": 5}, {"window": 3}, {"convolution": "round"},
+        {"network": "nowhere"}, {"network": "position_map"}, {"patch_voxels": [8, 8, 0]}, {"r_mm": 0.0},
+        {"r_mm": -1.0}, {"spacing": [6.0, 5.0, -4.0]},
+    ],
+    "position_map": [{"width": 8}, {"spacing": [6.0, 5.0]}],
+    "autoencoder": [{"patch_voxels": [1, -1, 1]}],
+    "retina_unet": [
+        {"anchors": [[1.0, 2.0]]}, {"anchors": []}, {"anchors": [[1.0, 2.0, -1.0]]}, {"anchors": "many"},
+        {"structures": ["heart", "heart"]}, {"structures": [1, 2]}, {"half_voxel_mm": {}}, {"structures": None},
+        {"half_voxel_mm": ORGANS | {"liver": [0.0, 1.0, 1.0]}},
+    ],
+    "student": [
+        {"structures": ["heart", "heart"]}, {"structures": [1, 2]}, {"structures": ["heart"]}, {"structures": None},
+        {"structures": []}, {"half_voxel_mm": {}}, {"half_voxel_mm": ORGANS | {"liver": [1.0]}}, {"size": [24, 24]},
+        {"size": [24, 24, 30]}, {"size": [0, 24, 24]}, {"size": "large"}, {"matching_spacing": [3.0, 3.0, -1.0]},
+        {"matching_spacing": None}, {"middle_latent_mm": [1.0, 2.0]}, {"middle_latent_mm": "here"},
+        {"position_map": 7},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_weights_that_do_not_fit_the_settings_in_their_file_are_refused(tmp_path: Path, name: str) -> None:
+    write_model(tmp_path / "a.safetensors", model(EVERY[name]))
     tensors, header = read_tensors(tmp_path / "a.safetensors")
-    header["settings"] |= change
-    write_tensors(tmp_path / "b.safetensors", tensors, header)
-    assert "do not fit its own settings" in refusal(tmp_path / "b.safetensors")
+    settings = header["settings"]
+    damaged = [settings | change for change in DAMAGED[name]]
+    damaged += [{key: value for key, value in settings.items() if key != lost} for lost in settings]
+    for number, other in enumerate(damaged):
+        path = tmp_path / f"{number}.safetensors"
+        write_tensors(path, tensors, header | {"settings": other})
+        assert "do not fit its own settings" in refusal(path), other
     del header["settings"]
-    write_tensors(tmp_path / "c.safetensors", tensors, header)
-    refusal(tmp_path / "c.safetensors")
+    write_tensors(tmp_path / "none.safetensors", tensors, header)
+    refusal(tmp_path / "none.safetensors")
 
 
-@pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf")])
+def test_sizes_that_are_no_finite_numbers_are_refused() -> None:
+    for number in (math.nan, math.inf):
+        for wrong in (
+            replace(EVERY["retina_unet"], anchors=((1.0, 2.0, number),)),
+            replace(EVERY["student"], middle_latent_mm=(number, 0.0, 0.0)),
+            replace(EVERY["student"], half_voxel_mm={"heart": (0.5, 0.5, number), "liver": (1.0, 1.0, 1.0)}),
+        ):
+            with pytest.raises(ValueError, match="three"):
+                new_network(wrong, seed=1)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
 @pytest.mark.parametrize("key", ["r_mm", "spacing"])
-def test_sizes_that_are_no_positive_numbers_are_refused(tmp_path: Path, key: str, number: float) -> None:
+def test_numbers_that_json_does_not_know_are_refused(tmp_path: Path, key: str, number: float) -> None:
     whole = tmp_path / "whole"
     write_model(whole, model())
     about = json.dumps(json.dumps(read_tensors(whole)[1], sort_keys=True)).encode()
@@ -195,31 +224,6 @@ def test_sizes_that_are_no_positive_numbers_are_refused(tmp_path: Path, key: str
     header = content[8 : 8 + size].replace(about, json.dumps(json.dumps(changed, sort_keys=True)).encode())
     (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
     assert "do not fit its own settings (a size that is not a positive number)" in refusal(tmp_path / "a.safetensors")
-
-
-def checked(folder: Path) -> list[str]:
-    """Return what CHECK says of the models in a folder of weights."""
-    return [fault.message for fault in weights.adopt_weights(Settings(), folder, cohort="mine")[2]]
-
-
-def test_the_check_before_a_run_accepts_what_is_written_here_and_refuses_what_is_not_read_here(tmp_path: Path) -> None:
-    assert weights.FORMAT == FORMAT
-    for stage in ("coarse", "fine"):
-        write_model(tmp_path / f"{stage}.safetensors", model(stage=stage))
-    assert checked(tmp_path) == []
-    whole = (tmp_path / "fine.safetensors").read_bytes()
-    header = 8 + int.from_bytes(whole[:8], "little")
-    expected = f", expected a trained model of rprloc ({FORMAT}, safetensors) for cohort 'mine'."
-    for content, found in [
-        (whole.replace(FORMAT.encode(), b"rprloc-model-0"), "a file of format 'rprloc-model-0'"),
-        (whole[:header], f"a file of {header:,} bytes whose header promises {len(whole):,}"),
-        (whole[:-1], f"a file of {len(whole) - 1:,} bytes whose header promises {len(whole):,}"),
-        (whole[: header - 1], "no safetensors file, or one cut short"),
-    ]:
-        (tmp_path / "fine.safetensors").write_bytes(content)
-        (message,) = checked(tmp_path)
-        assert message.startswith("fine.safetensors: found ") and found in message and message.endswith(expected)
-        refusal(tmp_path / "fine.safetensors")
 
 
 def test_tensors_of_any_type_survive(tmp_path: Path) -> None:
@@ -253,11 +257,28 @@ def test_a_latent_does_not_depend_on_how_many_are_asked_for() -> None:
         assert (other - together).abs().max() * 300 < 1e-3
 
 
-def test_networks_of_a_seed_are_equal_and_leave_the_global_stream_alone() -> None:
+def test_a_network_without_patches_has_no_latents_of_patches() -> None:
+    for name in ("position_map", "autoencoder", "retina_unet", "student"):
+        with pytest.raises(TypeError, match=f"found the network {name}, expected one that sees patches"):
+            model(EVERY[name]).pad(VALUES)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_networks_of_a_seed_are_equal_and_leave_the_global_stream_alone(name: str) -> None:
     torch.manual_seed(5)
     before = torch.rand(1)
     torch.manual_seed(5)
-    one, two, other = (new_network(SETTINGS, seed=seed) for seed in (1, 1, 2))
+    one, two, other = (new_network(EVERY[name], seed=seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), before)
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
-    assert not torch.equal(next(one.parameters()), next(other.parameters()))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_check_before_a_run_knows_the_format_that_is_written_here() -> None:
+    assert weights.FORMAT == FORMAT
+
+
+def test_the_catalogue_names_what_builds_each_network() -> None:
+    for name, settings in EVERY.items():
+        module = network_named(name).build.partition(":")[0]
+        assert type(new_network(settings, seed=1)).__module__ == module

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rprloc.geometry import Grid
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.field import STRIDE, field_of, padded_size, pooling_of, to_edges, to_world
+from rprloc.networks.settings import MapSettings
 
 WINDOW = ((-1000.0, 0.0), (1000.0, 1.0))
 
 
-def settings(spacing: tuple[float, float, float]) -> ModelSettings:
+def settings(spacing: tuple[float, float, float]) -> MapSettings:
     """Return the settings of a network for CT."""
-    return ModelSettings("retina_unet", "ct", spacing, (4, 4, 4), WINDOW, 1.0, "isotropic", 4)
+    return MapSettings(network="position_map", modality="ct", spacing=spacing, window=WINDOW, width=4)
 
 
 @given(

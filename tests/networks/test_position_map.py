@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
+from rprloc.networks.checkpoint import new_network
 from rprloc.networks.field import field_of
 from rprloc.networks.position_map import UNIT_MM, PositionMap, body_field
+from rprloc.networks.settings import MapSettings
 
 WINDOW = ((-1000.0, 0.0), (1000.0, 1.0))
 SHAPE = (12, 14, 16)
 
 
-def settings(spacing: tuple[float, float, float] = (4.0, 4.0, 4.0)) -> ModelSettings:
+def settings(spacing: tuple[float, float, float] = (4.0, 4.0, 4.0)) -> MapSettings:
     """Return the settings of a position map for CT."""
-    return ModelSettings("position_map", "ct", spacing, (4, 4, 4), WINDOW, 1.0, "isotropic", 4, "position_map")
+    return MapSettings(network="position_map", modality="ct", spacing=spacing, window=WINDOW, width=4)
 
 
 def network(seed: int = 0) -> Any:
@@ -75,14 +75,6 @@ def test_gradients_are_finite_and_right_under_bfloat16_on_the_smallest_field() -
 def test_a_width_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="width is 6, expected a multiple of 4"):
         PositionMap(width=6)
-
-
-def test_a_model_file_gives_the_same_network_back(tmp_path: Path) -> None:
-    write_model(tmp_path / "model.safetensors", Model(network(), settings()))
-    read = read_model(tmp_path / "model.safetensors")
-    field = noise(1, 1, 24, 24, 24)
-    assert read.settings == settings() and torch.equal(read.network(field), network()(field))
-    assert not torch.equal(network(seed=1)(field), network()(field))
 
 
 @pytest.mark.parametrize("spacing", [(4.0, 4.0, 4.0), (6.0, 6.0, 6.0)])

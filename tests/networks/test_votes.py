@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rprloc.errors import InputError
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
-from rprloc.networks.votes import Votes, votes_of
+from rprloc.networks.checkpoint import new_network
+from rprloc.networks.settings import VotesSettings
+from rprloc.networks.votes import Votes
 
-DETAILS: dict[str, Any] = {
-    "structures": ["heart", "liver"], "spacing": [3.0, 3.0, 3.0], "size": [24, 24, 32],
-    "middle_latent_mm": [1.0, 2.0, 3.0], "position_map": "0f1f",
-    "half_voxel_mm": {"heart": [0.5, 0.5, 1.5], "liver": [0.5, 0.5, 1.5]},
-}  # fmt: skip
-SETTINGS = ModelSettings(
-    "student",
-    "ct",
-    (6.0, 6.0, 6.0),
-    (4, 4, 4),
-    ((-1000.0, 0.0), (1000.0, 1.0)),
-    1.0,
-    "isotropic",
-    4,
-    "student",
-    DETAILS,
+SETTINGS = VotesSettings(
+    network="student",
+    modality="ct",
+    spacing=(6.0, 6.0, 6.0),
+    window=((-1000.0, 0.0), (1000.0, 1.0)),
+    width=4,
+    matching_spacing=(3.0, 3.0, 3.0),
+    structures=("heart", "liver"),
+    size=(24, 24, 32),
+    middle_latent_mm=(1.0, 2.0, 3.0),
+    position_map="0f1f",
+    half_voxel_mm={"heart": (0.5, 0.5, 1.5), "liver": (0.5, 0.5, 1.5)},
 )
 
 
@@ -143,48 +137,3 @@ def test_a_width_or_a_number_of_landmarks_that_cannot_be_is_refused() -> None:
         Votes(6, width=6)
     with pytest.raises(ValueError, match="found 0 landmarks"):
         Votes(0, width=4)
-
-
-@pytest.mark.parametrize(
-    "structures", [["heart", "heart"], [1, 2], [], None, 7, [["heart"]], {"heart": None}.values()], ids=str
-)
-def test_structures_that_are_no_different_names_are_refused(structures: Any) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        votes_of(DETAILS | {"structures": structures}, 4)
-
-
-@pytest.mark.parametrize("stage", ["student", "ceiling"])
-def test_a_model_file_gives_the_same_network_back(tmp_path: Path, stage: str) -> None:
-    settings = replace(SETTINGS, stage=stage, method=stage)
-    path, network, crop = tmp_path / f"{stage}.safetensors", new_network(settings, seed=0), noise(1, 1, 24, 24, 24)
-    write_model(path, Model(network, settings))
-    read = read_model(path)
-    assert isinstance(read.network, Votes) and read.settings == settings
-    assert torch.equal(read.network(crop)[0], network(crop)[0])
-    assert not torch.equal(new_network(settings, seed=1)(crop)[0], network(crop)[0])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"structures": ["heart", "heart"]}, {"structures": [1, 2]}, {"structures": ["heart"]}, {"structures": None},
-        {"half_voxel_mm": {}}, {"half_voxel_mm": {"heart": [1.0, 1.0, 1.0], "liver": [1.0]}}, {"size": [24, 24]},
-        {"size": [24, 24, 30]}, {"size": "large"}, {"spacing": [3.0, 3.0, -1.0]}, {"spacing": None},
-        {"middle_latent_mm": [1.0, 2.0]}, {"middle_latent_mm": "here"},
-        {"position_map": 7},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_model_with_damaged_details_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    settings = replace(SETTINGS, details=DETAILS | wrong)
-    write_model(tmp_path / "model.safetensors", Model(new_network(SETTINGS, seed=0), settings))
-    with pytest.raises(InputError, match="do not fit"):
-        read_model(tmp_path / "model.safetensors")
-
-
-@pytest.mark.parametrize("key", list(DETAILS))
-def test_a_model_that_lacks_a_detail_is_refused(tmp_path: Path, key: str) -> None:
-    settings = replace(SETTINGS, details={name: value for name, value in DETAILS.items() if name != key})
-    write_model(tmp_path / "model.safetensors", Model(new_network(SETTINGS, seed=0), settings))
-    with pytest.raises(InputError, match="do not fit"):
-        read_model(tmp_path / "model.safetensors")
