@@ -18,7 +18,7 @@ import SimpleITK as sitk
 
 from benchmarks.bundled import ASSETS
 from benchmarks.measurement import Measurement, seconds_of
-from rprloc.cohort.phantom import anatomy
+from rprloc.importers.phantom import anatomy
 from rprloc.cohort.settings import read_settings
 from rprloc.scans.preprocess import preprocess
 from rprloc.scans.resampling import covering_grid

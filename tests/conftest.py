@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from rprloc.cohort.phantom import write_phantom
+from rprloc.importers.phantom import write_phantom
 from tests.runs import PROFILE, Run, run_well
 
 # Two threads that wait for each other on busy cores take many times as long as one.
@@ -19,6 +20,14 @@ torch.set_num_threads(1)
 # The same examples in every run; a busy machine is no fault of the code.
 settings.register_profile("rprloc", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rprloc")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """No test needs its files after a power cut, and waiting for that is half the time of a small scan's step."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("os.fsync", lambda handle: None)
+        yield
 
 
 # One generated cohort and one full run of it, which most tests of Nextflow look at; every path has a space.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rprloc.errors import InputError
 from rprloc.importers.dataset import HEAD_NECK, Dataset, Patient, Scan, as_int16
-from rprloc.scans.labels import geometry_of, read_label
+from rprloc.scans.labels import read_label
+from rprloc.scans.scan import Native
 from rprloc.scans.volume import read_volume
 
 FILES = {
@@ -44,8 +45,8 @@ def read(folder: Path) -> Scan:
         return Scan(as_int16(image), None)
     # Of masks that overlap the later one is seen.
     order = {name: HEAD_NECK[name] for name in reversed(FILES)}
-    label, *_ = read_label(masks, geometry_of(image), image_name=f"{folder.name}/img.nrrd", structures=order)
-    return Scan(as_int16(image), label)
+    label = read_label(masks, Native.of(image), image_name=f"{folder.name}/img.nrrd", structures=order)
+    return Scan(as_int16(image), label.image)
 
 
 DATASET = Dataset(

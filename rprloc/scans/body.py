@@ -5,19 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-BODY_HU = -500
-"""Everything above is body, before lungs and airways are filled in."""
-
 Mask = NDArray[np.bool_]
-
-
-def tissue_mask(values: NDArray[np.float32], modality: str) -> Mask:
-    """Return the voxels above -500 HU, or above Otsu's threshold for MR."""
-    return np.asarray(values > (BODY_HU if modality == "ct" else _otsu(values)))
 
 
 def body_mask(tissue: Mask) -> Mask:
@@ -80,13 +71,6 @@ def _fill_holes(plane: Mask) -> None:
     outside[0] = False
     if outside.sum() < count:
         plane[...] = ~outside[parts]
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """Return Otsu's threshold of all values; the brightest are cut, as one alone would stretch its histogram."""
-    otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(np.minimum(values, np.percentile(values, 99.8))))
-    return float(otsu.GetThreshold())
 
 
 def body_box(mask: Mask) -> tuple[slice, slice, slice]:

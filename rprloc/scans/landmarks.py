@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import WALLS, FloatArray
+from rprloc.scans.scan import Native, Structure
 
 Box = tuple[slice, ...]
 
@@ -18,24 +19,19 @@ _PART = 1 << 20
 
 
 def structure_landmarks(
-    label: NDArray[np.integer[Any]],
-    structures: dict[str, int] | None,
-    *,
-    origin_mm: FloatArray,
-    spacing_mm: FloatArray,
-    direction: FloatArray,
-) -> dict[str, dict[str, Any]]:
+    label: NDArray[np.integer[Any]], structures: Mapping[str, int] | None, native: Native
+) -> dict[str, Structure]:
     """Return each structure's value, box, extreme points and half voxel in mm; one without voxels is left out.
 
-    `label` is (z, y, x); origin and spacing are (x, y, z), direction is 3 x 3 as SimpleITK gives it. `structures` maps
-    names to label values; None takes every value found, named `label_<value>`. The box lies on voxel edges. A wall's
-    landmark is the voxel of that face nearest the face's centroid, moved half a voxel outward onto the wall
-    ("extreme points", section 2 and figure 3 of the paper).
+    `label` is (z, y, x) on the grid `native`. `structures` maps names to label values; None takes every value found,
+    named `label_<value>`. The box lies on voxel edges. A wall's landmark is the voxel of that face nearest the face's
+    centroid, moved half a voxel outward onto the wall ("extreme points", section 2 and figure 3 of the paper).
     """
     objects = ndimage.find_objects(label)
     if structures is None:
         structures = {f"label_{value}": value for value, box in enumerate(objects, start=1) if box is not None}
-    found: dict[str, dict[str, Any]] = {}
+    origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
+    found: dict[str, Structure] = {}
     for name, value in structures.items():
         box = objects[value - 1] if 0 < value <= len(objects) else None
         if box is None:
@@ -45,7 +41,7 @@ def structure_landmarks(
             for index in _voxels_in_parts(label, box, value):
                 yield origin_mm + (index * spacing_mm) @ direction.T
 
-        found[name] = {"value": value} | _landmarks(centres_mm, np.abs(direction) @ spacing_mm / 2)
+        found[name] = _structure(value, centres_mm, np.abs(direction) @ spacing_mm / 2)
     return found
 
 
@@ -60,8 +56,8 @@ def _voxels_in_parts(label: NDArray[np.integer[Any]], box: Box, value: int) -> I
             yield (index + start + [first, 0, 0])[:, ::-1]
 
 
-def _landmarks(centres_mm: Callable[[], Iterator[FloatArray]], half_mm: FloatArray) -> dict[str, Any]:
-    """Return box, half voxel and extreme points of a structure from its voxel centres (n, 3), given in parts."""
+def _structure(value: int, centres_mm: Callable[[], Iterator[FloatArray]], half_mm: FloatArray) -> Structure:
+    """Return a structure's landmarks from its voxel centres (n, 3), given in parts, and half a voxel (3,)."""
     ends = [(part.min(axis=0), part.max(axis=0), len(part)) for part in centres_mm()]
     low = np.min([lowest for lowest, _, _ in ends], axis=0) - half_mm
     high = np.max([highest for _, highest, _ in ends], axis=0) + half_mm
@@ -72,18 +68,18 @@ def _landmarks(centres_mm: Callable[[], Iterator[FloatArray]], half_mm: FloatArr
             # Voxels whose centre lies within one voxel extent of the wall: exactly the face where axes are aligned.
             depth = np.abs(part[:, axis] - (high if upper else low)[axis])
             face.append(part[depth <= 2 * half_mm[axis] * 0.999])
-    extreme: dict[str, list[float]] = {}
-    for number, wall in enumerate(WALLS):
+    extreme = np.array([_central(np.concatenate(face)) for face in faces])
+    for number, point in enumerate(extreme):
         axis, upper = divmod(number, 2)
-        point = _central(np.concatenate(faces[number]))
         point[axis] = (high if upper else low)[axis]
-        extreme[wall] = point.tolist()
-    return {
-        "box_mm": [low.tolist(), high.tolist()],
-        "half_voxel_mm": half_mm.tolist(),
-        "extreme_mm": extreme,
-        "voxels": sum(count for _, _, count in ends),
-    }
+    x, y, z = half_mm.tolist()
+    return Structure(
+        value=value,
+        box_mm=np.array([low, high]),
+        extreme_mm=extreme,
+        half_voxel_mm=(x, y, z),
+        voxels=sum(count for _, _, count in ends),
+    )
 
 
 def _central(face_mm: FloatArray) -> FloatArray:

@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 import rprloc
 from rprloc.errors import InputError
-from rprloc.files import read_json, write_json
+from rprloc.files import read_json, whole_file, write_json
 from rprloc.geometry import WALLS, FloatArray, Grid
-from rprloc.scans.surfaces import Surfaces, read_surfaces, write_surfaces
 from rprloc.scans.volume import read_model_volume, write_volume
+
+Surfaces = dict[str, NDArray[np.float32]]
+"""By structure: points (n, 3), (x, y, z)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,16 @@ class Native:
     direction: tuple[float, ...]
     """Nine numbers, row by row: columns are the world directions of i, j, k."""
     origin_mm: tuple[float, ...]
+
+    @classmethod
+    def of(cls, image: sitk.Image) -> Native:
+        """Return the grid of an image."""
+        return cls(
+            size=image.GetSize(),
+            spacing_mm=image.GetSpacing(),
+            direction=image.GetDirection(),
+            origin_mm=image.GetOrigin(),
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Native:
@@ -261,6 +276,10 @@ def subject_of(folder: Path) -> str:
     return folder.name.partition("@")[2]
 
 
+KINDS = ("", "body", "matching", "label")
+"""Of a scan's volumes; the values' is the empty one."""
+
+
 def volume_path(folder: Path, kind: str = "") -> Path:
     """Return the file of one of a scan's volumes: of the values, or of the kind `body`, `matching` or `label`."""
     subject = subject_of(folder)
@@ -279,13 +298,23 @@ def write_scan_volume(folder: Path, values: NDArray[np.generic], grid: Grid, kin
 
 def write_scan_surfaces(folder: Path, surfaces: Surfaces) -> None:
     """Write a scan's surfaces, whole; raises OSError, as for a full disk."""
-    write_surfaces(surface_path(folder), surfaces)
+    with whole_file(surface_path(folder)) as temporary:
+        save_file(surfaces, temporary)
 
 
 def read_scan_surfaces(folder: Path) -> Surfaces:
     """Return a scan's surfaces by structure, none where it has no label; raises InputError for a damaged file."""
     path = surface_path(folder)
-    return read_surfaces(path) if path.exists() else {}
+    try:
+        return load_file(path) if path.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path.name}: expected the surfaces that PREPROCESS writes, found: {error}.") from error
+
+
+def remove_scan_files(folder: Path) -> None:
+    """Remove what a scan's folder holds beside the record: a scan that is set aside has nothing else."""
+    for path in (*(volume_path(folder, kind) for kind in KINDS), surface_path(folder)):
+        path.unlink(missing_ok=True)
 
 
 def records_of(folders: Iterable[Path]) -> dict[str, ScanRecord]:

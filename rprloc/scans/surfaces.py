@@ -1,20 +1,16 @@
-"""The surface of each structure, in mm, from the native label, and the file that keeps it."""
+"""The surface of each structure, in mm, from the native label."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from scipy import ndimage
 
-from rprloc.errors import InputError
-from rprloc.files import whole_file
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import FloatArray
+from rprloc.scans.scan import Native, Structure, Surfaces
 
 SURFACE_POINTS = 1500
 """Most points of a structure's surface beside its extreme points: on an organ they are some millimetres apart."""
@@ -22,45 +18,24 @@ SURFACE_POINTS = 1500
 _PART = 1 << 20
 """Voxels of a label looked at together, each of which takes up to 30 bytes."""
 
-Surfaces = dict[str, NDArray[np.float32]]
-"""By structure: points (n, 3), (x, y, z)."""
-
 
 def structure_surfaces(
-    label: NDArray[np.integer[Any]],
-    landmarks: Mapping[str, Mapping[str, Any]],
-    *,
-    origin_mm: FloatArray,
-    spacing_mm: FloatArray,
-    direction: FloatArray,
+    label: NDArray[np.integer[Any]], structures: Mapping[str, Structure], native: Native
 ) -> Surfaces:
     """Return the surface of each structure in mm: its six extreme points in the order of the walls, then at most
     SURFACE_POINTS middles of the faces between its voxels and others.
 
-    `label` is (z, y, x), `landmarks` what `structure_landmarks` found in it; origin, spacing and direction are as
-    there. The order of the file's voxels has no say.
+    `label` is (z, y, x) on the grid `native`, `structures` what `structure_landmarks` found in it. The order of the
+    file's voxels has no say.
     """
     objects = ndimage.find_objects(label)
+    origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
     surfaces = {}
-    for name, about in landmarks.items():
-        faces = _faces(label, objects[about["value"] - 1], about["value"])
+    for name, structure in structures.items():
+        faces = _faces(label, objects[structure.value - 1], structure.value)
         points = _thinned(origin_mm + (faces * spacing_mm) @ direction.T)
-        surfaces[name] = np.concatenate([[about["extreme_mm"][wall] for wall in WALLS], points]).astype(np.float32)
+        surfaces[name] = np.concatenate([structure.extreme_mm, points]).astype(np.float32)
     return surfaces
-
-
-def write_surfaces(path: Path, surfaces: Surfaces) -> None:
-    """Write surfaces to a safetensors file, whole; raises OSError, as for a full disk."""
-    with whole_file(path) as temporary:
-        save_file(surfaces, temporary)
-
-
-def read_surfaces(path: Path) -> Surfaces:
-    """Read what `write_surfaces` wrote; raises InputError for another file."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path.name}: expected the surfaces that PREPROCESS writes, found: {error}.") from error
 
 
 def _faces(label: NDArray[np.integer[Any]], box: tuple[slice, ...], value: int) -> FloatArray:

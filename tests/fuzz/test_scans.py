@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rprloc.scans.preprocess import preprocess
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.target import Target
 from tests.fuzz.mutations import damaged, no_hang
 from tests.scans.images import patient
 
@@ -22,7 +23,7 @@ WORDS = (
     b"gzip", b"bzip2", b"big", b"none", b"(1,0,0)", b"(0,0,0)", b"data file", b"right-anterior-superior", b"A" * 3000,
 )  # fmt: skip
 
-SETTINGS = {"modality": "ct", "spacing": [4, 4, 4], "patch": [8, 8, 8], "structures": None}
+TARGET = Target(modality="ct", spacing=(4.0, 4.0, 4.0), patch=(8.0, 8.0, 8.0))
 
 
 @cache
@@ -42,22 +43,21 @@ def used_or_set_aside(ending: str, content: bytes) -> None:
         good.write_bytes(whole(".mha", False))
         bad.write_bytes(content)
         for number, (image, label) in enumerate([(bad, None), (good, bad)]):
-            about = preprocess(folder, cohort="c", subject=f"s{number}", image=image, label=label, settings=SETTINGS)
-            reason = about["reason"]
-            assert about["status"] == "ok" or (
+            reason = preprocess(folder, Source("c", f"s{number}", image, label), TARGET).reason
+            assert reason is None or (
                 reason.startswith(f"bad{ending}: ") and reason.endswith(".") and reason.isprintable()
             ), reason
 
 
 @pytest.mark.parametrize(("ending", "first"), [(".nii.gz", 352), (".mha", 400), (".nrrd", 420)])
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_scan_with_a_damaged_header(ending: str, first: int, data: st.DataObject) -> None:
     content = data.draw(damaged(whole(ending, data.draw(st.booleans())), first=first, words=WORDS))
     used_or_set_aside(ending, gzip.compress(content, 1) if ending == ".nii.gz" else content)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_packed_scan_that_is_damaged(data: st.DataObject) -> None:
     packed = gzip.compress(whole(".nii.gz", True), 1, mtime=0)

@@ -6,17 +6,23 @@ from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from rprloc.scans.preprocess import preprocess
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.scan import ScanRecord, volume_path
+from rprloc.scans.target import Target
 from rprloc.scans.volume import read_model_volume
 
 ORIENTATIONS = [(axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 """The 48 ways of laying an array along the axes: image axis n follows world axis axes[n], forwards or backwards."""
 
 LABELS = {"organ": 1, "spot": 2}
+
+TARGET = Target(modality="ct", spacing=(3.0, 2.5, 2.0), patch=(1.0, 1.0, 1.0), structures=LABELS)
+"""The spacing is that of `patient`'s file."""
 
 
 def image_of(
@@ -68,15 +74,16 @@ def write(image: sitk.Image, path: Path) -> Path:
 
 
 def preprocessed(
-    folder: Path, image: sitk.Image, label: sitk.Image | None = None, *, ending: str = ".mha", **settings: Any
-) -> dict[str, Any]:
-    """Write the files, preprocess them as subject `s` of cohort `c` and return the JSON's content."""
-    asked = {"modality": "ct", "spacing": [3.0, 2.5, 2.0], "patch": [1, 1, 1], "structures": LABELS} | settings
+    folder: Path, image: sitk.Image, label: sitk.Image | None = None, *, ending: str = ".mha", **asked: Any
+) -> ScanRecord:
+    """Write the files, preprocess them as subject `s` of cohort `c`, by TARGET but for what is `asked`; return the
+    record.
+    """
     image_path = write(image, folder / "in" / f"scan{ending}")
     label_path = None if label is None else write(label, folder / "in" / f"label{ending}")
-    return preprocess(folder, cohort="c", subject="s", image=image_path, label=label_path, settings=asked)
+    return preprocess(folder, Source("c", "s", image_path, label_path), msgspec.structs.replace(TARGET, **asked))
 
 
 def model_volume(folder: Path, kind: str = "") -> NDArray[np.int16]:
-    """Return what `preprocessed` wrote: the grey values, or `_body` or `_label`."""
-    return read_model_volume(folder / "c@s" / f"s{kind}.nii.gz")
+    """Return what `preprocessed` wrote: the grey values, or the `body`, `matching` or `label` volume."""
+    return read_model_volume(volume_path(folder / "c@s", kind))

@@ -11,28 +11,30 @@ from hypothesis import strategies as st
 
 from rprloc.geometry import WALLS
 from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.scan import Native, Structure
 
 ORIGIN = np.array([-50.0, 20.0, 300.0])
 SPACING = np.array([1.0, 2.0, 3.0])
 
 
-def landmarks(label: Any, structures: Any = None, direction: Any = None) -> dict[str, dict[str, Any]]:
-    """Return the landmarks of a label (z, y, x)."""
-    return structure_landmarks(
-        np.asarray(label),
-        structures,
-        origin_mm=ORIGIN,
-        spacing_mm=SPACING,
-        direction=np.eye(3) if direction is None else direction,
+def landmarks(label: Any, structures: Any = None) -> dict[str, Structure]:
+    """Return the landmarks of a label (z, y, x) along the LPS axes."""
+    label = np.asarray(label)
+    native = Native(
+        size=label.shape[::-1],
+        spacing_mm=tuple(SPACING),
+        direction=tuple(np.eye(3).ravel()),
+        origin_mm=tuple(ORIGIN),
     )
+    return structure_landmarks(label, structures, native)
 
 
-def voxels_inward(found: dict[str, Any]) -> dict[str, np.ndarray]:
+def voxels_inward(found: Structure) -> dict[str, np.ndarray]:
     """Return each wall's landmark moved half a voxel inward, as a voxel index (z, y, x), exact or not."""
     voxels = {}
     for number, wall in enumerate(WALLS):
-        point = np.array(found["extreme_mm"][wall])
-        point[number // 2] -= (-1, 1)[number % 2] * found["half_voxel_mm"][number // 2]
+        point = found.extreme_mm[number].copy()
+        point[number // 2] -= (-1, 1)[number % 2] * found.half_voxel_mm[number // 2]
         voxels[wall] = ((point - ORIGIN) / SPACING)[::-1]
     return voxels
 
@@ -41,17 +43,17 @@ def test_mistake_7_a_one_voxel_organs_box_has_the_size_of_the_voxel() -> None:
     label = np.zeros((5, 6, 7), dtype=np.int32)
     label[2, 3, 4] = 1
     found = landmarks(label)["label_1"]
-    low, high = np.array(found["box_mm"])
+    low, high = found.box_mm
     np.testing.assert_allclose(high - low, SPACING)
     np.testing.assert_allclose((low + high) / 2, ORIGIN + np.array([4, 3, 2]) * SPACING)
-    assert found["voxels"] == 1
-    np.testing.assert_allclose(found["half_voxel_mm"], SPACING / 2)
+    assert found.voxels == 1
+    np.testing.assert_allclose(found.half_voxel_mm, SPACING / 2)
 
 
 def test_mistake_7_an_organ_of_one_slice_has_a_volume() -> None:
     label = np.zeros((5, 6, 7), dtype=np.int32)
     label[2, 1:4, 2:6] = 1
-    low, high = np.array(landmarks(label)["label_1"]["box_mm"])
+    low, high = landmarks(label)["label_1"].box_mm
     np.testing.assert_allclose(high - low, [4 * 1.0, 3 * 2.0, 1 * 3.0])
 
 
@@ -76,7 +78,7 @@ def test_mistake_8_the_extreme_point_is_the_face_voxel_nearest_the_faces_centroi
     label[2, 2:10, 2] = label[2, 9, 2:10] = 1
     face = np.argwhere(label[2])[:, ::-1] * SPACING[:2]
     nearest = face[np.argmin(((face - face.mean(axis=0)) ** 2).sum(axis=1))]
-    point = landmarks(label)["label_1"]["extreme_mm"]["superior"]
+    point = landmarks(label)["label_1"].extreme_mm[WALLS.index("superior")]
     np.testing.assert_allclose(point[:2], ORIGIN[:2] + nearest)
     np.testing.assert_allclose(point[2], ORIGIN[2] + 2.5 * SPACING[2])
 
@@ -87,9 +89,9 @@ def test_every_extreme_point_lies_on_its_wall_and_on_a_voxel_of_the_organ(seed: 
     label = (np.random.default_rng(seed).random((5, 6, 7)) < share).astype(np.int32)
     label[2, 3, 4] = 1
     found = landmarks(label)["label_1"]
-    low, high = np.array(found["box_mm"])
+    low, high = found.box_mm
     for number, wall in enumerate(WALLS):
-        assert found["extreme_mm"][wall][number // 2] == (low, high)[number % 2][number // 2]
+        assert found.extreme_mm[number, number // 2] == (low, high)[number % 2][number // 2]
         voxel = voxels_inward(found)[wall]
         np.testing.assert_allclose(voxel, np.rint(voxel), atol=1e-9)
         assert label[tuple(np.rint(voxel).astype(int))] == 1
@@ -112,11 +114,11 @@ def test_without_names_every_value_is_a_structure() -> None:
     label[0, 0, 0], label[1], label[2, 3, 4] = 3, 12, -7
     found = landmarks(label)
     assert list(found) == ["label_3", "label_12"]
-    assert found["label_12"]["voxels"] == 20
+    assert found["label_12"].voxels == 20
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32])
 def test_any_type_of_integers_will_do(kind: Any) -> None:
     label = np.zeros((3, 3, 3), dtype=kind)
     label[1, 1, 1] = 1
-    assert landmarks(label, {"a": 1})["a"]["voxels"] == 1
+    assert landmarks(label, {"a": 1})["a"].voxels == 1

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.files import read_json
-from rprloc.scans.preprocess import preprocess
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.target import Target
 from rprloc.scans.volume import read_volume
 from tests.scans.images import image_of, patient, write
 
@@ -27,13 +29,15 @@ ENDINGS = (".nii.gz", ".mha", ".nrrd")
 Edit = Callable[[bytes], bytes]
 
 
-def reason(folder: Path, image: Path, label: Path | None = None, **settings: Any) -> str:
+TARGET = Target(modality="ct", spacing=(3.0, 3.0, 3.0), patch=(6.0, 6.0, 6.0))
+
+
+def reason(folder: Path, image: Path, label: Path | None = None, **asked: Any) -> str:
     """Return why a scan was set aside; nothing but its JSON is left."""
-    asked = {"modality": "ct", "spacing": [3, 3, 3], "patch": [6, 6, 6], "structures": None} | settings
-    about = preprocess(folder, cohort="c", subject="s", image=image, label=label, settings=asked)
-    assert about["status"] == "set_aside" and read_json(folder / "c@s" / "s.json") == about
+    record = preprocess(folder, Source("c", "s", image, label), msgspec.structs.replace(TARGET, **asked))
+    assert record.reason is not None and read_json(folder / "c@s" / "s.json") == record.to_json()
     assert [path.name for path in (folder / "c@s").iterdir()] == ["s.json"]
-    return str(about["reason"])
+    return record.reason
 
 
 def edited(path: Path, edit: Edit) -> Path:
@@ -153,15 +157,13 @@ def test_a_compressed_header_that_promises_too_much_is_refused(tmp_path: Path, e
 
 def test_a_compressed_scan_of_almost_nothing_is_read(tmp_path: Path) -> None:
     # No gzip file grows by more than 1,032 times: zeros come close.
-    values = np.full((200, 200, 200), -1000, dtype=np.int16)
-    values[80:120, 80:120, 80:120] = 40
+    values = np.zeros((140, 140, 140), dtype=np.int16)
+    values[70, 70, 70] = 40
     for ending in ENDINGS:
-        sitk.WriteImage(image_of(values), str(tmp_path / f"scan{ending}"), useCompression=True, compressionLevel=9)
-        asked = {"modality": "ct", "spacing": [9, 9, 9], "patch": [6, 6, 6], "structures": None}
-        about = preprocess(
-            tmp_path, cohort="c", subject="s", image=tmp_path / f"scan{ending}", label=None, settings=asked
-        )
-        assert about["status"] == "ok", about["reason"]
+        path = tmp_path / f"scan{ending}"
+        sitk.WriteImage(image_of(values), str(path), useCompression=True, compressionLevel=9)
+        assert path.stat().st_size * 900 < values.nbytes
+        assert read_volume(path).GetSize() == (140, 140, 140)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -212,9 +214,9 @@ def test_a_scan_smaller_than_half_a_patch_is_set_aside(tmp_path: Path) -> None:
     # 22 x 18 x 14 voxels of 2 x 2.5 x 3 mm.
     path = write(patient()[0], tmp_path / "in" / "scan.mha")
     expected = "scan.mha: found a scan of 42 x 45 x 44 mm (z, y, x), expected at least half a patch, 42 x 45.5 x 44 mm."
-    assert reason(tmp_path, path, patch=[84, 91, 88]) == expected
-    asked = {"modality": "ct", "spacing": [3, 3, 3], "patch": [84, 90, 88], "structures": None}
-    assert preprocess(tmp_path, cohort="c", subject="s", image=path, label=None, settings=asked)["status"] == "ok"
+    assert reason(tmp_path, path, patch=(84.0, 91.0, 88.0)) == expected
+    large = msgspec.structs.replace(TARGET, patch=(84.0, 90.0, 88.0))
+    assert preprocess(tmp_path, Source("c", "s", path), large).usable
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +10,28 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from rprloc.errors import InputError
 from rprloc.geometry import WALLS, box_of_points
 from rprloc.scans import surfaces
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.surfaces import SURFACE_POINTS, read_surfaces, structure_surfaces, write_surfaces
+from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.surfaces import SURFACE_POINTS, structure_surfaces
 
 ORIGIN = np.array([-50.0, 20.0, 300.0])
 SPACING = np.array([1.0, 2.0, 3.0])
+TRUE = np.eye(3)
 TURNED = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def both(label: Any, direction: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def both(label: Any, direction: Any = TRUE, origin: Any = ORIGIN) -> tuple[dict[str, Structure], Surfaces]:
     """Return the landmarks and the surfaces of a label (z, y, x)."""
-    place = {"origin_mm": ORIGIN, "spacing_mm": SPACING, "direction": np.eye(3) if direction is None else direction}
-    found = structure_landmarks(np.asarray(label), None, **place)
-    return found, structure_surfaces(np.asarray(label), found, **place)
+    native = Native(
+        size=label.shape[::-1],
+        spacing_mm=tuple(SPACING),
+        direction=tuple(np.ravel(direction)),
+        origin_mm=tuple(origin),
+    )
+    found = structure_landmarks(label, None, native)
+    return found, structure_surfaces(label, found, native)
 
 
 def blobs(seed: int = 3) -> np.ndarray:
@@ -46,13 +51,13 @@ def test_one_voxel_has_six_faces_and_they_are_its_extreme_points() -> None:
     np.testing.assert_allclose(np.unique(surface, axis=0), np.unique(np.float32(expected), axis=0))
 
 
-@pytest.mark.parametrize("direction", [np.eye(3), TURNED], ids=["along", "turned"])
+@pytest.mark.parametrize("direction", [TRUE, TURNED], ids=["along", "turned"])
 def test_a_surface_reaches_exactly_to_the_box_and_begins_with_the_extreme_points(direction: np.ndarray) -> None:
     found, surface = both(blobs(), direction)
     assert set(surface) == set(found) == {"label_1", "label_2"}
     for name, about in found.items():
-        np.testing.assert_allclose(box_of_points(surface[name]), about["box_mm"], atol=1e-4)
-        np.testing.assert_allclose(surface[name][:6], [about["extreme_mm"][wall] for wall in WALLS], atol=1e-4)
+        np.testing.assert_allclose(box_of_points(surface[name]), about.box_mm, atol=1e-4)
+        np.testing.assert_allclose(surface[name][:6], about.extreme_mm, atol=1e-4)
 
 
 @pytest.mark.parametrize("part", [1, 900, 1300, 1 << 20])
@@ -82,10 +87,8 @@ def test_a_large_surface_is_thinned_evenly_and_the_files_order_has_no_say() -> N
     assert np.abs(box_of_points(mine @ turn.T) - box_of_points(every @ turn.T)).max() < 0.5
     # The same voxels from a file whose first axis runs the other way.
     flip = np.diag([-1.0, 1.0, 1.0])
-    place = {"origin_mm": ORIGIN + np.array([59 * SPACING[0], 0, 0]), "spacing_mm": SPACING, "direction": flip}
-    mirrored = np.ascontiguousarray(ball[:, :, ::-1])
-    found = structure_landmarks(mirrored, None, **place)
-    np.testing.assert_allclose(structure_surfaces(mirrored, found, **place)["label_1"], mine, atol=1e-3)
+    mirrored = both(np.ascontiguousarray(ball[:, :, ::-1]), flip, ORIGIN + np.array([59 * SPACING[0], 0, 0]))[1]
+    np.testing.assert_allclose(mirrored["label_1"], mine, atol=1e-3)
 
 
 def structure_surfaces_of_all(label: np.ndarray) -> np.ndarray:
@@ -93,17 +96,3 @@ def structure_surfaces_of_all(label: np.ndarray) -> np.ndarray:
     padded = np.pad(label == 1, 1).astype(int)
     faces = [np.argwhere(np.diff(padded, axis=axis)) - 1 + np.eye(3)[axis] / 2 for axis in range(3)]
     return np.asarray(ORIGIN + np.concatenate(faces)[:, ::-1] * SPACING)
-
-
-def test_a_file_of_surfaces_comes_back_and_another_is_refused(tmp_path: Path) -> None:
-    _, found = both(blobs())
-    write_surfaces(tmp_path / "s.safetensors", found)
-    again = read_surfaces(tmp_path / "s.safetensors")
-    assert set(again) == set(found)
-    for name, points in found.items():
-        np.testing.assert_array_equal(again[name], points)
-    write_surfaces(tmp_path / "none.safetensors", {})
-    assert read_surfaces(tmp_path / "none.safetensors") == {}
-    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "s.safetensors").read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"cut.safetensors: expected the surfaces that PREPROCESS writes"):
-        read_surfaces(tmp_path / "cut.safetensors")

@@ -18,7 +18,7 @@ def grid_of(shape: Any, spacing_mm: Any = (2.0, 2.0, 2.0), origin_mm: Any = (0.0
 
 
 def structure_of(low_mm: Any, high_mm: Any, *, value: int = 1, half_voxel_mm: Any = (1.0, 1.0, 1.0)) -> Structure:
-    """Return a structure that fills a box from `low_mm` to `high_mm`, its extreme points in the middles of the walls."""
+    """Return a structure that fills a box, its extreme points in the middles of the walls."""
     box = np.array([low_mm, high_mm], dtype=np.float64)
     extreme = np.tile(box.mean(axis=0), (len(WALLS), 1))
     for number in range(len(WALLS)):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
 from rprloc.cohort.phantom import STRUCTURES, WALLS, draw_patient, landmarks_of, subject_random, write_phantom
+
 from rprloc.cohort.settings import read_settings
 
 SETTINGS = Path(__file__).parents[2] / "assets" / "cohorts" / "phantom.yml"

@@ -19,11 +19,11 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from rprloc.files import whole_file, write_json, write_text
+from rprloc.geometry import WALLS
 
 Array = NDArray[np.float64]
 
 AIR = -1000.0
-WALLS = ("right", "left", "anterior", "posterior", "inferior", "superior")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""What CT and MR differ in on the way to model space: air, tissue and the values that are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from rprloc.scans.body import Mask
+from rprloc.scans.volume import AIR_HU
+
+TISSUE_HU = -500
+"""Everything above is tissue."""
+
+MR_SCALE = 1000
+"""An MR scan's 0.2 and 99.8 percentiles of the body become 0 and this value."""
+
+MR_PERCENTILES = (0.2, 99.8)
+
+Int16 = Callable[[NDArray[Any]], NDArray[np.int16]]
+"""Values of any grid to those that are written."""
+
+
+class Modality(Protocol):
+    """A kind of scan; values are (z, y, x) arrays."""
+
+    def air(self, lowest: float) -> float:
+        """Return the value outside the field of view of a scan whose lowest value is given."""
+        ...
+
+    def without_padding(self, image: sitk.Image, lowest: float) -> sitk.Image:
+        """Return a scan without values that no tissue has, before smoothing draws them into the body."""
+        ...
+
+    def tissue(self, values: NDArray[np.float32]) -> Mask:
+        """Return the voxels that are not air."""
+        ...
+
+    def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """Return values in two bytes where that can be done before the body is known, else as they are."""
+        ...
+
+    def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
+        """Return how a scan's values become those that are written, from those of model space and the body there."""
+        ...
+
+
+class Ct:
+    """Computed tomography: HU, whose zero and steps are the same in every scan."""
+
+    def air(self, lowest: float) -> float:
+        """Return -1024 HU."""
+        return AIR_HU
+
+    def without_padding(self, image: sitk.Image, lowest: float) -> sitk.Image:
+        """Return a scan whose padding of -2000 or -3024 HU, as scanners write it, is air."""
+        return image if lowest >= AIR_HU else sitk.Clamp(image, image.GetPixelID(), AIR_HU)
+
+    def tissue(self, values: NDArray[np.float32]) -> Mask:
+        """Return the voxels above -500 HU."""
+        return np.asarray(values > TISSUE_HU)
+
+    def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """Return values from -1024 HU up, rounded."""
+        return _rounded_hu(values)
+
+    def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
+        """Return the rounding to whole HU from -1024 up."""
+        return _rounded_hu
+
+
+class Mr:
+    """Magnetic resonance: values that mean something only beside others of the same scan."""
+
+    def air(self, lowest: float) -> float:
+        """Return the lowest value."""
+        return lowest
+
+    def without_padding(self, image: sitk.Image, lowest: float) -> sitk.Image:
+        """Return the scan as it is."""
+        return image
+
+    def tissue(self, values: NDArray[np.float32]) -> Mask:
+        """Return the voxels above Otsu's threshold."""
+        return np.asarray(values > _otsu(values))
+
+    def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the values as they are: their scale follows from the body."""
+        return values
+
+    def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
+        """Return the scaling by which the 0.2 and 99.8 percentiles of the body become 0 and 1000."""
+        low, high = np.percentile(values[body], MR_PERCENTILES)
+        return partial(_scaled, low=low, high=high)
+
+
+MODALITIES: Mapping[str, Modality] = {"ct": Ct(), "mr": Mr()}
+"""By the name that a cohort's settings give."""
+
+
+def _rounded_hu(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Return CT values from -1024 HU up, rounded to int16; int16 has been through it."""
+    if values.dtype == np.int16:
+        return values
+    found = np.empty(values.shape, dtype=np.int16)
+    for plane, into in zip(values, found, strict=True):
+        into[...] = np.rint(np.clip(plane, AIR_HU, np.iinfo(np.int16).max))
+    return found
+
+
+def _scaled(values: NDArray[Any], *, low: float, high: float) -> NDArray[np.int16]:
+    """Return MR values scaled so that `low` becomes 0 and `high` MR_SCALE, rounded to int16."""
+    scaled = (values - low) / max(high - low, 1e-6) * MR_SCALE
+    return np.rint(np.clip(scaled, 0, MR_SCALE)).astype(np.int16)
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """Return Otsu's threshold of all values; the brightest are cut, as one alone would stretch its histogram."""
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(np.minimum(values, np.percentile(values, 99.8))))
+    return float(otsu.GetThreshold())

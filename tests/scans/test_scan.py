@@ -1,0 +1,159 @@
+"""The record and the files of a preprocessed scan: what is written comes back, and another is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rprloc.errors import InputError
+from rprloc.files import read_json, write_json
+from rprloc.geometry import WALLS
+from rprloc.scans.scan import (
+    Native,
+    Scan,
+    ScanRecord,
+    Structure,
+    read_scan_surfaces,
+    records_of,
+    remove_scan_files,
+    scan_folder,
+    subject_of,
+    surface_path,
+    volume_path,
+    write_scan_surfaces,
+)
+from tests.scans.images import image_of, patient, preprocessed
+from tests.scans.written import grid_of, record_of, set_aside_record, structure_of, write_scan
+
+NATIVE = Native(
+    size=(6, 5, 4), spacing_mm=(1.0, 2.0, 3.0), direction=(0, -1, 0, 1, 0, 0, 0, 0, 1), origin_mm=(10.0, 20.0, 30.0)
+)
+POINTS = np.random.default_rng(0).normal(0, 50, (9, 3)).astype(np.float32)
+
+
+def scan_of(folder: Path) -> Scan:
+    scan = Scan.read(folder)
+    assert scan is not None
+    return scan
+
+
+def test_a_folders_name_tells_cohort_and_subject() -> None:
+    assert scan_folder("head", "p_1.a-b") == "head@p_1.a-b"
+    assert subject_of(Path("somewhere") / "head@p_1.a-b") == "p_1.a-b"
+
+
+def test_the_grid_of_a_file_is_its_images() -> None:
+    image = image_of(np.zeros((4, 5, 6), dtype=np.int16), (1, 2, 3), (10, 20, 30), ((0, -1, 0), (1, 0, 0), (0, 0, 1)))
+    native = Native.of(image)
+    assert native == NATIVE == Native.from_json(native.to_json())
+    for voxel in ((0, 0, 0), (5, 4, 3), (1, 0, 2)):
+        np.testing.assert_allclose(native.world(voxel), image.TransformIndexToPhysicalPoint(voxel))
+
+
+def test_a_structure_names_its_walls_in_json() -> None:
+    structure = structure_of((0, 1, 2), (10, 11, 12), value=7, half_voxel_mm=(0.5, 0.5, 1.5))
+    about = structure.to_json()
+    assert about["extreme_mm"]["left"] == [10, 6, 7] and about["extreme_mm"]["inferior"] == [5, 6, 2]
+    assert list(about["extreme_mm"]) == list(WALLS)
+    assert Structure.from_json(about).to_json() == about
+
+
+def test_a_record_comes_back(tmp_path: Path) -> None:
+    record = preprocessed(tmp_path, *patient(), matching_spacing=(2.0, 2.0, 2.0))
+    again = ScanRecord.read(tmp_path / "c@s")
+    assert again.to_json() == record.to_json() == read_json(tmp_path / "c@s" / "s.json")
+    assert again.usable and again.label and again.reason is None
+    assert (again.native, again.model, again.matching) == (record.native, record.model, record.matching)
+
+
+def test_a_record_of_a_scan_that_was_set_aside_has_its_reason_and_no_more(tmp_path: Path) -> None:
+    record = set_aside_record("x", "x.nii.gz: found nothing, expected a scan.")
+    folder = record.write(tmp_path)
+    assert set(read_json(folder / "x.json")) == {"cohort", "subject", "version", "status", "reason", "file"}
+    assert ScanRecord.read(folder) == record and not record.usable
+    assert Scan.read(folder) is None
+
+
+def test_a_record_of_a_scan_without_a_label_says_so(tmp_path: Path) -> None:
+    again = ScanRecord.read(record_of("x").write(tmp_path))
+    assert not again.label and again.structures == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda about: about.pop("cohort"),
+        lambda about: about["model"].pop("size"),
+        lambda about: about["structures"]["organ"]["extreme_mm"].pop("left"),
+        lambda about: about["structures"]["organ"].update(voxels="many"),
+        lambda about: about.update(structures=[1]),
+    ],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[Any], Any]) -> None:
+    folder = record_of("x", structures={"organ": structure_of((0, 0, 0), (4, 4, 4))}).write(tmp_path)
+    about = read_json(folder / "x.json")
+    damage(about)
+    write_json(folder / "x.json", about)
+    with pytest.raises(InputError, match=r"^x\.json: expected the record of a preprocessed scan, found "):
+        ScanRecord.read(folder)
+
+
+def test_records_are_told_apart_by_subject(tmp_path: Path) -> None:
+    folders = [record_of("a").write(tmp_path), set_aside_record("b").write(tmp_path)]
+    assert {subject: record.usable for subject, record in records_of(folders).items()} == {"a": True, "b": False}
+    with pytest.raises(InputError, match=r"gone\.json: expected a JSON file"):
+        records_of([tmp_path / "c@gone"])
+
+
+def test_volumes_come_back_with_their_grids(tmp_path: Path) -> None:
+    model, finer = grid_of((2, 3, 4)), grid_of((4, 6, 8), (1.0, 1.0, 1.0))
+    values = np.arange(24).reshape(2, 3, 4)
+    fine = np.arange(192).reshape(4, 6, 8)
+    record = record_of("x", model, matching=finer)
+    scan = scan_of(write_scan(tmp_path, record, values, values > 5, matching=fine))
+    assert (scan.cohort, scan.subject, scan.grid) == ("c", "x", model)
+    assert scan.values.dtype == np.int16 and scan.body.dtype == np.bool_
+    np.testing.assert_array_equal(scan.values, values)
+    np.testing.assert_array_equal(scan.body, values > 5)
+    assert scan.matching().grid == finer
+    np.testing.assert_array_equal(scan.matching().values, fine)
+
+
+def test_a_finer_volume_that_was_not_asked_for_is_missed_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^x: found no volume for image matching, expected one from PREPROCESS\.$"):
+        scan_of(write_scan(tmp_path, record_of("x"))).matching()
+
+
+def test_surfaces_come_back_and_extreme_points_stand_in_for_them(tmp_path: Path) -> None:
+    structures = {name: structure_of((0, 0, 0), (4, 4, 4)) for name in ("with", "without")}
+    folder = write_scan(tmp_path, record_of("x", structures=structures))
+    assert read_scan_surfaces(folder) == {}
+    write_scan_surfaces(folder, {"with": POINTS})
+    found = scan_of(folder).surfaces_mm()
+    np.testing.assert_array_equal(found["with"], POINTS)
+    np.testing.assert_array_equal(found["without"], structures["without"].extreme_mm)
+    write_scan_surfaces(folder, {})
+    assert read_scan_surfaces(folder) == {}
+
+
+def test_a_damaged_file_of_surfaces_is_refused(tmp_path: Path) -> None:
+    folder = write_scan(tmp_path, record_of("x"))
+    write_scan_surfaces(folder, {"organ": POINTS})
+    path = surface_path(folder)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"^x_surface.safetensors: expected the surfaces that PREPROCESS writes"):
+        read_scan_surfaces(folder)
+
+
+def test_of_a_scan_that_is_set_aside_only_the_record_stays(tmp_path: Path) -> None:
+    record = record_of("x", matching=grid_of((4, 5, 6)))
+    folder = write_scan(tmp_path, record, matching=np.zeros((4, 5, 6)), label=np.zeros((4, 5, 6)))
+    write_scan_surfaces(folder, {"organ": POINTS})
+    assert volume_path(folder, "label").exists() and len(list(folder.iterdir())) == 6
+    remove_scan_files(folder)
+    assert [path.name for path in folder.iterdir()] == ["x.json"]
+    remove_scan_files(tmp_path / "c@nowhere")

@@ -1,0 +1,36 @@
+"""What PREPROCESS is asked for, as it comes out of the plan's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from rprloc.scans.target import Target
+
+GIVEN: dict[str, Any] = {
+    "modality": "mr",
+    "spacing": [6, 3, 3.5],
+    "patch": [60, 24, 24],
+    "structures": {"liver": 4},
+    "matching_spacing": [3, 3, 3],
+}
+
+
+def test_numbers_of_json_become_triples_of_mm() -> None:
+    target = msgspec.convert(GIVEN, Target)
+    assert target.spacing == (6.0, 3.0, 3.5) and all(isinstance(mm, float) for mm in target.spacing)
+    assert target.structures == {"liver": 4}
+    assert msgspec.convert(msgspec.to_builtins(target), Target) == target
+
+
+def test_structures_and_the_finer_volume_may_be_left_out() -> None:
+    target = msgspec.convert({key: GIVEN[key] for key in ("modality", "spacing", "patch")}, Target)
+    assert target.structures is None and target.matching_spacing is None
+
+
+@pytest.mark.parametrize("wrong", [{"spacing": [6, 3]}, {"patch": None}, {"structures": {"liver": "four"}}])
+def test_another_shape_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(GIVEN | wrong, Target)
