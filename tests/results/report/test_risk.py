@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rprloc.results.risk import SHARES, draw_risks, mean_risk
+from rprloc.results.report.risk import SHARES, draw_risks, mean_risk
 
 
 def test_curves_of_structures_of_other_sizes_are_averaged_at_the_same_shares() -> None:

@@ -1,4 +1,4 @@
-"""Figure 4: the query in the middle, a column for each family, and each method's own line."""
+"""Figure 4: a column for each family, and each method's own line."""
 
 from __future__ import annotations
 
@@ -6,57 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rprloc.cohort.methods import METHODS
-from rprloc.results import figure4, figures
-from tests.results import cohorts
-from tests.results.test_figures import picture
+from rprloc.catalogue import methods
+from rprloc.results.report import figure4, images
+from rprloc.results.report.figure4 import STYLES, MethodBox, draw_structure
+from rprloc.results.report.planes import PLANES, Picture
+from rprloc.results.words import column_of
+from tests.results.report.test_planes import picture
 
-BOX = [[-8.0, -8.0, -9.0], [12.0, 12.0, 15.0]]
-FAR = [[200.0, 200.0, 200.0], [220.0, 220.0, 220.0]]
-ALL = list(METHODS)
+BOX = np.array([[-8.0, -8.0, -9.0], [12.0, 12.0, 15.0]])
+FAR = BOX + 200
+ALL = [method.name for method in methods()]
 
 
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any, **changes: Any) -> Figure:
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Any, **changes: Any) -> Figure:
     """Draw one structure and return the figure."""
     kept: list[Figure] = []
 
     def keep(path: Path, figure: Figure, **options: Any) -> None:
         kept.append(figure)
-        figures.write_png(path, figure, **options)
+        images.write_png(path, figure, **options)
 
     monkeypatch.setattr(figure4, "write_png", keep)
-    options = {"query": picture(), "support": picture(), "structure": "organ", "heading": "organ in $q0$"} | changes
-    figure4.draw_structure(tmp_path / "a.png", answers=answers, **options)
+    options = {"structure": "organ", "query": picture(), "support": picture(), "heading": "organ in $q0$"} | changes
+    draw_structure(tmp_path / "a.png", options.pop("structure"), found, **options)
     return kept[0]
 
 
-def main_rows(means: dict[str, float]) -> pd.DataFrame:
-    """Return metrics of two structures whose mean over them is given for each query."""
-    lines = [
-        {"subject": name, "structure": organ, "drawn": True, "iou": iou + shift}
-        for name, iou in means.items()
-        for organ, shift in (("a", 0.1), ("b", -0.1))
-    ]
-    return pd.DataFrame([*lines, *({**line, "drawn": False, "iou": 1 - line["iou"]} for line in lines)])
-
-
-def test_the_query_in_the_middle() -> None:
-    main = main_rows({"q0": 0.9, "q1": 0.2, "q2": 0.5, "q3": 0.4, "q4": 0.8})
-    assert figure4.median_query(main, ["q0", "q1", "q2", "q3", "q4"]) == "q2"
-    # Of four it is the worse one of the two in the middle.
-    assert figure4.median_query(main, ["q0", "q1", "q2", "q3"]) == "q3"
-    assert figure4.median_query(main, ["q0"]) == "q0"
-    assert figure4.median_query(main.assign(iou=np.nan), ["q3", "q1"]) == "q3"
-    assert figure4.median_query(main, []) is None
+def test_no_column_has_more_methods_than_there_are_styles() -> None:
+    columns = [column_of(name) for name in ALL]
+    assert max(columns.count(column) for column in columns) == len(STYLES)
 
 
 def test_all_methods_stand_in_columns_of_their_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [figure4.Answer(name, BOX, "46 %, 7.2 mm") for name in reversed(ALL)]
+    answers = [MethodBox(name, BOX, "100 %, 122.4 mm") for name in reversed(ALL)]
     figure = drawn(tmp_path, monkeypatch, answers)
     assert len(figure.axes) == 9 * 3
     titles = [text.get_text() for text in figure.texts]
@@ -73,10 +59,7 @@ def test_all_methods_stand_in_columns_of_their_families(tmp_path: Path, monkeypa
     assert len({colour for colour, _ in lines}) == len({style for _, style in lines}) == 4
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "RGB"
-
-
-def test_nothing_lies_over_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = drawn(tmp_path, monkeypatch, [figure4.Answer(name, BOX, "100 %, 122.4 mm") for name in ALL])
+    # Nothing lies over anything else.
     panels = [axes.get_window_extent() for axes in figure.axes]
     above = [legend.get_window_extent() for legend in figure.legends]
     above += [text.get_window_extent() for text in figure.texts]
@@ -89,18 +72,16 @@ def test_nothing_lies_over_anything_else(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_box_far_off_is_named_and_leaves_the_panels_their_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    near = drawn(tmp_path, monkeypatch, [figure4.Answer("grey_mse", BOX, "50 %, 2.0 mm")])
-    far = drawn(
-        tmp_path, monkeypatch, [figure4.Answer("grey_mse", BOX, "50 %"), figure4.Answer("grey_ncc", FAR, "0 %")]
-    )
+    near = drawn(tmp_path, monkeypatch, [MethodBox("grey_mse", BOX, "50 %, 2.0 mm")])
+    far = drawn(tmp_path, monkeypatch, [MethodBox("grey_mse", BOX, "50 %"), MethodBox("grey_ncc", FAR, "0 %")])
     assert far.axes[3].get_xlim() == near.axes[3].get_xlim()
     assert [text.get_text() for text in far.legends[1].get_texts()] == ["grey_mse 50 %", "grey_ncc far off"]
 
 
 @pytest.mark.parametrize("box", [None, BOX])
 def test_what_is_missing_is_left_out(box: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = figures.Picture("q0", picture().voxels, picture().grid, (-160, 240), {})
-    answers = [figure4.Answer("affine", box, "no answer")]
+    bare = Picture(picture().voxels, picture().grid, (-160, 240), {})
+    answers = [MethodBox("affine", box, "no answer")]
     figure = drawn(tmp_path, monkeypatch, answers, query=bare, support=None)
     assert len(figure.axes) == 3
     assert [len(axes.patches) for axes in figure.axes] == [0 if box is None else 1] * 3
@@ -111,8 +92,8 @@ def test_what_is_missing_is_left_out(box: Any, tmp_path: Path, monkeypatch: pyte
 
 
 def test_planes_pass_through_the_middle_of_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = drawn(tmp_path, monkeypatch, [figure4.Answer("affine", BOX, "")])
-    middle = np.mean(cohorts.structure([-10, -8, -9], [10, 12, 15])["box_mm"], axis=0)
-    for axes, plane in zip(figure.axes[3:], figures.PLANES, strict=True):
+    figure = drawn(tmp_path, monkeypatch, [MethodBox("affine", BOX, "")])
+    middle = np.mean(picture().structures["organ"].box_mm, axis=0)
+    for axes, plane in zip(figure.axes[3:], PLANES, strict=True):
         assert np.mean(axes.get_xlim()) == pytest.approx(middle[plane.across])
         assert np.mean(axes.get_ylim()) == pytest.approx(middle[plane.along])

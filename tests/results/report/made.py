@@ -1,0 +1,190 @@
+"""A small made-up cohort as the report is given it: scans, predictions, their metrics, and what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from rprloc.cohort.tasks import Cohort, Launch, Member, Report, Sheet
+from rprloc.files import write_json_lines
+from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Key, Prediction
+from rprloc.results.frame import COLUMNS, write_frame
+from rprloc.results.report.material import Gallery, Material, StoredScan
+from rprloc.results.shown import CohortShown, CohortTable, Line, write_shown
+from rprloc.scans.scan import ScanRecord, Structure
+from tests.scans.written import grid_of, record_of, structure_of, write_scan
+
+STRUCTURES = ("mandible", "parotid")
+LOW, HIGH = [-12.0, -10.0, -9.0], [12.0, 14.0, 15.0]
+GRID = grid_of((10, 13, 12), (8.0, 8.0, 9.0), (-44.0, -48.0, -40.0))
+SETTINGS = {"regression": "extreme.k4.c1f1", "retina_unet": "box"}
+"""The settings of methods that are not called `extreme`."""
+NUMBERS = {
+    "iou": 0.5, "iou_low": 0.4, "iou_high": 0.6, "awd_mm": 4.0, "awd_low_mm": 3.0, "awd_high_mm": 5.0, "n": 2,
+    "iou_sd_supports": None, "failures": 0, "answers": 4,
+}  # fmt: skip
+
+
+def predicted(key: Key, subject: str = "q0", *, cohort: str = "demo", **changes: Any) -> Prediction:
+    """Return a prediction near the box of LOW and HIGH."""
+    box = structure_of(LOW, HIGH)
+    found: dict[str, Any] = {
+        "box_mm": box.box_mm.tolist(), "drawn": key.support in ("s0", NO_SUPPORT), "spread_mm": 2.5,
+        "points_mm": dict(zip(("right", "left", "anterior", "posterior", "inferior", "superior"),
+                              (box.extreme_mm + 1).tolist(), strict=True)),
+    }  # fmt: skip
+    return Prediction(cohort=cohort, subject=subject, **key._asdict(), **(found | changes))
+
+
+def failed(prediction: Prediction, reason: str | None) -> Prediction:
+    """Return a prediction as one that failed."""
+    return msgspec.structs.replace(prediction, failed=True, reason=reason, box_mm=None, points_mm=None, spread_mm=None)
+
+
+@dataclass
+class Made:
+    """A cohort whose parts a test may change before it looks at the report."""
+
+    name: str
+    members: list[Member]
+    records: dict[str, ScanRecord]
+    predictions: list[Prediction]
+    method: str
+    """The one whose predictions are the ones to use."""
+    settings: dict[str, Any] = field(default_factory=lambda: {"modality": "ct", "starts": 4})
+
+    @property
+    def setting(self) -> str:
+        """Its setting."""
+        return SETTINGS.get(self.method, "extreme")
+
+    def aside(self, subject: str, reason: str, file: str = "") -> None:
+        """Set a scan aside, whose predictions fail."""
+        self.records[subject] = aside_record(self.name, subject, reason, file or f"{subject}.nii.gz")
+        self.predictions = [
+            failed(one, f"scan set aside: {reason}") if one.subject == subject else one for one in self.predictions
+        ]
+
+    def without_truth(self, *subjects: str) -> None:
+        """Take the labels of scans away."""
+        for subject in subjects:
+            self.records[subject] = record(self.name, subject, {})
+
+    def metrics(self) -> pd.DataFrame:
+        """Return the metrics of the predictions: IoU grow from 0.5 by 0.01 a row."""
+        rows = [self._entry(number, one) for number, one in enumerate(self.predictions)]
+        flags = dict.fromkeys(("drawn", "failed", "main"), "bool")
+        numbers = dict.fromkeys(("iou", "awd_mm", "spread_mm"), "float64")
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(flags | numbers)
+
+    def _entry(self, number: int, one: Prediction) -> dict[str, Any]:
+        known = one.structure in self.records[one.subject].structures or not self.records[one.subject].usable
+        found = known and not one.failed
+        return {
+            **{name: getattr(one, name) for name in ("cohort", "subject", "structure", "n_supports", "spread_mm")},
+            **one.key._asdict(), "drawn": one.drawn, "failed": one.failed, "reason": one.reason, "main": True,
+            "iou": (0.5 + 0.01 * number) * found if known else None, "awd_mm": 2.0 + number if found else None,
+        }  # fmt: skip
+
+    def shown(self) -> CohortShown:
+        """Return what is shown of the cohort: one table that needs truth and one that does not."""
+        known = bool(self.metrics()["iou"].notna().any())
+        lines = (Line("Mc + Mf", "drawn", "s0", ("50.0, 4.00",)),)
+        return CohortShown(
+            cohort=self.name,
+            method=self.method,
+            setting=self.setting,
+            numbers=dict.fromkeys(("drawn", "alone", "together"), NUMBERS) if known else {},
+            tables=(
+                CohortTable(1, self.name, "Table 1", ("mean",), lines if known else (), ("A note.",)),
+                CohortTable(3, self.name, "Seconds", ("search",), lines, ()),
+            ),
+            risks={"each alone": [[0.2, 0.3]]} if known else {},
+        )
+
+    def material(self) -> Material:
+        """Return the cohort's material."""
+        return Material.of(self.predictions, self.metrics(), self.shown())
+
+    def gallery(self, folder: Path) -> Gallery:
+        """Write the scans below `folder` and return the gallery."""
+        stored = {
+            name: StoredScan(write_scan(folder / "scans", record), record) for name, record in self.records.items()
+        }
+        return Gallery(stored, "ct", folder / "figures" / self.name)
+
+    def cohort(self) -> Cohort:
+        """Return what the plan says of the cohort."""
+        return Cohort(name=self.name, modality="ct", members=tuple(self.members), settings=self.settings)
+
+
+def aside_record(cohort: str, subject: str, reason: str, file: str) -> ScanRecord:
+    """Return the record of a scan that was set aside."""
+    return ScanRecord(cohort=cohort, subject=subject, file=file, reason=reason)
+
+
+def record(cohort: str, subject: str, structures: dict[str, Structure]) -> ScanRecord:
+    """Return the record of a usable scan."""
+    return record_of(subject, GRID, structures, cohort=cohort)
+
+
+def made(
+    methods: Sequence[str] = ("affine",),
+    *,
+    queries: int = 2,
+    supports: int = 2,
+    structures: Sequence[str] = STRUCTURES,
+    name: str = "demo",
+) -> Made:
+    """Return a cohort of queries q0, q1, ... and supports s0 (drawn), s1, ...; the first method is the one to use."""
+    subjects = [f"q{i}" for i in range(queries)] + [f"s{i}" for i in range(supports)]
+    truth = {organ: structure_of(LOW, HIGH) for organ in structures}
+    members = [
+        Member(subject=one, image=f"{one}.nii.gz", labelled=True, query=one[0] == "q", support=one[0] == "s")
+        for one in subjects
+    ]
+    predictions = [
+        predicted(Key(method, SETTINGS.get(method, "extreme"), support, organ), query, cohort=name, n_supports=n)
+        for query in subjects[:queries]
+        for method in methods
+        for support, n in _given(method, supports)
+        for organ in structures
+    ]
+    return Made(name, members, {one: record(name, one, dict(truth)) for one in subjects}, predictions, methods[0])
+
+
+def _given(method: str, supports: int) -> list[tuple[str, int]]:
+    """Return from what a method answers, and from how many supports."""
+    if method == "retina_unet":
+        return [(NO_SUPPORT, 0)]
+    alone = [(f"s{i}", 1) for i in range(supports)]
+    return [*alone, (ALL_SUPPORTS, supports)] if supports > 1 else alone
+
+
+def write_results(folder: Path, *cohorts: Made) -> Path:
+    """Write what TABULATE leaves for the report."""
+    write_json_lines(folder / "predictions.jsonl", [one.to_json() for made in cohorts for one in made.predictions])
+    write_frame(folder / "metrics.csv", pd.concat([made.metrics() for made in cohorts], ignore_index=True))
+    lines = [
+        (one.cohort, one.subject, one.file, one.reason)
+        for made in cohorts for one in made.records.values() if not one.usable
+    ]  # fmt: skip
+    write_frame(folder / "set_aside.csv", pd.DataFrame(lines, columns=["cohort", "subject", "file", "reason"]))
+    write_shown(folder / "tables" / "shown.json", [made.shown() for made in cohorts])
+    return folder
+
+
+def report_of(*cohorts: Made, **parameters: Any) -> Report:
+    """Return what the plan tells the report."""
+    sheet = Sheet(file="samples.csv", sha256="0" * 64)
+    return Report(cohorts=tuple(made.cohort() for made in cohorts), parameters=parameters, sheet=sheet)
+
+
+LAUNCH = Launch(
+    command="nextflow run main.nf", profile="test", pipeline="1", nextflow="25", weights={"b": "2", "a": "1"}
+)

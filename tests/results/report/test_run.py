@@ -1,0 +1,125 @@
+"""The step: everything is said, nothing is fetched, and no name or reason becomes part of the page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rprloc.cohort.tasks import Launch
+from rprloc.errors import InputError
+from rprloc.files import read_json, write_json_lines
+from rprloc.results.report.run import report_run, versions
+from tests.results.report.html import Html
+from tests.results.report.made import LAUNCH, Made, made, report_of, write_results
+from tests.scans.written import write_scan
+
+HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>{{ 7*7 }}"
+LOG = [{"step": 10 * i, "loss": 5.0 / i, "validation_error_mm": 50.0 / i} for i in range(1, 4)]
+
+
+def written(
+    tmp_path: Path, *cohorts: Made, launch: Launch = LAUNCH, logs: tuple[str, ...] = (), **parameters: Any
+) -> Html:
+    """Write the report of cohorts, and return the page."""
+    for name in logs:
+        write_json_lines(tmp_path / "logs" / f"{name}.jsonl", LOG)
+    report_run(
+        tmp_path / "page",
+        report_of(*cohorts, **parameters),
+        launch,
+        results=write_results(tmp_path / "results", *cohorts),
+        scans=[write_scan(tmp_path / "scans", record) for one in cohorts for record in one.records.values()],
+        logs=[tmp_path / "logs" / f"{name}.jsonl" for name in logs],
+    )
+    return Html((tmp_path / "page" / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("blank")
+def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> None:
+    page = written(
+        tmp_path, made(), logs=("demo.coarse", "demo.fine", "other.coarse"), input="samples.csv", weights=None
+    )
+    for words in (
+        "nextflow run main.nf",
+        f"rprloc {versions()['rprloc']}, python",
+        "nextflow 25",
+        "2 structures in 2 queries",
+        "Every scan could be used",
+        "50.0, 4.00",
+    ):
+        assert words in page.text
+    assert len(page.values("src")) == 4  # the risk, the curves and two queries
+    pictures = sorted(path.name for path in (tmp_path / "page" / "figures" / "demo").iterdir())
+    assert pictures == ["_risk.png", "_training.png", "q0.png", "q1.png"]
+
+
+def test_what_is_known_of_the_run_is_kept(tmp_path: Path) -> None:
+    written(tmp_path, made(("affine", "retina_unet"), queries=1, supports=1, structures=["mandible"]), seed=1)
+    kept = read_json(tmp_path / "page" / "pipeline_info" / "run.json")
+    assert list(kept) == ["run", "parameters", "sheet", "weights"]
+    assert list(kept["run"]) == ["command", "profile", "pipeline", "finished", "machine", "versions"]
+    assert kept["run"]["versions"] == versions() | {"nextflow": "25"}
+    assert kept["parameters"] == {"seed": 1} and list(kept["weights"].items()) == [("a", "1"), ("b", "2")]
+    assert kept["sheet"] == {"file": "samples.csv", "sha256": "0" * 64}
+
+
+@pytest.mark.usefixtures("blank")
+def test_the_page_fetches_and_runs_nothing_and_hostile_words_stay_words(tmp_path: Path) -> None:
+    cohort = made(("affine", HOSTILE), structures=[HOSTILE.replace("/", "")], supports=1)
+    cohort.aside("q1", HOSTILE, file=HOSTILE)
+    cohort.predictions[0] = msgspec.structs.replace(cohort.predictions[0], failed=True, reason=HOSTILE)
+    cohort.settings["structures"] = {HOSTILE: 1}
+    page = written(tmp_path, cohort, launch=msgspec.structs.replace(LAUNCH, command=HOSTILE), input=HOSTILE)
+    text = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert not {"onerror", "onload"} & {name for name, _ in page.attributes}
+    assert page.values("src") and all(value.startswith("data:image/webp;base64,") for value in page.values("src"))
+    assert all(value.startswith("#") for value in page.values("href"))
+    assert {value.removeprefix("#") for value in page.values("href")} <= set(page.values("id"))
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert page.text.count(HOSTILE) >= 8
+    assert "49" not in re.sub(r"\d+\.\d+", "", page.text)
+
+
+@pytest.mark.usefixtures("blank")
+def test_failures_and_scans_that_were_set_aside_have_their_reasons(tmp_path: Path) -> None:
+    cohort = made(supports=1)
+    cohort.aside("q1", "q1.nii.gz: found nothing but air, expected a body.")
+    page = written(tmp_path, cohort)
+    assert "2 of 4 answers" in page.text and "Scans that were set aside" in page.text
+    assert "scan set aside: q1.nii.gz: found nothing but air, expected a body." in page.text
+    assert len(page.values("src")) == 2
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_cohort_without_truth_stands_beside_one_with(tmp_path: Path) -> None:
+    second = made(("affine", "retina_unet"), queries=1, name="two")
+    second.without_truth("q0")
+    page = written(tmp_path, second, made(queries=1, name="one"))
+    assert page.text.count("No query of this cohort has a label") == 1
+    one, two = page.text.split("Cohort two")[0].split("Cohort one")[1], page.text.split("Cohort two")[1]
+    assert "Table 1" in one and "Table 1" not in two and "Seconds" in two
+    assert "found, spread 2.5 mm" in two and "Does the spread tell" not in two
+    assert (tmp_path / "page" / "figures" / "two" / "q0.png").exists()
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_cohort_without_any_prediction_still_has_a_page(tmp_path: Path) -> None:
+    cohort = made()
+    cohort.predictions.clear()
+    page = written(tmp_path, cohort)
+    assert "There is nothing to report" in page.text and "No answer was expected." in page.text
+    assert page.text.count("Not searched: there is no other scan with an annotation.") == 2
+    assert page.values("src") == []
+
+
+@pytest.mark.usefixtures("blank")
+def test_another_file_is_named(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results", made(queries=1))
+    (results / "tables" / "shown.json").write_text("[{}]")
+    with pytest.raises(InputError, match=r"shown\.json"):
+        report_run(tmp_path / "page", report_of(made(queries=1)), LAUNCH, results=results, scans=[], logs=[])
