@@ -14,16 +14,24 @@ from hypothesis import strategies as st
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.weights import adopt_weights
 from rprloc.errors import InputError
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
+from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
+from rprloc.networks.settings import (
+    NetworkSettings,
+    PatchSettings,
+    VotesSettings,
+    settings_from,
+    settings_to_json,
+)
 from tests.fuzz.mutations import damaged, no_hang
+from tests.networks.every import EVERY
 
 WORDS = (
     b"null", b"0", b"-1", b"1e999", b"NaN", b"4", b"99999999999999999999", b"9" * 500, b"{}", b"[]", b'"x"', b"true",
     b"F64", b"I8", b"BF16", b"[" * 3000, b"[0,18446744073709551615]", b"[4294967296,4294967296]", b"fine", b"isotropic",
 )  # fmt: skip
 
-SETTINGS = ModelSettings(
-    stage="coarse", modality="ct", spacing=(6.0, 6.0, 6.0), patch_voxels=(4, 4, 4),
+SETTINGS = PatchSettings(
+    network="coarse", modality="ct", spacing=(6.0, 6.0, 6.0), patch_voxels=(4, 4, 4),
     window=((-500.0, 0.0), (1500.0, 1.0)), r_mm=300.0, convolution="in_plane", width=4,
 )  # fmt: skip
 
@@ -56,7 +64,7 @@ def used_or_refused(content: bytes) -> None:
             assert sentence.startswith("coarse.safetensors: ") and sentence.endswith("."), sentence
             assert sentence.isprintable(), sentence
         else:
-            assert isinstance(model.settings, ModelSettings)
+            assert isinstance(model.settings, NetworkSettings)
 
 
 def with_header(change: Any) -> bytes:
@@ -87,9 +95,9 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=80)
-@given(st.sampled_from(["format", "settings", "record", *(f"settings.{key}" for key in vars(SETTINGS))]), JSON_VALUES)
-def test_a_header_with_another_value(key: str, value: Any) -> None:
+def with_value(key: str, value: Any) -> bytes:
+    """Return the good file with another value somewhere in its header."""
+
     def change(header: dict[str, Any]) -> dict[str, Any]:
         about = json.loads(header["__metadata__"]["rprloc"])
         *above, last = key.split(".")
@@ -97,4 +105,30 @@ def test_a_header_with_another_value(key: str, value: Any) -> None:
         header["__metadata__"]["rprloc"] = json.dumps(about)
         return header
 
-    used_or_refused(with_header(change))
+    return with_header(change)
+
+
+@settings(max_examples=80)
+@given(
+    st.sampled_from(["format", "settings", "record", *(f"settings.{key}" for key in SETTINGS.__struct_fields__)]),
+    JSON_VALUES,
+)
+def test_a_header_with_another_value(key: str, value: Any) -> None:
+    used_or_refused(with_value(key, value))
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(["stage", "network", "details"]), st.sampled_from(list(EVERY)) | JSON_VALUES)
+def test_a_header_of_another_version_or_network(key: str, value: Any) -> None:
+    used_or_refused(with_value(f"settings.{key}", value))
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(VotesSettings.__struct_fields__), JSON_VALUES)
+def test_settings_of_many_parts_with_another_value(key: str, value: Any) -> None:
+    written = settings_to_json(EVERY["student"]) | {key: value}
+    try:
+        found = settings_from(written)
+    except (KeyError, TypeError, ValueError):
+        return
+    assert isinstance(found, NetworkSettings)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from rprloc.catalogue import network_named
 from rprloc.cohort import weights
+from rprloc.cohort.settings import Settings
 from rprloc.cohort.tasks import Seen
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import (
@@ -274,8 +275,30 @@ def test_networks_of_a_seed_are_equal_and_leave_the_global_stream_alone(name: st
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
-def test_the_check_before_a_run_knows_the_format_that_is_written_here() -> None:
+def checked(folder: Path) -> list[str]:
+    """Return what CHECK says of the models in a folder of weights."""
+    found = weights.adopt_weights(Settings(), folder, cohort="mine", networks=("coarse", "fine", "student"))
+    return [fault.message for fault in found[2]]
+
+
+def test_the_check_before_a_run_accepts_what_is_written_here_and_refuses_what_is_not_read_here(tmp_path: Path) -> None:
     assert weights.FORMAT == FORMAT
+    for name in ("coarse", "fine", "student"):
+        write_model(tmp_path / f"{name}.safetensors", model(EVERY[name]))
+    assert checked(tmp_path) == []
+    whole = (tmp_path / "fine.safetensors").read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    expected = f", expected a trained model of rprloc ({FORMAT}, safetensors) for cohort 'mine'."
+    for content, found in [
+        (whole.replace(FORMAT.encode(), b"rprloc-model-0"), "a file of format 'rprloc-model-0'"),
+        (whole[:header], f"a file of {header:,} bytes whose header promises {len(whole):,}"),
+        (whole[:-1], f"a file of {len(whole) - 1:,} bytes whose header promises {len(whole):,}"),
+        (whole[: header - 1], "no safetensors file, or one cut short"),
+    ]:
+        (tmp_path / "fine.safetensors").write_bytes(content)
+        (message,) = checked(tmp_path)
+        assert message.startswith("fine.safetensors: found ") and found in message and message.endswith(expected)
+        refusal(tmp_path / "fine.safetensors")
 
 
 def test_the_catalogue_names_what_builds_each_network() -> None:
