@@ -17,12 +17,14 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bundled import openkbp_settings, preprocessed  # noqa: E402
 from rprloc.cohort.weights import shipped_folder  # noqa: E402
-from rprloc.geometry import WALLS, FloatArray  # noqa: E402
+from rprloc.geometry import FloatArray  # noqa: E402
 from rprloc.methods.body_map import BodyMap  # noqa: E402
+from rprloc.methods.answer import Found  # noqa: E402
+from rprloc.methods.clock import Clock  # noqa: E402
 from rprloc.methods.matched import Matched  # noqa: E402
-from rprloc.methods.prediction import Scan  # noqa: E402
 from rprloc.methods.start import MapStart  # noqa: E402
 from rprloc.networks.checkpoint import read_model  # noqa: E402
+from rprloc.scans.scan import Scan  # noqa: E402
 
 STRUCTURE = "mandible"
 COLOURS = ("#0072b2", "#d55e00")
@@ -35,16 +37,16 @@ def main() -> None:
     settings = openkbp_settings()
     model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
     start = MapStart(model, seed=1)
-    method = Matched(start, window=settings.window, structures=[STRUCTURE], drawn=None, device=torch.device("cpu"))
+    method = Matched(start, window=settings.window, structures=[STRUCTURE], device=torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         scans = preprocessed(Path(folder), matching=True)
         support, query = (Scan.read(scans[split][0]) for split in ("validation", "test"))
         assert support is not None and query is not None
         method.prepare([support])
-        (row,) = method.locate(query)
-        found = np.array([row.points_mm[wall] for wall in WALLS]) if row.points_mm else np.zeros((0, 3))
+        (answer,) = method.locate(query, Clock()).values()
+        found = answer.points_mm if isinstance(answer, Found) else np.zeros((0, 3))
         maps = [BodyMap(model, scan) for scan in (support, query)]
-        shown = [support.extreme_points_mm(STRUCTURE), query.extreme_points_mm(STRUCTURE)]
+        shown = [scan.structures[STRUCTURE].extreme_mm for scan in (support, query)]
         figure, axes = plt.subplots(1, 4, figsize=(13, 4.6), layout="constrained")
         for column, (scan, body_map, points) in enumerate(zip((support, query), maps, shown, strict=True)):
             x_mm = float(points[:, 0].mean())
