@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from click.testing import CliRunner
 
 from rprloc.cli import command
-from rprloc.cohort.settings import read_settings
-from rprloc.cohort.sheet import exists_beside, read_sheet
+from rprloc.cohort.settings import load_settings
+from rprloc.cohort.sheet import Row, parse_sheet
 from rprloc.errors import InputError
 from rprloc.importers import openkbp, pancreas_ct, pddca, structseg
 from rprloc.importers.dataset import Dataset, Imported, Patient, Scan, import_dataset, splits_of
@@ -50,6 +50,13 @@ def run(folder: Path, *patients: Patient, split: bool = True) -> tuple[Imported,
     return import_dataset(dataset(*patients), folder, folder, split=split, seed=1, say=said.append), said
 
 
+def rows_of(sheet: Path) -> tuple[Row, ...]:
+    """Return the rows of a sheet that a run takes."""
+    read = parse_sheet(sheet.read_bytes())
+    assert not read.faults
+    return read.rows
+
+
 def test_a_broken_patient_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     patients = [
         Patient("a", scan),
@@ -74,10 +81,9 @@ def test_a_broken_patient_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
         sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "labels" / "a.nii.gz"))),
         sitk.GetArrayFromImage(scan().label),
     )
-    sheet = read_sheet(done.sheet, exists=exists_beside(tmp_path))
-    assert [(row.train, row.support, row.query) for row in sheet.rows] == [(True, True, True)] * 2 + [
-        (True, False, True)
-    ]
+    uses = [(row.train, row.support, row.query) for row in rows_of(done.sheet)]
+    assert uses == [(True, True, True)] * 2 + [(True, False, True)]
+    assert all((tmp_path / row.image).is_file() for row in rows_of(done.sheet))
     summary = done.summary(dataset()).splitlines()
     assert summary[0] == f"{done.sheet}: 3 scans, without splits: every scan is for everything"
     assert summary[1] == "Left out: b: b.nii: found nothing, expected a scan."
@@ -95,7 +101,7 @@ def test_a_stopped_import_goes_on(tmp_path: Path) -> None:
     done, said = run(tmp_path, Patient("a", broken), Patient("b", scan), split=False)
     assert said == ["[1/2] a: kept; ear_left, ear_right, nose", "[2/2] b: written; ear_left, ear_right, nose"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert [row.subject for row in read_sheet(done.sheet).rows] == ["a", "b"]
+    assert [row.subject for row in rows_of(done.sheet)] == ["a", "b"]
     assert not list(tmp_path.rglob(".part-*"))
 
 
@@ -104,7 +110,7 @@ def test_two_data_sets_of_a_cohort_are_put_together_in_one_folder(tmp_path: Path
     # What a killed import leaves behind.
     (tmp_path / "images" / ".part-x.nii.gz").touch()
     done, _ = run(tmp_path, Patient("a", lambda: scan([])))
-    assert {row.subject: row.split for row in read_sheet(done.sheet).rows} == done.splits
+    assert {row.subject: row.split for row in rows_of(done.sheet)} == done.splits
     assert list(done.splits) == ["a", "b", "c", "d"]
     assert done.splits["a"] == "train"
 
@@ -158,10 +164,9 @@ def test_the_published_split_is_taken_where_it_is_whole() -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_settings_named_at_the_end_fit_the_labels(name: str) -> None:
     found = DATASETS[name].DATASET
-    structures = read_settings(ROOT / "assets" / "cohorts" / f"{found.cohort}.yml").structures
-    assert structures is not None
-    assert set(structures) == set(found.wanted)
-    assert all(found.structures[structure] == value for structure, value in structures.items())
+    settings, _ = load_settings(ROOT / "assets" / "cohorts" / f"{found.cohort}.yml", name=found.cohort)
+    assert settings is not None and settings.structures is not None
+    assert settings.structures == {structure: found.structures[structure] for structure in found.wanted}
 
 
 def test_the_command_line_imports_by_the_data_sets_name(tmp_path: Path) -> None:
@@ -174,7 +179,7 @@ def test_the_command_line_imports_by_the_data_sets_name(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[0] == "[1/2] structseg_01: written; brainstem, eye_left, eye_right"
-    assert [row.subject for row in read_sheet(tmp_path / "my cohort" / "samples.csv").rows] == [
+    assert [row.subject for row in rows_of(tmp_path / "my cohort" / "samples.csv")] == [
         "structseg_01",
         "structseg_02",
     ]

@@ -38,7 +38,7 @@ def write_patient(
 def body(first: int = 0, last: int = 127) -> NDArray[np.int_]:
     """Return a body of 1050 (50 HU) in the slices from `first` to `last`, counted from above."""
     ct = np.zeros(SHAPE, dtype=int)
-    ct[40:80, 34:94, first : last + 1] = 1050
+    ct[45:65, 50:74, first : last + 1] = 1050
     return ct
 
 
