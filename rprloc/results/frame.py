@@ -30,6 +30,14 @@ COLUMNS = (
 """The columns of metrics.csv, in this order; `main` says whether the row's setting is the one to use of its method."""
 
 
+TYPES = (
+    {name: "str" for name in TEXTS if name in COLUMNS}
+    | dict.fromkeys(FLAGS, "bool")
+    | {"n_supports": "int64"}
+    | dict.fromkeys(MEASURES, "float64")
+)
+"""The type of each column of metrics.csv."""
+
 DIGITS = 6
 """The digits of numbers in the tables for programs."""
 
@@ -162,7 +170,7 @@ def one_support(predictions: Sequence[Prediction]) -> list[Prediction]:
 
 def read_metrics(*paths: Path) -> pd.DataFrame:
     """Read metrics.csv, or several of them one after the other, in the types of their columns."""
-    return read_tables(*paths).astype(dict.fromkeys(FLAGS, "bool") | dict.fromkeys(MEASURES, "float64"))
+    return read_tables(*paths).astype(TYPES)
 
 
 def read_tables(*paths: Path) -> pd.DataFrame:

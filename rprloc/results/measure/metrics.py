@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rprloc.geometry import CORNERS, WALLS, FloatArray
 from rprloc.methods.answer import Prediction
-from rprloc.results.frame import COLUMNS, FLAGS, MEASURES, Main
+from rprloc.results.frame import COLUMNS, TYPES, Main
 from rprloc.results.measure.calibration import covered, mean_within
 from rprloc.results.measure.expected import Scans, usable
 from rprloc.scans.scan import Structure
@@ -76,13 +76,12 @@ def metrics_of(
     unknown. `main` are the methods' settings to use.
     """
     truths = [_truth(scans, one) for one in predictions]
-    texts = {name: [getattr(one, name) for one in predictions] for name in COLUMNS if hasattr(Prediction, name)}
-    table = pd.DataFrame(texts, columns=list(COLUMNS))
-    table["n_supports"] = table["n_supports"].astype(int)
+    given = {name: [getattr(one, name) for one in predictions] for name in COLUMNS if hasattr(Prediction, name)}
+    table = pd.DataFrame(given, columns=list(COLUMNS))
     table["main"] = [(one.method, one.setting) in main for one in predictions]
     table["within_90_mm"] = [mean_within(one) for one in predictions]
     table["seconds"] = [sum(one.seconds.values()) if one.seconds else np.nan for one in predictions]
-    table = table.astype(dict.fromkeys(FLAGS, "bool") | dict.fromkeys(MEASURES, "float64"))
+    table = table.astype(TYPES)
     unknown = [one.subject in labelled and not usable(scans, one.subject) for one in predictions]
     true = np.array([truth is not None for truth in truths], dtype=bool)
     failed = table["failed"].to_numpy(dtype=bool)

@@ -1,18 +1,18 @@
-"""Where errors come from: made-up errors of known sources, with answers missing, and the table."""
+"""Where errors come from: made-up errors of known sources, with predictions missing."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rprloc.results import error_sources, layout, metrics
-from rprloc.results.error_sources import Sources, sources_of
+from rprloc.results.measure import sources
+from rprloc.results.measure.by_support import by_support
+from rprloc.results.measure.sources import Sources, sources_of
 from tests.results import cohorts
+from tests.results.cohorts import Cohort, replace
 
 
 def made(
@@ -53,7 +53,7 @@ def test_exact_sums_leave_nothing_to_the_pair_and_all_alike_nothing_else() -> No
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_they_are_the_textbook_mean_squares_where_no_answer_is_missing(seed: int) -> None:
+def test_they_are_the_textbook_mean_squares_where_none_is_missing(seed: int) -> None:
     errors = made(7, 5, seed=seed, query=2, support=2, pair=5)[..., :1]
     plain = errors[..., 0]
     rows, columns = plain.mean(axis=1, keepdims=True), plain.mean(axis=0, keepdims=True)
@@ -65,7 +65,7 @@ def test_they_are_the_textbook_mean_squares_where_no_answer_is_missing(seed: int
     assert found.support == pytest.approx(max(0, (7 * ((columns - plain.mean()) ** 2).sum() / 4 - pair) / 7))
 
 
-def test_missing_answers_do_no_harm() -> None:
+def test_missing_predictions_do_no_harm() -> None:
     errors = made(80, 30, shared=1, query=4, support=3, pair=2)
     lost = np.random.default_rng(1).random((80, 30)) < 0.4
     errors[lost] = np.nan
@@ -81,7 +81,7 @@ def test_missing_answers_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 9), (9, 2), (0, 0), (9, 0)])
-def test_too_few_answers_say_nothing(shape: tuple[int, int]) -> None:
+def test_too_few_say_nothing(shape: tuple[int, int]) -> None:
     assert math.isnan(sources_of(np.ones((*shape, 6))).total)
     assert math.isnan(sources_of(np.full((5, 5, 6), np.nan)).total)
     # Each query from a support of its own: nothing tells one from the other.
@@ -90,20 +90,23 @@ def test_too_few_answers_say_nothing(shape: tuple[int, int]) -> None:
     assert math.isnan(sources_of(alone).total)
 
 
-def tidy_of(check: Any, scans: Any, answers: Any) -> pd.DataFrame:
+def tidy_of(cohort: Cohort) -> pd.DataFrame:
     """Return the table of a cohort."""
-    rows, table, _ = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)
-    return error_sources.tidy_error_sources(rows, table, scans, starts=15)
+    found = cohort.evaluate()
+    return sources.tidy_sources(by_support(found.predictions, found.metrics, cohort.scans))
 
 
-def test_the_table_has_what_the_answers_differ_by() -> None:
-    check, scans, answers = cohorts.cohort(supports=3, tables=False)
-    for row in answers:
-        # Queries differ by 4 mm from one to the next, supports by nothing.
-        truth = np.array(scans[row["subject"]]["structures"][row["structure"]]["box_mm"])
-        row["box_mm"] = (truth + 4 * int(row["subject"][1:])).tolist()
-    tidy = tidy_of(check, scans, answers)
-    assert list(tidy.columns) == list(error_sources.COLUMNS)
+def test_the_table_has_what_the_predictions_differ_by() -> None:
+    cohort = cohorts.cohort(supports=3, tables=False)
+    # Queries differ by 4 mm from one to the next, supports by nothing.
+    cohort.predictions = [
+        replace(
+            one, box_mm=(cohort.scans[one.subject].structures[one.structure].box_mm + 4 * int(one.subject[1:])).tolist()
+        )
+        for one in cohort.predictions
+    ]
+    tidy = tidy_of(cohort)
+    assert list(tidy.columns) == list(sources.COLUMNS)
     line = tidy[tidy["structure"] == "mean"].iloc[0]
     assert line["query_mm"] == pytest.approx(np.std([0, 4, 8, 12], ddof=1))
     assert line[["support_mm", "pair_mm", "pair_share"]].to_list() == pytest.approx([0, 0, 0])
@@ -115,39 +118,21 @@ def test_the_table_has_what_the_answers_differ_by() -> None:
 
 def test_the_interval_of_the_share_holds_the_share() -> None:
     errors = made(20, 9, query=4, support=4, pair=2)[:, None].repeat(2, axis=1)
-    lines = error_sources._lines(errors, ["heart", "liver"])
+    lines = sources.lines_of(errors, ["heart", "liver"])
     assert [line["structure"] for line in lines] == ["heart", "liver", "mean"]
     for line in lines:
-        assert 0 <= line["pair_share_low"] < line["pair_share"] < line["pair_share_high"] <= 1
-        assert line["pair_share_low"] < 4 / 36 < line["pair_share_high"]
+        low, share, high = (float(line[f"pair_share{end}"]) for end in ("_low", "", "_high"))
+        assert 0 <= low < share < high <= 1
+        assert low < 4 / 36 < high
 
 
 def test_queries_that_cannot_be_spared_leave_no_interval() -> None:
-    lines = error_sources._lines(made(3, 9, query=4, support=4, pair=2)[:, None], ["heart"])
-    for line in lines:
-        assert line["pair_share"] > 0
-        assert math.isnan(line["pair_share_low"]) and math.isnan(line["pair_share_high"])
-    entry = lines[-1]
-    assert error_sources._share_text(entry) == f"{100 * entry['pair_share']:.0f} %"
+    for line in sources.lines_of(made(3, 9, query=4, support=4, pair=2)[:, None], ["heart"]):
+        assert float(line["pair_share"]) > 0
+        assert math.isnan(float(line["pair_share_low"])) and math.isnan(float(line["pair_share_high"]))
 
 
-def test_few_supports_have_no_line_but_a_sentence() -> None:
-    tidy = tidy_of(*cohorts.cohort(supports=2, tables=False))
-    assert tidy.empty
-    (table,) = error_sources.error_source_tables(tidy, ["demo"])
-    assert table.lines == () and "3 queries or more, from as many supports" in table.notes[0]
-
-
-def test_laid_out_for_people(tmp_path: Path) -> None:
-    tidy = tidy_of(*cohorts.many_methods(supports=3))
-    layout.write_csv(tmp_path / "error_sources.csv", tidy)
-    (table,) = error_sources.error_source_tables(pd.read_csv(tmp_path / "error_sources.csv"), ["demo"])
+def test_few_supports_have_no_line() -> None:
+    assert tidy_of(cohorts.cohort(supports=2, tables=False)).empty
     # A detector has no support, and registration was given two.
-    assert [(line.label.split()[0], line.support) for line in table.lines] == [
-        ("regression", "3, each alone"), ("grey_ncc", "3, each alone"),
-    ]  # fmt: skip
-    assert all(len(line.cells) == len(table.columns) for line in table.lines)
-    own = tidy[tidy["structure"] != "mean"]
-    many = pd.concat([tidy, *(own.assign(structure=own["structure"] + f"_{i}") for i in range(2))])
-    (table,) = error_sources.error_source_tables(many, ["demo"])
-    assert table.columns[0] == "mean" and any("Mean over 12 structures" in note for note in table.notes)
+    assert tidy_of(cohorts.many_methods(supports=3))["method"].unique().tolist() == ["regression", "grey_ncc"]

@@ -1,0 +1,115 @@
+"""One cohort's predictions, complete: nothing is dropped, and what did not come has a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rprloc.cohort.tasks import Asked, Measure
+from rprloc.errors import InputError
+from rprloc.files import write_json_lines
+from rprloc.results.frame import COLUMNS, read_metrics, read_predictions
+from rprloc.results.measure.evaluate import evaluate, evaluate_cohort
+from tests.results import cohorts
+from tests.results.cohorts import replace
+
+
+def test_every_expected_prediction_has_its_row() -> None:
+    made = cohorts.cohort(queries=3, supports=2)
+    found = made.evaluate()
+    assert list(found.metrics.columns) == list(COLUMNS)
+    # Of the main setting there are the predictions of both supports together as well.
+    assert len(found.predictions) == len(found.metrics) == 3 * 4 * (13 * 2 + 1)
+    assert not found.metrics["failed"].any()
+    assert found.metrics.groupby("setting")["main"].any().sum() == 1
+    assert set(found.metrics[found.metrics["main"]]["setting"]) == {cohorts.MAIN}
+    assert found.set_aside.empty and list(found.set_aside.columns) == ["subject", "file", "reason"]
+    assert set(found.metrics["setting"]) == set(made.measure.methods[0].settings)
+
+
+def test_a_lost_prediction_is_a_miss_with_a_reason() -> None:
+    made = cohorts.cohort(tables=False)
+    lost = made.predictions.pop(3)
+    found = made.evaluate()
+    assert len(found.predictions) == len(made.predictions) + 1 + 4 * 4
+    (line,) = found.metrics[found.metrics["failed"]].to_dict("records")
+    assert (line["subject"], line["structure"], line["support"]) == (lost.subject, lost.structure, lost.support)
+    assert line["reason"] == "no answer: its task died" and (line["iou"], line["iou_reference"]) == (0, 0)
+    assert all(pd.isna(line[name]) for name in ("awd_mm", "mre_mm", "spread_mm", "confidence", "seconds"))
+    (row,) = [one for one in found.predictions if one.failed]
+    assert row.box_mm is None and row.points_mm is None and row.seconds == {} and row.device is None and not row.first
+    assert row.drawn == lost.drawn and row.n_supports == 1
+
+
+def test_a_query_that_was_set_aside_misses_everything() -> None:
+    made = cohorts.cohort(tables=False)
+    made.set_aside("q1", "q1.nii.gz: found nothing but air, expected a body.", "q1.nii.gz")
+    made.keep(lambda one: one.subject != "q1")
+    found = made.evaluate()
+    lines = found.metrics[found.metrics["subject"] == "q1"]
+    assert len(lines) == 4 * (2 + 1)
+    assert lines["failed"].all() and (lines["iou"] == 0).all()
+    assert lines["reason"].unique().tolist() == ["scan set aside: q1.nii.gz: found nothing but air, expected a body."]
+    assert found.set_aside.to_dict("records") == [
+        {"subject": "q1", "file": "q1.nii.gz", "reason": "q1.nii.gz: found nothing but air, expected a body."}
+    ]
+    made.use(q1={"labelled": False})
+    assert made.evaluate().metrics.loc[lines.index, "iou"].isna().all()
+
+
+def test_two_predictions_of_one_name_and_one_for_no_query_are_errors() -> None:
+    made = cohorts.cohort(queries=1, tables=False)
+    first = made.predictions[0]
+    with pytest.raises(InputError, match="two predictions for q0 x brainstem x regression x extreme"):
+        evaluate(made.measure, made.scans, [*made.predictions, first])
+    with pytest.raises(InputError, match="a prediction for t0, expected a query"):
+        evaluate(made.measure, made.scans, [*made.predictions, replace(first, subject="t0")])
+
+
+def test_predictions_of_other_settings_and_cohorts() -> None:
+    made = cohorts.cohort(queries=1, tables=False)
+    count = len(made.predictions)
+    first = made.predictions[0]
+    made.predictions += [replace(first, setting="extreme.k2.c1f1"), replace(first, cohort="another")]
+    found = made.evaluate()
+    # What was not asked for stays, and is not the one to use.
+    assert len(found.predictions) == count + 1 + 4
+    assert found.predictions[count].setting == "extreme.k2.c1f1" and not found.metrics["main"].iloc[count]
+
+
+def test_of_several_settings_the_last_is_the_main_one() -> None:
+    made = cohorts.cohort(queries=1, supports=1, tables=False)
+    made.ask(*made.measure.methods, Asked(name="convex", settings=("extreme", "extreme.fine")))
+    main = made.evaluate().metrics.groupby(["method", "setting"])["main"].unique().map(list).to_dict()
+    assert main == {
+        ("regression", cohorts.MAIN): [True], ("convex", "extreme"): [False], ("convex", "extreme.fine"): [True],
+    }  # fmt: skip
+
+
+def test_nothing_at_all_gives_empty_tables() -> None:
+    found = evaluate(Measure(id="c", cohort="c", members=(), methods=(cohorts.paper(),)), {}, [])
+    assert found.predictions == [] and found.metrics.empty and found.set_aside.empty
+    assert list(found.metrics.columns) == list(COLUMNS)
+
+
+def test_the_files_of_a_cohort(tmp_path: Path) -> None:
+    made = cohorts.many_methods(queries=2, supports=3)
+    made.set_aside("s2", "cut short")
+    folders = [record.write(tmp_path / "scans") for record in made.scans.values()]
+    batches = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    half = len(made.predictions) // 2
+    for path, own in zip(batches, (made.predictions[:half], made.predictions[half:]), strict=True):
+        write_json_lines(path, [one.to_json() for one in own])
+    evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
+        "error_sources.csv", "metrics.csv", "predictions.jsonl", "set_aside.csv", "table4.csv", "table5.csv",
+    ]  # fmt: skip
+    found = made.evaluate()
+    assert read_predictions(tmp_path / "demo" / "predictions.jsonl") == found.predictions
+    read = read_metrics(tmp_path / "demo" / "metrics.csv")
+    pd.testing.assert_frame_equal(read, found.metrics, check_exact=False, rtol=1e-12)
+    batches[0].write_text('{"cohort": 3}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.jsonl: expected predictions"):
+        evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
