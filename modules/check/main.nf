@@ -1,27 +1,27 @@
-// Parameters, sample sheet and settings. A fault is in the output and does not fail the task.
+// The plan of the run, from parameters, sample sheet and settings. A fault is in the output and does not fail the task.
 process CHECK {
     tag 'sample sheet'
     label 'process_single'
     executor 'local'
 
     input:
-    val values                                          // JSON: all parameters, and what messages call the sheet
+    val values                                          // JSON: parameters, what messages call the sheet, what lies where
     path sheet, stageAs: 'sheet/*'                      // nothing where it is missing, which is a fault
     path schema
     path shipped, stageAs: 'shipped/*'                  // settings files of the pipeline
     path own, stageAs: 'own/*'                          // settings files of the user
     path settings, stageAs: 'settings/*'                // the file that --cohort names, if it names one
-    path weights, stageAs: 'weights'   
+    path weights, stageAs: 'weights'
     val code
 
     output:
-    path 'check.json', emit: found
+    path 'plan.json', emit: plan
 
     script:
     """
     # code ${code}
     rprloc step check --schema ${schema} --sheet-folder sheet --cohorts own --cohorts shipped \\
-        --settings-folder settings --weights weights --output check.json <<'JSON'
+        --settings-folder settings --weights weights --output plan.json <<'JSON'
     ${values}
     JSON
     """

@@ -1,28 +1,23 @@
-// Every answer that the checked sheet leads one to expect, measured; one that did not come is a failed row.
+// Every prediction that the plan leads one to expect, measured; one that did not come is a failed row.
 process EVALUATE {
-    tag "${cohort}"
+    tag "${id}"
     label 'process_single'
 
     input:
-    tuple val(cohort), val(check), val(tables), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*')
-    val seed
-    val code
+    tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*')
 
     output:
-    path "${cohort}", emit: evaluated
+    path "${id}", emit: evaluated
 
     script:
     """
-    # code ${code}
-    rprloc step evaluate --cohort ${cohort} --scans scans --predictions predictions \\
-        ${tables ? '--tables' : '--no-tables'} --seed ${seed} --folder ${cohort} <<'JSON'
-    ${check}
+    rprloc step evaluate --scans scans --predictions predictions --folder ${id} <<'JSON'
+    ${json}
     JSON
     """
 
     stub:
     """
-    # code ${code}
-    mkdir ${cohort}
+    mkdir ${id}
     """
 }

@@ -1,29 +1,26 @@
 // The structures of all supports in a batch of queries, by one family of methods.
 process LOCALIZE {
-    tag "${cohort} ${family} batch ${batch}"
+    tag "${id}"
     label 'process_gpu'
+    maxForks Math.max(1, Runtime.runtime.availableProcessors().intdiv(8))
 
     input:
-    tuple val(cohort), val(family), val(batch), val(settings), val(tables), path(models, stageAs: 'models/*'),
-        path(supports, stageAs: 'supports/*'), path(queries, stageAs: 'queries/*')
-    val seed
-    val code
+    tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(models, stageAs: 'models/*')
 
     output:
-    tuple val(cohort), path("${family}.batch${batch}.jsonl"), emit: predictions
+    tuple val(id), path("${id}.jsonl"), emit: predictions
 
     script:
     """
-    # code ${code}
-    rprloc step localize --family ${family} --models models --supports supports --queries queries ${tables ? '--tables' : '--no-tables'} \\
-        --seed ${seed} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} --output ${family}.batch${batch}.jsonl <<'JSON'
-    ${settings}
+    rprloc step localize --scans scans --models models --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} \\
+        --output ${id}.jsonl <<'JSON'
+    ${json}
     JSON
     """
 
     stub:
     """
-    # code ${code}
-    touch ${family}.batch${batch}.jsonl
+    mkdir ${id.tokenize('/').first()}
+    touch ${id}.jsonl
     """
 }

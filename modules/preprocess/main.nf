@@ -1,29 +1,26 @@
 // One scan to model space. Always ends well: a scan that cannot be used leaves a JSON that says why.
 process PREPROCESS {
-    tag "${cohort} ${subject}"
+    tag "${id}"
     label 'process_low'
 
     input:
-    tuple val(cohort), val(subject), val(settings), path(image, stageAs: 'image/*'), path(label, stageAs: 'label/*')
-    val code
+    tuple val(id), val(json), path(image, stageAs: 'image/*'), path(label, stageAs: 'label/*')
 
     output:
-    tuple val(cohort), val(subject), path("${cohort}@${subject}"), emit: scan
+    tuple val(id), path("${id}"), emit: scan
 
     script:
     """
-    # code ${code}
-    rprloc step preprocess --cohort ${cohort} --subject ${subject} --image image --label label \\
-        --threads ${task.cpus} <<'JSON'
-    ${settings}
+    rprloc step preprocess --image image --label label --threads ${task.cpus} <<'JSON'
+    ${json}
     JSON
     """
 
     stub:
+    def (cohort, subject) = id.tokenize('@')
     """
-    # code ${code}
-    mkdir '${cohort}@${subject}'
+    mkdir '${id}'
     printf '{"cohort": "%s", "subject": "%s", "status": "set_aside", "reason": "stub", "file": "", "version": ""}' \\
-        '${cohort}' '${subject}' > '${cohort}@${subject}/${subject}.json'
+        '${cohort}' '${subject}' > '${id}/${subject}.json'
     """
 }

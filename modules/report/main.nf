@@ -1,13 +1,13 @@
 // The page to open first, its pictures, and what the run was.
 process REPORT {
     label 'process_low'
+    publishDir params.outdir, mode: 'copy'
 
     input:
-    val values                                          // JSON: the run, the checked sheet
+    val json                                            // what the plan and Nextflow tell it
     path results, stageAs: 'results/*'
     path scans, stageAs: 'scans/*'
     path logs, stageAs: 'logs/*'
-    val code
 
     output:
     path 'report.html', emit: page
@@ -16,15 +16,13 @@ process REPORT {
 
     script:
     """
-    # code ${code}
     rprloc step report --results results --scans scans --logs logs <<'JSON'
-    ${values}
+    ${json}
     JSON
     """
 
     stub:
     """
-    # code ${code}
     mkdir pipeline_info
     touch report.html pipeline_info/run.json
     """

@@ -1,11 +1,11 @@
-// All cohorts together: predictions, metrics, scans set aside, and the paper's tables.
+// All cohorts together: predictions, metrics, scans set aside, the paper's tables, and what the report shows.
 process TABULATE {
     label 'process_single'
+    publishDir params.outdir, mode: 'copy', saveAs: { name -> name.replaceFirst('results/', '') }
 
     input:
     path evaluated, stageAs: 'evaluated/*'
     path logs, stageAs: 'logs/*'
-    val starts                                          // JSON: cohort -> K
     val code
 
     output:
@@ -14,9 +14,7 @@ process TABULATE {
     script:
     """
     # code ${code}
-    rprloc step tabulate --evaluated evaluated --logs logs --folder results <<'JSON'
-    ${starts}
-    JSON
+    rprloc step tabulate --evaluated evaluated --logs logs --folder results
     """
 
     stub:

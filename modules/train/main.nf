@@ -1,34 +1,31 @@
 // One network of a cohort. Its state is in the checkpoints folder, outside the work folder: a killed training goes on.
-// A network without a label to learn from leaves nothing, which is no fault: its method's answers say so.
+// A network without a label to learn from leaves nothing, which is no fault: its method's predictions say so.
 process TRAIN {
-    tag "${cohort} ${stage}"
+    tag "${id}"
     label 'process_gpu'
+    maxForks Math.max(1, Runtime.runtime.availableProcessors().intdiv(8))
+    publishDir "${params.outdir}/models", mode: 'copy', pattern: '**/*.safetensors'
+    publishDir "${params.outdir}/logs", mode: 'copy', pattern: '*.{jsonl,log}'
 
     input:
-    tuple val(cohort), val(stage), val(values), path(scans, stageAs: 'scans/*'), path(validation, stageAs: 'validation/*'),
-        path(models, stageAs: 'models/*'), path(supports, stageAs: 'supports/*')
-    val training
-    val seed
-    val code
+    tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(models, stageAs: 'models/*')
 
     output:
-    tuple val(cohort), val(stage), path("${cohort}/${stage}.safetensors"), optional: true, emit: model
-    path "${cohort}.${stage}.jsonl", optional: true, emit: curve
-    path "${cohort}.${stage}.log", optional: true, emit: log
+    tuple val(id), path("${id}.safetensors"), optional: true, emit: model
+    path '*.jsonl', optional: true, emit: curve
+    path '*.log', optional: true, emit: log
 
     script:
     """
-    # code ${code}
-    rprloc step train --cohort ${cohort} --stage ${stage} --scans scans --validation validation --models models --supports supports \\
-        --training ${training} --seed ${seed} --code ${code} --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} <<'JSON'
-    ${values}
+    rprloc step train --scans scans --models models --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} <<'JSON'
+    ${json}
     JSON
     """
 
     stub:
+    def name = id.replace('/', '.')
     """
-    # code ${code}
-    mkdir ${cohort}
-    touch ${cohort}/${stage}.safetensors ${cohort}.${stage}.jsonl ${cohort}.${stage}.log
+    mkdir ${id.tokenize('/').first()}
+    touch ${id}.safetensors ${name}.jsonl ${name}.log
     """
 }

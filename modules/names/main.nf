@@ -1,0 +1,19 @@
+// The paths that the sample sheet names, to be looked up outside of any container.
+process NAMES {
+    tag 'sample sheet'
+    label 'process_single'
+    executor 'local'
+
+    input:
+    path sheet, stageAs: 'sheet/*'                      // nothing where it is missing, which is a fault
+    val code
+
+    output:
+    path 'names.json', emit: found
+
+    script:
+    """
+    # code ${code}
+    rprloc step names --sheet-folder sheet --output names.json
+    """
+}

@@ -1,0 +1,35 @@
+// What every scan becomes, and what networks learn from them.
+
+include { PREPROCESS } from '../modules/preprocess'
+include { TRAIN ; TRAIN as TEACH } from '../modules/train'
+include { sheetFile ; staged ; toJson ; weightsFolder } from '../modules/support'
+
+workflow LEARN {
+    take:
+    plan                                                // the plan, once
+
+    main:
+    // [id of a scan, task as JSON, image, files of the label]
+    PREPROCESS(plan.flatMap { all -> all.preprocess }.map { one ->
+        [one.id, toJson(one), sheetFile(one.image), one.label.collect { name -> sheetFile(name) }]
+    })
+    scans = PREPROCESS.out.scan
+
+    // [id of a network, its file]
+    given = plan.flatMap { all -> all.models }.map { one -> [one.id, weightsFolder(params.weights).resolve(one.file)] }
+
+    // A task of the plan each; the trainings' states are where the launch folder says.
+    trainings = plan.flatMap { all -> all.train }.map { one -> one + [checkpoints: file(one.checkpoints).toString()] }
+    lessons = plan.flatMap { all -> all.teach }.map { one -> one + [checkpoints: file(one.checkpoints).toString()] }
+
+    TRAIN(staged(trainings, scans, given))
+    early = given.mix(TRAIN.out.model)
+    TEACH(staged(lessons, scans, early))
+    models = early.mix(TEACH.out.model)
+    curves = TRAIN.out.curve.mix(TEACH.out.curve)
+
+    emit:
+    scans                                               // [id of a scan, its folder]
+    models                                              // [id of a network, its file]
+    curves                                              // a file each
+}

@@ -1,0 +1,34 @@
+// How good the predictions are, and what people read.
+
+include { EVALUATE } from '../modules/evaluate'
+include { TABULATE } from '../modules/tabulate'
+include { REPORT } from '../modules/report'
+include { fileHash ; gathered ; launch ; toJson } from '../modules/support'
+
+workflow TELL {
+    take:
+    plan                                                // the plan, once
+    scans                                               // [id of a scan, its folder]
+    models                                              // [id of a network, its file]
+    curves                                              // a file each
+    predictions                                         // [id of a search, its file]
+
+    main:
+    // [cohort, task as JSON, scans, predictions]; a cohort without any is measured too
+    measures = plan.flatMap { all -> all.evaluate }
+    EVALUATE(
+        measures.map { one -> [one.id, toJson(one)] }
+            .join(gathered(measures, 'scans', scans), remainder: true)
+            .join(gathered(measures, 'searches', predictions), remainder: true)
+            .map { id, json, folders, files -> [id, json, folders ?: [], files ?: []] }
+    )
+    logs = curves.collect(sort: { path -> path.name }).ifEmpty([])
+    TABULATE(EVALUATE.out.evaluated.collect(sort: { path -> path.name }), logs, plan.map { all -> all.tabulate })
+
+    // model's name in the results folder -> its hash
+    weights = models.map { id, path -> [("${id}.${path.extension}".toString()): fileHash(path)] }.reduce([:]) { all, one -> all + one }
+    REPORT(
+        plan.combine(weights).map { all, hashes -> toJson([report: all.report, launch: launch(workflow, hashes)]) },
+        TABULATE.out.results, scans.map { _id, folder -> folder }.collect(sort: { path -> path.name }), logs,
+    )
+}
