@@ -41,11 +41,6 @@ class Material:
         """Whether more than one method was asked for."""
         return self.metrics["method"].nunique() > 1
 
-    @property
-    def known(self) -> bool:
-        """Whether there is any truth to compare with."""
-        return bool(self.metrics["iou"].notna().any())
-
     def to_use(self) -> dict[str, list[Prediction]]:
         """Return the predictions to use of each query that has any."""
         return shown_predictions(self.predictions, self.shown.cohort, Main(self.shown.method, self.shown.setting))

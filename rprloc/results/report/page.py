@@ -65,8 +65,6 @@ class CohortPage:
     given: str
     """From what they were made."""
     headline: str
-    known: bool
-    """Whether there is any truth to compare with."""
     tables: tuple[CohortTable, ...]
     risk: Path | None
     curves: Path | None
@@ -139,9 +137,7 @@ def cohort_page(
         how=how_in_words(shown.method, shown.setting),
         given="all supports together" if len(together(main)) else "the drawn support",
         headline=headline(main, shown),
-        known=material.known,
-        # Without truth most tables are the same sentence, which is said once.
-        tables=tuple(table for table in shown.tables if material.known or table.lines),
+        tables=shown.tables,
         risk=_risk(material, gallery.folder),
         curves=_curves(logs, gallery.folder),
         figure4=method_pictures(queries, figure_query, material, gallery) if material.several else None,

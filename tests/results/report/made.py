@@ -19,6 +19,7 @@ from rprloc.results.shown import CohortShown, CohortTable, Line, write_shown
 from rprloc.scans.scan import ScanRecord, Structure
 from tests.scans.written import grid_of, record_of, structure_of, write_scan
 
+WITHOUT_TRUTH = "No query of this cohort has a label."
 STRUCTURES = ("mandible", "parotid")
 LOW, HIGH = [-12.0, -10.0, -9.0], [12.0, 14.0, 15.0]
 GRID = grid_of((10, 13, 12), (8.0, 8.0, 9.0), (-44.0, -48.0, -40.0))
@@ -95,13 +96,16 @@ class Made:
         """Return what is shown of the cohort: one table that needs truth and one that does not."""
         known = bool(self.metrics()["iou"].notna().any())
         lines = (Line("Mc + Mf", "drawn", "s0", ("50.0, 4.00",)),)
+        first = CohortTable(1, self.name, "Table 1", ("mean",), lines, ("A note.",))
+        if not known:
+            first = CohortTable(0, self.name, "", (), (), (WITHOUT_TRUTH,))
         return CohortShown(
             cohort=self.name,
             method=self.method,
             setting=self.setting,
             numbers=dict.fromkeys(("drawn", "alone", "together"), NUMBERS) if known else {},
             tables=(
-                CohortTable(1, self.name, "Table 1", ("mean",), lines if known else (), ("A note.",)),
+                first,
                 CohortTable(3, self.name, "Seconds", ("search",), lines, ()),
             ),
             risks={"each alone": [[0.2, 0.3]]} if known else {},

@@ -18,10 +18,8 @@ def test_a_cohort_has_its_own_part_of_all() -> None:
     metrics = pd.concat([one.metrics(), two.metrics()], ignore_index=True)
     material = Material.of([*one.predictions, *two.predictions], metrics, two.shown())
     assert list(material.predictions) == two.predictions and len(material.metrics) == len(two.predictions)
-    assert set(material.main["method"]) == {"regression"} and material.several and material.known
+    assert set(material.main["method"]) == {"regression"} and material.several
     assert not one.material().several
-    two.without_truth("q0")
-    assert not two.material().known
 
 
 def test_the_predictions_to_use_are_of_all_supports_together_or_of_the_drawn_one() -> None:
