@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.bundled import openkbp_settings, preprocessed  # noqa: E402
 from rprloc.cohort.weights import shipped_folder  # noqa: E402
 from rprloc.geometry import FloatArray  # noqa: E402
-from rprloc.methods.body_map import BodyMap  # noqa: E402
 from rprloc.methods.answer import Found  # noqa: E402
+from rprloc.methods.body_map import BodyMap  # noqa: E402
 from rprloc.methods.clock import Clock  # noqa: E402
 from rprloc.methods.matched import Matched  # noqa: E402
 from rprloc.methods.start import MapStart  # noqa: E402

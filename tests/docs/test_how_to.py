@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import click
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from rprloc.catalogue import Family, Method, method_named, trainings
 from rprloc.cli import command
@@ -138,12 +138,12 @@ def test_a_command_that_there_is_not_is_found(words: list[str]) -> None:
 # What is run
 
 
-def rprloc(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of the package in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "rprloc.cli", *words],
-        cwd=folder, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+def rprloc(*words: str, folder: Path) -> str:
+    """Run a command of the package in a folder; return what it printed for programs."""
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -151,16 +151,13 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the page's own command wrote the phantom cohort."""
     folder = tmp_path_factory.mktemp("how to")
     (words,) = (words[1:] for words in commands(METHOD_PAGE) if words[:2] == ["rprloc", "phantom"])
-    done = rprloc(*words, folder=folder)
-    assert done.stdout.split() == ["cohort/samples.csv"], done.stderr
+    assert rprloc(*words, folder=folder).split() == ["cohort/samples.csv"]
     return folder
 
 
 def test_the_plan_of_the_page_is_printed(cohort: Path) -> None:
     (words,) = (words[1:] for words in commands(METHOD_PAGE) if words[:2] == ["rprloc", "plan"])
-    done = rprloc(*words, folder=cohort)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["tasks"]["PREPROCESS"] == 4
+    assert json.loads(rprloc(*words, folder=cohort))["tasks"]["PREPROCESS"] == 4
 
 
 def test_the_shells_sheet_and_the_settings_have_a_plan(cohort: Path, tmp_path: Path) -> None:
@@ -180,10 +177,9 @@ def test_the_shells_sheet_and_the_settings_have_a_plan(cohort: Path, tmp_path: P
     assert (tmp_path / "samples.csv").read_text() == sheet
     for page in ("own_scans", "settings"):
         (words,) = (words[1:] for words in commands(DOCS / "how-to" / f"{page}.md") if words[:2] == ["rprloc", "plan"])
-        done = rprloc(*words, folder=tmp_path)
-        assert done.returncode == 0, done.stderr
-        (search,) = json.loads(done.stdout)["localize"]
-        assert [len(search[name]) for name in ("queries", "supports")] == [2, 1] or len(search["queries"]) == 3
+        (search,) = json.loads(rprloc(*words, folder=tmp_path))["localize"]
+        assert len(search["supports"]) == 1
+        assert len(search["queries"]) == 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
