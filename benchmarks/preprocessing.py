@@ -9,19 +9,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+import msgspec
 import numpy as np
 import SimpleITK as sitk
 
 from benchmarks.bundled import ASSETS
 from benchmarks.measurement import Measurement, seconds_of
+from rprloc.cohort.settings import load_settings
+from rprloc.cohort.tasks import Preprocess, to_json
 from rprloc.importers.phantom import anatomy
-from rprloc.cohort.settings import read_settings
-from rprloc.scans.preprocess import preprocess
+from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.resampling import covering_grid
+from rprloc.scans.target import Target
 
 SIZE, SPACING_MM = (512, 512, 150), (1.0, 1.0, 3.0)
 """A head-and-neck CT (x, y, z): 79 MB of int16."""
@@ -31,21 +34,32 @@ REPEATS = 3
 _MEMORY = """
 import json, re, sys
 from pathlib import Path
-import numpy, scipy.ndimage, SimpleITK
-from rprloc.scans.preprocess import preprocess
+import msgspec, numpy, scipy.ndimage, SimpleITK
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.target import Target
 given = json.load(sys.stdin)
 SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 most = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 before = most()
-image, label, folder = Path(given["image"]), Path(given["label"]), Path(given["folder"])
-about = preprocess(folder, cohort="c", subject="s", image=image, label=label, settings=given["settings"])
-assert about["status"] == "ok", about["reason"]
+source = Source("c", "s", Path(given["image"]), Path(given["label"]))
+record = preprocess(Path(given["folder"]), source, msgspec.convert(given["target"], Target))
+assert record.usable, record.reason
 print(1024 * (most() - before))
 """
 """Prints the most bytes that a scan takes above the libraries, in a process of its own.
 
 Read from the kernel, as `ru_maxrss` counts what the process that started this one took.
 """
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one scan's step is given, and the folder to write to."""
+
+    image: Path
+    label: Path
+    folder: Path
+    target: Target
 
 
 def measure() -> list[Measurement]:
@@ -55,8 +69,8 @@ def measure() -> list[Measurement]:
     with tempfile.TemporaryDirectory() as name:
         image, label = _write_scan(Path(name))
         for cohort in ("openkbp", "head_neck"):
-            work = _work(cohort, image, label, Path(name) / cohort)
-            mm = "x".join(f"{step:g}" for step in work["settings"]["spacing"])
+            work = Work(image, label, Path(name) / cohort, _target(cohort))
+            mm = "x".join(f"{step:g}" for step in work.target.spacing)
             scan = f"512x512x150 CT to {mm} mm"
             rows += [
                 Measurement(f"{scan}: time / read, resample and write alone", _ratio(work), "", 1.5),
@@ -64,18 +78,18 @@ def measure() -> list[Measurement]:
             ]
             if cohort == "openkbp":
                 rows.append(Measurement(f"{scan}: the same, no anti-aliasing there", _ratio(work, smoothed=False)))
-        demo = _work(
-            "openkbp", ASSETS / "demo/images/kbp_002.nii.gz", ASSETS / "demo/labels/kbp_002.nii.gz", Path(name)
-        )
+        image, label = (ASSETS / "demo" / kind / "kbp_002.nii.gz" for kind in ("images", "labels"))
+        demo = Work(image, label, Path(name), _target("openkbp"))
         rows.append(Measurement("a demo scan: time / read, resample and write alone", _ratio(demo), "", 1.5))
     rows.append(Measurement("preprocessing: start of the command", _start_seconds(), "s", 1))
     return rows
 
 
-def _work(cohort: str, image: Path, label: Path, folder: Path) -> dict[str, Any]:
-    """Return what one scan's step is given: settings, files and the folder to write to."""
-    settings = read_settings(ASSETS / "cohorts" / f"{cohort}.yml").preprocess() | {"structures": None}
-    return {"image": str(image), "label": str(label), "folder": str(folder), "settings": settings}
+def _target(cohort: str) -> Target:
+    """Return what a cohort's scans become, with whatever their labels hold and without the finer volume."""
+    settings, _ = load_settings(ASSETS / "cohorts" / f"{cohort}.yml", name=f"{cohort}.yml")
+    assert settings is not None
+    return Target(modality=settings.modality, spacing=settings.spacing, patch=settings.patch)
 
 
 def _write_scan(folder: Path) -> tuple[Path, Path]:
@@ -95,15 +109,14 @@ def _write_scan(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _ratio(work: dict[str, Any], *, smoothed: bool = True) -> float:
+def _ratio(work: Work, *, smoothed: bool = True) -> float:
     """Return the median of the step's seconds over those of reading, resampling and writing alone, taken in turn."""
-    image, label, folder = Path(work["image"]), Path(work["label"]), Path(work["folder"])
 
     def step() -> None:
-        preprocess(folder, cohort="c", subject="s", image=image, label=label, settings=work["settings"])
+        preprocess(work.folder, Source("c", "s", work.image, work.label), work.target)
 
     def alone() -> None:
-        _alone(image, label, folder, work["settings"]["spacing"], smoothed=smoothed)
+        _alone(work, smoothed=smoothed)
 
     step()
     alone()
@@ -116,10 +129,10 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def _alone(image_path: Path, label_path: Path, folder: Path, spacing: list[float], *, smoothed: bool) -> None:
+def _alone(work: Work, *, smoothed: bool) -> None:
     """Read a scan and its label, put them on the model's grid and write them, with SimpleITK and nothing else."""
-    image, label = sitk.ReadImage(str(image_path)), sitk.ReadImage(str(label_path))
-    grid = covering_grid(image, np.array(spacing[::-1]))
+    image, label = sitk.ReadImage(str(work.image)), sitk.ReadImage(str(work.label))
+    grid = covering_grid(image, np.array(work.target.spacing[::-1]))
     for axis, (native, coarse) in enumerate(zip(image.GetSpacing(), grid.spacing_mm, strict=True)):
         if smoothed and coarse > native * 1.01:
             gaussian = sitk.RecursiveGaussianImageFilter()
@@ -133,14 +146,16 @@ def _alone(image_path: Path, label_path: Path, folder: Path, spacing: list[float
         moved = sitk.Resample(
             scan, grid.size, sitk.Transform(), interpolator, grid.origin_mm, grid.spacing_mm, np.eye(3).ravel(), outside
         )
-        path = folder / f"alone_{name}.nii.gz"
+        path = work.folder / f"alone_{name}.nii.gz"
         sitk.WriteImage(sitk.Cast(moved, sitk.sitkInt16), str(path), useCompression=True, compressionLevel=1)
 
 
-def _memory(work: dict[str, Any]) -> float:
+def _memory(work: Work) -> float:
     """Return the most bytes that the step takes above the libraries, over the scan's bytes as int16."""
+    given = {"image": str(work.image), "label": str(work.label), "folder": str(work.folder)}
+    given |= {"target": msgspec.to_builtins(work.target)}
     found = subprocess.run(
-        [sys.executable, "-c", _MEMORY], input=json.dumps(work), env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        [sys.executable, "-c", _MEMORY], input=json.dumps(given), env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         cwd=ASSETS.parent, text=True, check=True, capture_output=True,
     )  # fmt: skip
     return int(found.stdout) / (2 * int(np.prod(SIZE)))
@@ -151,9 +166,10 @@ def _start_seconds() -> float:
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "image").mkdir()
         (Path(name) / "image" / "empty.nii.gz").touch()
-        options = ["--cohort", "c", "--subject", "s", "--image", "image", "--label", "label"]
-        command = [sys.executable, "-m", "rprloc.cli", "step", "preprocess", *options]
-        values = json.dumps({"modality": "ct", "spacing": [6, 6, 6], "patch": [6, 6, 6], "structures": None})
+        command = [sys.executable, "-m", "rprloc.cli", "step", "preprocess", "--image", "image", "--label", "label"]
+        target = Target(modality="ct", spacing=(6, 6, 6), patch=(6, 6, 6))
+        task = Preprocess(id="c@s", cohort="c", subject="s", image="empty.nii.gz", target=target)
+        values = json.dumps(to_json(task))
 
         def start() -> None:
             environment = os.environ | {"PYTHONPATH": str(ASSETS.parent)}
