@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rprloc.results import comparison, metrics
+from rprloc.results.frame import alone
+from rprloc.results.shown import CohortTable
+from rprloc.results.tables import comparison
+from rprloc.results.tables.tabulate import facts_of
 from tests.results import cohorts
-
-STARTS = {"demo": 15}
-SHARED = {"cohort": "demo", "setting": "extreme", "n_supports": 1, "failed": False}
 
 
 def rows(method: str, ious: Any, awds: Any = None, *, support: str = "s0", **more: Any) -> pd.DataFrame:
     """Return metrics of one structure in images q0, q1, ..., from one support."""
-    setting = "extreme.k15.c1f1" if method == "regression" else "extreme"
+    setting = cohorts.MAIN if method == "regression" else "extreme"
     awds = [10.0] * len(ious) if awds is None else awds
-    lines = [
-        SHARED
-        | {"subject": f"q{i}", "structure": "heart", "method": method, "setting": setting, "support": support}
+    return cohorts.metrics_rows(
+        {"subject": f"q{i}", "method": method, "setting": setting, "support": support}
         | {"drawn": support in ("s0", "-"), "iou": iou, "awd_mm": awd}
         | more
         for i, (iou, awd) in enumerate(zip(ious, awds, strict=True))
-    ]
-    return pd.DataFrame(lines)
+    )
 
 
 def tidy(*parts: pd.DataFrame) -> pd.DataFrame:
     """Return the comparison by method, support and measure."""
-    table = comparison.tidy_comparison(pd.concat(parts, ignore_index=True), STARTS)
+    table = comparison.tidy_comparison(pd.concat(parts, ignore_index=True))
     return table.set_index(["method", "support", "measure"])
+
+
+def table_of(metrics: pd.DataFrame) -> CohortTable:
+    """Return the comparison laid out."""
+    (table,) = comparison.comparison_tables(comparison.tidy_comparison(metrics), facts_of(metrics, ["demo"]))
+    return table
 
 
 def test_known_differences() -> None:
@@ -120,28 +123,24 @@ def test_structures_without_truth_take_no_part() -> None:
 
 def test_nothing_to_compare_is_said() -> None:
     own = rows("regression", [0.5])
-    assert comparison.tidy_comparison(own, STARTS).empty
-    (table,) = comparison.comparison_tables(own, STARTS)
-    assert table.lines == () and "nothing to compare" in table.notes[0]
-    (table,) = comparison.comparison_tables(rows("affine", [0.5]), STARTS)
-    assert table.lines == ()
-    (table,) = comparison.comparison_tables(own.assign(iou=np.nan), STARTS)
-    assert "No query of this cohort has a label" in table.notes[0]
+    assert comparison.tidy_comparison(own).empty
+    for metrics in (own, rows("affine", [0.5])):
+        assert table_of(metrics).lines == () and "nothing to compare" in table_of(metrics).notes[0]
+    assert "No query of this cohort has a label" in table_of(own.assign(iou=np.nan)).notes[0]
 
 
-def test_files_and_words(tmp_path: Path) -> None:
-    check, scans, answers = cohorts.many_methods(queries=8, supports=3)
-    measured = metrics.evaluate(check, "demo", scans, answers, seed=0, tables=False)[1]
-    measured.to_csv(tmp_path / "metrics.csv", index=False)
-    comparison.write_comparison(tmp_path, pd.read_csv(tmp_path / "metrics.csv"), STARTS)
-    read = pd.read_csv(tmp_path / "comparison.csv")
+def test_words() -> None:
+    measured = cohorts.many_methods(queries=8, supports=3).evaluate().metrics
+    read = comparison.tidy_comparison(measured)
     assert list(read.columns) == list(comparison.COLUMNS)
     assert len(read) == 3 * 2 * 2 and (read["n"] == 8).all() and read["p_holm"].between(0, 1).all()
-    (table,) = comparison.comparison_tables(measured, STARTS)
+    # Predictions of all supports together take no part.
+    pd.testing.assert_frame_equal(read, comparison.tidy_comparison(alone(measured)))
+    table = table_of(measured)
     assert [(line.label.split()[0], line.kind) for line in table.lines] == [
         (name, mode) for name in ("grey_ncc", "retina_unet", "affine") for mode in ("drawn", "all")
     ]
     assert all(len(line.cells) == len(table.columns) == 10 for line in table.lines)
-    assert "8 of 8" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "8 of 8" in table.lines[0].cells and "corrected for the 3 methods" in table.notes[1]
     assert comparison.signed(-0.0123, 2) == "−0.01" and comparison.signed(np.nan, 1) == "–"
     assert comparison.p_text(0.0004) == "< 0.001" and comparison.p_text(0.0316) == "0.032"

@@ -1,0 +1,28 @@
+"""Every method of the catalogue has its words, and one that it does not know stands for itself."""
+
+from __future__ import annotations
+
+from rprloc.catalogue import methods
+from rprloc.results.words import calibrated_methods, column_of, is_calibrated, label_of, method_of
+
+NAMES = [method.name for method in methods()]
+
+
+def test_each_method_has_a_label_of_its_own() -> None:
+    assert len({label_of(name) for name in NAMES}) == len(NAMES)
+    assert label_of("regression") == "regression (the paper's)" and label_of("grey_mse") == "grey_mse (GS MSE)"
+    assert label_of("matched") == "matched (ours)"
+
+
+def test_columns_of_figure_4() -> None:
+    columns = [column_of(name) for name in NAMES]
+    assert len(set(columns)) == 8
+    # A column has three line styles.
+    assert max(columns.count(column) for column in columns) == 3
+    assert column_of("ceiling") == column_of("retina_unet") != column_of("student")
+
+
+def test_an_unknown_method_stands_for_itself() -> None:
+    assert (label_of("new"), column_of("new")) == ("new (ours)", "new")
+    assert method_of("new").family.networks == () and not is_calibrated("new")
+    assert is_calibrated("matched") and not is_calibrated("regression") and calibrated_methods() == ["matched"]
