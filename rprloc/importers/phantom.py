@@ -91,25 +91,29 @@ def write_phantom(
     larger cohort holds the smaller one's scans.
     """
     folder = Path(folder)
+    counts = {"train": n_train, "validation": n_validation, "test": n_test}
     lines = ["subject,image,label,split,cohort"]
     landmarks: dict[str, Any] = {}
-    for split, count in (("train", n_train), ("validation", n_validation), ("test", n_test)):
-        for number in range(1, count + 1):
-            subject = f"{split}_{number:02d}"
-            random = subject_random(seed, subject)
-            patient = draw_patient(random, oblique=number % 3 == 2)
-            image, label = draw_scan(patient, random)
-            ending = {("train", 3): ".mha", ("validation", 2): ".nrrd"}.get((split, number), ".nii.gz")
-            files = [f"images/{subject}{ending}", "" if split == "train" else f"labels/{subject}{ending}"]
-            for name, scan in zip(files, (image, label), strict=True):
-                if name:
-                    with whole_file(folder / name) as temporary:
-                        sitk.WriteImage(scan, str(temporary), useCompression=True)
-            lines.append(",".join([subject, *files, split, "phantom"]))
-            landmarks[subject] = landmarks_of(patient)
+    for split, number in [(split, n) for split, count in counts.items() for n in range(1, count + 1)]:
+        subject = f"{split}_{number:02d}"
+        random = subject_random(seed, subject)
+        patient = draw_patient(random, oblique=number % 3 == 2)
+        ending = {"train_03": ".mha", "validation_02": ".nrrd"}.get(subject, ".nii.gz")
+        image, label = f"images/{subject}{ending}", "" if split == "train" else f"labels/{subject}{ending}"
+        for name, scan in zip((image, label), draw_scan(patient, random), strict=True):
+            if name:
+                _write(scan, folder / name)
+        lines.append(f"{subject},{image},{label},{split},phantom")
+        landmarks[subject] = landmarks_of(patient)
     write_json(folder / "landmarks.json", landmarks)
     write_text(folder / "samples.csv", "\n".join(lines) + "\n")
     return folder / "samples.csv"
+
+
+def _write(image: sitk.Image, path: Path) -> None:
+    """Write an image, whole."""
+    with whole_file(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=True)
 
 
 def subject_random(seed: int, subject: str) -> np.random.Generator:

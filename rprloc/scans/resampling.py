@@ -7,7 +7,6 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray, Grid
-from rprloc.scans.volume import AIR_HU
 
 _SLAB = 1 << 22
 """Voxels resampled at once: a copy of a few MB in place of one of the whole scan."""
@@ -47,8 +46,8 @@ def grid_within(grid: Grid, spacing_mm: FloatArray) -> Grid:
     return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
 
 
-def resample(image: sitk.Image, grid: Grid, *, outside: float = AIR_HU) -> NDArray[np.float32]:
-    """Return an image's values (z, y, x) on a grid: linear, and smoothed where the grid is coarser.
+def resample(image: sitk.Image, grid: Grid, *, outside: float) -> NDArray[np.float32]:
+    """Return an image's values (z, y, x) on a grid, `outside` beyond it: linear, smoothed where the grid is coarser.
 
     A Gaussian whose full width at half maximum grows from the image's spacing to the grid's goes before, along each
     coarsened axis, so that fine texture does not alias.
