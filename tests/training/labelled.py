@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +11,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rprloc.files import read_json, write_json
+from rprloc.catalogue.rows import Length
+from rprloc.cohort.tasks import Learning
 from rprloc.geometry import Grid
-from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.checkpoint import Model
 from rprloc.networks.position_map import PositionMap
-from rprloc.scans.volume import write_volume
-from rprloc.training.plan import TrainingPlan
+from rprloc.networks.settings import DetectorSettings, MapSettings
+from rprloc.scans.scan import ScanRecord, Structure, write_scan_volume
 from tests.methods.fakes import structure
 
 SPACING = (6.0, 5.0, 4.0)
 STRUCTURES = {"bright": 7, "dark": 3}
-COHORT: dict[str, Any] = {
-    "modality": "ct",
-    "spacing": list(SPACING),
-    "patch": [24, 20, 16],
-    "window": [[-1000, 0], [1000, 1]],
-    "network": {"convolution": "isotropic", "width": 4},
-    "structures": STRUCTURES,
-}
-SETTINGS = ModelSettings.of_cohort(COHORT, "retina_unet")
-TAUGHT_COHORT = COHORT | {"matching_spacing": list(SPACING)}
-"""For networks that are taught: the finer volume is as fine as the other."""
+COHORT = Learning(
+    modality="ct",
+    window=((-1000.0, 0.0), (1000.0, 1.0)),
+    spacing=SPACING,
+    convolution="isotropic",
+    width=4,
+    matching_spacing=SPACING,
+    structures=STRUCTURES,
+)
+"""The finer volume is as fine as the other."""
+SETTINGS = DetectorSettings.of_cohort("retina_unet", COHORT)
 BLOCKS = {"bright": ((6, 8, 9), (12, 13, 16)), "dark": ((11, 15, 4), (16, 20, 10))}
 """Lowest and highest (z, y, x) in voxel edges, before the shift."""
-BY_HEART = TrainingPlan(steps=50, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=5)
+BY_HEART = Length(steps=50, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=5)
 """Enough to know two scans by heart."""
 LEVELS = {"bright": 900, "dark": -900}
 
@@ -48,7 +51,7 @@ def write_labelled(
     *,
     present: tuple[str, ...] = ("bright", "dark"),
     labelled: tuple[str, ...] = ("bright", "dark"),
-    shape: tuple[int, int, int] = (22, 24, 26),
+    shape: tuple[int, int, int] = (22, 24, 24),
     matching: bool = False,
     body: bool = True,
 ) -> Path:
@@ -59,8 +62,7 @@ def write_labelled(
     shift = random.integers(-2, 3, 3)
     values = random.normal(0, 40, shape)
     label = np.zeros(shape, dtype=np.uint16)
-    folder, name, grid = parent / f"c@s{seed}", f"s{seed}", grid_of(shape)
-    about: dict[str, Any] = {}
+    grid, structures = grid_of(shape), {}
     for block in present:
         low, high = (np.array(end) + shift for end in BLOCKS[block])
         inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -68,31 +70,34 @@ def write_labelled(
         if block in labelled:
             label[inside] = STRUCTURES[block]
             box = grid.world(low - 0.5).tolist(), grid.world(high - 0.5).tolist()
-            about[block] = {"value": STRUCTURES[block]} | structure(*box)
-    write_volume(folder / f"{name}.nii.gz", values.astype(np.int16), grid)
-    write_volume(folder / f"{name}_body.nii.gz", np.full(shape, body, dtype=np.uint8), grid)
-    if matching:
-        write_volume(folder / f"{name}_matching.nii.gz", values.astype(np.int16), grid)
-    if labelled:
-        write_volume(folder / f"{name}_label.nii.gz", label, grid)
-    write_json(
-        folder / f"{name}.json",
-        {
-            "subject": name, "cohort": "c", "status": "ok", "model": grid.to_json(), "source_sha256": f"{seed:064d}",
-            "matching": grid.to_json() if matching else None, "structures": about,
-        },
+            structures[block] = structure(*box, value=STRUCTURES[block])
+    about = ScanRecord(
+        cohort="c", subject=f"s{seed}", file=f"s{seed}.mha", model=grid, matching=grid if matching else None,
+        source_sha256=f"{seed:064d}", label=bool(labelled), structures=structures,
     )  # fmt: skip
+    folder = about.write(parent)
+    write_scan_volume(folder, values.astype(np.int16), grid)
+    write_scan_volume(folder, np.full(shape, body, dtype=np.uint8), grid, "body")
+    if matching:
+        write_scan_volume(folder, values.astype(np.int16), grid, "matching")
+    if labelled:
+        write_scan_volume(folder, label, grid, "label")
     return folder
 
 
+def relabel(folder: Path, change: Callable[[str, Structure], tuple[str, Structure]]) -> None:
+    """Change the names or the places that a preprocessed scan's record says of its structures."""
+    about = ScanRecord.read(folder)
+    replace(about, structures=dict(change(*item) for item in about.structures.items())).write(folder.parent)
+
+
 def change_label(folder: Path, by_mm: float) -> None:
-    """Move all that a preprocessed scan's JSON says of its structures along x."""
-    (path,) = folder.glob("*.json")
-    about = read_json(path)
-    for entry in about["structures"].values():
-        for point in (*entry["extreme_mm"].values(), *entry["box_mm"]):
-            point[0] += by_mm
-    write_json(path, about)
+    """Move all that a preprocessed scan's record says of its structures along x."""
+    move = np.array([by_mm, 0.0, 0.0])
+    relabel(
+        folder,
+        lambda name, of: (name, replace(of, box_mm=of.box_mm + move, extreme_mm=of.extreme_mm + move)),
+    )
 
 
 def from_the_corner(_self: Any, fields: Tensor) -> Tensor:
@@ -109,6 +114,6 @@ class KnowsPlaces(PositionMap):
     forward = from_the_corner
 
 
-def body_map() -> Model:
+def position_map() -> Model:
     """Return the model of that position map."""
-    return Model(KnowsPlaces(width=4), ModelSettings.of_cohort(COHORT, "position_map"))
+    return Model(KnowsPlaces(width=4), MapSettings.of_cohort("position_map", COHORT))

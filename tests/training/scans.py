@@ -8,24 +8,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rprloc.files import write_json
+from rprloc.cohort.tasks import Learning
 from rprloc.geometry import Grid
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import PaddedScan
-from rprloc.scans.volume import write_volume
+from rprloc.networks.settings import PatchSettings, Voxels
+from rprloc.scans.scan import ScanRecord, write_scan_volume
 from rprloc.training.data import TrainingScan
 from rprloc.training.sampling import BodyVoxels
 
 SPACING = (3.0, 2.0, 2.0)
-COHORT = {
-    "modality": "ct",
-    "spacing": list(SPACING),
-    "patch": [24, 16, 16],
-    "window": [[-500, 0], [500, 1]],
-    "network": {"convolution": "isotropic", "width": 4},
-    "r": 60,
-}
-SETTINGS = ModelSettings.of_cohort(COHORT, "coarse")
+COHORT = Learning(
+    modality="ct",
+    window=((-500.0, 0.0), (500.0, 1.0)),
+    spacing=SPACING,
+    convolution="isotropic",
+    width=4,
+    patch=(24.0, 16.0, 16.0),
+    r=60.0,
+)
+SETTINGS = PatchSettings.of_cohort("coarse", COHORT)
 
 
 def values_of(seed: int) -> NDArray[np.int16]:
@@ -44,26 +45,22 @@ def body() -> NDArray[np.bool_]:
     return mask
 
 
-def scan(seed: int, settings: ModelSettings = SETTINGS) -> TrainingScan:
-    """Return a training scan named by its seed."""
-    padded = PaddedScan.of(
-        values_of(seed), settings.patch_voxels, modality=settings.modality, device=torch.device("cpu")
-    )
+def scan(seed: int, crop: Voxels = SETTINGS.patch_voxels) -> TrainingScan:
+    """Return a training scan named by its seed, padded for crops of a size."""
+    padded = PaddedScan.of(values_of(seed), crop, modality="ct", device=torch.device("cpu"))
     return TrainingScan(f"s{seed}", padded, BodyVoxels.of(body()))
 
 
 def write_scan(parent: Path, seed: int, *, spacing: tuple[float, ...] = SPACING) -> Path:
     """Write a preprocessed scan of cohort `c` and return its folder."""
-    folder, name = parent / f"c@s{seed}", f"s{seed}"
     grid = Grid((28, 24, 20), (spacing[2], spacing[1], spacing[0]), (0.0, 0.0, 0.0))
-    write_volume(folder / f"{name}.nii.gz", values_of(seed), grid)
-    write_volume(folder / f"{name}_body.nii.gz", body().astype(np.uint8), grid)
-    about = {"subject": name, "cohort": "c", "status": "ok", "model": grid.to_json(), "source_sha256": f"{seed:064d}"}
-    write_json(folder / f"{name}.json", about | {"structures": {}})
+    about = ScanRecord(cohort="c", subject=f"s{seed}", file=f"s{seed}.mha", model=grid, source_sha256=f"{seed:064d}")
+    folder = about.write(parent)
+    write_scan_volume(folder, values_of(seed), grid)
+    write_scan_volume(folder, body().astype(np.uint8), grid, "body")
     return folder
 
 
 def write_set_aside(parent: Path, name: str) -> Path:
     """Write the folder of a scan that was set aside."""
-    write_json(parent / f"c@{name}" / f"{name}.json", {"subject": name, "cohort": "c", "status": "set_aside"})
-    return parent / f"c@{name}"
+    return ScanRecord(cohort="c", subject=name, file=f"{name}.mha", reason="it is empty").write(parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,19 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.training import data
 from rprloc.training.data import Kept, half_voxels, read_training_scans
-from tests.training.labelled import write_labelled
+from tests.training.labelled import relabel, write_labelled
 from tests.training.scans import SETTINGS, body, values_of, write_scan, write_set_aside
 
 CPU = torch.device("cpu")
+CROP = SETTINGS.patch_voxels
 
 
 def test_scans_are_read_in_order_and_those_set_aside_left_out(tmp_path: Path) -> None:
-    folders = [write_scan(tmp_path, 2), write_set_aside(tmp_path, "broken"), write_scan(tmp_path, 1)]
-    scans = read_training_scans(folders, SETTINGS, device=CPU, scratch=tmp_path)
+    folders = [write_scan(tmp_path, 1), write_set_aside(tmp_path, "broken"), write_scan(tmp_path, 2)]
+    scans = read_training_scans(folders, SETTINGS, crop=CROP, device=CPU, scratch=tmp_path)
     assert [scan.subject for scan in scans] == ["s1", "s2"]
     assert (scans[0].body.mask == body()).all()
-    pad = [n // 2 for n in SETTINGS.patch_voxels]
+    pad = [n // 2 for n in CROP]
     inside = scans[0].scan.values[pad[0] : pad[0] + 20, pad[1] : pad[1] + 24, pad[2] : pad[2] + 28]
     assert (inside.numpy() == values_of(1)).all()
 
@@ -31,16 +33,16 @@ def test_scans_are_read_in_order_and_those_set_aside_left_out(tmp_path: Path) ->
 def test_mistake_1_scans_of_another_spacing_are_refused(tmp_path: Path) -> None:
     folder = write_scan(tmp_path, 1, spacing=(3.0, 2.0, 2.5))
     with pytest.raises(InputError, match=r"s1.json: found a spacing of \[3.0, 2.0, 2.5\] mm"):
-        read_training_scans([folder], SETTINGS, device=CPU, scratch=tmp_path)
+        read_training_scans([folder], SETTINGS, crop=CROP, device=CPU, scratch=tmp_path)
 
 
 def test_scans_beyond_the_bound_are_mapped_and_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders, scratch = [write_scan(tmp_path, number) for number in range(4)], tmp_path / "scratch"
     scratch.mkdir()
-    inside = read_training_scans(folders, SETTINGS, device=CPU, scratch=scratch)
+    inside = read_training_scans(folders, SETTINGS, crop=CROP, device=CPU, scratch=scratch)
     assert not list(scratch.iterdir())
     monkeypatch.setattr(data, "MEMORY_BYTES", 2 * inside[0].nbytes)
-    mapped = read_training_scans(folders, SETTINGS, device=CPU, scratch=scratch)
+    mapped = read_training_scans(folders, SETTINGS, crop=CROP, device=CPU, scratch=scratch)
     assert {path.name.split(".")[0] for path in scratch.iterdir()} == {"s2", "s3"}
     assert mapped[1] is mapped[1] and mapped[2] is not mapped[2]
     centres = torch.tensor([[0, 0, 0], [19, 23, 27], [7, 8, 9]])
@@ -94,7 +96,6 @@ def test_what_reading_raises_is_raised_at_each_use() -> None:
 def test_half_voxels_are_the_median_of_the_scans_that_have_the_structure(tmp_path: Path) -> None:
     folders = [write_labelled(tmp_path, n, labelled=("bright", "dark") if n < 2 else ("bright",)) for n in range(3)]
     for folder, mm in zip(folders, (0.25, 0.5, 2.0), strict=True):
-        path = folder / f"{folder.name[2:]}.json"
-        path.write_text(path.read_text().replace("0.75", str(mm)))
+        relabel(folder, lambda name, of, mm=mm: (name, replace(of, half_voxel_mm=(0.5, mm, 1.5))))
     found = half_voxels([*folders, write_set_aside(tmp_path, "broken")], ["bright", "dark"])
-    assert found == {"bright": [0.5, 0.5, 1.5], "dark": [0.5, 0.375, 1.5]}
+    assert found == {"bright": (0.5, 0.5, 1.5), "dark": (0.5, 0.375, 1.5)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError, NothingToLearnError
-from rprloc.networks.checkpoint import Model, ModelSettings, read_model, write_model
+from rprloc.networks.checkpoint import Model
 from rprloc.training import landmarks
 from rprloc.training.data import Kept
 from rprloc.training.draws import Levels, Turns
 from rprloc.training.landmarks import Landmarks, Lesson
-from rprloc.training.loop import train
-from rprloc.training.plan import PLANS, PLANS_OF, TrainingPlan, plan_of
-from rprloc.training.state import Interrupted, TrainingState
 from rprloc.training.teaching import Points, true_points
-from tests.training.labelled import BY_HEART, SPACING, TAUGHT_COHORT, KnowsPlaces, body_map, write_labelled
+from tests.training.labelled import SPACING, KnowsPlaces, position_map, write_labelled
+from tests.training.lessons import lessons_for
 from tests.training.scans import write_set_aside
-from tests.training.test_loop import StopAt, curve, equal
 
-CPU = torch.device("cpu")
-SETTINGS = ModelSettings.of_cohort(TAUGHT_COHORT, "ceiling")
-PLAN = TrainingPlan(steps=4, groups=2, patches=1, decay="cosine", optimiser="muon")
-NAMES = ["bright", "dark"]
+NAMES = ("bright", "dark")
 
 
 def scan(tmp_path: Path, seed: int, **changes: Any) -> Path:
@@ -41,12 +34,10 @@ def scan(tmp_path: Path, seed: int, **changes: Any) -> Path:
 
 def objective(folders: list[Path], validation: list[Path] | None = None, **changes: Any) -> Landmarks:
     """Return what is learned from some scans' own labels."""
-    told = {folder.name[2:]: true_points(folder, None) for folder in folders}
-    asked: dict[str, Any] = {
-        "plan": PLAN, "told": {name: points for name, points in told.items() if points}, "tellers": folders,
-        "body_map": body_map(), "spacing": SPACING, "seed": 1, "device": CPU,
-    } | changes  # fmt: skip
-    return Landmarks(folders, validation or [], SETTINGS, asked.pop("plan"), **asked)
+    known = changes.pop("position_map", position_map())
+    lessons = lessons_for("ceiling", folders[0].parent, folders, validation, **changes)
+    told = {folder.name[2:]: points for folder in folders if (points := true_points(folder, None))}
+    return Landmarks(lessons, told, known)
 
 
 def still(monkeypatch: pytest.MonkeyPatch, **changes: float) -> None:
@@ -101,7 +92,7 @@ def centroid(field: Tensor) -> Any:
     return (places * level[..., None]).sum(axis=(0, 1, 2)) / level.sum()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "changes",
     [
@@ -121,7 +112,7 @@ def test_a_marked_landmark_is_seen_where_the_moved_one_is_said_to_be(
         known[4] = at
         lesson = Lesson(block_at((38, 42, 44), at), known)
         field, moved = asked._view(lesson, np.random.default_rng(seed))
-        assert field.shape[2:] == tuple(asked.settings.details["size"])
+        assert field.shape[2:] == asked.settings.size
         assert bool(moved[[0, 3, 5, 11]].isnan().all())
         np.testing.assert_allclose(centroid(field), moved[4], atol=0.5)
 
@@ -150,21 +141,11 @@ def test_a_view_without_changes_is_the_crop_that_the_network_is_tested_on(
     np.testing.assert_allclose(moved, plain.landmarks, atol=1e-9)
 
 
-def test_views_of_a_step_differ_and_depend_on_seed_and_step_alone(tmp_path: Path) -> None:
-    folders = [scan(tmp_path, n) for n in (1, 2)]
-    first, second = objective(folders), objective(folders)
-    second.loss(3)
-    seventh = float(first.loss(7)[0].detach())
-    assert float(second.loss(7)[0].detach()) == seventh != float(first.loss(8)[0].detach())
-    assert float(objective(folders, seed=2).loss(7)[0].detach()) != seventh
-
-
 def test_crops_lie_around_the_structures_with_some_margin(tmp_path: Path) -> None:
     folders = [scan(tmp_path, n) for n in range(4)]
     asked = objective(folders)
-    details = asked.settings.details
-    size = np.array(details["size"])
-    assert np.all(size % 8 == 0) and np.all(size >= 24) and details["spacing"] == list(SPACING)
+    size = np.array(asked.settings.size)
+    assert np.all(size % 8 == 0) and np.all(size >= 24) and asked.settings.matching_spacing == SPACING
     for lesson in asked._fixed:
         assert tuple(lesson.levels.shape) == tuple(size)
         # 20 mm, less what rounding to voxels takes.
@@ -174,7 +155,7 @@ def test_crops_lie_around_the_structures_with_some_margin(tmp_path: Path) -> Non
     middles = [np.median([(p.min(axis=0) + p.max(axis=0)) / 2 for p in of], axis=0) for of in boxes]
     origin = np.array([-40.0, 30.0, 100.0])
     expected = (np.min(middles, axis=0) + np.max(middles, axis=0)) / 2 - origin
-    np.testing.assert_allclose(details["middle_latent_mm"], expected, atol=1e-3)
+    np.testing.assert_allclose(asked.settings.middle_latent_mm, expected, atol=1e-3)
 
 
 def told(folder: Path) -> Points:
@@ -244,22 +225,13 @@ def test_an_unknown_structure_gets_exactly_no_gradient(tmp_path: Path) -> None:
 
 def test_validation_is_by_the_validation_scans_own_labels(tmp_path: Path) -> None:
     train_scans = [scan(tmp_path, n) for n in (1, 2)]
-    validation = [scan(tmp_path, 9), scan(tmp_path, 8), scan(tmp_path, 7, labelled=()), write_set_aside(tmp_path, "b")]
+    validation = [write_set_aside(tmp_path, "b"), scan(tmp_path, 7, labelled=()), scan(tmp_path, 8), scan(tmp_path, 9)]
     asked = objective(train_scans, validation)
     assert (asked.scans, asked.validation) == (2, ["s8", "s9"]) and len(asked._fixed) == 2
     assert asked.validation_error() == objective(train_scans, validation).validation_error()
     assert asked.validation_error() != objective(train_scans).validation_error()
     # It is never trained on.
     assert float(asked.loss(0)[0].detach()) == float(objective(train_scans).loss(0)[0].detach())
-
-
-def test_validation_is_by_training_scans_where_no_other_is_labelled(tmp_path: Path) -> None:
-    folders = [scan(tmp_path, n) for n in range(3)]
-    asked = objective(folders, [scan(tmp_path, 7, labelled=())])
-    assert asked.validation == [] and len(asked._fixed) == 3
-    assert math.isfinite(asked.validation_error())
-    model = train(asked, PLAN, seed=1, state=TrainingState(None), log=lambda _line: None)
-    assert model.record["validation"] == "fixed data of the training scans" and model.record["scans"] == 3
 
 
 def test_no_more_than_some_scans_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,18 +244,17 @@ def test_no_more_than_some_scans_are_measured(tmp_path: Path, monkeypatch: pytes
 def test_scans_that_nobody_told_about_and_structures_without_a_label_are_left_out(tmp_path: Path) -> None:
     folders = [scan(tmp_path, 1), scan(tmp_path, 2, labelled=("bright",)), scan(tmp_path, 3, labelled=())]
     asked = objective([*folders, write_set_aside(tmp_path, "broken")])
-    assert asked.scans == 2 and asked.settings.details["structures"] == NAMES
-    assert asked.settings.details["half_voxel_mm"] == {name: [0.5, 0.75, 1.5] for name in NAMES}
+    assert asked.scans == 2 and asked.settings.structures == NAMES
+    assert asked.settings.half_voxel_mm == dict.fromkeys(NAMES, (0.5, 0.75, 1.5))
     alone = objective([folders[1]])
-    assert alone.settings.details["structures"] == ["bright"]
-    assert alone.settings == replace(SETTINGS, details=alone.settings.details)
+    assert alone.settings.structures == ("bright",)
 
 
 def test_scans_that_the_map_does_not_know_are_left_out_with_what_they_alone_show(tmp_path: Path) -> None:
     known, lost = scan(tmp_path, 1, labelled=("bright",)), scan(tmp_path, 2, body=False)
     asked = objective([known, lost], [lost])
     assert (asked.scans, asked.validation) == (1, [])
-    assert asked.settings.details["structures"] == ["bright"]
+    assert asked.settings.structures == ("bright",)
 
 
 def test_a_map_that_knows_no_training_scan_leaves_nothing_to_learn(tmp_path: Path) -> None:
@@ -296,47 +267,11 @@ def test_a_map_that_says_nothing_sensible_leaves_nothing_to_learn(tmp_path: Path
         def forward(self, fields: Tensor) -> Tensor:
             return 0.3 * super().forward(fields)
 
-    wrong = Model(Shrunk(width=4), body_map().settings)
+    wrong = Model(Shrunk(width=4), position_map().settings)
     with pytest.raises(NothingToLearnError, match="no training scan that the position map knows"):
-        objective([scan(tmp_path, 1)], body_map=wrong)
+        objective([scan(tmp_path, 1)], position_map=wrong)
 
 
-def test_scans_of_another_finer_spacing_or_without_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"s1: found a matching_spacing of \[6.0, 5.0, 4.0\] mm"):
-        objective([scan(tmp_path, 1)], spacing=(3.0, 3.0, 3.0))
+def test_a_scan_without_its_finer_volume_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="s2: found no volume for image matching"):
         objective([write_labelled(tmp_path, 2)])
-
-
-def test_the_same_seed_gives_the_same_weights_bit_by_bit_also_after_a_stop(tmp_path: Path) -> None:
-    folders = [scan(tmp_path, n) for n in (1, 2)]
-
-    def trained(state: TrainingState, seed: int = 1) -> Model:
-        return train(objective(folders, seed=seed), PLAN, seed=seed, state=state, log=lambda _line: None)
-
-    whole, other = trained(TrainingState(None)), trained(TrainingState(None), seed=2)
-    assert not equal(whole, other)
-    for stop in (1, 3):
-        path = tmp_path / f"state{stop}.safetensors"
-        with pytest.raises(Interrupted):
-            trained(StopAt(path, stop))
-        again = trained(TrainingState(path))
-        assert equal(whole, again) and curve(whole) == curve(again)
-
-
-def test_two_scans_are_learnt_by_heart_in_some_dozens_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    still(monkeypatch)
-    found = objective([scan(tmp_path, n) for n in (1, 2)], plan=BY_HEART)
-    before = found.validation_error()
-    model = train(found, BY_HEART, seed=1, state=TrainingState(None), log=lambda _line: None)
-    # A voxel is 4 to 6 mm.
-    assert found.validation_error() < 0.5 * min(SPACING) < 0.5 * before
-    path = tmp_path / "ceiling.safetensors"
-    write_model(path, model)
-    assert read_model(path).settings == model.settings
-
-
-def test_every_training_has_a_plan_for_the_networks_that_are_taught() -> None:
-    for stage in ("student", "ceiling"):
-        assert PLANS_OF[stage].keys() == PLANS.keys()
-        assert all(plan_of(name, stage).patches == 1 for name in PLANS)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from rprloc.catalogue.rows import Length
 from rprloc.training.optimiser import Muon, _orthogonal, new_optimiser
-from rprloc.training.plan import TrainingPlan
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -68,9 +68,9 @@ def test_a_gradient_of_zeros_or_none_moves_nothing(shape: tuple[int, ...]) -> No
     assert torch.equal(parameter, noise(*shape)) and torch.equal(other, noise(*shape))
 
 
-def test_the_plan_chooses_the_optimiser() -> None:
+def test_the_length_chooses_the_optimiser() -> None:
     network = nn.Linear(3, 2)
-    adam = new_optimiser(network, TrainingPlan(1, 1, 2))
+    adam = new_optimiser(network, Length(1, 1, 2))
     assert type(adam) is torch.optim.Adam and adam.param_groups[0]["weight_decay"] == 1e-4
-    muon = new_optimiser(network, TrainingPlan(1, 1, 2, learning_rate=0.02, optimiser="muon"))
+    muon = new_optimiser(network, Length(1, 1, 2, learning_rate=0.02, optimiser="muon"))
     assert type(muon) is Muon and muon.param_groups[0]["lr"] == 0.02

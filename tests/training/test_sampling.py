@@ -15,19 +15,19 @@ SPACING = (3.0, 1.5, 2.0)
 BLOCK = BodyVoxels.of(np.ones((40, 60, 50), dtype=bool))
 
 
-def group(body: BodyVoxels, stage: str, *, count: int = 60, r_mm: float = 12.0, seed: int = 0) -> Any:
+def group(body: BodyVoxels, network: str, *, count: int = 60, r_mm: float = 12.0, seed: int = 0) -> Any:
     """Return a group's voxels."""
     generator = np.random.default_rng(seed)
-    return draw_group(body, count, stage=stage, r_mm=r_mm, spacing_mm=SPACING, generator=generator)
+    return draw_group(body, count, network=network, r_mm=r_mm, spacing_mm=SPACING, generator=generator)
 
 
-@pytest.mark.parametrize("stage", ["coarse", "fine"])
+@pytest.mark.parametrize("network", ["coarse", "fine"])
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.003, 0.1, 0.6]), r_mm=st.floats(0.5, 30))
-def test_every_centre_is_a_voxel_of_the_body(stage: str, seed: int, share: float, r_mm: float) -> None:
+def test_every_centre_is_a_voxel_of_the_body(network: str, seed: int, share: float, r_mm: float) -> None:
     mask = np.random.default_rng(seed).random((9, 10, 11)) < share
     mask[4, 5, 6] = True
-    found = group(BodyVoxels.of(mask), stage, count=9, r_mm=r_mm, seed=seed)
+    found = group(BodyVoxels.of(mask), network, count=9, r_mm=r_mm, seed=seed)
     assert found.shape == (9, 3) and found.dtype == np.int64
     assert mask[tuple(found.T)].all()
 
@@ -72,8 +72,8 @@ def test_coarse_centres_are_anywhere_in_the_body() -> None:
 def test_a_body_of_one_voxel_gives_that_voxel() -> None:
     mask = np.zeros((5, 5, 5), dtype=bool)
     mask[1, 2, 3] = True
-    for stage in ("coarse", "fine"):
-        np.testing.assert_array_equal(group(BodyVoxels.of(mask), stage, count=4), [[1, 2, 3]] * 4)
+    for network in ("coarse", "fine"):
+        np.testing.assert_array_equal(group(BodyVoxels.of(mask), network, count=4), [[1, 2, 3]] * 4)
 
 
 def test_a_thin_body_still_gives_mostly_pairs_that_differ() -> None:

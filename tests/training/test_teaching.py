@@ -8,37 +8,62 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import pytest
-import torch
 
 from rprloc.errors import NothingToLearnError
-from rprloc.files import write_json
 from rprloc.geometry import WALLS, robust_mean
-from rprloc.methods.prediction import OUTSIDE, Prediction, Scan, absent_row, found_row, row_key
-from rprloc.scans.volume import write_volume
+from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
+from rprloc.methods.clock import Clock
+from rprloc.networks.checkpoint import Model
+from rprloc.scans.scan import Scan
 from rprloc.training import teaching
-from rprloc.training.state import Interrupted
+from rprloc.training.state import Interrupted, TrainingState
+from rprloc.training.task import Lessons
 from rprloc.training.teaching import Points, read_points, taught_points, true_points, write_points
 from tests.methods.heads import ORGANS, WINDOW, Head, head
 from tests.methods.test_matched import Told
-from tests.training.labelled import body_map, change_label, write_labelled
+from tests.scans import written
+from tests.training.labelled import COHORT, change_label, position_map, write_labelled
+from tests.training.lessons import CPU, task_for
 from tests.training.scans import write_set_aside
 
-CPU = torch.device("cpu")
 NAMES = ("bright", "dark")
 SHIFT = np.array([7.0, -3.0, 5.0])
 OUT = "out"
 
 
-def taught(stage: str, scans: Sequence[Path], supports: Sequence[Path] = (), **changes: Any) -> dict[str, Points]:
+class State(TrainingState):
+    """A state that asks to stop after some scans."""
+
+    def __init__(self, path: Path, stop_after: int = 10**9) -> None:
+        self._left = stop_after
+        super().__init__(path)
+
+    @property
+    def interrupted(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @interrupted.setter
+    def interrupted(self, _value: bool) -> None: ...
+
+
+def taught(network: str, scans: Sequence[Path], supports: Sequence[Path] = (), **changes: Any) -> dict[str, Points]:
     """Return by subject what a network is told."""
+    settings = msgspec.structs.replace(COHORT, structures=changes.pop("structures", None))
+    model = changes.pop("model", position_map())
     with tempfile.TemporaryDirectory() as folder:
-        asked: dict[str, Any] = {
-            "structures": None, "log": lambda _line: None, "body_map": body_map(), "stopped": lambda: False,
-            "kept": Path(folder) / "kept.json",
-        } | changes  # fmt: skip
-        return taught_points(stage, scans, supports=supports, device=CPU, **asked)
+        place = changes.pop("place", Path(folder))
+        lessons = Lessons(
+            task=task_for(network, settings=settings),
+            training=tuple(scans), validation=(), supports=tuple(supports), models={"position_map": model},
+            device=CPU, scratch=place, state=changes.pop("state", TrainingState(place / "kept.safetensors")),
+            log=changes.pop("log", lambda _line: None),
+        )  # fmt: skip
+        assert not changes
+        return taught_points(lessons, model)
 
 
 def same(one: dict[str, Points], other: dict[str, Points]) -> bool:
@@ -58,31 +83,26 @@ class FakeMatched:
     seen: ClassVar[list[str]]
     """The scans that were searched."""
 
-    def __init__(self, _start: Any, *, window: Any, structures: list[str] | None, drawn: Any, device: Any) -> None:
-        assert window == body_map().settings.window and drawn is None and device == CPU
+    def __init__(self, _start: Any, *, window: Any, structures: list[str] | None, device: Any) -> None:
+        assert window == COHORT.window and device == CPU
         self._structures = structures
         self._supports: list[Scan] = []
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         self._supports = list(supports)
 
-    def locate(self, query: Scan) -> list[Prediction]:
+    def locate(self, query: Scan, _clock: Clock) -> Answers:
         self.seen.append(query.subject)
-        names = self._structures or sorted({name for scan in self._supports for name in scan.structures})
-        rows = []
+        answers: Answers = {}
         for support in self._supports:
-            for name in names:
-                key = row_key(query, name, method="matched", setting="extreme", support=support.subject, drawn=None)
+            for name, structure in support.structures.items():
+                if self._structures is not None and name not in self._structures:
+                    continue
                 says = self.SAYS.get(f"{support.subject} {name}", self.SAYS.get(support.subject, 0.0))
-                if name not in support.structures:
-                    rows.append(absent_row(key))
-                elif says == OUT:
-                    rows.append(Prediction(**key, failed=True, reason=OUTSIDE))
-                else:
-                    rows.append(
-                        found_row(key, support.extreme_points_mm(name) + np.array([says, 0, 0]), [1.0, 1.0, 1.0])
-                    )
-        return rows
+                moved = None if says == OUT else structure.extreme_mm + np.array([says, 0, 0])
+                key = Key("matched", "extreme", support.subject, name)
+                answers[key] = OUTSIDE if moved is None else Found(points_mm=moved, half_voxel_mm=(1.0, 1.0, 1.0))
+        return answers
 
 
 @pytest.fixture
@@ -95,13 +115,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatched]:
 
 def write_head(parent: Path, patient: Head) -> Path:
     """Write a patient as PREPROCESS does; return the folder."""
-    folder, name, grid = parent / f"c@{patient.subject}", patient.subject, patient.grid.to_json()
-    write_volume(folder / f"{name}.nii.gz", patient.values, patient.grid)
-    write_volume(folder / f"{name}_matching.nii.gz", patient.values, patient.grid)
-    write_volume(folder / f"{name}_body.nii.gz", patient.body.astype(np.uint8), patient.grid)
-    about = {"cohort": "c", "subject": name, "status": "ok", "model": grid, "matching": grid}
-    write_json(folder / f"{name}.json", about | {"structures": patient.structures})
-    return folder
+    record = replace(patient.record, matching=patient.grid)
+    return written.write_scan(parent, record, patient.values, patient.body, matching=patient.values)
 
 
 def test_true_points_are_a_label_s_walls_in_their_order(tmp_path: Path) -> None:
@@ -111,9 +126,9 @@ def test_true_points_are_a_label_s_walls_in_their_order(tmp_path: Path) -> None:
     found = true_points(folder, None)
     assert tuple(found) == NAMES
     for name, points in found.items():
-        np.testing.assert_array_equal(points, scan.extreme_points_mm(name))
+        np.testing.assert_array_equal(points, scan.structures[name].extreme_mm)
         assert points.shape == (6, 3) and points.dtype == np.float64
-        low, high = scan.structures[name]["box_mm"]
+        low, high = scan.structures[name].box_mm
         walls = [points[number, number // 2] for number, _ in enumerate(WALLS)]
         assert walls == [edge for pair in zip(low, high, strict=True) for edge in pair]
     assert list(true_points(folder, ["dark", "nowhere"])) == ["dark"] and true_points(folder, []) == {}
@@ -147,7 +162,7 @@ def test_the_student_is_told_the_robust_means_of_what_the_supports_say(tmp_path:
     for name in NAMES:
         said = [true_points(tmp_path / f"c@{s}", None)[name] + [by, 0, 0] for s, by in fake.SAYS.items()]
         np.testing.assert_allclose(found["s1"][name], robust_mean(said))
-    only = taught("student", [scan], supports, structures=["dark"])
+    only = taught("student", [scan], supports, structures={"dark": 3})
     assert list(only["s1"]) == ["dark"]
     np.testing.assert_array_equal(only["s1"]["dark"], found["s1"]["dark"])
 
@@ -186,8 +201,8 @@ def test_matching_carries_the_supports_landmarks_and_no_label_of_a_training_scan
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teaching, "MapStart", lambda _model, seed: Told())
-    model = body_map()
-    model = replace(model, settings=replace(model.settings, window=WINDOW))
+    model = position_map()
+    model = Model(model.network, msgspec.structs.replace(model.settings, window=WINDOW))
     support = write_head(tmp_path, head("s", structures=ORGANS))
     wrong = {"left": ORGANS["right"], "spleen": ORGANS["left"]}
     unlabelled, mislabelled = (
@@ -195,11 +210,11 @@ def test_matching_carries_the_supports_landmarks_and_no_label_of_a_training_scan
         for name, structures in (("unlabelled", None), ("mislabelled", wrong))
     )
     (mislabelled / "t_label.nii.gz").write_bytes(b"no label")
-    found = taught("student", [unlabelled], [support], body_map=model)
+    found = taught("student", [unlabelled], [support], model=model)
     assert list(found) == ["t"] and list(found["t"]) == ["left", "right"]
     for name, points in found["t"].items():
         np.testing.assert_allclose(points, true_points(support, None)[name] + SHIFT, atol=0.6)
-    assert same(found, taught("student", [mislabelled], [support], body_map=model))
+    assert same(found, taught("student", [mislabelled], [support], model=model))
 
 
 def test_what_was_told_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -220,16 +235,16 @@ def test_the_log_tells_how_far_it_is(tmp_path: Path, fake: type[FakeMatched]) ->
     assert lines == ["landmarks of 1 supports carried to 2 of 2 training scans"]
 
 
-@pytest.mark.parametrize("stage", ["student", "ceiling"])
-def test_without_any_label_there_is_nothing_to_learn(tmp_path: Path, stage: str, fake: type[FakeMatched]) -> None:
+@pytest.mark.parametrize("network", ["student", "ceiling"])
+def test_without_any_label_there_is_nothing_to_learn(tmp_path: Path, network: str, fake: type[FakeMatched]) -> None:
     bare, labelled = write_labelled(tmp_path, 1, labelled=()), write_labelled(tmp_path, 2)
-    scans, supports = ([labelled], [bare]) if stage == "student" else ([bare], [labelled])
-    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from, expected a .*label"):
-        taught(stage, scans, supports)
-    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from"):
-        taught(stage, [write_set_aside(tmp_path, "broken")], [labelled])
-    with pytest.raises(NothingToLearnError, match=f"^{stage}: found nothing to learn from"):
-        taught(stage, [labelled], [labelled], structures=["nowhere"])
+    scans, supports = ([labelled], [bare]) if network == "student" else ([bare], [labelled])
+    with pytest.raises(NothingToLearnError, match=f"^{network}: found nothing to learn from, expected a .*label"):
+        taught(network, scans, supports)
+    with pytest.raises(NothingToLearnError, match=f"^{network}: found nothing to learn from"):
+        taught(network, [write_set_aside(tmp_path, "broken")], [labelled])
+    with pytest.raises(NothingToLearnError, match=f"^{network}: found nothing to learn from"):
+        taught(network, [labelled], [labelled], structures={"nowhere": 1})
 
 
 def test_supports_that_find_nothing_teach_nothing(tmp_path: Path, fake: type[FakeMatched]) -> None:
@@ -242,20 +257,20 @@ def test_wrong_labels_of_training_scans_change_what_the_ceiling_is_told_and_not_
     tmp_path: Path, fake: type[FakeMatched]
 ) -> None:
     scans, supports = [write_labelled(tmp_path, n) for n in (1, 2)], [write_labelled(tmp_path, 8)]
-    before = {stage: taught(stage, scans, supports) for stage in ("student", "ceiling")}
+    before = {network: taught(network, scans, supports) for network in ("student", "ceiling")}
     for folder in scans:
         change_label(folder, 30.0)
-    after = {stage: taught(stage, scans, supports) for stage in ("student", "ceiling")}
+    after = {network: taught(network, scans, supports) for network in ("student", "ceiling")}
     assert same(before["student"], after["student"]) and not same(before["ceiling"], after["ceiling"])
 
 
 def test_a_teaching_that_is_stopped_goes_on_where_it_was(tmp_path: Path, fake: type[FakeMatched]) -> None:
     support, *scans = (write_labelled(tmp_path, seed) for seed in range(4))
-    kept, asks = tmp_path / "kept.json", iter([False, False, True, True])
+    kept = tmp_path / "kept.landmarks.json"
     with pytest.raises(Interrupted, match="goes on from here"):
-        taught("student", scans, [support], kept=kept, stopped=lambda: next(asks))
+        taught("student", scans, [support], state=State(tmp_path / "kept.safetensors", stop_after=2))
     assert len(read_points(kept)) == len(fake.seen) == 2
-    again = taught("student", scans, [support], kept=kept)
+    again = taught("student", scans, [support], place=tmp_path)
     assert fake.seen == ["s1", "s2", "s3"] and set(again) == {"s1", "s2", "s3"}
     # All are there: nothing is sought.
-    assert same(taught("student", scans, [support], kept=kept), again) and len(fake.seen) == 3
+    assert same(taught("student", scans, [support], place=tmp_path), again) and len(fake.seen) == 3

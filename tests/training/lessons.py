@@ -1,0 +1,112 @@
+"""Tiny trainings of every network of the catalogue: tasks, their lessons, and what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rprloc.catalogue import load, network_named
+from rprloc.catalogue.rows import Length
+from rprloc.cohort.tasks import Train
+from rprloc.networks.checkpoint import Model
+from rprloc.training.loop import train
+from rprloc.training.objective import Objective
+from rprloc.training.state import TrainingState
+from rprloc.training.task import Lessons
+from rprloc.training.teaching import true_points, write_points
+from tests.training import labelled, scans
+
+CPU = torch.device("cpu")
+_WHOLE = Length(steps=3, groups=1, patches=1, decay="cosine", optimiser="muon")
+
+
+def length_for(network: str) -> Length:
+    """Return a very short training, by each of the optimisers."""
+    patches = {"coarse": "muon", "fine": "adam", "autoencoder": "adam"}
+    return Length(steps=3, groups=2, patches=4, optimiser=patches[network]) if network in patches else _WHOLE
+
+
+def task_for(network: str, **changes: Any) -> Train:
+    """Return a task of cohort `c` without scans; scans may be given as their folders."""
+    row = network_named(network)
+    asked: dict[str, Any] = {
+        "id": f"c.{network}", "cohort": "c", "network": network, "objective": row.objective, "learns": row.learns,
+        "length": length_for(network), "settings": labelled.COHORT if row.learns else scans.COHORT, "training": (),
+        "models": tuple(f"c/{name}" for name in row.needs),
+    } | changes  # fmt: skip
+    for part in ("training", "validation", "supports"):
+        asked[part] = tuple(folder if isinstance(folder, str) else folder.name for folder in asked.get(part, ()))
+    return Train(**asked)
+
+
+def write_scan_for(network: str, parent: Path, seed: int) -> Path:
+    """Write a scan from which a network can learn."""
+    if network_named(network).learns:
+        return labelled.write_labelled(parent, seed, matching=True)
+    return scans.write_scan(parent, seed)
+
+
+def lessons_for(
+    network: str, place: Path, training: list[Path], validation: list[Path] | None = None, **changes: Any
+) -> Lessons:
+    """Return the lessons of a task with `changes` in a folder of its own.
+
+    What the student is told by its supports, the first scan alone, is kept there as if it had been sought before.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    supports = training[:1] if network == "student" else []
+    state = TrainingState(place / "state.safetensors")
+    device = changes.pop("device", CPU)
+    if network == "student":
+        told = {folder.name[2:]: true_points(folder, None) for folder in training}
+        write_points(place / "state.landmarks.json", told)
+    return Lessons(
+        task=task_for(network, training=training, validation=validation or [], supports=supports, **changes),
+        training=tuple(training),
+        validation=tuple(validation or []),
+        supports=tuple(supports),
+        models={"position_map": labelled.position_map()},
+        device=device,
+        scratch=place,
+        state=state,
+        log=lambda _line: None,
+    )
+
+
+def objective_of(lessons: Lessons) -> Any:
+    """Return what a task's network learns."""
+    objective: Objective = load(lessons.task.objective)(lessons)
+    return objective
+
+
+def trained(
+    objective: Objective, length: Length, state: TrainingState | None = None, log: Callable[[str], None] | None = None
+) -> Model:
+    """Return an objective's trained network."""
+    return train(objective, length, seed=1, state=state or TrainingState(None), log=log or (lambda _line: None))
+
+
+class StopAt(TrainingState):
+    """A state whose training is asked to stop at a step, as a signal would."""
+
+    def __init__(self, path: Path | None, step: int) -> None:
+        super().__init__(path)
+        self.stop_at = step
+
+    def save_when_due(self, step: int, *others: Any) -> None:
+        self.interrupted = step >= self.stop_at
+        super().save_when_due(step, *others)
+
+
+def equal(one: Model, two: Model) -> bool:
+    """Return whether two networks have the same weights, bit by bit."""
+    pairs = zip(one.network.state_dict().values(), two.network.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def curve(model: Model) -> list[Any]:
+    """Return a training's curve without its times."""
+    return [{key: value for key, value in point.items() if key != "seconds"} for point in model.record["history"]]
