@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,5 +98,5 @@ def test_a_table_outside_the_body_is_not_seen() -> None:
     scan = head()
     with_table = scan.values.copy()
     with_table[:, -3:] = 300
-    seen = MaskedImage.of(type(scan)("c", "t", GRID, {}, with_table, scan.body), ((-500.0, 0.0), (1500.0, 1.0)))
+    seen = MaskedImage.of(replace(scan, values=with_table), ((-500.0, 0.0), (1500.0, 1.0)))
     assert sitk.GetArrayViewFromImage(seen.grey)[:, -1].max() == 0

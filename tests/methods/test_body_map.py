@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor, nn
 
 from rprloc.geometry import Grid
 from rprloc.methods.body_map import NEIGHBOURS, BodyMap
-from rprloc.methods.prediction import Scan
-from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.checkpoint import Model
 from rprloc.networks.position_map import PositionMap
-from tests.methods.fakes import Place
+from rprloc.scans.scan import Scan
+from tests.methods.fakes import Place, record
 from tests.methods.maps import SETTINGS, SHAPE, KnownMap, known, numbered
 
 SCANS = numbered("sq")
@@ -63,8 +64,8 @@ def test_places_of_averaged_voxels_lie_in_their_middles(axis: int) -> None:
     body = np.zeros(shape, dtype=bool)
     body[3:9, 9:28, 10:29] = True
     grid = Grid((36, 40, 12), (1.0, 1.1, 3.0), (-7.0, 30.0, 500.0))
-    settings = replace(SETTINGS, spacing=(3.0, 1.1, 1.0), window=((0.0, 0.0), (1000.0, 1.0)))
-    body_map = BodyMap(Model(Ramp(axis), settings), Scan("c", "s", grid, {}, values, body))
+    settings = msgspec.structs.replace(SETTINGS, spacing=(3.0, 1.1, 1.0), window=((0.0, 0.0), (1000.0, 1.0)))
+    body_map = BodyMap(Model(Ramp(axis), settings), Scan(record("s", grid=grid), values, body))
     assert len(body_map.places_mm) == 6 * 5 * 5
     numbers = grid.voxel(body_map.places_mm)[:, axis]
     np.testing.assert_allclose(body_map.latents_mm[:, 2 - axis] * 1000, numbers, atol=1e-3)
@@ -190,6 +191,5 @@ def test_a_scan_is_passed_through_the_network_once() -> None:
 
 
 def test_another_network_is_refused() -> None:
-    settings = ModelSettings("coarse", "ct", (4.0, 4.0, 4.0), (4, 4, 4), ((0.0, 0.0), (1.0, 1.0)), 9.0, "isotropic", 4)
     with pytest.raises(TypeError, match="found Linear, expected a PositionMap"):
-        BodyMap(Model(nn.Linear(1, 1), settings), SCANS[0])
+        BodyMap(Model(nn.Linear(1, 1), SETTINGS), SCANS[0])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,16 +15,16 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.geometry import Grid
 from rprloc.methods.crop import Crop
-from rprloc.methods.prediction import MatchingVolume, Scan
-from rprloc.networks.checkpoint import ModelSettings
 from rprloc.networks.patches import apply_window
+from rprloc.networks.settings import VotesSettings
+from rprloc.scans.scan import Scan, Volume
 from tests.methods.fakes import scan
 
 FINE = Grid((26, 22, 18), (2.0, 3.0, 4.0), (-31.0, 17.5, -204.0))
 VALUES = np.random.default_rng(0).integers(-900, 900, FINE.size[::-1]).astype(np.int16)
 WINDOW = ((-1000.0, 0.0), (0.0, 0.7), (1000.0, 1.0))
-SETTINGS = ModelSettings(
-    "student", "ct", (6.0, 6.0, 6.0), (1, 1, 1), WINDOW, 1.0, "isotropic", 4, "student", {"spacing": [4, 3.0, 2.0]}
+SETTINGS = VotesSettings(
+    network="student", modality="ct", spacing=(6.0, 6.0, 6.0), window=WINDOW, width=4, matching_spacing=(4, 3.0, 2.0)
 )
 SIZE = (8, 10, 12)
 MIDDLE = FINE.world([9.0, 11.0, 13.0])
@@ -33,12 +34,12 @@ MIDDLE = FINE.world([9.0, 11.0, 13.0])
 class Fine(Scan):
     """A scan with a finer volume of its own."""
 
-    def matching(self) -> MatchingVolume:
-        return MatchingVolume(VALUES, FINE)
+    def matching(self) -> Volume:
+        return Volume(VALUES, FINE)
 
 
 def crop(
-    middle_mm: Any = MIDDLE, size: Sequence[int] = SIZE, *, of: Scan | None = None, settings: ModelSettings = SETTINGS
+    middle_mm: Any = MIDDLE, size: Sequence[int] = SIZE, *, of: Scan | None = None, settings: VotesSettings = SETTINGS
 ) -> Crop:
     """Return a crop."""
     return Crop.of(of or Fine(**vars(scan("q"))), middle_mm, size, settings, torch.device("cpu"))
@@ -109,12 +110,12 @@ def test_wholly_outside_there_is_nothing_but_air(away: Any) -> None:
 
 
 def test_air_of_an_mr_scan_is_0() -> None:
-    mr = replace(SETTINGS, modality="mr", window=((-2000.0, 0.0), (2000.0, 1.0)))
+    mr = msgspec.structs.replace(SETTINGS, modality="mr", window=((-2000.0, 0.0), (2000.0, 1.0)))
     assert torch.allclose(crop(MIDDLE + 500, settings=mr).levels, torch.tensor(0.5))
 
 
 def test_another_spacing_or_none_is_refused_with_a_sentence() -> None:
-    other = replace(SETTINGS, details={"spacing": [4.0, 3.0, 2.5]})
+    other = msgspec.structs.replace(SETTINGS, matching_spacing=(4.0, 3.0, 2.5))
     with pytest.raises(InputError) as caught:
         crop(settings=other)
     assert caught.value.errors == [

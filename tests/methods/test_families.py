@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from rprloc.results.metrics import evaluate
 
 from rprloc.cohort.methods import FAMILIES, METHODS, TAUGHT, settings_of, supports_of
 from rprloc.cohort.settings import Settings
@@ -15,7 +16,6 @@ from rprloc.files import read_json, write_json
 from rprloc.methods.localize import localize
 from rprloc.methods.prediction import Prediction
 from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
-from rprloc.results.metrics import evaluate
 from rprloc.scans.preprocess import preprocess
 from tests.scans.images import LABELS, patient, write
 

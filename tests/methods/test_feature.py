@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,31 +12,24 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from rprloc.cohort.methods import CODE_STRIDE, settings_of
-from rprloc.errors import InputError
+from rprloc.catalogue import method_named
 from rprloc.geometry import WALLS, Grid
+from rprloc.methods.answer import Prediction
 from rprloc.methods.clock import Clock
 from rprloc.methods.feature import Feature, _better, _Encoder
-from rprloc.methods.localize import localize
 from rprloc.methods.templates import Match
-from rprloc.methods.prediction import Prediction, Scan
-from rprloc.networks.autoencoder import CODE_CHANNELS
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, write_model
+from rprloc.networks.autoencoder import CODE_CHANNELS, CODE_STRIDE
+from rprloc.networks.checkpoint import Model, new_network
 from rprloc.networks.patches import AIR, apply_window
-from tests.methods.fakes import facts, points_of, structure
-from tests.training.scans import COHORT, write_scan
+from rprloc.networks.settings import CodeSettings
+from rprloc.scans.scan import Scan, Structure
+from tests.methods.fakes import answered, points_of, record, structure
 
-METHODS = ("feature_mse", "feature_cosine")
-SETTINGS = ModelSettings.of_cohort(
-    {
-        "modality": "ct",
-        "spacing": [3, 2.5, 2],
-        "patch": [24, 20, 24],
-        "window": [[-500, 0], [500, 1]],
-        "network": {"convolution": "isotropic", "width": 4},
-    },
-    "autoencoder",
-)
+METHODS = {name: method_named(name).setting for name in ("feature_mse", "feature_cosine")}
+SETTINGS = CodeSettings(
+    network="autoencoder", modality="ct", spacing=(3.0, 2.5, 2.0), window=((-500.0, 0.0), (500.0, 1.0)), width=4,
+    patch_voxels=(8, 8, 12),
+)  # fmt: skip
 MODEL = Model(new_network(SETTINGS, seed=1).requires_grad_(False).eval(), SETTINGS)
 SHAPE = (21, 24, 26)
 GRID = Grid(SHAPE[::-1], (2.0, 2.5, 3.0), (-41.5, 87.25, -333.0))
@@ -50,36 +42,29 @@ def values_of(seed: int, shape: tuple[int, ...] = SHAPE) -> NDArray[np.int16]:
     return np.asarray(np.clip(values / values.std(), -1.6, 1.6) * 300, dtype=np.int16)
 
 
-def scan(subject: str, values: NDArray[np.int16], structures: dict[str, Any] | None = None) -> Scan:
+def scan(subject: str, values: NDArray[np.int16], structures: dict[str, Structure] | None = None) -> Scan:
     """Return a scan whose body is all of its grid."""
     grid = replace(GRID, size=(values.shape[2], values.shape[1], values.shape[0]))
-    return Scan("c", subject, grid, structures or {}, values, np.ones(values.shape, dtype=bool))
+    return Scan(record(subject, structures, grid=grid), values, np.ones(values.shape, dtype=bool))
 
 
-def located(query: Scan, supports: list[Scan], model: Model = MODEL, **changes: Any) -> list[Prediction]:
+def located(query: Scan, supports: list[Scan], model: Model = MODEL) -> list[Prediction]:
     """Return a query's answers."""
-    asked: dict[str, Any] = {"structures": None, "drawn": None} | changes
-    method = Feature(METHODS, model, **asked)
+    method = Feature(METHODS, model)
     method.prepare(supports)
-    return method.locate(query)
-
-
-def true_points() -> NDArray[np.float64]:
-    """Return the extreme points (6, 3) of the organ."""
-    return np.array([ORGAN["extreme_mm"][wall] for wall in WALLS])
+    return answered(method, query, drawn="s")
 
 
 def test_the_same_scan_is_found_exactly() -> None:
-    rows = located(scan("q", values_of(1)), [scan("s", values_of(1), {"organ": ORGAN})], drawn="s")
+    rows = located(scan("q", values_of(1)), [scan("s", values_of(1), {"organ": ORGAN})])
     assert [(row.method, row.setting, row.support, row.drawn) for row in rows] == [
         (method, "extreme.s2", "s", True) for method in METHODS
     ]
     for row in rows:
-        assert settings_of(row.method, {}) == [row.setting]
         assert list(row.points_mm or {}) == list(WALLS)
-        np.testing.assert_allclose(points_of(row), true_points(), atol=1e-9)
-        np.testing.assert_allclose(row.box_mm, ORGAN["box_mm"], atol=1e-9)
-        assert row.half_voxel_mm == ORGAN["half_voxel_mm"] and not row.failed
+        np.testing.assert_allclose(points_of(row), ORGAN.extreme_mm, atol=1e-9)
+        np.testing.assert_allclose(row.box_mm, ORGAN.box_mm, atol=1e-9)
+        assert row.half_voxel_mm == list(ORGAN.half_voxel_mm) and not row.failed
         assert row.seconds.keys() == {"prepare", "network", "transform", "search"}
         assert row.spread_mm is None and row.confidence is None
 
@@ -98,7 +83,7 @@ def test_a_shift_by_whole_voxels_comes_out_exactly(shift: tuple[int, int, int]) 
     # Shifts are (z, y, x) in voxels, points (x, y, z) in mm.
     expected = np.array(shift)[::-1] * GRID.spacing_mm
     for row in rows:
-        moved = points_of(row) - np.array(list(organ["extreme_mm"].values()))
+        moved = points_of(row) - organ.extreme_mm
         np.testing.assert_allclose(moved, np.broadcast_to(expected, (6, 3)), atol=1e-9)
 
 
@@ -109,10 +94,10 @@ def test_the_answer_is_the_best_of_all_voxels_of_the_body_by_direct_sums() -> No
     code = encoder.code(query, Clock())
     windows = {tuple(v): encoder.window(code, v, (1, 1, 1)).double() for v in np.argwhere(query.body).tolist()}
     for row in located(query, [support]):
-        for wall, point in zip(WALLS, points_of(row), strict=True):
-            voxel = support.grid.nearest_voxel(ORGAN["extreme_mm"][wall])
+        for true, point in zip(ORGAN.extreme_mm, points_of(row), strict=True):
+            voxel = support.grid.nearest_voxel(true)
             template = encoder.window(encoder.code(support, Clock()), voxel, (1, 1, 1)).double()
-            rest = np.array(ORGAN["extreme_mm"][wall]) - support.grid.world(voxel)
+            rest = true - support.grid.world(voxel)
             if row.method == "feature_mse":
                 score = {at: -float((window - template).square().mean()) for at, window in windows.items()}
             else:
@@ -143,28 +128,10 @@ def test_a_template_is_cut_from_the_code_of_its_whole_scan() -> None:
 
 def test_a_structure_at_the_border_and_a_template_larger_than_the_scan_are_found() -> None:
     organ = structure(GRID.world([0, 0, 0]).tolist(), GRID.world(np.array(SHAPE) - 1).tolist())
-    large = Model(MODEL.network, replace(SETTINGS, patch_voxels=(60, 50, 52)))
+    large = Model(MODEL.network, msgspec.structs.replace(SETTINGS, patch_voxels=(60, 50, 52)))
     for model in (MODEL, large):
         for row in located(scan("q", values_of(6)), [scan("s", values_of(6), {"organ": organ})], model):
-            np.testing.assert_allclose(row.box_mm, organ["box_mm"], atol=1e-9)
-
-
-def test_a_structure_that_a_support_lacks_is_a_failed_row() -> None:
-    supports = [scan("s", values_of(7), {"organ": ORGAN}), scan("t", values_of(8))]
-    rows = located(scan("q", values_of(9)), supports, structures=["organ", "liver"], drawn="t")
-    assert len(rows) == 2 * 2 * 2
-    failed = {(row.support, row.structure, row.method): (row.reason, row.drawn) for row in rows if row.failed}
-    expected = {("s", "liver"): False, ("t", "organ"): True, ("t", "liver"): True}
-    assert failed == {
-        (support, name, method): (f"{name} is absent in the support {support}", drawn)
-        for (support, name), drawn in expected.items()
-        for method in METHODS
-    }
-
-
-def test_a_support_is_no_support_of_itself() -> None:
-    supports = [scan("s", values_of(7), {"organ": ORGAN}), scan("t", values_of(8), {"organ": ORGAN})]
-    assert {row.support for row in located(supports[0], supports, structures=["organ", "liver"])} == {"t"}
+            np.testing.assert_allclose(row.box_mm, organ.box_mm, atol=1e-9)
 
 
 def test_a_support_of_air_a_query_without_a_body_and_a_broken_network_are_failed_rows() -> None:
@@ -189,20 +156,21 @@ def test_a_query_of_air_has_answers_that_are_numbers() -> None:
         assert not row.failed and np.isfinite(points_of(row)).all()
 
 
-def test_answers_do_not_depend_on_what_else_is_asked() -> None:
-    supports = [scan(name, values_of(seed), {"organ": ORGAN}) for name, seed in (("s", 7), ("t", 8))]
-    queries = [scan("q", values_of(9)), scan("r", values_of(10, (17, 30, 20)))]
-    method = Feature(METHODS, MODEL, structures=None, drawn=None)
-    method.prepare(supports)
-    together = [facts(row) for query in queries for row in method.locate(query)]
-    alone = [facts(row) for query in reversed(queries) for support in supports for row in located(query, [support])]
-    assert sorted(map(str, together)) == sorted(map(str, alone))
+def test_answers_do_not_depend_on_threads() -> None:
+    query, support = scan("q", values_of(9, (17, 30, 20))), scan("s", values_of(7), {"organ": ORGAN})
     threads = torch.get_num_threads()
+    found = []
     try:
-        torch.set_num_threads(1 if threads > 1 else 2)
-        assert [facts(row) for row in located(queries[0], supports[:1])] == together[:2]
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append([row.points_mm for row in located(query, [support])])
     finally:
         torch.set_num_threads(threads)
+    assert found[0] == found[1]
+
+
+def test_the_setting_names_the_stride_of_the_code() -> None:
+    assert set(METHODS.values()) == {f"extreme.s{CODE_STRIDE}"}
 
 
 def test_the_first_of_equally_good_positions_is_taken() -> None:
@@ -211,7 +179,7 @@ def test_the_first_of_equally_good_positions_is_taken() -> None:
     repeated = np.tile(period, (5, 5, 5))
     organ = structure(GRID.world([15, 17, 19]).tolist(), GRID.world([18, 19, 22]).tolist())
     for row in located(scan("q", repeated), [scan("s", repeated, {"organ": organ})]):
-        moved = (points_of(row) - np.array(list(organ["extreme_mm"].values()))) / GRID.spacing_mm
+        moved = (points_of(row) - organ.extreme_mm) / GRID.spacing_mm
         assert np.allclose(moved, np.rint(moved)) and np.allclose(np.rint(moved) % (9, 8, 7), 0)
     one, two = Match((0, 1, 2), 0.5), Match((0, 1, 1), 0.5)
     assert _better("mse", one, two) == _better("cosine", one, two) == two
@@ -219,20 +187,4 @@ def test_the_first_of_equally_good_positions_is_taken() -> None:
 
 def test_another_network_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an Autoencoder"):
-        Feature(METHODS, Model(torch.nn.Linear(1, 1), SETTINGS), structures=None, drawn=None)
-
-
-def test_the_localize_step_answers_by_features_and_asks_for_their_network(tmp_path: Path) -> None:
-    support, query, path = write_scan(tmp_path, 1), write_scan(tmp_path, 2), tmp_path / "autoencoder.safetensors"
-    settings = ModelSettings.of_cohort(COHORT, "autoencoder")
-    write_model(path, Model(new_network(settings, seed=1), settings))
-    asked: dict[str, Any] = {
-        "supports": [support], "queries": [query], "tables": False, "seed": 1, "device": torch.device("cpu"),
-        "settings": COHORT | {"structures": ["organ"], "starts": 5, "methods": list(METHODS)},
-    }  # fmt: skip
-    rows = localize("feature", models=[path], **asked)
-    assert [(row.method, row.support, row.drawn, row.failed) for row in rows] == [
-        (method, "s1", True, True) for method in METHODS
-    ]
-    with pytest.raises(InputError, match="no autoencoder network"):
-        localize("feature", models=[], **asked)
+        Feature(METHODS, Model(torch.nn.Linear(1, 1), SETTINGS))

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rprloc.catalogue import method_named, settings_of
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, Grid
-from rprloc.methods.prediction import Setting, main_setting, spread_of, table_settings
+from rprloc.methods.answer import Setting, spread_of
 from rprloc.methods.regression import Regression
-from tests.methods.fakes import GRID, ORGAN, FakeModel, facts, located, points_of, scan, structure, true_points
+from tests.methods.fakes import GRID, ORGAN, FakeModel, facts, located, points_of, scan, structure
 
-TABLES = [str(setting) for setting in table_settings(15)]
+TABLES = settings_of(method_named("regression"), {"starts": 15}, tables=True)
+MAIN = TABLES[-1]
 
 
 def shrunk(factor: float) -> Any:
@@ -24,21 +26,17 @@ def shrunk(factor: float) -> Any:
     return lambda _subject, world: factor * world
 
 
-@pytest.mark.parametrize("setting", TABLES)
-def test_with_exact_latents_every_setting_finds_the_organ_exactly(setting: str) -> None:
-    (row,) = located(scan("q"), [scan("s", {"organ": ORGAN})], [setting])
-    assert (row.subject, row.structure, row.support, row.method, row.setting) == (
-        "q", "organ", "s", "regression", setting,
-    )  # fmt: skip
-    np.testing.assert_allclose(row.box_mm, ORGAN["box_mm"], atol=1e-5)
-    if setting.startswith("extreme"):
-        assert list(row.points_mm or {}) == list(WALLS)
-        np.testing.assert_allclose(points_of(row), true_points(), atol=1e-5)
-    else:
-        assert list(row.points_mm or {}) == list(CORNERS)
-        np.testing.assert_allclose(points_of(row), ORGAN["box_mm"], atol=1e-5)
-    assert row.half_voxel_mm == ORGAN["half_voxel_mm"]
-    assert not row.failed and row.reason is None and row.n_supports == 1
+def test_with_exact_latents_every_setting_finds_the_organ_exactly() -> None:
+    rows = located(scan("q"), [scan("s", {"organ": ORGAN})], TABLES)
+    assert sorted(row.setting for row in rows) == sorted(TABLES)
+    for row in rows:
+        assert (row.subject, row.structure, row.support, row.method) == ("q", "organ", "s", "regression")
+        np.testing.assert_allclose(row.box_mm, ORGAN.box_mm, atol=1e-5)
+        extreme = row.setting.startswith("extreme")
+        assert list(row.points_mm or {}) == list(WALLS if extreme else CORNERS)
+        np.testing.assert_allclose(points_of(row), ORGAN.extreme_mm if extreme else ORGAN.box_mm, atol=1e-5)
+        assert row.half_voxel_mm == list(ORGAN.half_voxel_mm)
+        assert not row.failed and row.reason is None and row.n_supports == 1
 
 
 @settings(max_examples=20)
@@ -52,7 +50,7 @@ def test_a_shifted_anatomy_is_found_as_far_away_on_any_grid(shift: Any, spacing:
     query, support = scan("q", grid=grid), scan("s", {"organ": ORGAN})
     exact = FakeModel([query, support], place=lambda name, world: world - np.array(shift) * (name == "q"))
     (row,) = located(query, [support], coarse=exact, fine=exact)
-    np.testing.assert_allclose(points_of(row) - true_points(), np.broadcast_to(shift, (6, 3)), atol=1e-5)
+    np.testing.assert_allclose(points_of(row) - ORGAN.extreme_mm, np.broadcast_to(shift, (6, 3)), atol=1e-5)
 
 
 def test_every_step_starts_where_the_last_one_ended() -> None:
@@ -62,7 +60,7 @@ def test_every_step_starts_where_the_last_one_ended() -> None:
     for steps in (1, 2, 3):
         coarse = FakeModel([query, support], place=shrunk(0.8))
         (row,) = located(query, [support], [f"extreme.k20.c{steps}f0"], coarse=coarse)
-        errors.append(np.abs(points_of(row) - true_points()).max())
+        errors.append(np.abs(points_of(row) - ORGAN.extreme_mm).max())
     assert errors[0] > 3 * errors[1] > 3 * errors[2]
     assert errors[2] < 0.2 * np.max(GRID.spacing_mm)
 
@@ -71,16 +69,16 @@ def test_the_fine_network_walks_the_last_step() -> None:
     query, support = scan("q"), scan("s", {"organ": ORGAN})
     coarse, fine = FakeModel([query, support], place=shrunk(0.7)), FakeModel([query, support])
     rows = located(query, [support], ["extreme.k5.c1f0", "extreme.k5.c1f1"], coarse=coarse, fine=fine)
-    assert np.abs(points_of(rows[0]) - true_points()).max() > 1
-    np.testing.assert_allclose(points_of(rows[1]), true_points(), atol=1e-5)
+    assert np.abs(points_of(rows[0]) - ORGAN.extreme_mm).max() > 1
+    np.testing.assert_allclose(points_of(rows[1]), ORGAN.extreme_mm, atol=1e-5)
 
 
 def test_fewer_starts_are_the_first_of_more() -> None:
     query, support = scan("q"), scan("s", {"organ": ORGAN})
-    starts = Regression({}, [], structures=None, drawn=None, seed=1)._starts(query, 20)
-    np.testing.assert_array_equal(Regression({}, [], structures=None, drawn=None, seed=1)._starts(query, 5), starts[:5])
-    target = query.grid.world(query.grid.nearest_voxel(true_points()))
-    rest = true_points() - target
+    starts = Regression({}, [], seed=1)._starts(query, 20)
+    np.testing.assert_array_equal(Regression({}, [], seed=1)._starts(query, 5), starts[:5])
+    target = query.grid.world(query.grid.nearest_voxel(ORGAN.extreme_mm))
+    rest = ORGAN.extreme_mm - target
     for count in (1, 5, 10, 15, 20):
         coarse = FakeModel([query, support], place=shrunk(0.5))
         (row,) = located(query, [support], [f"extreme.k{count}.c1f0"], coarse=coarse)
@@ -91,14 +89,13 @@ def test_fewer_starts_are_the_first_of_more() -> None:
 
 def test_the_main_rows_are_the_same_with_and_without_the_tables() -> None:
     query, support = scan("q"), scan("s", {"organ": ORGAN, "other": structure([0, 100, -320], [3, 140, -300])})
-    main = str(main_setting(15))
     wobbly: Any = {"r_mm": 60.0, "place": lambda _name, world: world + 4 * np.sin(world / 7)}
     rows = []
-    for asked in ([main], TABLES, TABLES[::-1]):
+    for asked in ([MAIN], TABLES, TABLES[::-1]):
         coarse, fine = FakeModel([query, support], **wobbly), FakeModel([query, support], **wobbly)
         found = located(query, [support], asked, coarse=coarse, fine=fine)
         assert Counter(row.setting for row in found) == dict.fromkeys(asked, 2)
-        rows.append([facts(row) for row in found if row.setting == main])
+        rows.append([facts(row) for row in found if row.setting == MAIN])
     assert rows[0] == rows[1] == rows[2]
 
 
@@ -122,44 +119,9 @@ def test_no_answer_depends_on_the_other_supports() -> None:
         assert alone == {key: row for key, row in together.items() if key.startswith(support.subject)}
 
 
-def test_an_absent_structure_fails_its_rows_alone() -> None:
-    supports = [scan("a", {"organ": ORGAN}), scan("b", {"other": ORGAN})]
-    rows = located(scan("q"), supports, ["extreme.k5.c1f0", "diagonal.k1.c1f0"], structures=["organ", "other"])
-    assert len(rows) == 2 * 2 * 2
-    for row in rows:
-        absent = (row.support, row.structure) in {("a", "other"), ("b", "organ")}
-        assert row.failed is absent
-        assert row.reason == (f"{row.structure} is absent in the support {row.support}" if absent else None)
-        assert (row.points_mm is None) == (row.box_mm is None) == (row.spread_mm is None) or not absent
-        if absent:
-            assert row.box_mm is None and row.points_mm is None and row.confidence is None
-
-
-def test_supports_without_any_label_fail_every_row() -> None:
-    rows = located(scan("q"), [scan("a"), scan("b")], structures=["organ"])
-    assert [(row.support, row.failed) for row in rows] == [("a", True), ("b", True)]
-    assert located(scan("q"), [scan("a")]) == []
-    assert located(scan("q"), []) == []
-
-
-def test_a_query_is_never_located_from_itself() -> None:
-    both = [scan("a", {"organ": ORGAN}), scan("b", {"organ": ORGAN}), scan("c")]
-    rows = located(both[0], both, structures=["organ"])
-    assert [(row.support, row.failed) for row in rows] == [("b", False), ("c", True)]
-    rows = located(both[2], both, structures=["organ"])
-    assert [(row.support, row.failed) for row in rows] == [("a", False), ("b", False)]
-
-
-def test_the_rows_of_the_drawn_support_say_so() -> None:
-    supports = [scan("a", {"organ": ORGAN}), scan("b", {"organ": ORGAN}), scan("c")]
-    rows = located(scan("q"), supports, structures=["organ"], drawn="b")
-    assert {row.support: row.drawn for row in rows} == {"a": False, "b": True, "c": False}
-    assert {row.support: row.drawn for row in located(scan("q"), supports, structures=["organ"], drawn="c")}["c"]
-
-
 def test_starts_lie_in_the_body_and_depend_on_seed_cohort_and_subject_alone() -> None:
     def starts(query: Any, seed: int = 1) -> Any:
-        return Regression({}, [], structures=None, drawn=None, seed=seed)._starts(query, 200)
+        return Regression({}, [], seed=seed)._starts(query, 200)
 
     query = scan("q")
     found = starts(query)
@@ -181,7 +143,7 @@ def test_one_start_has_neither_spread_nor_confidence() -> None:
 def test_the_spread_is_that_of_the_starts_answers() -> None:
     query, support = scan("q"), scan("s", {"organ": ORGAN})
     (row,) = located(query, [support], ["extreme.k15.c1f0"], coarse=FakeModel([query, support], place=shrunk(0.5)))
-    starts = Regression({}, [], structures=None, drawn=None, seed=1)._starts(query, 15)
+    starts = Regression({}, [], seed=1)._starts(query, 15)
     assert row.spread_mm == pytest.approx(0.5 * float(spread_of(query.grid.world(starts))), abs=1e-4)
     assert row.confidence == pytest.approx(10 / (10 + row.spread_mm))
 
@@ -203,15 +165,15 @@ def test_answers_that_are_no_numbers_fail_their_rows_alone(setting: str) -> None
     rows = {row.support: row for row in located(query, supports, [setting], coarse=broken)}
     assert rows["a"].failed and rows["a"].reason == "the network's answer is not a number"
     assert rows["a"].points_mm is None and rows["a"].box_mm is None and rows["a"].spread_mm is None
-    np.testing.assert_allclose(points_of(rows["b"]), true_points(), atol=1e-5)
+    np.testing.assert_allclose(points_of(rows["b"]), ORGAN.extreme_mm, atol=1e-5)
 
 
 def test_a_missing_network_is_told_at_once() -> None:
     settings = [Setting.of("extreme.k5.c1f1")]
     with pytest.raises(InputError, match="no fine network"):
-        Regression({"coarse": None}, settings, structures=None, drawn=None, seed=1)  # type: ignore[dict-item]
+        Regression({"coarse": None}, settings, seed=1)  # type: ignore[dict-item]
     with pytest.raises(InputError, match="no coarse and no fine network"):
-        Regression({}, settings, structures=None, drawn=None, seed=1)
+        Regression({}, settings, seed=1)
 
 
 def test_the_rows_share_the_time_of_the_query() -> None:
@@ -221,3 +183,9 @@ def test_the_rows_share_the_time_of_the_query() -> None:
         # The fine network's time is that of the setting with a fine step alone.
         assert set(row.seconds) == {"prepare", "coarse", *(["fine"] if row.setting.endswith("f1") else [])}
     assert len({row.seconds["prepare"] for row in rows}) == 1
+    # Settings of the same steps share a walk.
+    of_way: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        points, _, steps = row.setting.split(".")
+        of_way.setdefault((points, steps), set()).add(row.seconds["coarse"])
+    assert len(of_way) == 5 and all(len(shares) == 1 for shares in of_way.values())

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rprloc.methods.images import RegistrationError
-from rprloc.methods.prediction import Scan
 from rprloc.methods.start import Affine, MapStart, RegistrationStart, robust_affine
+from rprloc.scans.scan import Scan
 from tests.methods.fakes import Place, scan
 from tests.methods.heads import LANDMARKS, WINDOW, Head, head
 from tests.methods.maps import GRID, ORGAN, known, numbered
@@ -20,7 +20,7 @@ from tests.methods.maps import GRID, ORGAN, known, numbered
 SHIFT = np.array([7.0, -3.0, 5.0])
 SEEDS = st.integers(0, 10_000)
 SCANS = numbered("qst", {"organ": ORGAN})
-POINTS = SCANS[0].extreme_points_mm("organ")
+POINTS = ORGAN.extreme_mm
 
 
 def random_points(generator: np.random.Generator, count: int = 300) -> Any:

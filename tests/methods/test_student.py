@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from rprloc.cohort.methods import NO_SUPPORT, settings_of, supports_of
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid
-from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Prediction, Scan, confidence_of
+from rprloc.methods.answer import NO_SUPPORT, OUTSIDE, Prediction, confidence_of
 from rprloc.methods.student import Student
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network
-from tests.methods.fakes import Place, facts, points_of
+from rprloc.networks.checkpoint import Model, new_network
+from rprloc.networks.settings import VotesSettings
+from rprloc.scans.scan import Scan, Volume
+from tests.methods.fakes import Place, altered, answered, facts, points_of
 from tests.methods.maps import SHAPE, known, numbered
 
 SPACING = (4.0, 3.0, 2.5)
@@ -27,20 +28,18 @@ AROUND = np.array([[0, 0, -8], [0, 0, 8], [0, -6, 0], [0, 6, 0], [-5, 0, 0], [5,
 AROUND_MM = AROUND[:, ::-1] * SPACING[::-1]
 LIVER = np.array([6.0, 0.0, 0.0])
 """The liver is further up, in voxels (z, y, x)."""
-HALVES = {"heart": [0.5, 0.75, 1.5], "liver": [1.0, 1.0, 2.0]}
+HALVES = {"heart": (0.5, 0.75, 1.5), "liver": (1.0, 1.0, 2.0)}
 MARK_MM = np.array([12.6, 122.6, -285.5])
 """Where the patient has the place that marks the structures."""
 WINDOW = ((-1000.0, 0.0), (1000.0, 1.0))
 
 
-def settings_for(middle_mm: Any = MARK_MM, size: Sequence[int] = (24, 24, 32)) -> ModelSettings:
+def settings_for(middle_mm: Any = MARK_MM, size: Any = (24, 24, 32)) -> VotesSettings:
     """Return the settings of a network that looks around a place of the body."""
-    return ModelSettings(
-        "student", "ct", (6.0, 4.0, 5.0), (1, 1, 1), WINDOW, 1.0, "isotropic", 4, "student",
-        {
-            "structures": ["heart", "liver"], "spacing": list(SPACING), "size": list(size),
-            "middle_latent_mm": list(middle_mm), "half_voxel_mm": HALVES, "position_map": "another",
-        },
+    return VotesSettings(
+        network="student", modality="ct", spacing=(6.0, 4.0, 5.0), window=WINDOW, width=4, matching_spacing=SPACING,
+        structures=("heart", "liver"), size=size, middle_latent_mm=tuple(middle_mm), half_voxel_mm=HALVES,
+        position_map="another",
     )  # fmt: skip
 
 
@@ -69,7 +68,7 @@ class Marked(Scan):
     @property
     def fine(self) -> Grid:
         """The finer volume's grid."""
-        low, high = self.field_mm()
+        low, high = self.grid.box_mm
         spacing = np.array(SPACING[::-1])
         size = np.floor((high - low) / spacing).astype(int)
         return Grid((*size.tolist(),), (*spacing.tolist(),), (*(low + spacing / 2).tolist(),))
@@ -79,40 +78,40 @@ class Marked(Scan):
         """Where the middle of the voxel is that is marked."""
         return self.fine.world(self.fine.nearest_voxel(self.mark_mm))
 
-    def matching(self) -> MatchingVolume:
+    def matching(self) -> Volume:
         values = np.random.default_rng(3).integers(-300, 300, self.fine.size[::-1]).astype(np.int16)
         values[tuple(self.fine.nearest_voxel(self.mark_mm))] = 900
-        return MatchingVolume(values, self.fine)
+        return Volume(values, self.fine)
 
 
 def marked(scan: Scan, mark_mm: Any = MARK_MM) -> Marked:
     """Return a scan with a mark at a place."""
-    return Marked(**vars(scan), mark_mm=(*np.asarray(mark_mm, dtype=float).tolist(),))
+    mark = (*np.asarray(mark_mm, dtype=float).tolist(),)
+    return Marked(scan.record, scan.values, scan.body, mark_mm=mark)
 
 
 def moved(scan: Scan, by_mm: Any) -> Scan:
     """Return a scan whose origin is elsewhere."""
-    return replace(scan, grid=replace(scan.grid, origin_mm=(*(np.array(scan.grid.origin_mm) + by_mm).tolist(),)))
+    return altered(scan, model=replace(scan.grid, origin_mm=(*(np.array(scan.grid.origin_mm) + by_mm).tolist(),)))
 
 
 PLAIN, OTHER = numbered("qs")
 QUERY = marked(PLAIN)
 
 
-def student_of(votes: Model, body_map: Model, *, method: str = "student", **asked: Any) -> Student:
+def student_of(votes: Model, position_map: Model, *, method: str = "student", **asked: Any) -> Student:
     """Return the method, as if the network had been trained with the position map."""
-    votes.settings.details["position_map"] = body_map.fingerprint
-    return Student(method, votes, body_map, **({"structures": None} | asked))
+    settings = msgspec.structs.replace(votes.settings, position_map=position_map.fingerprint)
+    return Student(method, Model(votes.network, settings), position_map, **asked)
 
 
 def located(
-    query: Scan, *, place: Place | None = None, votes: Model | None = None, method: str = "student", **changes: Any
+    query: Scan, *, place: Place | None = None, votes: Model | None = None, method: str = "student", **asked: Any
 ) -> list[Prediction]:
     """Return a query's answers; without a `place` the map says of each voxel its world point."""
-    asked: dict[str, Any] = {"structures": None} | changes
     student = student_of(votes or Model(SeesMark(), settings_for()), known([query], place), method=method, **asked)
     student.prepare([OTHER])
-    return student.locate(query)
+    return answered(student, query)
 
 
 @pytest.mark.parametrize("method", ["student", "ceiling"])
@@ -121,7 +120,6 @@ def test_landmarks_are_where_the_network_sees_them_in_mm(method: str) -> None:
     assert [(row.structure, row.method, row.setting, row.support, row.drawn, row.n_supports) for row in rows] == [
         (name, method, "extreme", NO_SUPPORT, True, 0) for name in ("heart", "liver")
     ]
-    assert settings_of(method, {}) == ["extreme"] and supports_of(method, {}) == 0
     away = np.array([[0.0, 0, 0], [0, 0, 6 * SPACING[0]]])
     for row, apart, here in zip(rows, (2.0, 4.0), away, strict=True):
         assert not row.failed and list(row.points_mm or {}) == list(WALLS)
@@ -129,7 +127,7 @@ def test_landmarks_are_where_the_network_sees_them_in_mm(method: str) -> None:
         np.testing.assert_allclose(
             np.array(row.box_mm), [points_of(row).min(axis=0), points_of(row).max(axis=0)], atol=1e-9
         )
-        assert row.half_voxel_mm == HALVES[row.structure]
+        assert row.half_voxel_mm == list(HALVES[row.structure])
         assert row.spread_mm == pytest.approx(apart * np.mean(SPACING))
         assert row.confidence == confidence_of(row.spread_mm or 0)
         assert row.seconds.keys() == {"start", "prepare", "network", "search"}
@@ -165,7 +163,7 @@ def test_a_structure_of_which_less_than_half_is_in_the_field_is_outside_and_the_
     # The field ends at -240 mm; both reach 20 mm up and down, the heart from the mark, the liver from 24 mm above it.
     mark = np.array([*MARK_MM[:2], mark_z])
     query = marked(PLAIN, mark)
-    assert query.seen_mm[2] == mark_z and query.field_mm()[1, 2] == -240
+    assert query.seen_mm[2] == mark_z and query.grid.box_mm[1, 2] == -240
     heart, liver = located(query, votes=Model(SeesMark(), settings_for(mark)))
     assert not heart.failed and heart.box_mm is not None
     assert heart.box_mm[0][2] == pytest.approx(mark_z - 20) and heart.box_mm[1][2] == pytest.approx(
@@ -212,8 +210,7 @@ def test_an_answer_that_is_no_number_is_a_failed_row() -> None:
 
 
 def test_a_scan_without_its_finer_volume_fails_in_one_sentence_and_the_run_goes_on() -> None:
-    other = settings_for()
-    other.details["spacing"] = [3.0, 3.0, 3.0]
+    other = msgspec.structs.replace(settings_for(), matching_spacing=(3.0, 3.0, 3.0))
     for rows, said in (
         (located(PLAIN), "q: found no volume for image matching"),
         (located(QUERY, votes=Model(SeesMark(), other)), "q: found a matching_spacing of [4.0, 3.0, 2.5] mm"),
@@ -222,32 +219,32 @@ def test_a_scan_without_its_finer_volume_fails_in_one_sentence_and_the_run_goes_
 
 
 def test_a_network_of_another_position_map_is_refused() -> None:
-    votes, body_map = Model(SeesMark(), settings_for()), known([QUERY])
-    student_of(votes, body_map)
+    votes = Model(SeesMark(), settings_for())
+    student_of(votes, known([QUERY]))
     with pytest.raises(InputError, match="trained with another position map"):
-        Student("student", votes, known([QUERY]), structures=None)
+        Student("student", votes, known([QUERY]))
 
 
 def test_rows_do_not_depend_on_the_queries_before() -> None:
     settings = settings_for()
     one, other = marked(PLAIN), marked(OTHER, MARK_MM + 9)
-    votes, body_map = Model(new_network(settings, seed=1).eval(), settings), known([one, other])
+    votes, position_map = Model(new_network(settings, seed=1).eval(), settings), known([one, other])
 
     def student() -> Student:
-        return student_of(votes, body_map)
+        return student_of(votes, position_map)
 
-    alone = [facts(row) for row in student().locate(one)]
+    alone = [facts(row) for row in answered(student(), one)]
     assert not any(row["failed"] for row in alone)
     busy = student()
     busy.prepare([one])
     for query in (other, one, other):
-        busy.locate(query)
-    assert [facts(row) for row in busy.locate(one)] == alone
-    assert [facts(row) for row in busy.locate(other)] != alone
+        answered(busy, query)
+    assert [facts(row) for row in answered(busy, one)] == alone
+    assert [facts(row) for row in answered(busy, other)] != alone
 
 
 def test_the_field_of_the_scans_is_as_these_tests_take_it() -> None:
-    low, high = PLAIN.field_mm()
+    low, high = PLAIN.grid.box_mm
     assert (
         PLAIN.values.shape == SHAPE and np.all(low < MARK_MM - 20) and np.all(high > MARK_MM + np.array([20, 18, 44]))
     )
