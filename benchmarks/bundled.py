@@ -6,28 +6,41 @@ import csv
 import os
 from pathlib import Path
 
-from rprloc.cohort.settings import Settings, read_settings
-from rprloc.scans.preprocess import preprocess, scan_folder
+from rprloc.cohort.settings import Settings, load_settings
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.scan import scan_folder
+from rprloc.scans.target import Target
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def openkbp_settings() -> Settings:
     """Return the settings that the demo uses."""
-    return read_settings(ASSETS / "cohorts" / "openkbp.yml")
+    path = ASSETS / "cohorts" / "openkbp.yml"
+    settings, faults = load_settings(path, name=path.name)
+    assert settings is not None, faults
+    return settings
 
 
 def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path]]:
     """Preprocess the bundled scans into `folder`, with the volume for `matching` if asked; return the scans' folders
     by split.
     """
-    settings = openkbp_settings().preprocess(matching=matching)
+    settings = openkbp_settings()
+    target = Target(
+        modality=settings.modality,
+        spacing=settings.spacing,
+        patch=settings.patch,
+        structures=settings.structures,
+        matching_spacing=settings.matching_spacing if matching else None,
+    )
     found: dict[str, list[Path]] = {}
     with (ASSETS / "demo" / "samples.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             image = ASSETS / "demo" / row["image"]
             label = ASSETS / "demo" / row["label"] if row["label"] else None
-            preprocess(folder, cohort="openkbp", subject=row["subject"], image=image, label=label, settings=settings)
+            source = Source(cohort="openkbp", subject=row["subject"], image=image, label=label)
+            preprocess(folder, source, target)
             found.setdefault(row["split"], []).append(folder / scan_folder("openkbp", row["subject"]))
     return found
 

@@ -215,6 +215,6 @@ def _files(parent: Path, pattern: str) -> list[Path]:
 
 def _given(scans: Path, models: Path) -> Any:
     """Return where the scans and the models of a task are."""
-    from rprloc.methods.localize import Folders
+    from rprloc.cohort.tasks import Folders
 
     return Folders({path.name: path for path in _folders(scans)}, _files(models, "*.safetensors"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import torch
 
 from rprloc.catalogue.rows import load
-from rprloc.cohort.tasks import Search
+from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
 from rprloc.methods.answer import Finder, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock, Part
@@ -45,15 +44,6 @@ class Work:
     def settings(self, method: str) -> tuple[str, ...]:
         """Return the settings in which a method is asked, the one to use last; none where it is not asked."""
         return tuple(self.search.methods.get(method, ()))
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where the scans and the models of a task are."""
-
-    scans: Mapping[str, Path]
-    """By the name of a scan's folder."""
-    models: Sequence[Path]
 
 
 def localize(search: Search, folders: Folders, *, device: torch.device, threads: int | None = None) -> list[Prediction]:
