@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rprloc.methods.prediction import Scan
-from rprloc.scans.preprocess import subject_of
+from rprloc.scans.scan import Scan, subject_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rprloc.methods.prediction import Prediction
+from rprloc.methods.answer import Prediction
 from rprloc.networks.device import device_of
 from tests.methods.fakes import facts, points_of
 
