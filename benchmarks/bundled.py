@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from rprloc.catalogue import network_named
+from rprloc.cohort import plan
 from rprloc.cohort.settings import Settings, load_settings
+from rprloc.cohort.tasks import Learning
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import scan_folder
+from rprloc.scans.scan import ScanRecord, scan_folder, subject_of
 from rprloc.scans.target import Target
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -20,6 +24,11 @@ def openkbp_settings() -> Settings:
     settings, faults = load_settings(path, name=path.name)
     assert settings is not None, faults
     return settings
+
+
+def openkbp_learning(network: str) -> Learning:
+    """Return what a training of the demo's cohort depends on."""
+    return plan._learning(openkbp_settings(), network_named(network))
 
 
 def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path]]:
@@ -50,10 +59,10 @@ def copies(scans: list[Path], folder: Path, count: int) -> list[Path]:
     made = []
     for number in range(count):
         source = scans[number % len(scans)]
-        old, new = source.name.partition("@")[2], f"copy_{number:04d}"
-        target = folder / scan_folder("openkbp", new)
-        target.mkdir(parents=True)
+        old, new = subject_of(source), f"copy_{number:04d}"
+        target = replace(ScanRecord.read(source), subject=new).write(folder)
         for path in source.iterdir():
-            os.link(path, target / path.name.replace(old, new))
+            if path.suffix != ".json":
+                os.link(path, target / path.name.replace(old, new))
         made.append(target)
     return made

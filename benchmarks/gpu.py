@@ -21,26 +21,28 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import matching
-from benchmarks.bundled import copies, openkbp_settings, preprocessed
+from benchmarks.bundled import copies, openkbp_learning, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
+from rprloc.catalogue import network_named
 from rprloc.cohort.weights import shipped_folder
-from rprloc.files import read_json
-from rprloc.geometry import Grid
-from rprloc.methods.grey import Grey
+from rprloc.geometry import WALLS, Grid
+from rprloc.methods.answer import Answers, Finder, Found
+from rprloc.methods.clock import Clock
+from rprloc.methods.grey import Grey, Look
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.prediction import MatchingVolume, Method, Prediction, Scan
 from rprloc.methods.start import MapStart
-from rprloc.networks.checkpoint import ModelSettings, read_model
+from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import device_of, set_up_cpu
 from rprloc.networks.patches import PaddedScan
+from rprloc.networks.settings import MapSettings, PatchSettings, Voxels
 from rprloc.scans.nifti import read_header, read_voxels
-from rprloc.scans.preprocess import subject_of
+from rprloc.scans.scan import Scan, ScanRecord, Volume, volume_path
 from rprloc.training.body_positions import BARE, BodyPositions
 from rprloc.training.data import TrainingScan
 from rprloc.training.loop import take_step
+from rprloc.training.objective import Objective
 from rprloc.training.optimiser import new_optimiser
-from rprloc.training.plan import plan_of
 from rprloc.training.position import RelativePosition
 from rprloc.training.sampling import BodyVoxels
 
@@ -106,9 +108,9 @@ def figures(scans: Sequence[Scan], device: torch.device) -> Iterator[Figure]:
         sys.exit(f"benchmarks.gpu: found {len(labelled)} scans with all structures, expected {max(SUPPORTS) + 1}.")
     yield from _grey(device)
     yield from _methods(labelled[: max(SUPPORTS)], labelled[max(SUPPORTS)], names, device)
-    for stage in ("coarse", "position_map"):
-        cpu, gpu = (_step_seconds(stage, scans[:TRAINING_SCANS], where) for where in (CPU, device))
-        yield Figure(f"training {stage}, plan `standard`: a step", "s", gpu, cpu)
+    for network in ("coarse", "position_map"):
+        cpu, gpu = (_step_seconds(network, scans[:TRAINING_SCANS], where) for where in (CPU, device))
+        yield Figure(f"training {network}, `standard`: a step", "s", gpu, cpu)
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -121,7 +123,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     return seconds_of(done)
 
 
-def _both(methods: Sequence[Method], device: torch.device, work: Callable[[Method], object]) -> tuple[float, float]:
+def _both(methods: Sequence[Finder], device: torch.device, work: Callable[[Finder], object]) -> tuple[float, float]:
     """Return the median seconds of a work by a method on the CPU and by the same on a device."""
     cpu, gpu = (_seconds(partial(work, method), where) for method, where in zip(methods, (CPU, device), strict=True))
     return cpu, gpu
@@ -138,33 +140,31 @@ def _grey(device: torch.device) -> Iterator[Figure]:
     six, query = matching.scan("s", 1), matching.scan("q", 2)
     about = six.structures["organ"]
     # Landmarks of one voxel share their template.
-    together = dict.fromkeys(about["extreme_mm"], about["extreme_mm"]["left"])
-    one = replace(six, structures={"organ": about | {"extreme_mm": together}})
+    together = replace(about, extreme_mm=np.tile(about.extreme_mm[0], (len(WALLS), 1)))
+    one = replace(six, record=replace(six.record, structures={"organ": together}))
     for count, support in ((1, one), (6, six)):
         methods = [_prepared_grey(support, where) for where in (CPU, device)]
-        cpu, gpu = _both(methods, device, lambda method: method.locate(query))
+        cpu, gpu = _both(methods, device, lambda method: method.locate(query, Clock()))
         yield Figure(f"grey, 3 measures together, templates: {count}: a scan", "s", gpu, cpu)
-        yield _apart(*(method.locate(query) for method in methods))
+        yield _apart(*(method.locate(query, Clock()) for method in methods))
         if device.type == "cuda":
             yield Figure("    GPU memory at most / the scan in single precision", "", _volumes(methods[1], query))
 
 
 def _prepared_grey(support: Scan, device: torch.device) -> Grey:
     """Return the method with a support's templates on a device."""
-    method = Grey(
-        matching.METHODS, structures=None, drawn=None, patch_voxels=matching.SIZE, window=matching.WINDOW,
-        modality="ct", device=device,
-    )  # fmt: skip
+    look = Look(patch_voxels=matching.SIZE, window=matching.WINDOW, modality="ct")
+    method = Grey(dict.fromkeys(matching.METHODS, "extreme.s1"), look, device=device)
     method.prepare([support])
     return method
 
 
-def _volumes(method: Method, query: Scan) -> float:
+def _volumes(method: Finder, query: Scan) -> float:
     """Return the most memory that a search takes on the GPU, in volumes of the query as float32."""
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    method.locate(query)
+    method.locate(query, Clock())
     return (torch.cuda.max_memory_allocated() - before) / (4 * query.values.size)
 
 
@@ -174,58 +174,69 @@ def _methods(supports: Sequence[Scan], query: Scan, names: list[str], device: to
     models = {where: read_model(path, device=where) for where in (CPU, device)}
     window = openkbp_settings().window
 
-    def by_map(where: torch.device) -> Method:
-        return PositionMapMethod(models[where], structures=names, drawn=None)
+    def by_map(where: torch.device) -> Finder:
+        return PositionMapMethod(models[where], structures=names)
 
-    def matched(where: torch.device) -> Method:
-        return Matched(MapStart(models[where], seed=1), window=window, structures=names, drawn=None, device=where)
+    def matched(where: torch.device) -> Finder:
+        return Matched(MapStart(models[where], seed=1), window=window, structures=names, device=where)
 
-    asked: list[tuple[str, Callable[[torch.device], Method], int]] = [("position_map", by_map, max(SUPPORTS))]
+    asked: list[tuple[str, Callable[[torch.device], Finder], int]] = [("position_map", by_map, max(SUPPORTS))]
     asked += [("matched", matched, count) for count in SUPPORTS]
     for name, made, count in asked:
         methods = [made(where) for where in (CPU, device)]
         cpu, gpu = _both(methods, device, partial(_prepared, supports=supports[:count]))
         yield Figure(f"{name}, supports: {count}: to prepare them, once a batch", "s", gpu, cpu)
-        cpu, gpu = _both(methods, device, lambda method: method.locate(query))
+        cpu, gpu = _both(methods, device, lambda method: method.locate(query, Clock()))
         yield Figure(f"{name}, supports: {count}: a scan", "s", gpu, cpu)
-        yield _apart(*(method.locate(query) for method in methods))
+        yield _apart(*(method.locate(query, Clock()) for method in methods))
     yield Figure("    of which to read the query's volume for matching", "s", seconds_of(query.matching))
 
 
-def _prepared(method: Method, supports: Sequence[Scan]) -> None:
+def _prepared(method: Finder, supports: Sequence[Scan]) -> None:
     """Prepare a method for some supports."""
     method.prepare(supports)
 
 
-def _apart(of_cpu: Sequence[Prediction], of_gpu: Sequence[Prediction]) -> Figure:
+def _apart(of_cpu: Answers, of_gpu: Answers) -> Figure:
     """Return how far the GPU's points are from the CPU's at most, or how many answers failed."""
-    if failed := [row for row in (*of_cpu, *of_gpu) if row.failed]:
-        return Figure(f"    answers that failed: {failed[0].reason}"[:66], "", len(failed))
-    points = [np.array([list((row.points_mm or {}).values()) for row in rows]) for rows in (of_cpu, of_gpu)]
-    return Figure("    its points are from the CPU's at most", "mm", float(np.abs(points[0] - points[1]).max()))
-
-
-def _step_seconds(stage: str, scans: Sequence[Scan], device: torch.device) -> float:
-    """Return the seconds of a step of a training, without those of looking at the validation error."""
-    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)
-    plan, whole = plan_of("standard", stage), stage == "position_map"
-    padding = BARE if whole else settings.patch_voxels
-    read = [
-        TrainingScan(
-            scan.subject,
-            PaddedScan.of(scan.values, padding, modality=settings.modality, device=device),
-            BodyVoxels.of(scan.body),
-        )
-        for scan in scans
+    failed = [answer for answer in (*of_cpu.values(), *of_gpu.values()) if isinstance(answer, str)]
+    if failed:
+        return Figure(f"    answers that failed: {failed[0]}"[:66], "", len(failed))
+    apart = [
+        float(np.abs(one.points_mm - two.points_mm).max())
+        for one, two in zip(of_cpu.values(), of_gpu.values(), strict=True)
+        if isinstance(one, Found) and isinstance(two, Found)
     ]
-    objective = (BodyPositions if whole else RelativePosition)(read, [], settings, plan, seed=1, device=device)
-    optimiser = new_optimiser(objective.network, plan)
+    return Figure("    its points are from the CPU's at most", "mm", max(apart))
+
+
+def _step_seconds(network: str, scans: Sequence[Scan], device: torch.device) -> float:
+    """Return the seconds of a step of a training, without those of looking at the validation error."""
+    cohort, length = openkbp_learning(network), network_named(network).lengths["standard"]
+
+    def read(crop: Voxels) -> list[TrainingScan]:
+        return [
+            TrainingScan(
+                scan.subject,
+                PaddedScan.of(scan.values, crop, modality=cohort.modality, device=device),
+                BodyVoxels.of(scan.body),
+            )
+            for scan in scans
+        ]
+
+    if network == "position_map":
+        whole = MapSettings.of_cohort(network, cohort)
+        objective: Objective = BodyPositions(read(BARE), [], whole, length, seed=1, device=device)
+    else:
+        settings = PatchSettings.of_cohort(network, cohort)
+        objective = RelativePosition(read(settings.patch_voxels), [], settings, length, seed=1, device=device)
+    optimiser = new_optimiser(objective.network, length)
     numbers = itertools.count()
     steps = STEPS.get(device.type, 1)
 
     def work() -> None:
         for number in itertools.islice(numbers, steps):
-            take_step(objective, plan, optimiser, number)
+            take_step(objective, length, optimiser, number)
 
     return _seconds(work, device) / steps
 
@@ -237,20 +248,17 @@ class _Plain(Scan):
     @classmethod
     def read(cls, folder: Path) -> Scan | None:
         """Read a scan from its folder; None for one that was set aside."""
-        subject = subject_of(folder)
-        about = read_json(folder / f"{subject}.json")
-        if about["status"] != "ok":
+        record = ScanRecord.read(folder)
+        if record.model is None:
             return None
-        grid = Grid.from_json(about["model"])
-        values = _voxels(folder / f"{subject}.nii.gz", grid).astype(np.int16)
-        body = _voxels(folder / f"{subject}_body.nii.gz", grid) > 0
-        return cls(about["cohort"], subject, grid, about["structures"], values, body, folder)
+        values = _voxels(volume_path(folder), record.model).astype(np.int16)
+        return cls(record, values, _voxels(volume_path(folder, "body"), record.model) > 0, folder)
 
-    def matching(self) -> MatchingVolume:
+    def matching(self) -> Volume:
         """Read the finer volume for image matching."""
-        assert self.folder is not None
-        grid = Grid.from_json(read_json(self.folder / f"{self.subject}.json")["matching"])
-        return MatchingVolume(_voxels(self.folder / f"{self.subject}_matching.nii.gz", grid).astype(np.int16), grid)
+        assert self.folder is not None and self.record.matching is not None
+        grid = self.record.matching
+        return Volume(_voxels(volume_path(self.folder, "matching"), grid).astype(np.int16), grid)
 
 
 def _voxels(path: Path, grid: Grid) -> NDArray[Any]:

@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
-from benchmarks.bundled import copies, openkbp_settings, preprocessed
+from benchmarks.bundled import copies, openkbp_learning, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
 from benchmarks.training import Stepper
-from rprloc.networks.checkpoint import ModelSettings
+from rprloc.cohort.tasks import Learning, from_json
 from rprloc.networks.device import set_up_cpu
+from rprloc.networks.settings import PatchSettings
 from rprloc.training import data
 
 SCANS = 1000
@@ -46,7 +48,7 @@ def _trained(scans: list[Path], scratch: Path, *, memory_bytes: int) -> dict[str
     """Return what one training process measured."""
     given = {
         "scans": [str(scan) for scan in scans],
-        "settings": openkbp_settings().train("coarse"),
+        "settings": msgspec.to_builtins(openkbp_learning("coarse")),
         "memory_bytes": memory_bytes,
         "scratch": str(scratch),
     }
@@ -61,11 +63,13 @@ def _child(given: dict[str, Any]) -> dict[str, float]:
     """Read the scans, train, and measure: what the process of its own does."""
     set_up_cpu(None)
     data.MEMORY_BYTES = given["memory_bytes"]
-    settings = ModelSettings.of_cohort(given["settings"], "coarse")
+    settings = PatchSettings.of_cohort("coarse", from_json(given["settings"], Learning))
     folders, cpu = [Path(folder) for folder in given["scans"]], torch.device("cpu")
     with tempfile.TemporaryDirectory(dir=given["scratch"]) as scratch:
         started = time.perf_counter()
-        scans = data.read_training_scans(folders, settings, device=cpu, scratch=Path(scratch))
+        scans = data.read_training_scans(
+            folders, settings, crop=settings.patch_voxels, device=cpu, scratch=Path(scratch)
+        )
         reading = time.perf_counter() - started
         step = seconds_of(Stepper(scans, settings).step, repeats=STEPS)
         size = sum(scan.nbytes for scan in scans)

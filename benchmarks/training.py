@@ -12,20 +12,23 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.bundled import openkbp_learning, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
-from rprloc.networks.checkpoint import ModelSettings, new_network
+from rprloc.catalogue import network_named
+from rprloc.catalogue.rows import Length
+from rprloc.networks.checkpoint import new_network
 from rprloc.networks.device import bfloat16_is_fast, set_up_cpu
 from rprloc.networks.offsets import offset_mm
 from rprloc.networks.patches import apply_window
+from rprloc.networks.settings import PatchSettings
 from rprloc.training import loop, position
 from rprloc.training.data import TrainingScan, read_training_scans
 from rprloc.training.optimiser import new_optimiser
 from rprloc.training.pairs import pair_loss
-from rprloc.training.plan import PLANS, TrainingPlan
 from rprloc.training.state import TrainingState
 
 CPU = torch.device("cpu")
+DEMO = network_named("coarse").lengths["demo"]
 PLAIN_STEPS, STEPS = 1000, 120
 POINTS = 20
 """How often the validation error is looked at. The looks are no part of either training's seconds."""
@@ -33,11 +36,12 @@ POINTS = 20
 
 def measure() -> list[Measurement]:
     """Train the coarse network of the bundled scans both ways."""
-    settings = ModelSettings.of_cohort(openkbp_settings().train("coarse"), "coarse")
+    settings = PatchSettings.of_cohort("coarse", openkbp_learning("coarse"))
+    crop = settings.patch_voxels
     with tempfile.TemporaryDirectory() as folder:
         scans = preprocessed(Path(folder))
         train, validation = (
-            list(read_training_scans(scans[split], settings, device=CPU, scratch=Path(folder)))
+            list(read_training_scans(scans[split], settings, crop=crop, device=CPU, scratch=Path(folder)))
             for split in ("train", "validation")
         )
         # The plain way comes first, so that it has the C library's own habits with memory.
@@ -54,7 +58,7 @@ def measure() -> list[Measurement]:
 
 
 def plain_training(
-    scans: Sequence[TrainingScan], validation: Sequence[TrainingScan], settings: ModelSettings
+    scans: Sequence[TrainingScan], validation: Sequence[TrainingScan], settings: PatchSettings
 ) -> tuple[float, float]:
     """Train as the paper's text reads; return the lowest validation pair error in mm and the seconds to it.
 
@@ -63,15 +67,15 @@ def plain_training(
     """
     network = new_network(settings, seed=1)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-4)
-    plan = TrainingPlan(PLAIN_STEPS, groups=6, patches=2)
+    length = Length(PLAIN_STEPS, groups=6, patches=2)
     generator = np.random.default_rng(1)
     fixed = _fixed(validation, settings)
     clock = _Clock()
-    for step in range(plan.steps):
+    for step in range(length.steps):
         for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate_at(step)
+            group["lr"] = length.learning_rate_at(step)
         queries, supports, true = [], [], []
-        for _ in range(plan.groups):
+        for _ in range(length.groups):
             scan = scans[int(generator.integers(len(scans)))]
             centres = scan.body.draw(2, generator)
             query, support = (_crop(scan, centre) for centre in centres)
@@ -86,7 +90,7 @@ def plain_training(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        if (step + 1) % (plan.steps // POINTS) == 0:
+        if (step + 1) % (length.steps // POINTS) == 0:
             clock.look(lambda: position._validation_error_mm(network, fixed, settings))
     return min(clock.points)
 
@@ -115,21 +119,21 @@ def _crop(scan: TrainingScan, centre: np.ndarray) -> np.ndarray:
 
 
 def product_training(
-    scans: Sequence[TrainingScan], validation: Sequence[TrainingScan], settings: ModelSettings, *, goal_mm: float
+    scans: Sequence[TrainingScan], validation: Sequence[TrainingScan], settings: PatchSettings, *, goal_mm: float
 ) -> tuple[float, float]:
     """Train as the demo does, but shorter; return the first validation error up to `goal_mm`, or the lowest, and
     the seconds to it.
     """
     loop.RECORDS = POINTS
-    plan = replace(PLANS["demo"], steps=STEPS)
-    objective = position.RelativePosition(scans, validation, settings, plan, seed=1, device=CPU)
+    length = replace(DEMO, steps=STEPS)
+    objective = position.RelativePosition(scans, validation, settings, length, seed=1, device=CPU)
     clock, error_mm = _Clock(), objective.validation_error
     objective.validation_error = lambda: clock.look(error_mm)  # type: ignore[method-assign]
-    loop.train(objective, plan, seed=1, state=TrainingState(None), log=lambda _: None)
+    loop.train(objective, length, seed=1, state=TrainingState(None), log=lambda _: None)
     return next((point for point in clock.points if point[0] <= goal_mm), min(clock.points))
 
 
-def _fixed(validation: Sequence[TrainingScan], settings: ModelSettings) -> list[position._Batch]:
+def _fixed(validation: Sequence[TrainingScan], settings: PatchSettings) -> list[position._Batch]:
     """Return the validation pairs that the product's training uses."""
     groups = position._fixed_groups(validation, settings, 1)
     return [position._cropped(groups[start : start + 8], settings) for start in range(0, len(groups), 8)]
@@ -138,15 +142,15 @@ def _fixed(validation: Sequence[TrainingScan], settings: ModelSettings) -> list[
 class Stepper:
     """Steps of the product's training, one by one."""
 
-    def __init__(self, scans: Sequence[TrainingScan], settings: ModelSettings) -> None:
-        self._scans, self._settings, self._plan = scans, settings, PLANS["demo"]
+    def __init__(self, scans: Sequence[TrainingScan], settings: PatchSettings) -> None:
+        self._scans, self._settings, self._length = scans, settings, DEMO
         self._generator = np.random.default_rng(1)
         self._network = new_network(settings, seed=1)
-        self._optimiser = new_optimiser(self._network, self._plan)
+        self._optimiser = new_optimiser(self._network, self._length)
 
     def sample(self) -> position._Batch:
         """Draw and crop a step's patches."""
-        groups = position._draw_groups(self._scans, self._settings, self._plan, self._generator)
+        groups = position._draw_groups(self._scans, self._settings, self._length, self._generator)
         return position._cropped(groups, self._settings)
 
     def step(self) -> None:
@@ -157,7 +161,7 @@ class Stepper:
         self._optimiser.step()
 
 
-def _step_measurements(scans: Sequence[TrainingScan], settings: ModelSettings) -> list[Measurement]:
+def _step_measurements(scans: Sequence[TrainingScan], settings: PatchSettings) -> list[Measurement]:
     """Measure one step of the product's training: the share of sampling, and FLOPs against the processor's."""
     stepper = Stepper(scans, settings)
     seconds, sampling = seconds_of(stepper.step, repeats=15), seconds_of(stepper.sample, repeats=15)
