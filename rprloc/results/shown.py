@@ -42,7 +42,7 @@ class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
     """Of that method: `drawn`, `alone` (all supports, each alone) and `together`, as far as there are any, each what
     `rprloc.results.statistics.describe` returns; null for NaN."""
     tables: tuple[CohortTable, ...]
-    """In the order in which they are shown."""
+    """In the order in which they are shown; one without a title is a sentence alone, its note."""
     risks: Mapping[str, Sequence[Sequence[float]]]
     """The risk-coverage curves of the structures by which supports predicted, in words."""
 

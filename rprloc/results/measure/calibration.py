@@ -88,17 +88,17 @@ def within_mm(errors_mm: Sequence[FloatArray]) -> dict[str, float] | None:
 def conformal_quantile(groups: Sequence[FloatArray], level: float = LEVEL) -> FloatArray | None:
     """Return the values (k) that the k scores of one more group do not exceed, each at least with probability `level`.
 
-    Each of the n groups has one or several answers with k scores, (answers, k). With one answer a group it is the score
-    of rank ceil(level (n + 1)); None where n is less than that rank. With several it is the mean of what rounds of one
-    answer a group give, which take every answer in its turn (single subsampling: Dunn, Wasserman and Ramdas,
+    Each of the n groups has one or several predictions with k scores, (predictions, k). With one a group it is the
+    score of rank ceil(level (n + 1)); None where n is less than that rank. With several it is the mean of what rounds
+    of one a group give, which take every prediction in its turn (single subsampling: Dunn, Wasserman and Ramdas,
     arXiv:1809.07441). Each round alone has the probability, their mean has it where large scores are rarer than small
-    ones. Weighing all answers at once would make it the largest of all answers where the groups are few.
+    ones. Weighing all at once would make it the largest of all where the groups are few.
     """
     rank = math.ceil(level * (len(groups) + 1) - _ROUNDING)
     if rank > len(groups):
         return None
-    rounds = np.arange(max(len(answers) for answers in groups))
-    chosen = np.stack([answers[(rounds + i) % len(answers)] for i, answers in enumerate(groups)])  # (n, rounds, k)
+    rounds = np.arange(max(len(own) for own in groups))
+    chosen = np.stack([own[(rounds + i) % len(own)] for i, own in enumerate(groups)])  # (n, rounds, k)
     return np.asarray(np.sort(chosen, axis=0)[rank - 1].mean(axis=0))
 
 

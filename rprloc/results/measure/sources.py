@@ -59,13 +59,13 @@ def sources_of(errors_mm: FloatArray) -> Sources:
     chapter 5), so that missing predictions do no harm. Estimates below 0 are 0.
     """
     known = np.asarray(np.isfinite(errors_mm).all(axis=2))
-    answered = np.ix_(known.any(axis=1), known.any(axis=0))
-    known, errors_mm = known[answered], errors_mm[answered]
+    there = np.ix_(known.any(axis=1), known.any(axis=0))
+    known, errors_mm = known[there], errors_mm[there]
     values, weights = np.where(known[..., None], errors_mm, 0.0), known.astype(np.float64)
-    answers, of_query, of_support = weights.sum(), weights.sum(axis=1), weights.sum(axis=0)
+    count, of_query, of_support = weights.sum(), weights.sum(axis=1), weights.sum(axis=0)
     # Queries are eliminated from the normal equations: what is left is as large as the number of supports.
     normal = np.diag(of_support) - weights.T @ (weights / of_query[:, None])
-    freedom = answers - len(of_query) - np.linalg.matrix_rank(normal)
+    freedom = count - len(of_query) - np.linalg.matrix_rank(normal)
     if min(known.shape, default=0) < FEWEST or freedom < 1:
         return Sources(math.nan, math.nan, math.nan, math.nan)
     within_query = (values - (values.sum(axis=1) / of_query[:, None])[:, None]) * weights[..., None]
@@ -74,10 +74,10 @@ def sources_of(errors_mm: FloatArray) -> Sources:
     fitted = effects - ((weights @ effects) / of_query[:, None])[:, None]
     residuals = within_query - fitted * weights[..., None]
     pair = (residuals**2).sum(axis=(0, 1)) / freedom
-    support = (within_query**2).sum(axis=(0, 1)) / (answers - len(of_query)) - pair
-    query = (within_support**2).sum(axis=(0, 1)) / (answers - len(of_support)) - pair
-    of_mean = (of_query @ of_query * query + of_support @ of_support * support) / answers**2 + pair / answers
-    shared = (values.sum(axis=(0, 1)) / answers) ** 2 - of_mean
+    support = (within_query**2).sum(axis=(0, 1)) / (count - len(of_query)) - pair
+    query = (within_support**2).sum(axis=(0, 1)) / (count - len(of_support)) - pair
+    of_mean = (of_query @ of_query * query + of_support @ of_support * support) / count**2 + pair / count
+    shared = (values.sum(axis=(0, 1)) / count) ** 2 - of_mean
     return Sources(*(max(0.0, float(part.mean())) for part in (shared, query, support, pair)))
 
 
