@@ -1,194 +1,115 @@
-"""The LOCALIZE step with real, untrained networks: which rows there are, and what they do not depend on."""
+"""The LOCALIZE step: which scans are read, which supports are used, what each prediction says of its task.
+
+By a method of the tests' own, which no file of the package knows; tests/methods/test_contract.py asks all others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
 import pytest
 import torch
 
-from rprloc.cohort.methods import TAUGHT
+from rprloc.catalogue import Family, Method, method_named, register, unregister
 from rprloc.errors import InputError
-from rprloc.files import write_json
-from rprloc.methods.localize import localize
-from rprloc.methods.prediction import draw_order, table_settings
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, write_model
-from tests.scans.images import LABELS, patient, preprocessed
+from rprloc.methods.answer import Found, Key, Prediction, prediction_of
+from rprloc.methods.clock import Clock
+from rprloc.methods.localize import Folders, _name, _shared
+from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
+from tests.methods.fakes import ORGAN, scan
 
-SPACING = (4.0, 5.0, 5.0)
-WINDOW = ((-500.0, 0.0), (500.0, 1.0))
-SETTINGS: dict[str, Any] = {
-    "structures": {"organ": 1, "spot": 2}, "modality": "ct", "spacing": list(SPACING), "starts": 5,
-    "window": [list(knot) for knot in WINDOW], "patch": [16, 20, 20],
-}  # fmt: skip
-
-
-def write_models(folder: Path, **changes: Any) -> list[Path]:
-    """Write an untrained coarse and fine network whose latents are far enough apart to matter."""
-    paths = []
-    for seed, (stage, r_mm) in enumerate({"coarse": 60.0, "fine": 20.0}.items()):
-        settings = ModelSettings(stage, "ct", SPACING, (4, 4, 4), WINDOW, r_mm, "isotropic", 4)
-        network = new_network(settings, seed=seed)
-        with torch.no_grad():
-            network.head[-1].weight *= 20
-        paths.append(folder / f"{stage}.safetensors")
-        write_model(paths[-1], Model(network, replace(settings, **changes)))
-    return paths
+OURS = Method(name="mean_place", family=Family(name="mean_place", make="tests.methods.mean_place:make"))
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write preprocessed scans c@a to c@e, all labelled, and c@broken, which was set aside."""
-    parent = tmp_path_factory.mktemp("cohort")
-    for number, subject in enumerate("abcde"):
-        image, label = patient(seed=number, origin=(number, -3 * number, 2 * number))
-        made = parent / subject
-        preprocessed(made, image, label, spacing=SPACING)
-        folder = parent / f"c@{subject}"
-        folder.mkdir()
-        for path in (made / "c@s").iterdir():
-            path.rename(folder / path.name.replace("s", subject, 1))
-        about = folder / f"{subject}.json"
-        about.write_text(about.read_text(encoding="utf-8").replace('"subject": "s"', f'"subject": "{subject}"'))
-    write_json(parent / "c@broken" / "broken.json", {"cohort": "c", "subject": "broken", "status": "set_aside"})
-    write_models(parent)
-    return parent
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folders]:
+    register(OURS)
+    yield write_cohort(tmp_path_factory.mktemp("cohort"))
+    unregister(OURS)
 
 
-def rows_of(cohort: Path, queries: str, supports: str = "a b", *, tables: bool = False, **changes: Any) -> Any:
-    """Return the rows of queries and supports, given by name, without their times."""
-    asked: dict[str, Any] = {
-        "models": [cohort / "coarse.safetensors", cohort / "fine.safetensors"], "settings": SETTINGS, "seed": 1,
-        "device": torch.device("cpu"),
-    } | changes  # fmt: skip
-    found = localize(
-        "regression",
-        supports=[cohort / f"c@{name}" for name in supports.split()],
-        queries=[cohort / f"c@{name}" for name in queries.split()],
-        tables=tables,
-        **asked,
-    )
-    return [{key: value for key, value in row.to_json().items() if key not in ("seconds", "first")} for row in found]
+def rows_of(folders: Folders, queries: str, supports: str = "a b", **changes: Any) -> list[Prediction]:
+    """Return the rows by our method."""
+    return located(folders, search_of(OURS.family, queries, supports, **changes))
 
 
-def test_every_query_structure_setting_and_support_has_one_row(cohort: Path) -> None:
-    rows = rows_of(cohort, "c d e", tables=True)
-    keys = {(row["subject"], row["structure"], row["setting"], row["support"]) for row in rows}
-    assert len(keys) == len(rows) == 3 * 2 * len(table_settings(5)) * 2
-    assert {row["structure"] for row in rows} == set(LABELS)
-    assert not any(row["failed"] for row in rows)
-    assert [row["subject"] for row in rows] == sorted(row["subject"] for row in rows)
+def test_a_method_that_the_package_does_not_know_finds_what_it_says(folders: Folders) -> None:
+    (row,) = rows_of(folders, "d", "a", structures=("organ",))
+    # Every scan begins 2, -3 and 4 mm further than the one before, and so does all that it shows, but for the body's rim.
+    assert row.box_mm == [pytest.approx([26, 11, 30], abs=1), pytest.approx([51, 33, 60], abs=1)]
+    assert (row.method, row.setting, row.cohort, row.subject, row.n_supports) == (
+        "mean_place", "extreme", "c", "d", 1,
+    )  # fmt: skip
+    assert row.seconds.keys() == {"read", "search", "support"} and (row.device or "").startswith("CPU, ")
 
 
-def test_another_batch_of_queries_gives_the_same_rows(cohort: Path) -> None:
-    together = rows_of(cohort, "c d e", tables=True)
-    assert together == rows_of(cohort, "e c d", tables=True)
-    assert together == [row for name in "cde" for row in rows_of(cohort, name, tables=True)]
+@pytest.mark.parametrize(("order", "drawn"), [("b a c", "b"), ("broken gone a b", "a")])
+def test_the_drawn_support_is_the_first_that_can_be_used(folders: Folders, order: str, drawn: str) -> None:
+    rows = rows_of(folders, "d", order)
+    assert {row.support for row in rows} == {"a", "b", "c"} & set(order.split())
+    assert {row.support for row in rows if row.drawn} == {drawn}
 
 
-def test_the_main_rows_and_other_supports_rows_agree_within_a_hundredth_of_a_millimetre(cohort: Path) -> None:
-    def points(rows: Any) -> Any:
-        main = [row for row in rows if row["setting"] == "extreme.k5.c1f1"]
-        return {
-            (row["subject"], row["structure"], row["support"]): np.array(list(row["points_mm"].values()))
-            for row in main
-        }
-
-    tables = points(rows_of(cohort, "c d", tables=True))
-    alone = points(rows_of(cohort, "c d")), points(rows_of(cohort, "c d", "a")), points(rows_of(cohort, "c d", "b"))
-    for some in alone:
-        assert some
-        for key, value in some.items():
-            np.testing.assert_allclose(value, tables[key], atol=0.01)
+def test_only_the_first_supports_are_used_where_there_is_a_limit(folders: Folders) -> None:
+    rows = rows_of(folders, "a d", "broken a b c", most_supports=2, structures=None)
+    # Nobody uses the limit up but those that can be read, the query itself among them.
+    assert {(row.subject, row.support) for row in rows} == {("a", "b"), ("d", "a"), ("d", "b")}
+    # What to find is what all supports show, those beyond the limit too.
+    assert {row.structure for row in rows_of(folders, "d", "b a", most_supports=1, structures=None)} == {
+        "organ", "spot",
+    }  # fmt: skip
 
 
-def test_the_drawn_support_is_the_first_of_the_draw_that_can_be_used(cohort: Path) -> None:
-    names = ["a", "b", "c", "d", "broken"]
-    drawn_first = set()
-    for seed in range(5):
-        expected = next(name for name in draw_order(seed, "c", names) if name != "broken")
-        rows = rows_of(cohort, "e", "a b c d broken", seed=seed)
-        assert {row["support"] for row in rows} == {"a", "b", "c", "d"}
-        assert {row["support"] for row in rows if row["drawn"]} == {expected}
-        drawn_first.add(expected)
-    assert len(drawn_first) > 1
+def test_scans_that_were_set_aside_or_never_came_have_no_rows_and_end_nothing(folders: Folders) -> None:
+    assert answers(rows_of(folders, "broken d gone", "a")) == answers(rows_of(folders, "d", "a"))
+    assert rows_of(folders, "broken gone", "a") == rows_of(folders, "d", "broken") == []
 
 
-def test_a_support_that_is_a_query_as_well_is_located_from_the_others(cohort: Path) -> None:
-    rows = rows_of(cohort, "a b c", "a b")
-    assert {(row["subject"], row["support"]) for row in rows} == {("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")}
+def test_the_first_query_of_a_task_says_so(folders: Folders) -> None:
+    assert {row.subject for row in rows_of(folders, "d broken c") if row.first} == {"c"}
 
 
-def test_queries_and_supports_that_were_set_aside_have_no_rows_and_end_nothing(cohort: Path) -> None:
-    assert rows_of(cohort, "broken c", "a") == rows_of(cohort, "c", "a")
-    assert rows_of(cohort, "broken", "a") == []
-    assert rows_of(cohort, "c", "broken") == []
-
-
-def test_an_absent_structure_fails_its_rows_alone(cohort: Path) -> None:
-    settings = SETTINGS | {"structures": {"organ": 1, "missing": 9}}
-    rows = rows_of(cohort, "c", "a", settings=settings)
-    assert {row["structure"]: row["failed"] for row in rows} == {"organ": False, "missing": True}
-
-
-def test_without_named_structures_those_of_the_supports_are_found(cohort: Path) -> None:
-    assert {row["structure"] for row in rows_of(cohort, "c", settings=SETTINGS | {"structures": None})} == set(LABELS)
-
-
-def test_mistake_1_a_model_for_other_scans_is_refused(cohort: Path, tmp_path: Path) -> None:
-    models = write_models(tmp_path, spacing=(3.0, 5.0, 5.0))
-    with pytest.raises(InputError, match=r"coarse\.safetensors: was trained with spacing"):
-        rows_of(cohort, "c", models=models)
-
-
-def test_a_missing_network_or_query_is_told_in_one_sentence(cohort: Path) -> None:
-    with pytest.raises(InputError, match="Found no fine network"):
-        rows_of(cohort, "c", models=[cohort / "coarse.safetensors"])
+def test_without_a_query_there_is_nothing_to_do(folders: Folders) -> None:
     with pytest.raises(InputError, match="Found no query"):
-        rows_of(cohort, "")
+        rows_of(folders, "")
 
 
-@pytest.mark.parametrize("method", TAUGHT)
-def test_what_learned_before_needs_its_network_and_the_position_map_and_no_support(
-    cohort: Path, tmp_path: Path, method: str
-) -> None:
-    details = {
-        "structures": ["organ"], "spacing": [3.0, 3.0, 3.0], "size": [24, 24, 24], "middle_latent_mm": [0.0, 0.0, 0.0],
-        "half_voxel_mm": {"organ": [1.0, 1.0, 1.0]}, "position_map": "",
-    }  # fmt: skip
-    models: dict[str, Path] = {}
-    for stage in ("position_map", method):
-        settings = ModelSettings.of_cohort(SETTINGS | {"network": {"convolution": "isotropic", "width": 4}}, stage)
-        settings = replace(settings, details=details if stage == method else {})
-        models[stage] = tmp_path / f"{stage}.safetensors"
-        made = Model(new_network(settings, seed=1), settings)
-        write_model(models[stage], made)
-        details["position_map"] = details["position_map"] or made.fingerprint
-    asked: dict[str, Any] = {
-        "supports": [], "queries": [cohort / "c@d", cohort / "c@e"], "tables": False, "seed": 1,
-        "device": torch.device("cpu"), "settings": SETTINGS | {"methods": [method]},
-    }  # fmt: skip
-    rows = localize(method, models=list(models.values()), **asked)
-    assert [(row.subject, row.structure, row.method, row.support, row.drawn, row.n_supports) for row in rows] == [
-        (subject, structure, method, "-", True, 0) for subject in "de" for structure in ("organ", "spot")
-    ]
-    # An untrained map knows no scan.
-    for row in rows:
-        said = "the network has not learned spot" if row.structure == "spot" else "the position map does not know"
-        assert row.failed and (row.reason or "").startswith(said)
-        assert {"read", "support", "start"} <= row.seconds.keys()
-    for missing in models:
-        left = [path for stage, path in models.items() if stage != missing]
-        with pytest.raises(InputError, match=f"Found no {missing} network, expected one"):
-            localize(method, models=left, **asked)
-    wrong = asked | {"settings": asked["settings"] | {"spacing": [5.0, 5.0, 5.0]}}
-    with pytest.raises(InputError, match=r"was trained with spacing \[4.0, 5.0, 5.0\]"):
-        localize(method, models=list(models.values()), **wrong)
+def test_mistake_1_a_model_for_other_scans_is_refused(folders: Folders, tmp_path: Path) -> None:
+    other = msgspec.structs.replace(COHORT, spacing=(3.0, 5.0, 5.0))
+    wrong = replace(folders, models=write_networks(tmp_path, ["coarse"], cohort=other))
+    with pytest.raises(InputError, match=r"coarse\.safetensors: was trained with spacing"):
+        located(wrong, search_of(method_named("regression").family, "d"))
 
 
-def test_another_seed_draws_other_starts(cohort: Path) -> None:
-    one, two = (rows_of(cohort, "c", seed=seed) for seed in (1, 2))
-    assert all(a["points_mm"] != b["points_mm"] for a, b in zip(one, two, strict=True))
+def test_another_seed_draws_other_starts(folders: Folders, tmp_path: Path) -> None:
+    family = method_named("regression").family
+    networks = replace(folders, models=write_networks(tmp_path, family.networks))
+    asked: dict[str, Any] = {"methods": {"regression": ("extreme.k1.c1f1",)}, "structures": ("organ",)}
+    one, two = (located(networks, search_of(family, "d", "a", seed=seed, **asked))[0] for seed in (1, 2))
+    assert one.points_mm and two.points_mm and one.points_mm != two.points_mm
+
+
+def test_each_prediction_has_its_share_of_the_parts_that_it_belongs_to() -> None:
+    keys = [Key(method, "k", support, "organ") for method in "mn" for support in "st"]
+    clock = Clock()
+    parts: list[tuple[str, float, dict[str, str]]] = [
+        ("read", 4.0, {}), ("transform", 1.0, {"method": "m", "support": "s"}), ("search", 3.0, {"support": "t"}),
+        ("search", 2.0, {"method": "n"}), ("walk", 9.0, {"setting": "l"}),
+    ]  # fmt: skip
+    for name, seconds, where in parts:
+        clock.add(name, seconds, **where)
+    found = Found(points_mm=ORGAN.extreme_mm, half_voxel_mm=None)
+    rows = _shared({key: prediction_of(scan("q"), key, found, drawn=None) for key in keys}, clock)
+    assert [row.seconds for row in rows] == [
+        {"read": 1.0, "transform": 1.0}, {"read": 1.0, "search": 1.5},
+        {"read": 1.0, "search": 1.0}, {"read": 1.0, "search": 2.5},
+    ]  # fmt: skip
+
+
+def test_the_device_is_named() -> None:
+    threads = torch.get_num_threads()
+    assert _name(torch.device("cpu")) == f"CPU, {threads} thread{'s' if threads > 1 else ''}"

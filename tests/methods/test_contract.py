@@ -1,0 +1,129 @@
+"""What every method of the catalogue keeps to in the LOCALIZE step: a box or a reason for each structure, support and
+setting, whatever else is asked with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rprloc.catalogue import Family, Method, families_of, methods, register, unregister
+from rprloc.errors import InputError
+from rprloc.methods.answer import NO_SUPPORT, Prediction
+from rprloc.methods.localize import Folders
+from tests.methods.cohort import HAS, STRUCTURES, answers, located, search_of, write_cohort, write_networks
+
+OURS = Method(name="mean_place", family=Family(name="mean_place", make="tests.methods.mean_place:make"))
+"""A method of the tests' own, whose row is all that the package is told of it."""
+FAMILIES = [*families_of([method.name for method in methods()]), OURS.family]
+QUERIES = "a d"
+
+
+class Cohort:
+    """The scans and every family's models, and what each family said of all queries at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._scans = write_cohort(folder / "scans").scans
+        self.together = cache(lambda family: located(self.folders(family), search_of(family, f"{QUERIES} broken gone")))
+
+    @cache  # noqa: B019
+    def folders(self, family: Family) -> Folders:
+        """Return where the scans and the family's models are."""
+        return Folders(scans=self._scans, models=write_networks(self._folder / family.name, family.networks))
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
+    register(OURS)
+    yield Cohort(tmp_path_factory.mktemp("cohort"))
+    unregister(OURS)
+
+
+def _name(family: Family) -> str:
+    return family.name
+
+
+def _methods_of(family: Family) -> int:
+    return sum(method.family == family for method in methods())
+
+
+@pytest.fixture(params=FAMILIES, ids=_name)
+def family(request: pytest.FixtureRequest) -> Family:
+    found: Family = request.param
+    return found
+
+
+def test_there_is_a_prediction_for_each_support_structure_and_setting(cohort: Cohort, family: Family) -> None:
+    rows = cohort.together(family)
+    search = search_of(family, QUERIES)
+    # What never came or was set aside has none, and no scan is searched from itself.
+    supports = list("abc")[: search.most_supports] if family.supports else [NO_SUPPORT]
+    expected = {
+        (query, support, structure, method, setting)
+        for query in QUERIES.split()
+        for support in supports
+        if support != query
+        for structure in STRUCTURES
+        for method, settings in search.methods.items()
+        for setting in settings
+    }
+    assert {(row.subject, row.support, row.structure, row.method, row.setting) for row in rows} == expected
+    assert len(rows) == len(expected)
+
+
+def test_a_prediction_is_a_box_or_a_reason(cohort: Cohort, family: Family) -> None:
+    for row in cohort.together(family):
+        assert row.failed == (row.box_mm is None) == (row.points_mm is None) == (row.reason is not None)
+        assert not row.reason or (len(row.reason) > 20 and "Error" not in row.reason and "ITK" not in row.reason)
+        assert (row.drawn, row.n_supports) == ((row.support == "a", 1) if family.supports else (True, 0))
+        assert row.failed or row.half_voxel_mm is not None
+
+
+def test_a_structure_that_a_support_lacks_is_a_reason(cohort: Cohort, family: Family) -> None:
+    for row in cohort.together(family):
+        absent = row.support in HAS and row.structure not in HAS[row.support]
+        said = f"{row.structure} is absent in the support {row.support}"
+        assert (row.reason == said) is absent
+        assert not absent or row.seconds.keys() == {"support"}
+
+
+def test_answers_depend_neither_on_their_batch_nor_on_the_run(cohort: Cohort, family: Family) -> None:
+    alone = [
+        row for name in reversed(QUERIES.split()) for row in located(cohort.folders(family), search_of(family, name))
+    ]
+    assert answers(alone) == answers(cohort.together(family))
+    assert [row.subject for row in cohort.together(family)] == sorted(row.subject for row in alone)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if _methods_of(family) > 1], ids=_name)
+def test_answers_depend_neither_on_the_family_s_other_methods_nor_on_other_supports(
+    cohort: Cohort, family: Family
+) -> None:
+    alone: list[Prediction] = []
+    for name, settings in search_of(family, "d").methods.items():
+        alone += located(cohort.folders(family), search_of(family, "d", "a", methods={name: settings}))
+    together = [row for row in cohort.together(family) if (row.subject, row.support) == ("d", "a")]
+    assert answers(alone) == answers(together)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family.networks], ids=_name)
+def test_a_network_that_is_missing_is_told_unless_the_family_does_without(cohort: Cohort, family: Family) -> None:
+    folders = cohort.folders(family)
+    for name in family.networks:
+        left = replace(folders, models=[path for path in folders.models if path.stem != name])
+        if family.optional:
+            assert any(not row.failed for row in located(left, search_of(family, "d", "a")))
+            continue
+        with pytest.raises(InputError, match=f"Found no {name} network, expected one"):
+            located(left, search_of(family, "d"))
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if not family.networks], ids=_name)
+def test_what_needs_no_training_finds_the_organ(cohort: Cohort, family: Family) -> None:
+    rows = [row for row in cohort.together(family) if (row.subject, row.support, row.structure) == ("d", "a", "organ")]
+    assert rows and not any(row.failed for row in rows)
