@@ -43,14 +43,14 @@ class FailureGroup:
     subject: str
     reason: str
     structures: str
-    answers: int
+    predictions: int
 
 
 @dataclass(frozen=True)
 class Failures:
     """How many of how many predictions failed, and their groups, as far as they are shown."""
 
-    answers: int
+    predictions: int
     of: int
     groups: tuple[FailureGroup, ...]
     more: bool
@@ -98,7 +98,7 @@ def failures(metrics: pd.DataFrame) -> Failures:
             subject=str(subject),
             reason=str(reason),
             structures=", ".join(str(name) for name in rows["structure"].unique()),
-            answers=len(rows),
+            predictions=len(rows),
         )
         for (subject, reason), rows in failed.groupby(["subject", "reason"], sort=False)
     ]

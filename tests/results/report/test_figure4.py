@@ -42,8 +42,8 @@ def test_no_column_has_more_methods_than_there_are_styles() -> None:
 
 
 def test_all_methods_stand_in_columns_of_their_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [MethodBox(name, BOX, "100 %, 122.4 mm") for name in reversed(ALL)]
-    figure = drawn(tmp_path, monkeypatch, answers)
+    found = [MethodBox(name, BOX, "100 %, 122.4 mm") for name in reversed(ALL)]
+    figure = drawn(tmp_path, monkeypatch, found)
     assert len(figure.axes) == 9 * 3
     titles = [text.get_text() for text in figure.texts]
     assert titles == [
@@ -81,13 +81,13 @@ def test_a_box_far_off_is_named_and_leaves_the_panels_their_size(
 @pytest.mark.parametrize("box", [None, BOX])
 def test_what_is_missing_is_left_out(box: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = Picture(picture().voxels, picture().grid, (-160, 240), {})
-    answers = [MethodBox("affine", box, "no answer")]
-    figure = drawn(tmp_path, monkeypatch, answers, query=bare, support=None)
+    found = [MethodBox("affine", box, "no answer")]
+    figure = drawn(tmp_path, monkeypatch, found, query=bare, support=None)
     assert len(figure.axes) == 3
     assert [len(axes.patches) for axes in figure.axes] == [0 if box is None else 1] * 3
     said = [text.get_text() for text in figure.axes[0].texts]
     assert ("nothing to show" in said) == (box is None)
-    figure = drawn(tmp_path, monkeypatch, answers, structure="other")
+    figure = drawn(tmp_path, monkeypatch, found, structure="other")
     assert "nothing to show" in [text.get_text() for text in figure.axes[0].texts]
 
 
