@@ -19,6 +19,9 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from rprloc.results.metrics import measure
+from rprloc.results.paper import MEAN
+from rprloc.results.table4 import tidy_table4
 
 from benchmarks.bundled import openkbp_settings
 from benchmarks.matched import matched_from
@@ -32,9 +35,6 @@ from rprloc.methods.prediction import Scan
 from rprloc.methods.start import MapStart, RegistrationStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.metrics import measure
-from rprloc.results.paper import MEAN
-from rprloc.results.table4 import tidy_table4
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from rprloc.cohort import plan
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.cohort.tasks import Learning
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import ScanRecord, scan_folder, subject_of
-from rprloc.scans.target import Target
+from rprloc.scans.scan import ScanRecord
+from rprloc.scans.target import Target, scan_folder, subject_of
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 

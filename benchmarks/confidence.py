@@ -18,6 +18,8 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from rprloc.results.calibration_table import FAILURE_IOU, auroc
+from rprloc.results.metrics import box_iou, wall_distance
 from scipy import stats
 from torch import Tensor
 
@@ -32,8 +34,6 @@ from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.start import Affine, MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.calibration_table import FAILURE_IOU, auroc
-from rprloc.results.metrics import box_iou, wall_distance
 
 SIGNS = {
     "spread_mm": "how far points move otherwise than those around",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rprloc.training.plan import TrainingPlan
 
 from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
@@ -16,7 +17,6 @@ from rprloc.networks.checkpoint import Model, ModelSettings
 from rprloc.networks.device import set_up_cpu
 from rprloc.training import loop
 from rprloc.training.data import read_training_scans
-from rprloc.training.plan import TrainingPlan
 from rprloc.training.position import RelativePosition
 from rprloc.training.state import TrainingState
 

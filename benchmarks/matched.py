@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rprloc.results.metrics import box_iou, wall_distance
+from rprloc.training.plan import plan_of
 
 from benchmarks.bundled import copies, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
@@ -34,10 +36,8 @@ from rprloc.methods.start import MapStart, Start
 from rprloc.methods.student import Student
 from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.metrics import box_iou, wall_distance
-from rprloc.scans.preprocess import subject_of
+from rprloc.scans.target import subject_of
 from rprloc.training.landmarks import Landmarks
-from rprloc.training.plan import plan_of
 from rprloc.training.teaching import true_points
 
 GOAL_SECONDS = {1: 1.5, 5: 3.0}

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rprloc.methods.matching import Matcher
 
 from benchmarks.measurement import Measurement
 from rprloc.geometry import WALLS, Grid
 from rprloc.methods.grey import Grey
-from rprloc.methods.matching import Matcher
 from rprloc.methods.prediction import Scan
 from rprloc.networks.device import set_up_cpu
 from rprloc.networks.patches import PaddedScan, apply_window

@@ -11,14 +11,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from rprloc.results.metrics import box_iou, wall_distance
 
 from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement
 from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.registration import METHODS, Registration
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.metrics import box_iou, wall_distance
-from rprloc.scans.preprocess import preprocess, scan_folder
+from rprloc.scans.scan import preprocess
+from rprloc.scans.target import scan_folder
 
 GOAL_SECONDS = {"affine": 4.0, "bspline": 14.0, "convex": 8.0}
 """Of a pair on two cores, the affine included."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from rprloc.results.metrics import measure
 from scipy import stats
 
 from benchmarks.matched import matched_from
@@ -25,7 +26,6 @@ from rprloc.methods.prediction import Scan
 from rprloc.methods.start import Affine, MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.metrics import measure
 
 
 def main(sheet: Path) -> None:

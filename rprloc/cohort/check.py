@@ -221,7 +221,7 @@ def _adopted(
     networks = networks_of(asked)
     optional = trained(weights, networks) or _optional(members, asked)
     settings, models, faults = adopt_weights(
-        settings, folder, cohort=members[0].cohort, name=weights, networks=networks, optional=optional
+        settings, folder, cohort=members[0].cohort, name=weights, wanted=networks, optional=optional
     )
     if faults and weights in SHIPPED:
         expected = "a cohort with the window and spacing of those weights, such as --cohort head_neck_ct"

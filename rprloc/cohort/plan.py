@@ -40,8 +40,7 @@ from rprloc.cohort.tasks import (
     to_json,
 )
 from rprloc.files import sha256
-from rprloc.scans.scan import scan_folder
-from rprloc.scans.target import Target
+from rprloc.scans.target import Target, scan_folder
 from rprloc.seeds import draw_order
 
 MOST_CALIBRATING = 20

@@ -11,7 +11,7 @@ import msgspec
 
 from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
-from rprloc.scans.target import Target, Triple
+from rprloc.scans.target import Target, Triple, scan_folder
 
 Window = tuple[tuple[float, float], ...]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
@@ -169,7 +169,7 @@ class Measure(Task, frozen=True, kw_only=True):
     @property
     def scans(self) -> tuple[str, ...]:
         """The names of all scans' folders."""
-        return tuple(f"{self.cohort}@{member.subject}" for member in self.members)
+        return tuple(scan_folder(self.cohort, member.subject) for member in self.members)
 
 
 class Cohort(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rprloc.catalogue import networks
 from rprloc.cohort.faults import Fault, listed, shown
 from rprloc.cohort.settings import Settings, settings_from
 from rprloc.cohort.settings_file import schema_faults
@@ -18,6 +19,9 @@ SHARED = ("modality", "window", "spacing")
 
 FORMAT = "rprloc-model-1"
 """What rprloc.networks.checkpoint writes and reads."""
+
+SEEING_FINER = tuple(network.name for network in networks() if "matching_spacing" in network.keys)
+"""The networks for the finer volume, whose models bring along its spacing as well."""
 
 _SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 SHIPPED = tuple(sorted(folder.name for folder in _SHIPPED_FOLDER.glob("*") if folder.is_dir()))
@@ -31,16 +35,16 @@ def adopt_weights(
     folder: Path,
     *,
     cohort: str,
-    name: str | None = None,
-    networks: Sequence[str] = ("coarse", "fine"),
+    name: str,
+    wanted: Sequence[str],
     optional: Sequence[str] = (),
 ) -> tuple[Settings, dict[str, str], list[Fault]]:
     """Return a cohort's settings as its trained models need them, each network's path within the folder, and faults.
 
     The models are `<cohort>/*.safetensors` in the folder or, without such a folder, `*.safetensors`. A key that the
-    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. `networks` are
-    those that the run needs, `optional` those of them that may be missing; models of others are left alone. Messages
-    call the folder `name`.
+    cohort's settings file leaves out is the models'; a key that it holds with another value is a fault. `wanted` are
+    the networks that the run needs, `optional` those of them that may be missing; models of others are left alone.
+    Messages call the folder `name`.
     """
     paths = find_models(folder, cohort)
     found: dict[str, str] = {}
@@ -53,7 +57,7 @@ def adopt_weights(
             faults.append(Fault(file=file, value=reason, expected=expected))
             continue
         network = str(model["network"])
-        if network not in networks:
+        if network not in wanted:
             continue
         if network in found:
             expected = f"one model a network ({found[network]} is one)"
@@ -61,14 +65,12 @@ def adopt_weights(
         found.setdefault(network, file)
         settings, conflicts = adopt_model(settings, model, file=file, cohort=cohort)
         faults += conflicts
-    missing = [network for network in networks if network not in found and network not in optional]
+    missing = [network for network in wanted if network not in found and network not in optional]
     if missing and not faults:
         expected = (
             f"a {listed(missing, 'and a')} model for cohort {shown(cohort)}: *.safetensors, there or in {cohort}/"
         )
-        faults.append(
-            Fault(file=name or str(folder), value=listed(found.values(), "and") if found else None, expected=expected)
-        )
+        faults.append(Fault(file=name, value=listed(found.values(), "and") if found else None, expected=expected))
     return settings, found, faults
 
 
@@ -105,15 +107,15 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             return None, f"a file of {size:,} bytes whose header promises {promised:,}"
         model = about["settings"]
         values = {key: model[key] for key in SHARED}
-        # A network for the finer volume; files of version 0.1.0 say its spacing under `details`.
-        finer = model.get("matching_spacing") or model.get("details", {}).get("spacing")
-        if finer is not None:
+        network = str(model["network"] if "network" in model else model["stage"])
+        if network in SEEING_FINER:
+            # Files of version 0.1.0 say it under `details`.
+            finer = model["matching_spacing"] if "matching_spacing" in model else model["details"]["spacing"]
             values["matching_spacing"] = finer
-        network = model["network"] if "network" in model else model["stage"]
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
         settings = settings_from(values)
-        return {"network": str(network)} | {key: settings.as_dict()[key] for key in values}, ""
+        return {"network": network} | {key: settings.as_dict()[key] for key in values}, ""
     except OSError as error:
         return None, str(error.strerror)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

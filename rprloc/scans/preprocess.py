@@ -18,16 +18,8 @@ from rprloc.scans.labels import Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
-from rprloc.scans.scan import (
-    Native,
-    ScanRecord,
-    Structure,
-    remove_scan_files,
-    scan_folder,
-    write_scan_surfaces,
-    write_scan_volume,
-)
-from rprloc.scans.target import Target, Triple
+from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
+from rprloc.scans.target import Target, Triple, scan_folder
 from rprloc.scans.volume import read_volume
 
 MOST_VOXELS = 2**30

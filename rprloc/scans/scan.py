@@ -26,6 +26,7 @@ import rprloc
 from rprloc.errors import InputError
 from rprloc.files import read_json, whole_file, write_json
 from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.scans.target import scan_folder, subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
 Surfaces = dict[str, NDArray[np.float32]]
@@ -264,16 +265,6 @@ class Scan:
             name: np.asarray(found.get(name, structure.extreme_mm), dtype=np.float64)
             for name, structure in self.structures.items()
         }
-
-
-def scan_folder(cohort: str, subject: str) -> str:
-    """Return the name of a preprocessed scan's folder; no cohort's or subject's name holds an `@`."""
-    return f"{cohort}@{subject}"
-
-
-def subject_of(folder: Path) -> str:
-    """Return the subject of a preprocessed scan's folder."""
-    return folder.name.partition("@")[2]
 
 
 KINDS = ("", "body", "matching", "label")

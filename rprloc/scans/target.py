@@ -1,8 +1,9 @@
-"""What preprocessing makes of a scan."""
+"""What preprocessing makes of a scan, and what its folder is called."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -19,3 +20,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Name -> label value; None for whatever the labels hold."""
     matching_spacing: Triple | None = None
     """Of the finer volume, where a method needs one."""
+
+
+def scan_folder(cohort: str, subject: str) -> str:
+    """Return the name of a preprocessed scan's folder; no cohort's or subject's name holds an `@`."""
+    return f"{cohort}@{subject}"
+
+
+def subject_of(folder: Path) -> str:
+    """Return the subject of a preprocessed scan's folder."""
+    return folder.name.partition("@")[2]

@@ -22,7 +22,8 @@ from rprloc.networks.checkpoint import Model, new_network
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import padded_size
 from rprloc.networks.settings import VotesSettings, Voxels
-from rprloc.scans.scan import Scan, subject_of
+from rprloc.scans.scan import Scan
+from rprloc.scans.target import subject_of
 from rprloc.training.augmentation import turned_grid
 from rprloc.training.data import Kept, half_voxels
 from rprloc.training.draws import Levels, Turns

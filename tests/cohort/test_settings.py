@@ -1,4 +1,4 @@
-"""Cohort settings: the shipped files, the subset of each stage, and one sentence for every fault."""
+"""Cohort settings: the shipped files, and one sentence for every fault."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -8,25 +8,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rprloc.cohort.methods import DEFAULT, PAPER, TAUGHT
 from rprloc.cohort.settings import (
     BODY_WINDOW,
     KEYS,
     MR_WINDOW,
     Settings,
-    find_settings,
     known_cohorts,
+    load_settings,
     parse_settings,
-    read_settings,
     settings_from,
 )
 from rprloc.cohort.settings_file import settings_schema
-from rprloc.errors import InputError
 
 COHORTS = Path(__file__).parents[2] / "assets" / "cohorts"
 EXAMPLE = (COHORTS / "openkbp.yml").read_text()
-TRAINED = {"coarse", "fine", "position_map"}
-"""The networks of the paper's method and of the default one."""
 
 
 def read(text: str) -> Settings:
@@ -41,12 +36,18 @@ def messages(text: str) -> list[str]:
     return [fault.message for fault in faults]
 
 
+def load(path: Path) -> Settings:
+    found, faults = load_settings(path, name=path.name)
+    assert found is not None, [fault.message for fault in faults]
+    return found
+
+
 def same(one: Settings, other: Settings) -> bool:
     return one.as_dict() == other.as_dict()
 
 
 def test_shipped_settings() -> None:
-    shipped = {name: read_settings(path) for name, path in known_cohorts([COHORTS]).items()}
+    shipped = {name: load(path) for name, path in known_cohorts([COHORTS]).items()}
     assert set(shipped) == {"default", "head_neck", "head_neck_ct", "openkbp", "pancreas", "phantom"}
     organs = {"brainstem": 1, "mandible": 2, "parotid_left": 3, "parotid_right": 4}
     assert shipped["openkbp"].structures == shipped["head_neck"].structures == organs
@@ -62,7 +63,7 @@ def test_shipped_settings() -> None:
 def test_defaults_live_in_one_place() -> None:
     """The dataclass, the schema and default.yml say the same."""
     assert same(read(""), Settings())
-    assert same(read_settings(COHORTS / "default.yml"), Settings())
+    assert same(load(COHORTS / "default.yml"), Settings())
 
     def defaults(schema: dict) -> dict:  # type: ignore[type-arg]
         properties = schema["properties"].items()
@@ -76,68 +77,6 @@ def test_plain_values_make_the_same_settings() -> None:
     one = read(EXAMPLE)
     assert settings_from(one.as_dict()) == one
     assert settings_from(yaml.safe_load(yaml.safe_dump(one.as_dict()))) == one
-
-
-def test_stages_hold_what_they_use_and_no_more() -> None:
-    one = read(EXAMPLE)
-    assert set(one.preprocess()) == {"structures", "modality", "spacing", "patch", "matching_spacing"}
-    assert one.preprocess()["matching_spacing"] is None
-    assert one.preprocess(matching=True)["matching_spacing"] == [3, 3, 3]
-    shared = {"modality", "window", "spacing", "patch"}
-    assert set(one.train("coarse")) == set(one.train("fine")) == shared | {"network", "r"}
-    assert (one.train("coarse")["r"], one.train("fine")["r"]) == (300, 30)
-    assert set(one.train("autoencoder")) == set(one.train("position_map")) == shared | {"network"}
-    assert set(one.train("retina_unet")) == shared | {"network", "structures"}
-    for network in TAUGHT:
-        assert set(one.train(network)) == shared | {"network", "structures", "matching_spacing"}
-    assert set(one.localize()) == shared | {"structures", "starts"}
-    assert set(one.evaluate()) == {"structures", "starts"}
-    assert one.evaluate()["structures"] == ["brainstem", "mandible", "parotid_left", "parotid_right"]
-    assert Settings().evaluate()["structures"] is None
-
-
-@pytest.mark.parametrize(
-    ("change", "touched"),
-    [
-        (("brainstem: 1", "stem: 1"), {"preprocess", "localize", "evaluate"}),
-        (("brainstem: 1", "brainstem: 9"), {"preprocess"}),
-        (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
-        (("fine: 30", "fine: 40"), {"fine"}),
-        (("coarse: 300", "coarse: 400"), {"coarse"}),
-        (("width: 8", "width: 12"), TRAINED),
-        (("[6, 6, 6]", "[6, 6, 5]"), {"preprocess", "localize"} | TRAINED),
-        (("[6, 6, 6]", "[6.0, 6.0, 6]"), set()),
-        (("[3, 3, 3]", "[4, 4, 4]"), {"preprocess"}),
-        (("[120, 168, 168]", "[120, 168, 156]"), {"preprocess", "localize"} | TRAINED),
-    ],
-)
-def test_a_change_touches_only_the_stages_that_use_it(change: tuple[str, str], touched: set[str]) -> None:
-    def stages(one: Settings) -> dict[str, object]:
-        found = one.stages([PAPER, DEFAULT])
-        return {**found.pop("train"), **found}
-
-    before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))
-    assert {name for name in before if before[name] != after[name]} == touched
-
-
-@pytest.mark.parametrize(
-    ("change", "touched"),
-    [
-        (("brainstem: 1", "stem: 1"), {"preprocess", "localize", "evaluate", *TAUGHT}),
-        (("brainstem: 1", "brainstem: 9"), {"preprocess", *TAUGHT}),
-        (("starts: 15", "starts: 20"), {"localize", "evaluate"}),
-        (("fine: 30", "fine: 40"), set()),
-        (("width: 8", "width: 12"), {"position_map", *TAUGHT}),
-        (("[3, 3, 3]", "[4, 4, 4]"), {"preprocess", *TAUGHT}),
-    ],
-)
-def test_what_is_taught_follows_structures_and_the_finer_spacing(change: tuple[str, str], touched: set[str]) -> None:
-    def stages(one: Settings) -> dict[str, object]:
-        found = one.stages(TAUGHT)
-        return {**found.pop("train"), **found}
-
-    before, after = stages(read(EXAMPLE)), stages(read(EXAMPLE.replace(*change)))
-    assert {name for name in before if before[name] != after[name]} == touched
 
 
 def test_mr_has_a_window_of_percentiles() -> None:
@@ -220,14 +159,14 @@ def test_unreadable_files(tmp_path: Path) -> None:
     binary = tmp_path / "b.yml"
     binary.write_bytes(b"\x1f\x8b\x08\xff")
     for path in (binary, tmp_path / "missing.yml", tmp_path):
-        with pytest.raises(InputError, match="expected a readable YAML file"):
-            read_settings(path)
+        found, (fault,) = load_settings(path, name="my.yml")
+        assert found is None and fault.message.startswith("my.yml: found ")
+        assert fault.message.endswith("expected a readable YAML file of settings.")
 
 
 def test_a_folder_of_ones_own_hides_a_shipped_file(tmp_path: Path) -> None:
-    mine = tmp_path / "pancreas.yaml"
-    mine.write_text("starts: 3")
-    assert find_settings("pancreas", [tmp_path, COHORTS]) == mine
-    assert find_settings("openkbp", [tmp_path, COHORTS]) == COHORTS / "openkbp.yml"
-    with pytest.raises(InputError, match="did you mean 'openkbp'"):
-        find_settings("OpenKBP", [tmp_path / "missing", COHORTS])
+    mine = tmp_path / "pancreas.yml"
+    mine.touch()
+    known = known_cohorts([tmp_path / "missing", tmp_path, COHORTS])
+    assert known["pancreas"] == mine
+    assert known["openkbp"] == COHORTS / "openkbp.yml" and "OpenKBP" not in known

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,28 @@ def settings_of(text: str) -> Settings:
 
 def write_model(path: Path, **changes: Any) -> None:
     """Write a safetensors file without tensors."""
-    settings = {"stage": path.stem, **TRAINED, "details": {"spacing": [3, 3, 3]}, **changes}
+    settings = {"network": path.stem, **TRAINED, "matching_spacing": [3, 3, 3], **changes}
     about = {"format": FORMAT, "settings": settings}
     header = json.dumps({"__metadata__": {"rprloc": json.dumps(about)}}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(len(header).to_bytes(8, "little") + header)
 
 
+def adopted(
+    folder: Path, text: str = "", networks: Sequence[str] = ("coarse", "fine")
+) -> tuple[Settings, dict[str, str], list[str]]:
+    settings, paths, faults = adopt_weights(settings_of(text), folder, cohort="mine", name=str(folder), wanted=networks)
+    return settings, paths, [fault.message for fault in faults]
+
+
 def messages(folder: Path, text: str = "") -> list[str]:
-    return [fault.message for fault in adopt_weights(settings_of(text), folder, cohort="mine")[2]]
+    return adopted(folder, text)[2]
 
 
 def test_settings_follow_the_models(tmp_path: Path) -> None:
-    for stage in ("coarse", "fine"):
-        write_model(tmp_path / f"{stage}.safetensors")
-    found, paths, faults = adopt_weights(settings_of("structures: {heart: 4}\nstarts: 7"), tmp_path, cohort="mine")
+    for network in ("coarse", "fine"):
+        write_model(tmp_path / f"{network}.safetensors")
+    found, paths, faults = adopted(tmp_path, "structures: {heart: 4}\nstarts: 7")
     assert faults == []
     assert paths == {"coarse": "coarse.safetensors", "fine": "fine.safetensors"}
     assert {key: found.as_dict()[key] for key in TRAINED} == TRAINED
@@ -46,9 +54,9 @@ def test_settings_follow_the_models(tmp_path: Path) -> None:
 
 def test_a_cohorts_own_folder_comes_first(tmp_path: Path) -> None:
     write_model(tmp_path / "coarse.safetensors")
-    for stage in ("coarse", "fine"):
-        write_model(tmp_path / "mine" / f"{stage}.safetensors")
-    _, paths, faults = adopt_weights(Settings(), tmp_path, cohort="mine")
+    for network in ("coarse", "fine"):
+        write_model(tmp_path / "mine" / f"{network}.safetensors")
+    _, paths, faults = adopted(tmp_path)
     assert (paths, faults) == ({"coarse": "mine/coarse.safetensors", "fine": "mine/fine.safetensors"}, [])
 
 
@@ -69,19 +77,25 @@ def test_conflicts(tmp_path: Path) -> None:
 
 
 def test_a_student_brings_the_spacing_of_the_finer_volume(tmp_path: Path) -> None:
-    write_model(tmp_path / "student.safetensors", details={"spacing": [4, 4, 4]})
-    found, _, faults = adopt_weights(Settings(), tmp_path, cohort="mine", networks=("student",))
+    path = tmp_path / "student.safetensors"
+    write_model(path, matching_spacing=[4, 4, 4])
+    found, _, faults = adopted(tmp_path, networks=("student",))
     assert (found.as_dict()["matching_spacing"], faults) == ([4, 4, 4], [])
-    _, _, faults = adopt_weights(
-        settings_of("matching_spacing: [3, 3, 3]"), tmp_path, cohort="mine", networks=("student",)
-    )
-    assert [fault.message.split(",", 2)[:2] for fault in faults] == [
-        ["student.safetensors", " key 'matching_spacing': found '[4.0"]
-    ]
-    # The other networks know of no such spacing, and a student that does not say it is none.
-    write_model(tmp_path / "student.safetensors", details={})
-    _, _, faults = adopt_weights(Settings(), tmp_path, cohort="mine", networks=("student",))
-    assert "a file whose header holds no model settings" in faults[0].message
+    (fault,) = adopted(tmp_path, "matching_spacing: [3, 3, 3]", ("student",))[2]
+    assert fault.startswith("student.safetensors, key 'matching_spacing': found '[4.0, 4.0, 4.0]', expected [3.0, 3.0")
+    # A student that does not say it is none.
+    write_model(path, matching_spacing=None)
+    (fault,) = adopted(tmp_path, networks=("student",))[2]
+    assert "a file whose header holds no model settings" in fault
+
+
+def test_models_of_the_first_version_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "student.safetensors"
+    about = {"format": FORMAT, "settings": {**TRAINED, "stage": "student", "details": {"spacing": [4, 4, 4]}}}
+    header = json.dumps({"__metadata__": {"rprloc": json.dumps(about)}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    found, paths, faults = adopted(tmp_path, networks=("student",))
+    assert (found.as_dict()["matching_spacing"], paths, faults) == ([4, 4, 4], {"student": path.name}, [])
 
 
 def test_missing_and_doubled_models(tmp_path: Path) -> None:
@@ -90,9 +104,9 @@ def test_missing_and_doubled_models(tmp_path: Path) -> None:
     write_model(tmp_path / "coarse.safetensors")
     (message,) = messages(tmp_path)
     assert "expected a fine model" in message
-    write_model(tmp_path / "other.safetensors", stage="coarse")
+    write_model(tmp_path / "other.safetensors", network="coarse")
     (message,) = messages(tmp_path)
-    assert message.startswith("other.safetensors: found 'coarse model', expected one model a stage")
+    assert message.startswith("other.safetensors: found 'coarse model', expected one model a network")
 
 
 @pytest.mark.parametrize(
@@ -145,5 +159,5 @@ def test_shipped_weights_are_small_and_their_cards_name_what_is_there() -> None:
     for path in files:
         model, reason = read_model_settings(path)
         assert model is not None, reason
-        assert model["stage"] == path.stem
+        assert model["network"] == path.stem
         assert hashlib.sha256(path.read_bytes()).hexdigest() in (path.parent / "README.md").read_text()

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rprloc.scans.scan import Scan, subject_of
+from rprloc.scans.scan import Scan
+from rprloc.scans.target import subject_of
 
 
 @pytest.fixture

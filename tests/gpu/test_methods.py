@@ -12,24 +12,27 @@ import pytest
 import torch
 from torch import Tensor
 
+from rprloc.catalogue import families_of, load, network_named
+from rprloc.cohort.tasks import Learning, Seen
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Grid
 from rprloc.methods.body_map import BodyMap
-from rprloc.methods.clock import Clock
+from rprloc.methods.clock import Clock, Part
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.feature import Feature
-from rprloc.methods.localize import _name, localize
+from rprloc.methods.images import RegistrationError
+from rprloc.methods.localize import Folders, _name, localize
 from rprloc.methods.matched import Matched
-from rprloc.methods.picture import RegistrationError
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.start import Affine
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model, write_model
+from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.patches import AIR
+from rprloc.scans.scan import Scan
 from tests.gpu.devices import CPU, GPU, compare, needs_gpu
 from tests.methods import maps, test_coupled, test_feature, test_grey
-from tests.methods.fakes import points_of, structure
+from tests.methods.cohort import search_of
+from tests.methods.fakes import answered, points_of, structure
 from tests.methods.heads import ORGANS, WINDOW, head, hounsfield
 
 pytestmark = needs_gpu
@@ -38,14 +41,10 @@ SHIPPED = shipped_folder("head-neck-ct") / "position_map.safetensors"
 COARSE_GRID = Grid((30, 34, 40), (6.0, 6.0, 6.0), (-87.0, -99.0, -117.0))
 """The spacing that the shipped weights know."""
 SHIFT = np.array([7.0, -3.0, 5.0])
-COHORT: dict[str, Any] = {
-    "modality": "ct",
-    "spacing": [3, 2.5, 2],
-    "patch": [24, 20, 24],
-    "window": [[-500, 0], [500, 1]],
-    "network": {"convolution": "isotropic", "width": 4},
-    "r": 60,
-}
+COHORT = Learning(
+    modality="ct", spacing=(3.0, 2.5, 2.0), patch=(24.0, 20.0, 24.0), window=((-500.0, 0.0), (500.0, 1.0)),
+    convolution="isotropic", width=4, r=60.0,
+)  # fmt: skip
 
 HALF_VOXEL_MM = 3.0
 """Of the position map: its convolutions are of bfloat16, which each device rounds in its own order. On a CPU answers of
@@ -62,15 +61,15 @@ def test_convolutions_of_single_precision_are_of_single_precision() -> None:
     assert float((found - expected).abs().max() / expected.abs().max()) < 1e-5
 
 
-def test_a_stage_pays_for_all_that_it_asks_of_the_gpu() -> None:
+def test_a_part_pays_for_all_that_it_asks_of_the_gpu() -> None:
     clock, values = Clock(), torch.rand(2048, 2048, device=GPU) / 1024
     float(values.sum())
-    with clock.stage("network"):
+    with clock.part("network"):
         for _ in range(40 if GPU.type == "cuda" else 1):
             values = values @ values
-    with clock.stage("search"):
+    with clock.part("search"):
         float(values.sum())
-    assert clock.seconds["network"] > 2 * clock.seconds["search"]
+    assert clock.seconds[Part("network")] > 2 * clock.seconds[Part("search")]
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -92,10 +91,7 @@ def test_grey_rows_are_the_same(stride: int) -> None:
         test_grey.scan("flat", np.full(test_grey.SHAPE, 40, dtype=np.int16), body=inner),
         test_grey.scan("empty", body=np.zeros_like(inner)),
     ):
-        rows = [
-            test_grey.located(query, supports, structures=["organ"], stride=stride, device=device)
-            for device in (GPU, CPU)
-        ]
+        rows = [test_grey.located(query, supports, stride=stride, device=device) for device in (GPU, CPU)]
         compare(*rows, apart_mm=1e-9)
 
 
@@ -112,9 +108,9 @@ def test_feature_rows_are_the_same(query: str) -> None:
     rows = []
     for device in (GPU, CPU):
         network = new_network(test_feature.SETTINGS, seed=1).requires_grad_(False).eval().to(device)
-        method = Feature(test_feature.METHODS, Model(network, test_feature.SETTINGS), structures=None, drawn=None)
+        method = Feature(test_feature.METHODS, Model(network, test_feature.SETTINGS))
         method.prepare(supports)
-        rows.append(method.locate(asked))
+        rows.append(answered(method, asked))
     # In nothing but air all positions are equally good, and rounding decides.
     compare(*rows, apart_mm=1e3 if query == "air" else 1e-9)
 
@@ -168,9 +164,9 @@ def test_matched_rows_are_the_cpu_s(query: str) -> None:
         asked = replace(asked, values=np.full_like(asked.values, -1000))
     rows = []
     for device in (GPU, CPU):
-        method = Matched(Here(), window=WINDOW, structures=["left", "right"], drawn="s", device=device)
+        method = Matched(Here(), window=WINDOW, device=device)
         method.prepare(supports)
-        rows.append(method.locate(asked))
+        rows.append(answered(method, asked))
     compare(*rows, apart_mm=0.05)
 
 
@@ -187,11 +183,10 @@ def test_a_map_that_knows_every_place_finds_it_on_a_gpu() -> None:
     def place(subject: str, world: Any) -> Any:
         return world - SHIFT * (subject == "q")
 
-    method = PositionMapMethod(Model(KnownMap(scans, place).to(GPU), maps.SETTINGS), structures=None, drawn=None)
+    method = PositionMapMethod(Model(KnownMap(scans, place).to(GPU), maps.SETTINGS))
     method.prepare(scans[1:])
-    for row in method.locate(scans[0]):
-        true = np.array(list(maps.ORGAN["extreme_mm"].values())) + SHIFT
-        np.testing.assert_allclose(points_of(row), true, atol=1e-3)
+    for row in answered(method, scans[0]):
+        np.testing.assert_allclose(points_of(row), maps.ORGAN.extreme_mm + SHIFT, atol=1e-3)
 
 
 def test_the_latents_of_a_body_are_the_cpu_s() -> None:
@@ -209,11 +204,11 @@ def test_the_latents_of_a_body_are_the_cpu_s() -> None:
     np.testing.assert_allclose(found.slopes(), expected.slopes(), atol=0.02)
 
 
-def written(folder: Path, stage: str) -> Path:
+def written(folder: Path, name: str) -> Path:
     """Write an untrained network whose latents are as far apart as a trained one's, and return its file."""
-    settings, path = ModelSettings.of_cohort(COHORT, stage), folder / f"{stage}.safetensors"
+    settings, path = load(network_named(name).settings).of_cohort(name, COHORT), folder / f"{name}.safetensors"
     network: Any = new_network(settings, seed=1)
-    if stage in ("coarse", "fine"):
+    if name in ("coarse", "fine"):
         with torch.no_grad():
             network.head[-1].weight.mul_(20)
     write_model(path, Model(network, settings))
@@ -235,33 +230,28 @@ def _heads() -> list[Scan]:
 
 
 @pytest.mark.parametrize(
-    ("family", "methods", "networks", "apart_mm"),
+    ("method", "networks", "apart_mm"),
     [
-        ("grey", ["grey_mse", "grey_cosine", "grey_ncc"], [], 1e-9),
-        ("feature", ["feature_mse", "feature_cosine"], ["autoencoder"], 1e-9),
+        ("grey_mse", [], 1e-9),
+        ("feature_mse", ["autoencoder"], 1e-9),
         # Latents of single precision differ by 1e-6, of which 60 mm are made.
-        ("regression", ["regression"], ["coarse", "fine"], 0.01),
-        ("position_map", ["position_map"], [SHIPPED], HALF_VOXEL_MM),
-        ("matched", ["matched"], [SHIPPED], HALF_VOXEL_MM),
+        ("regression", ["coarse", "fine"], 0.01),
+        ("position_map", [SHIPPED], HALF_VOXEL_MM),
+        ("matched", [SHIPPED], HALF_VOXEL_MM),
     ],
 )
 def test_the_localize_step_reads_its_networks_and_answers_on_a_gpu(
-    tmp_path: Path, folders: dict[str, Scan], family: str, methods: list[str], networks: list[Any], apart_mm: float
+    tmp_path: Path, folders: dict[str, Scan], method: str, networks: list[Any], apart_mm: float
 ) -> None:
     whole = networks == [SHIPPED]
     folders |= {scan.subject: scan for scan in (_heads() if whole else _patches())}
-    about = read_model(SHIPPED).settings
-    of_map = {"spacing": about.spacing, "window": about.window}
-    settings = COHORT | (of_map if whole else {}) | {"methods": methods, "structures": None, "starts": 5}
+    about = read_model(SHIPPED).settings if whole else COHORT
+    seen = Seen(modality="ct", window=about.window, spacing=about.spacing, patch=(24.0, 20.0, 24.0))
+    (family,) = families_of([method])
+    search = search_of(family, "q", "s t", structures=None, seen=seen, parameters={"template_stride": 1})
     models = [path if isinstance(path, Path) else written(tmp_path, path) for path in networks]
-
-    def rows(device: torch.device) -> list[Prediction]:
-        return localize(
-            family, supports=[Path("c@s"), Path("c@t")], queries=[Path("c@q")], models=models, tables=False, seed=1,
-            settings=settings | {"template_stride": 1}, device=device,
-        )  # fmt: skip
-
-    found, expected = rows(GPU), rows(CPU)
+    places = Folders(scans={name: Path(name) for name in search.scans}, models=models)
+    found, expected = (localize(search, places, device=device) for device in (GPU, CPU))
     assert expected and not any(row.failed for row in expected)
     assert {row.device for row in found} == {_name(GPU)} and {row.device for row in expected} == {_name(CPU)}
     if GPU.type == "cuda":

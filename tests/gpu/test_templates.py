@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from rprloc.methods import matching
-from rprloc.methods.matching import MEASURES, Matcher
+from rprloc.methods import templates
+from rprloc.methods.templates import MEASURES, Matcher
 from tests.gpu.devices import CPU, GPU, needs_gpu
-from tests.methods.test_matching import SHAPE, SIZES, Volume, direct_maps, noise, window, with_air
+from tests.methods.test_templates import SHAPE, SIZES, Volume, direct_maps, noise, window, with_air
 
 pytestmark = needs_gpu
 
@@ -106,7 +106,7 @@ def test_what_is_transformed_at_once_changes_nothing(monkeypatch: pytest.MonkeyP
     values, template = with_air(), torch.from_numpy(noise((4, 6, 2), seed=7)).to(GPU)
     whole = matcher(values, (4, 6, 2))
     maps, best = whole.scores(template), whole.best(template)
-    monkeypatch.setitem(matching._PIECE, GPU.type, piece)
+    monkeypatch.setitem(templates._PIECE, GPU.type, piece)
     parts = matcher(values, (4, 6, 2))
     for measure, scores in parts.scores(template).items():
         assert torch.allclose(scores, maps[measure], atol=1e-6)
@@ -120,7 +120,7 @@ def test_a_scan_s_scores_are_as_exact_as_the_search_relies_on_and_the_best_is_th
     template = torch.from_numpy(window(values, PATCH, (20, 70, 60)) + 0.2 * noise(PATCH, seed=6))
     on_gpu, on_cpu = (matcher(values, PATCH, device=device, stride=stride) for device in (GPU, CPU))
     scores = on_gpu.scores(template.to(GPU))
-    about = matching._Template.of(template)
+    about = templates._Template.of(template)
     unit = {"mse": about.squares / template.numel(), "cosine": 1.0, "ncc": 1.0}
     places = np.random.default_rng(2).integers(0, [-(-n // stride) for n in SCAN], (300, 3)).tolist()
     for measure in MEASURES:
@@ -128,8 +128,8 @@ def test_a_scan_s_scores_are_as_exact_as_the_search_relies_on_and_the_best_is_th
             abs(float(scores[measure][z, y, x]) - on_cpu._exact(measure, about, [z * stride, y * stride, x * stride]))
             for z, y, x in places
         ]
-        print(f"{measure}, stride {stride}: error at most {max(errors) / unit[measure]:.2g} of {matching._CLOSE:g}")
-        assert max(errors) <= matching._CLOSE * unit[measure]
+        print(f"{measure}, stride {stride}: error at most {max(errors) / unit[measure]:.2g} of {templates._CLOSE:g}")
+        assert max(errors) <= templates._CLOSE * unit[measure]
     found, expected = on_gpu.best(template.to(GPU)), on_cpu.best(template)
     for measure in MEASURES:
         assert found[measure].voxel == expected[measure].voxel == (20, 70, 60)

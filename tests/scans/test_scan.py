@@ -20,12 +20,11 @@ from rprloc.scans.scan import (
     read_scan_surfaces,
     records_of,
     remove_scan_files,
-    scan_folder,
-    subject_of,
     surface_path,
     volume_path,
     write_scan_surfaces,
 )
+from rprloc.scans.target import scan_folder, subject_of
 from tests.scans.images import image_of, patient, preprocessed
 from tests.scans.written import grid_of, record_of, set_aside_record, structure_of, write_scan
 

@@ -1,0 +1,101 @@
+"""The files that a sheet names: what a task is given, and a sentence for each that it cannot have."""
+
+from pathlib import Path
+
+import pytest
+
+from rprloc.cohort.places import Files, file_faults, files_of, places_beside
+from rprloc.cohort.sheet import Row, place_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Masks beside a scan, a folder, a hidden file and a text; names that a shell would expand."""
+    for name in (
+        "it's (b).nii", "masks/two.nii", "masks/spleen.nii.gz", "masks/heart.NRRD", "masks/a.folder.nii/x",
+        "masks/._heart.nii.gz", "masks/notes.txt", "more/p 1 heart.mha", "more/p 1 lung.mha", "more/p 2 lung.mha",
+        "odd/Heart.nii", "odd/heart.nrrd", "odd/left lung.nii", "$HOME/a.nii", "[ab].nii", "a.nii", "[c].nii",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def row_of(image: str, label: str | None = None) -> Row:
+    return Row(cohort="c", subject="s", image=image, label=label, split=None, line=2)
+
+
+def files(folder: Path, row: Row, structures: dict[str, int] | None = None) -> Files:
+    return files_of(row, places_beside(folder, [row.image, place_of(row.label or "")]), structures)
+
+
+def faults(folder: Path, row: Row, structures: dict[str, int] | None = None) -> list[str]:
+    places = places_beside(folder, [name for name in (row.image, place_of(row.label or "")) if name])
+    found = [fault.message for fault in file_faults(row, places, structures, sheet="s.csv")]
+    return [message.removeprefix("s.csv, line 2, column ") for message in found]
+
+
+def test_a_label_is_one_file_or_a_mask_for_each_structure(folder: Path) -> None:
+    assert files(folder, row_of("a.nii")) == Files("a.nii")
+    assert files(folder, row_of("a.nii", "it's (b).nii")) == Files("a.nii", ("it's (b).nii",))
+    # The scan itself, a folder, a hidden file and one that is no image are no masks.
+    row = row_of("masks/two.nii", "masks")
+    masks = {"heart": "heart.NRRD", "spleen": "spleen.nii.gz"}
+    assert files(folder, row) == Files("masks/two.nii", ("masks/heart.NRRD", "masks/spleen.nii.gz"), masks)
+    assert files(folder, row, {"spleen": 1}).masks == {"spleen": "spleen.nii.gz"}
+    row = row_of("a.nii", "more/p 1 {structure}.mha")
+    assert files(folder, row).masks == {"heart": "p 1 heart.mha", "lung": "p 1 lung.mha"}
+    assert files(folder, row, {"lung": 3, "liver": 1}).label == ("more/p 1 lung.mha",)
+    assert files(folder, row_of("a.nii", "{structure}.nii")).masks == {
+        "[ab]": "[ab].nii", "[c]": "[c].nii", "it's (b)": "it's (b).nii",
+    }  # fmt: skip
+    for given in (row, row_of("masks/two.nii", "masks"), row_of("a.nii", "it's (b).nii")):
+        assert faults(folder, given) == []
+
+
+def test_what_is_missing_or_a_folder(folder: Path) -> None:
+    assert faults(folder, row_of("no.nii", "none/{structure}.nii"), {"heart": 1, "lung": 2}) == [
+        "'image': found 'no.nii', expected a file that exists.",
+        "'label': found 'none/{structure}.nii', expected a file that exists, or a folder or pattern with a mask of "
+        "heart or lung, named after it.",
+    ]
+    assert faults(folder, row_of("masks", "no.nii")) == [
+        "'label': found 'no.nii', expected a file that exists.",
+        "'image': found 'masks', expected a file and not a folder (DICOM has to be converted first).",
+    ]
+    assert faults(folder, row_of("a.nii", "masks/{structure}.mha")) == [
+        "'label': found 'masks/{structure}.mha', expected a file that exists, or a folder or pattern with a mask of "
+        "any structure, named after it."
+    ]
+    assert faults(folder, row_of("z" * 5000))[0].startswith("'image': found 'zzz")
+
+
+def test_masks_have_one_name_each_that_can_be_a_structures(folder: Path) -> None:
+    assert faults(folder, row_of("a.nii", "odd")) == [
+        "'label': found 'Heart.nii and heart.nrrd', expected one mask a structure (case does not count).",
+        "'label': found 'left lung.nii', expected a mask whose structure has 1 to 64 of the characters A-Z a-z 0-9 . "
+        "_ - as its name.",
+    ]
+    # Those that nobody asks for do no harm.
+    assert faults(folder, row_of("a.nii", "odd"), {"heart": 1}) == []
+
+
+def test_names_that_a_shell_would_expand_are_refused_where_they_mean_others(folder: Path) -> None:
+    expected = (
+        "expected a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files."
+    )
+    assert faults(folder, row_of("$HOME/a.nii", "[ab].nii")) == [
+        f"'image': found '$HOME/a.nii', {expected}",
+        f"'label': found '[ab].nii', {expected}",
+    ]
+    # It means no other file.
+    assert faults(folder, row_of("[c].nii")) == []
+    (folder / "masks" / "[hx]eart.nii").touch()
+    (folder / "masks" / "heart.nii").touch()
+    found = faults(folder, row_of("a.nii", "masks/{structure}.nii"))
+    assert any(expected in message for message in found)
+
+
+def test_addresses_are_taken_as_they_are(folder: Path) -> None:
+    assert faults(folder, row_of("s3://bucket/a.nii", "s3://bucket/l.nii")) == []

@@ -1,0 +1,249 @@
+"""The plan: what runs, on which scans, with which models and settings."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rprloc.cli import command
+from rprloc.cohort.plan import MOST_CALIBRATING, Plan
+from rprloc.cohort.settings import Settings
+from rprloc.cohort.tasks import Measure, Preprocess, Search, Train, from_json
+from rprloc.seeds import draw_order
+from tests.cohort.planned import DEMO, ROOT, planned, sheet_of
+from tests.cohort.test_weights import write_model
+
+OWN = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+DIVIDED = ("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
+
+
+def ids(plan: Plan, kind: str) -> list[str]:
+    return [task.id for task in getattr(plan, kind)]
+
+
+def test_the_demo() -> None:
+    plan = planned(DEMO, methods="matched,regression,affine", weights="head-neck-ct", queries_per_task=3)
+    assert plan.tasks == {
+        "PREPROCESS": 16, "TRAIN": 2, "LOCALIZE": 4, "REGISTER": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
+    assert [(model.id, model.file) for model in plan.models] == [("openkbp/position_map", "position_map.safetensors")]
+    assert ids(plan, "train") == ["openkbp/coarse", "openkbp/fine"]
+    assert ids(plan, "localize") == [f"openkbp/{name}.batch{n}" for name in ("regression", "matched") for n in (0, 1)]
+    (measure,) = plan.evaluate
+    assert set(measure.searches) == {task.id for task in (*plan.localize, *plan.register)}
+    regression, matched = plan.localize[0], plan.localize[2]
+    assert regression.models == ("openkbp/coarse", "openkbp/fine") and matched.models == ("openkbp/position_map",)
+    assert len(regression.queries) == 3 and len(plan.localize[1].queries) == 1
+    # The supports in the order of the draw: the first that can be used is the drawn one.
+    subjects = [member.subject for member in measure.members if member.support]
+    order = draw_order(1, "openkbp", subjects)
+    assert measure.order == tuple(order)
+    assert matched.supports == regression.supports == tuple(f"openkbp@{name}" for name in order)
+    assert plan.register[0].most_supports == 3 and matched.most_supports is None
+
+
+def test_every_task_comes_back_from_its_json() -> None:
+    plan = planned(DEMO, methods="all")
+    kinds = {
+        "preprocess": Preprocess, "train": Train, "teach": Train, "localize": Search, "register": Search,
+        "evaluate": Measure,
+    }  # fmt: skip
+    values = json.loads(json.dumps(plan.to_json(), allow_nan=False))
+    for kind, record in kinds.items():
+        assert values[kind]
+        assert tuple(from_json(task, record) for task in values[kind]) == getattr(plan, kind)
+    # What Nextflow joins by.
+    scans = {task["id"] for task in values["preprocess"]}
+    assert all(set(task["scans"]) <= scans for kind in list(kinds)[1:] for task in values[kind])
+    models = {task["id"] for kind in ("train", "teach") for task in values[kind]}
+    assert all(set(task["models"]) <= models for kind in ("teach", "localize", "register") for task in values[kind])
+
+
+def test_with_faults_there_are_no_tasks_and_plan_says_them(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a,missing.nii,,train", "b,a.nii,l.nii,validation", "c,a.nii,,tset")
+    done = CliRunner().invoke(command, ["plan", str(sheet), "--methods", "matched"])
+    assert [line.split(": found")[0] for line in done.exception.errors] == [  # type: ignore[union-attr]
+        f"{sheet}, line 2, column 'image'", f"{sheet}, line 4, column 'split'",
+    ]  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["tasks"] == {} and found["preprocess"] == [] and len(found["faults"]) == 2
+
+
+def test_plan_prints_what_would_run() -> None:
+    runner = CliRunner()
+    done = runner.invoke(command, ["plan", str(DEMO), "--methods=affine", "--registration_supports", "1"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["tasks"] == {"PREPROCESS": 16, "REGISTER": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
+    assert found["register"][0]["most_supports"] == 1
+    assert "16 scans; tasks: 16 PREPROCESS, 1 REGISTER" in done.stderr
+    # Parameters are the pipeline's own.
+    done = runner.invoke(command, ["plan", str(DEMO), "--metods", "affine"])
+    assert "did you mean 'methods'?" in str(done.exception)
+    done = runner.invoke(command, ["plan", str(DEMO), "affine"])
+    assert done.exit_code == 2 and "expected --PARAMETER VALUE" in done.output
+
+
+def test_each_family_gets_its_own_values_and_only_what_is_asked_is_trained() -> None:
+    plan = planned(DEMO, methods="affine,grey_mse", template_stride=2)
+    (grey,), (registration,) = plan.localize, plan.register
+    assert grey.methods == {"grey_mse": ("extreme.s2",)} and grey.parameters == {"template_stride": 2}
+    assert registration.methods == {"affine": ("extreme",)} and registration.parameters == {}
+    assert not registration.gpu and grey.gpu
+    assert plan.train == plan.teach == ()
+    (measure,) = plan.evaluate
+    assert [(one.name, one.settings, one.supports) for one in measure.methods] == [
+        ("grey_mse", ("extreme.s2",), None), ("affine", ("extreme",), 3),
+    ]  # fmt: skip
+    (every,) = planned(DEMO, methods="all").evaluate
+    assert {one.name: one.learns for one in every.methods if one.learns} == {
+        "student": "supports", "retina_unet": "labels", "ceiling": "labels",
+    }  # fmt: skip
+    assert [one.name for one in every.methods if one.supports == 0] == ["student", "retina_unet", "ceiling"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "finer"), [("matched", True), ("student", True), ("ceiling", True), ("position_map,regression", False)]
+)
+def test_the_finer_volume_is_made_where_a_method_needs_it(methods: str, finer: bool) -> None:
+    for task in planned(DEMO, methods=methods).preprocess:
+        assert task.target.matching_spacing == ((3, 3, 3) if finer else None)
+
+
+def test_a_supervised_method_without_labels_has_the_reason_in_its_rows(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, "a,a.nii,,train", *DIVIDED[1:])
+    plan = planned(sheet, methods="all", cohort="openkbp")
+    reason = "no training scan of openkbp has a label"
+    lacking = ("retina_unet", "ceiling")
+    assert plan.warnings[-2:] == tuple(f"cohort openkbp: {name}'s answers fail, as {reason}." for name in lacking)
+    assert not {task.family for task in plan.localize} & set(lacking)
+    assert {task.network for task in plan.train} == {"coarse", "fine", "position_map", "autoencoder"}
+    # The student needs no label of a training scan.
+    assert ids(plan, "teach") == ["openkbp/student"]
+    (measure,) = plan.evaluate
+    assert {one.name: one.reason for one in measure.methods if one.reason} == dict.fromkeys(lacking, reason)
+
+
+def test_what_is_taught_comes_after_the_position_map() -> None:
+    plan = planned(DEMO, methods="student,ceiling,retina_unet")
+    assert ids(plan, "train") == ["openkbp/position_map", "openkbp/retina_unet"]
+    student, ceiling = plan.teach
+    assert student.models == ceiling.models == ("openkbp/position_map",)
+    for task in plan.teach:
+        assert task.settings.matching_spacing == (3, 3, 3)
+        assert set(task.settings.structures or ()) == {"brainstem", "mandible", "parotid_left", "parotid_right"}
+    # The supports teach the student, the training scans' own labels the ceiling.
+    assert (student.learns, len(student.supports), ceiling.learns, ceiling.supports) == ("supports", 2, "labels", ())
+    for task in plan.localize:
+        assert task.supports == () and list(task.methods) == [task.family]
+    assert {task.family: task.models for task in plan.localize} == {
+        "student": ("openkbp/position_map", "openkbp/student"),
+        "ceiling": ("openkbp/position_map", "openkbp/ceiling"),
+        "retina_unet": ("openkbp/retina_unet",),
+    }
+    assert planned(DEMO, methods="matched,retina_unet").teach == ()
+
+
+def test_with_the_shipped_position_map_only_what_it_teaches_is_trained(tmp_path: Path) -> None:
+    asked = {"weights": "head-neck-ct", "cohort": "head_neck_ct"}
+    plan = planned(sheet_of(tmp_path, *DIVIDED), methods="student,ceiling", **asked)
+    assert [model.id for model in plan.models] == ["head_neck_ct/position_map"]
+    assert plan.train == () and ids(plan, "teach") == ["head_neck_ct/student", "head_neck_ct/ceiling"]
+    # It learns from scans, with or without a label.
+    bare = planned(sheet_of(tmp_path, "a,a.nii,,train", *DIVIDED[1:]), methods="student,ceiling", **asked)
+    assert ids(bare, "teach") == ["head_neck_ct/student"]
+
+
+def test_with_the_shipped_networks_of_the_paper_regression_trains_nothing(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, *DIVIDED[1:])
+    plan = planned(sheet, weights="head-neck-ct-paper", cohort="head_neck_ct", methods="regression")
+    assert plan.train == plan.teach == ()
+    assert {model.id: model.file for model in plan.models} == {
+        "head_neck_ct/coarse": "coarse.safetensors", "head_neck_ct/fine": "fine.safetensors",
+    }  # fmt: skip
+
+
+def test_with_a_folder_of_weights_nothing_is_taught(tmp_path: Path) -> None:
+    for network in ("position_map", "student"):
+        write_model(tmp_path / "weights" / f"{network}.safetensors", **OWN)
+    asked = {"weights": str(tmp_path / "weights"), "cohort": "default"}
+    plan = planned(sheet_of(tmp_path, *DIVIDED[1:]), methods="student,matched", **asked)
+    assert plan.train == plan.teach == ()
+    assert not any(one.learns or one.reason for one in plan.evaluate[0].methods)
+    assert [task.family for task in plan.localize] == ["matched", "student"]
+
+
+def test_without_networks_the_default_method_answers_and_nothing_is_trained(tmp_path: Path) -> None:
+    # No scan is left to train on.
+    plan = planned(sheet_of(tmp_path, *DIVIDED[1:]), weights="none", methods="matched,affine")
+    assert plan.models == () and plan.train == ()
+    assert [(task.family, task.models) for task in (*plan.localize, *plan.register)] == [
+        ("matched", ()), ("registration", ()),
+    ]  # fmt: skip
+
+
+def test_supports_are_searched_from_each_other_where_they_are_enough_and_no_queries(tmp_path: Path) -> None:
+    def calibrated(*rows: str) -> list[Search]:
+        plan = planned(sheet_of(tmp_path, "t,a.nii,l.nii,train", *rows), methods="all")
+        return [task for task in plan.localize if task.batch == "supports"]
+
+    supports = [f"s{i:02d},a.nii,l.nii,validation" for i in range(4)]
+    (task,) = calibrated(*supports, "q,a.nii,,test")
+    assert task.family == "matched" and set(task.queries) == set(task.supports)
+    assert calibrated(*supports[1:], "s9,a.nii,,validation", "q,a.nii,,test") == []
+    (task,) = calibrated(*(f"s{i:02d},a.nii,l.nii,validation" for i in range(24)), "q,a.nii,,test")
+    assert task.queries == tuple(f"default@s{i:02d}" for i in range(MOST_CALIBRATING)) and len(task.supports) == 24
+    # Without a split they are queries, and are searched anyway.
+    plan = planned(sheet_of(tmp_path, *(f"s{i},a.nii,l.nii," for i in range(4))), methods="matched")
+    assert [task.batch for task in plan.localize] == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (("a,a.nii,l.nii,", "b,a.nii,,"), False),  # the one label is the support's own
+        (("a,a.nii,l.nii,", "b,a.nii,l.nii,"), True),
+        (("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,,test"), False),
+        (DIVIDED, True),
+    ],
+)
+def test_tables_are_made_where_a_label_tells_the_truth(tmp_path: Path, rows: tuple[str, ...], expected: bool) -> None:
+    sheet = sheet_of(tmp_path, *rows)
+    plan = planned(sheet, methods="regression")
+    assert plan.evaluate[0].tables is expected
+    assert len(plan.evaluate[0].methods[0].settings) == (13 if expected else 1)
+    assert planned(sheet, tables="false").evaluate[0].tables is False
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ("structures: {heart: 2}", {"preprocess", "localize", "evaluate"}),
+        ("r: {coarse: 90}", {"coarse"}),
+        ("r: {fine: 20}", {"fine"}),
+        ("starts: 3", {"localize", "evaluate"}),
+        ("patch: [96, 96, 96]", {"preprocess", "coarse", "fine", "localize"}),
+        ("window: [[-9, 0], [9, 1]]", {"coarse", "fine", "position_map", "localize"}),
+        ("matching_spacing: [2, 2, 2]", {"preprocess"}),
+        ("network: {width: 12}", {"coarse", "fine", "position_map"}),
+    ],
+)
+def test_a_change_of_the_settings_touches_only_the_tasks_that_use_it(
+    tmp_path: Path, change: str, touched: set[str]
+) -> None:
+    def told(text: str) -> dict[str, object]:
+        (tmp_path / "mine.yml").write_text(text)
+        sheet = sheet_of(tmp_path, *DIVIDED)
+        values = planned(sheet, cohort=str(tmp_path / "mine.yml"), methods="regression,matched").to_json()
+        tasks = {kind: values[kind] for kind in ("preprocess", "localize", "evaluate")}
+        return tasks | {task["network"]: task for task in values["train"]}
+
+    before, after = told(""), told(change)
+    assert {task for task in before if before[task] != after[task]} == touched
+
+
+def test_the_schema_is_that_of_the_checkout() -> None:
+    assert (ROOT / "nextflow_schema.json").is_file()
+    done = CliRunner().invoke(command, ["plan", str(DEMO), "--pipeline", str(ROOT / "docs")])
+    assert "nextflow_schema.json: expected a JSON file" in str(done.exception)
