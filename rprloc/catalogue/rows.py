@@ -115,7 +115,7 @@ class Network:
     build: str
     """`module:function` that returns the untrained network of its settings."""
     objective: str
-    """`module:function` that returns the rprloc.training.loop.Objective of a rprloc.training.task.Lessons."""
+    """`module:function` that returns the rprloc.training.objective.Objective of a rprloc.training.task.Lessons."""
     lengths: Mapping[str, Length]
     """By what `--training` offers."""
     keys: tuple[str, ...]

@@ -47,7 +47,9 @@ class RetinaNetwork(nn.Module):
         self.segmentation = nn.Conv3d(widths[0], structures, 1)
         rare = math.log(_PRIOR / (1 - _PRIOR))
         for layer, bias in zip([*last, self.segmentation], (rare, 0.0, rare), strict=True):
-            nn.init.normal_(layer.weight, std=0.01)
+            # Weights without memory (of `read_model`) have nothing to draw: torch would import for seconds to do so.
+            if not layer.weight.is_meta:
+                nn.init.normal_(layer.weight, std=0.01)
             nn.init.constant_(layer.get_parameter("bias"), bias)
         self.scores, self.boxes = (nn.Sequential(block(head, head), layer) for layer in last)
 

@@ -55,7 +55,7 @@ def used_or_refused(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as name, no_hang():
         path = Path(name) / "coarse.safetensors"
         path.write_bytes(content)
-        for fault in adopt_weights(Settings(), Path(name), cohort="c")[2]:
+        for fault in adopt_weights(Settings(), Path(name), cohort="c", name="w", wanted=("coarse", "fine"))[2]:
             assert fault.message.endswith(".") and fault.message.isprintable(), fault
         try:
             model = read_model(path)

@@ -277,7 +277,7 @@ def test_networks_of_a_seed_are_equal_and_leave_the_global_stream_alone(name: st
 
 def checked(folder: Path) -> list[str]:
     """Return what CHECK says of the models in a folder of weights."""
-    found = weights.adopt_weights(Settings(), folder, cohort="mine", networks=("coarse", "fine", "student"))
+    found = weights.adopt_weights(Settings(), folder, cohort="mine", name="mine", wanted=("coarse", "fine", "student"))
     return [fault.message for fault in found[2]]
 
 

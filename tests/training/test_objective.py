@@ -120,9 +120,10 @@ def test_mistake_1_scans_of_another_spacing_are_refused(network: str, scans: lis
         objective_of(lessons_for(network, tmp_path, scans[:2], settings=replace(settings, **other)))
 
 
-HEART = Length(steps=36, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=5)
+HEART = Length(steps=24, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=3)
+_PAIRS = dataclasses.replace(HEART, steps=40, groups=3, patches=8)
 BY_HEART = {
-    "coarse": dataclasses.replace(HEART, groups=3, patches=8), "fine": dataclasses.replace(HEART, groups=3, patches=8),
+    "coarse": _PAIRS, "fine": _PAIRS,
     "autoencoder": Length(steps=60, groups=1, patches=2, learning_rate=5e-3, decay="cosine"),
 }  # fmt: skip
 
