@@ -58,9 +58,11 @@ def scan(subject: str, values: NDArray[np.int16] | None = None, *, labelled: boo
 LOOK = Look(patch_voxels=PATCH, window=[(-1000, 0), (0, 0.3), (400, 1)], modality="ct")
 
 
-def located(query: Scan, supports: list[Scan], *, look: Look = LOOK, stride: int = 1) -> list[Prediction]:
+def located(
+    query: Scan, supports: list[Scan], *, look: Look = LOOK, stride: int = 1, device: str | torch.device = "cpu"
+) -> list[Prediction]:
     """Return a query's answers."""
-    method = Grey(dict.fromkeys(NAMES, f"extreme.s{stride}"), look, stride=stride, device=torch.device("cpu"))
+    method = Grey(dict.fromkeys(NAMES, f"extreme.s{stride}"), look, stride=stride, device=torch.device(device))
     method.prepare(supports)
     return answered(method, query, drawn="s")
 

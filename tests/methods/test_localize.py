@@ -39,7 +39,7 @@ def rows_of(folders: Folders, queries: str, supports: str = "a b", **changes: An
 
 def test_a_method_that_the_package_does_not_know_finds_what_it_says(folders: Folders) -> None:
     (row,) = rows_of(folders, "d", "a", structures=("organ",))
-    # Every scan begins 2, -3 and 4 mm further than the one before, and so does all that it shows, but for the body's rim.
+    # Every scan begins 2, -3 and 4 mm further than the one before, and so does all that it shows but the rim.
     assert row.box_mm == [pytest.approx([26, 11, 30], abs=1), pytest.approx([51, 33, 60], abs=1)]
     assert (row.method, row.setting, row.cohort, row.subject, row.n_supports) == (
         "mean_place", "extreme", "c", "d", 1,
