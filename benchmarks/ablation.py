@@ -19,22 +19,24 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from rprloc.results.metrics import measure
-from rprloc.results.paper import MEAN
-from rprloc.results.table4 import tidy_table4
 
 from benchmarks.bundled import openkbp_settings
 from benchmarks.matched import matched_from
-from benchmarks.registration import labelled_scans
+from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
 from rprloc.methods import coupled, matched
 from rprloc.methods.coupled import Moves, Surroundings
 from rprloc.methods.matched import Matched
-from rprloc.methods.prediction import Scan
 from rprloc.methods.start import MapStart, RegistrationStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.frame import Main
+from rprloc.results.measure.by_support import by_support
+from rprloc.results.measure.metrics import metrics_of
+from rprloc.results.measure.supports import tidy_supports
+from rprloc.results.statistics import MEAN
+from rprloc.scans.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _unmoved(self: Surroundings, _query: Any, _start: Any) -> Moves:
 
 
 def _extreme_points(self: Scan) -> dict[str, FloatArray]:
-    return {name: self.extreme_points_mm(name) for name in self.structures}
+    return {name: structure.extreme_mm for name, structure in self.structures.items()}
 
 
 _SIX = ((matched, "_BESIDE", 0), (Scan, "surfaces_mm", _extreme_points))
@@ -99,11 +101,12 @@ def _lines(
         chosen = method(registered=variant.registered)
         chosen.prepare(supports)
         began = time.perf_counter()
-        rows = [row.to_json() for query in queries for row in chosen.locate(query)]
+        rows = rows_of(chosen, queries)
         seconds = time.perf_counter() - began
-    seconds /= len({(row["subject"], row["support"]) for row in rows})
-    scans = {scan.subject: {"status": "ok", "structures": scan.structures} for scan in [*supports, *queries]}
-    table = tidy_table4(rows, measure(rows, [], scans), scans, starts=1, seed=1)
+    seconds /= len({(row.subject, row.support) for row in rows})
+    scans = {scan.subject: scan.record for scan in [*supports, *queries]}
+    metrics = metrics_of(rows, scans, main=[Main(matched.METHOD, matched.SETTING)])
+    table = tidy_supports(by_support(rows, metrics, scans), seed=1)
     for line in table[table["structure"] == MEAN].to_dict("records"):
         iou, awd = line["iou_high"] - line["iou_low"], line["awd_high_mm"] - line["awd_low_mm"]
         yield (

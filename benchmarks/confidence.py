@@ -11,29 +11,30 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from rprloc.results.calibration_table import FAILURE_IOU, auroc
-from rprloc.results.metrics import box_iou, wall_distance
 from scipy import stats
 from torch import Tensor
 
 from benchmarks.matched import matched_from
-from benchmarks.registration import labelled_scans
+from benchmarks.registration import iou_of, labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import FloatArray
 from rprloc.methods import coupled
+from rprloc.methods.answer import Prediction
 from rprloc.methods.coupled import REACH, Features, Moves, Surroundings
 from rprloc.methods.matched import Matched
-from rprloc.methods.prediction import Prediction, Scan
 from rprloc.methods.start import Affine, MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.measure.metrics import wall_distance
+from rprloc.results.tables.calibration import FAILURE_IOU, auroc
+from rprloc.scans.scan import Scan, Structure
 
 SIGNS = {
     "spread_mm": "how far points move otherwise than those around",
@@ -53,7 +54,7 @@ class _Found(Scan):
 
     def surfaces_mm(self) -> dict[str, FloatArray]:
         """Return what was found, not the surfaces of the scan's label."""
-        return {name: self.extreme_points_mm(name) for name in self.structures}
+        return {name: structure.extreme_mm for name, structure in self.structures.items()}
 
 
 def main(sheet: Path) -> None:
@@ -75,15 +76,15 @@ def _answers(start: MapStart, scans: Sequence[Scan]) -> Iterator[Mapping[str, An
     method.prepare(scans)
     for query in scans:
         with _recorded() as records:
-            rows = method.locate(query)
+            rows = rows_of(method, [query])
         signs = _signs_of_moves(method, query, records)
         for support in scans:
             own = [row for row in rows if row.support == support.subject and not row.failed]
             cycles = _cycles(back, query, support, own)
             for row in own:
-                true = query.structures[row.structure]["box_mm"]
+                true = query.structures[row.structure].box_mm
                 yield {
-                    "subject": query.subject, "structure": row.structure, "iou": float(box_iou(true, row.box_mm)),
+                    "subject": query.subject, "structure": row.structure, "iou": iou_of(true, row),
                     "spread_mm": row.spread_mm, "cycle_mm": cycles[row.structure],
                     **signs[support.subject, row.structure],
                 }  # fmt: skip
@@ -134,21 +135,20 @@ def _cycles(back: Matched, query: Scan, support: Scan, found: Sequence[Predictio
     """Return by structure how far from its own walls a support's box is after the way to a query and back, in mm."""
     if not found:
         return {}
-    structures = {
-        row.structure: {
-            "box_mm": row.box_mm,
-            "half_voxel_mm": row.half_voxel_mm,
-            "extreme_mm": {wall: (row.points_mm or {})[wall] for wall in WALLS},
-        }
-        for row in found
-    }
-    back.prepare([_Found(**(vars(query) | {"structures": structures}))])
+    structures = {row.structure: _structure(row, query.structures[row.structure]) for row in found}
+    back.prepare([_Found(replace(query.record, structures=structures), query.values, query.body, query.folder)])
     return {
         row.structure: np.nan
-        if row.failed
-        else float(wall_distance(support.structures[row.structure]["box_mm"], row.box_mm))
-        for row in back.locate(support)
+        if row.box_mm is None
+        else float(wall_distance(support.structures[row.structure].box_mm, row.box_mm))
+        for row in rows_of(back, [support])
     }
+
+
+def _structure(row: Prediction, true: Structure) -> Structure:
+    """Return a structure that lies where it was found."""
+    points = np.array(list((row.points_mm or {}).values()))
+    return replace(true, box_mm=np.array(row.box_mm), extreme_mm=points)
 
 
 def _correlation(answers: pd.DataFrame, sign: str) -> tuple[float, float, float]:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rprloc.training.plan import TrainingPlan
 
-from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.bundled import openkbp_learning, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
-from rprloc.methods.prediction import Scan, main_setting
+from rprloc.catalogue.rows import Length
+from rprloc.methods.answer import Setting
+from rprloc.methods.clock import Clock
 from rprloc.methods.regression import Regression
-from rprloc.networks.checkpoint import Model, ModelSettings
+from rprloc.networks.checkpoint import Model
 from rprloc.networks.device import set_up_cpu
+from rprloc.networks.settings import PatchSettings
+from rprloc.scans.scan import Scan
 from rprloc.training import loop
 from rprloc.training.data import read_training_scans
 from rprloc.training.position import RelativePosition
@@ -30,18 +33,18 @@ def measure() -> list[Measurement]:
     cohort = openkbp_settings()
     with tempfile.TemporaryDirectory() as folder:
         scans = preprocessed(Path(folder))
-        models = {stage: _model(scans["train"], stage, Path(folder)) for stage in ("coarse", "fine")}
+        models = {name: _model(scans["train"], name, Path(folder)) for name in ("coarse", "fine")}
         support, query = (Scan.read(scans[split][0]) for split in ("validation", "test"))
     assert support is not None and query is not None
     names = list(cohort.structures or {})
-    setting = main_setting(cohort.starts)
+    setting = Setting("extreme", cohort.starts, coarse=1, fine=1)
 
     def method() -> Regression:
-        return Regression(models, [setting], structures=names, drawn=None, seed=1)
+        return Regression(models, [setting], structures=names, seed=1)
 
     prepared = method()
     prepared.prepare([support])
-    located = seconds_of(lambda: prepared.locate(query))
+    located = seconds_of(lambda: prepared.locate(query, Clock()))
     worst = _worst_seconds(models, query, cohort.starts)
     return [
         Measurement(
@@ -52,13 +55,13 @@ def measure() -> list[Measurement]:
     ]
 
 
-def _model(scans: list[Path], stage: str, folder: Path) -> Model:
+def _model(scans: list[Path], network: str, folder: Path) -> Model:
     """Return a network after a training of a few seconds: its answers scatter as real ones do."""
-    settings = ModelSettings.of_cohort(openkbp_settings().train(stage), stage)
-    read = read_training_scans(scans, settings, device=CPU, scratch=folder)
-    plan = TrainingPlan(steps=40, groups=6, patches=8, learning_rate=3e-3)
-    objective = RelativePosition(read, [], settings, plan, seed=1, device=CPU)
-    return loop.train(objective, plan, seed=1, state=TrainingState(None), log=lambda _: None)
+    settings = PatchSettings.of_cohort(network, openkbp_learning(network))
+    read = list(read_training_scans(scans, settings, crop=settings.patch_voxels, device=CPU, scratch=folder))
+    length = Length(steps=40, groups=6, patches=8, learning_rate=3e-3)
+    objective = RelativePosition(read, [], settings, length, seed=1, device=CPU)
+    return loop.train(objective, length, seed=1, state=TrainingState(None), log=lambda _: None)
 
 
 def _worst_seconds(models: dict[str, Model], query: Scan, starts: int) -> float:

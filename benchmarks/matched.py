@@ -20,24 +20,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rprloc.results.metrics import box_iou, wall_distance
-from rprloc.training.plan import plan_of
 
-from benchmarks.bundled import copies, openkbp_settings, preprocessed
+from benchmarks.bundled import copies, openkbp_learning, openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement, seconds_of
-from benchmarks.registration import figures, labelled_scans
+from benchmarks.registration import figures, iou_of, labelled_scans, rows_of
+from rprloc.catalogue import BY_SUPPORTS, network_named
+from rprloc.cohort.tasks import Train
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Grid, robust_mean
+from rprloc.methods.answer import OUTSIDE, Finder, Prediction
 from rprloc.methods.body_map import BodyMap
+from rprloc.methods.clock import Clock
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.prediction import OUTSIDE, MatchingVolume, Method, Prediction, Scan
 from rprloc.methods.start import MapStart, Start
 from rprloc.methods.student import Student
-from rprloc.networks.checkpoint import Model, ModelSettings, new_network, read_model
+from rprloc.networks.checkpoint import Model, new_network, read_model
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.measure.metrics import box_iou, wall_distance
+from rprloc.scans.scan import Scan, ScanRecord, Volume
 from rprloc.scans.target import subject_of
 from rprloc.training.landmarks import Landmarks
+from rprloc.training.state import TrainingState
+from rprloc.training.task import Lessons
 from rprloc.training.teaching import true_points
 
 GOAL_SECONDS = {1: 1.5, 5: 3.0}
@@ -60,17 +65,17 @@ def measure() -> list[Measurement]:
         model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
         start = MapStart(model, seed=1)
 
-        def seconds(method: Method, supports: Sequence[Scan]) -> float:
+        def seconds(method: Finder, supports: Sequence[Scan]) -> float:
             method.prepare(supports)
-            if any(row.failed for row in method.locate(query)):
+            if any(row.failed for row in rows_of(method, [query])):
                 raise RuntimeError("an answer failed")
-            return seconds_of(lambda: method.locate(query))
+            return seconds_of(lambda: method.locate(query, Clock()))
 
-        map_seconds = seconds(PositionMapMethod(model, structures=names, drawn=None), five)
+        map_seconds = seconds(PositionMapMethod(model, structures=names), five)
         prepared = seconds_of(lambda: matched_from(start).prepare(five[:1]))
         located = {count: seconds(matched_from(start), five[:count]) for count in GOAL_SECONDS}
         student = _untaught(model, scans["validation"], names)
-        student_seconds = seconds_of(lambda: student.locate(query))
+        student_seconds = seconds_of(lambda: student.locate(query, Clock()))
     return [
         Measurement("matched: seconds to prepare a support, once a batch", prepared),
         Measurement("position_map: seconds a scan, five supports", map_seconds, "s", MAP_GOAL_SECONDS),
@@ -82,22 +87,27 @@ def measure() -> list[Measurement]:
     ]
 
 
-def _untaught(model: Model, supports: Sequence[Path], names: Sequence[str]) -> Student:
+def _untaught(position_map: Model, supports: Sequence[Path], names: Sequence[str]) -> Student:
     """Return a student that was taught nothing, which takes as long, for the structures of preprocessed supports."""
-    settings = ModelSettings.of_cohort(openkbp_settings().train("student"), "student")
-    told = {subject_of(folder): true_points(folder, names) for folder in supports}
-    lessons = Landmarks(
-        supports, [], settings, plan_of("demo", "student"), told=told, tellers=supports, body_map=model,
-        spacing=openkbp_settings().matching_spacing, seed=1, device=torch.device("cpu"),
+    network = network_named("student")
+    task = Train(
+        id="openkbp.student", cohort="openkbp", network=network.name, objective=network.objective,
+        length=network.lengths["demo"], settings=openkbp_learning(network.name), training=(), learns=BY_SUPPORTS,
     )  # fmt: skip
-    return Student("student", Model(new_network(lessons.settings, seed=1), lessons.settings), model, structures=names)
+    lessons = Lessons(
+        task=task, training=tuple(supports), validation=(), supports=tuple(supports), models={},
+        device=torch.device("cpu"), scratch=Path(), state=TrainingState(None), log=print,
+    )  # fmt: skip
+    told = {subject_of(folder): true_points(folder, names) for folder in supports}
+    settings = Landmarks(lessons, told, position_map).settings
+    return Student("student", Model(new_network(settings, seed=1), settings), position_map, structures=names)
 
 
 def matched_from(start: Start) -> Matched:
     """Return the default method with openkbp's settings."""
     settings = openkbp_settings()
     structures = list(settings.structures or {})
-    return Matched(start, window=settings.window, structures=structures, drawn=None, device=torch.device("cpu"))
+    return Matched(start, window=settings.window, structures=structures, device=torch.device("cpu"))
 
 
 def main(sheet: Path) -> None:
@@ -109,11 +119,11 @@ def main(sheet: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scans = labelled_scans(sheet, Path(folder), "validation")
         for name, method in (
-            ("position_map", PositionMapMethod(model, structures=names, drawn=None)),
+            ("position_map", PositionMapMethod(model, structures=names)),
             ("matched", matched),
         ):
             method.prepare(scans)
-            rows = [row for query in scans for row in method.locate(query)]
+            rows = rows_of(method, scans)
             print(figures(rows, {scan.subject: scan for scan in scans}, name), flush=True)
             _print_together(rows, scans)
         _print_cut(matched, scans)
@@ -132,7 +142,7 @@ def _print_together(rows: Sequence[Prediction], scans: Sequence[Scan]) -> None:
             for structure, draw in itertools.product(query.structures, draws):
                 keys = [(query.subject, structure, support) for support in draw]
                 boxes = np.array([found[key] for key in keys if key in found], dtype=np.float64)
-                true = query.structures[structure]["box_mm"]
+                true = query.structures[structure].box_mm
                 for name, box in (("robust mean", robust_mean(boxes)), ("median", np.median(boxes, axis=0))):
                     score = (100 * float(box_iou(true, box)), float(wall_distance(true, box)))
                     scores.setdefault((name, structure), []).append(score)
@@ -148,20 +158,20 @@ def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
         outside, recognised = 0, 0
         ious: list[float] = []
         for scan in scans:
-            boxes = {name: np.array(about["box_mm"]) for name, about in scan.structures.items()}
+            boxes = {name: about.box_mm for name, about in scan.structures.items()}
             tops = [box[1, 2] for box in boxes.values()]
             lows = [box[0, 2] for box in boxes.values()]
             # Below the structure whose bottom is highest, above the one whose top is lowest.
             ends = {"below": (-np.inf, max(lows) - 6), "above": (min(tops) + 6, np.inf)}
             query = _Cut.of(scan, *ends.get(what.split()[0], (min(lows) - 12, max(tops) + 12)))
-            field = query.field_mm()
-            for row in method.locate(query):
+            field = query.grid.box_mm
+            for row in rows_of(method, [query]):
                 box = boxes[row.structure]
                 if box[0, 2] >= field[1, 2] or box[1, 2] <= field[0, 2]:
                     outside += 1
                     recognised += row.reason == OUTSIDE
                 elif field[0, 2] <= box[0, 2] and box[1, 2] <= field[1, 2]:
-                    ious.append(0.0 if row.failed else float(box_iou(box, row.box_mm)))
+                    ious.append(iou_of(box, row))
         inside = f"{100 * np.mean(ious):.1f} % of {len(ious)} answers" if ious else "none"
         print(f"cut {what}: {recognised} of {outside} outside recognised; whole ones inside: {inside}", flush=True)
 
@@ -180,28 +190,31 @@ def _print_turned(model: Model, scans: Sequence[Scan]) -> None:
         for scan in scans:
             values, body = (np.ascontiguousarray(turned(voxels)) for voxels in (scan.values, scan.body))
             z, y, x = values.shape
-            other = replace(scan, values=values, body=body, grid=replace(scan.grid, size=(x, y, z)))
+            other = replace(scan, values=values, body=body, record=_on(scan, replace(scan.grid, size=(x, y, z))))
             refused += BodyMap(model, other).fault() is not None
         print(f"{words}: {refused} of {len(scans)} scans refused", flush=True)
+
+
+def _on(scan: Scan, grid: Grid) -> ScanRecord:
+    """Return a scan's record with another grid."""
+    return replace(scan.record, model=grid)
 
 
 @dataclass(frozen=True)
 class _Cut(Scan):
     """Some slices of a scan."""
 
-    part: MatchingVolume | None = None
+    part: Volume | None = None
 
     @classmethod
     def of(cls, scan: Scan, low_mm: float, high_mm: float) -> _Cut:
         """Keep the slices between two heights."""
         volume = scan.matching()
         (kept, grid), (fine, finer) = (_slices(each, low_mm, high_mm) for each in (scan.grid, volume.grid))
-        return cls(
-            scan.cohort, scan.subject, grid, scan.structures, scan.values[kept], scan.body[kept], scan.folder,
-            MatchingVolume(volume.values[fine], finer),
-        )  # fmt: skip
+        part = Volume(volume.values[fine], finer)
+        return cls(_on(scan, grid), scan.values[kept], scan.body[kept], scan.folder, part)
 
-    def matching(self) -> MatchingVolume:
+    def matching(self) -> Volume:
         """Return the slices of the volume for image matching."""
         assert self.part is not None
         return self.part

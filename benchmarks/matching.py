@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rprloc.methods.matching import Matcher
 
 from benchmarks.measurement import Measurement
-from rprloc.geometry import WALLS, Grid
-from rprloc.methods.grey import Grey
-from rprloc.methods.prediction import Scan
+from rprloc.geometry import WALLS, Grid, box_of_points
+from rprloc.methods.clock import Clock
+from rprloc.methods.grey import Grey, Look
+from rprloc.methods.templates import Matcher
 from rprloc.networks.device import set_up_cpu
 from rprloc.networks.patches import PaddedScan, apply_window
+from rprloc.scans.scan import Scan, ScanRecord, Structure
 
 SHAPE, SIZE = (60, 200, 200), (16, 64, 64)
 GRID = Grid((200, 200, 60), (2.0, 2.0, 5.0), (0.0, 0.0, 0.0))
@@ -38,7 +39,7 @@ def measure() -> list[Measurement]:
     set_up_cpu(None)
     support, query = scan("s", 1), scan("q", 2)
     method = prepared(support)
-    ours, transforms, window = turns(lambda: method.locate(query), ffts(), direct(support, query))
+    ours, transforms, window = turns(lambda: method.locate(query, Clock()), ffts(), direct(support, query))
     positions = int(np.prod([len(range(0, length, STRIDE)) for length in SHAPE]))
     compared = window / WINDOWS * positions
     return [
@@ -54,17 +55,17 @@ def scan(subject: str, seed: int, shape: tuple[int, ...] = SHAPE) -> Scan:
     """Return a scan of noise with one structure in its middle; every voxel is body."""
     noise = np.random.default_rng(seed).integers(-1024, 500, shape, dtype=np.int16)
     middle = GRID.world(np.array(shape) / 2)
-    points = {wall: (middle + 7 * number).tolist() for number, wall in enumerate(WALLS)}
-    structure = {"extreme_mm": points, "half_voxel_mm": [1.0, 1.0, 2.5]}
+    points = np.array([middle + 7 * number for number in range(len(WALLS))])
+    organ = Structure(value=1, box_mm=box_of_points(points), extreme_mm=points, half_voxel_mm=(1.0, 1.0, 2.5), voxels=1)
     grid = Grid((shape[2], shape[1], shape[0]), GRID.spacing_mm, GRID.origin_mm)
-    return Scan("c", subject, grid, {"organ": structure}, noise, np.ones(shape, dtype=bool))
+    record = ScanRecord(cohort="c", subject=subject, file="noise", model=grid, structures={"organ": organ})
+    return Scan(record, noise, np.ones(shape, dtype=bool))
 
 
 def prepared(support: Scan) -> Grey:
     """Return the method with a support's templates."""
-    method = Grey(
-        METHODS, structures=None, drawn=None, patch_voxels=SIZE, window=WINDOW, modality="ct", device=CPU
-    )  # fmt: skip
+    look = Look(patch_voxels=SIZE, window=WINDOW, modality="ct")
+    method = Grey(dict.fromkeys(METHODS, "extreme.s1"), look, device=CPU)
     method.prepare([support])
     return method
 
@@ -140,9 +141,9 @@ def _child() -> float:
     support, query = scan("s", 1), scan("q", 2)
     method = prepared(support)
     small = scan("w", 3, (4, 8, 8))
-    method.locate(small)  # what libraries load is no memory of the search
+    method.locate(small, Clock())  # what libraries load is no memory of the search
     before = _resident("VmRSS")
-    method.locate(query)
+    method.locate(query, Clock())
     return (_resident("VmHWM") - before) / (4 * query.values.size)
 
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 import csv
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rprloc.results.metrics import box_iou, wall_distance
 
 from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement
-from rprloc.methods.prediction import Prediction, Scan
+from rprloc.geometry import FloatArray
+from rprloc.methods.answer import Finder, Prediction
+from rprloc.methods.clock import Clock
+from rprloc.methods.localize import predictions_of
 from rprloc.methods.registration import METHODS, Registration
 from rprloc.networks.device import set_up_cpu
-from rprloc.scans.scan import preprocess
-from rprloc.scans.target import scan_folder
+from rprloc.results.measure.metrics import box_iou, wall_distance
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.scan import Scan
+from rprloc.scans.target import Target, scan_folder
 
 GOAL_SECONDS = {"affine": 4.0, "bspline": 14.0, "convex": 8.0}
 """Of a pair on two cores, the affine included."""
@@ -41,16 +46,15 @@ def measure() -> list[Measurement]:
 def located(supports: list[Scan], queries: list[Scan]) -> list[Prediction]:
     """Return the rows of all methods for every query and support."""
     settings = openkbp_settings()
-    method = Registration(
-        METHODS,
-        window=settings.window,
-        structures=list(settings.structures or {}),
-        drawn=None,
-        seed=1,
-        n_supports=len(supports),
-    )
+    names = list(settings.structures or {})
+    method = Registration(dict.fromkeys(METHODS, "extreme"), window=settings.window, structures=names, seed=1)
     method.prepare(supports)
-    return [row for query in queries for row in method.locate(query)]
+    return rows_of(method, queries)
+
+
+def rows_of(method: Finder, queries: Sequence[Scan]) -> list[Prediction]:
+    """Return the rows of a method that knows its supports for every query."""
+    return [row for query in queries for row in predictions_of(method, query, Clock())]
 
 
 def seconds_a_pair(rows: list[Prediction], name: str) -> float:
@@ -66,9 +70,9 @@ def figures(rows: list[Prediction], truth: dict[str, Scan], name: str) -> str:
     ious: dict[str, list[float]] = {}
     walls: dict[str, list[float]] = {}
     for row in own:
-        true = truth[row.subject].structures[row.structure]["box_mm"]
-        ious.setdefault(row.structure, []).append(0.0 if row.failed else float(box_iou(true, row.box_mm)))
-        if not row.failed:
+        true = truth[row.subject].structures[row.structure].box_mm
+        ious.setdefault(row.structure, []).append(iou_of(true, row))
+        if row.box_mm is not None:
             walls.setdefault(row.structure, []).append(float(wall_distance(true, row.box_mm)))
     each = ", ".join(f"{s} {100 * np.mean(ious[s]):.1f} / {np.mean(walls[s]):.2f}" for s in walls)
     iou, awd = (np.mean([np.mean(of) for of in table.values()]) for table in (ious, walls))
@@ -76,6 +80,11 @@ def figures(rows: list[Prediction], truth: dict[str, Scan], name: str) -> str:
     failed = sum(row.failed for row in own)
     seconds = seconds_a_pair(rows, name)
     return f"{name:<8} {pairs} pairs, {failed} rows failed: {100 * iou:.1f} % / {awd:.2f} mm, {seconds:.1f} s; {each}"
+
+
+def iou_of(true_mm: FloatArray, row: Prediction) -> float:
+    """Return the IoU of a row's box with the true one (2, 3), 0 for a miss."""
+    return 0.0 if row.box_mm is None else float(box_iou(true_mm, row.box_mm))
 
 
 def main(sheet: Path, supports: int) -> None:
@@ -92,15 +101,22 @@ def main(sheet: Path, supports: int) -> None:
 
 def labelled_scans(sheet: Path, folder: Path, *splits: str) -> list[Scan]:
     """Preprocess the scans of a sample sheet's splits that have a label into `folder` and return them."""
-    settings = openkbp_settings().preprocess(matching=True)
+    settings = openkbp_settings()
+    target = Target(
+        modality=settings.modality,
+        spacing=settings.spacing,
+        patch=settings.patch,
+        structures=settings.structures,
+        matching_spacing=settings.matching_spacing,
+    )
     folders = []
     with sheet.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             if row["split"] in splits and row["label"]:
                 image, label = sheet.parent / row["image"], sheet.parent / row["label"]
-                subject = row["subject"]
-                preprocess(folder, cohort="openkbp", subject=subject, image=image, label=label, settings=settings)
-                folders.append(folder / scan_folder("openkbp", subject))
+                source = Source(cohort="openkbp", subject=row["subject"], image=image, label=label)
+                preprocess(folder, source, target)
+                folders.append(folder / scan_folder("openkbp", row["subject"]))
     return _read(folders)
 
 

@@ -14,18 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rprloc.results.metrics import measure
 from scipy import stats
 
 from benchmarks.matched import matched_from
-from benchmarks.registration import labelled_scans
+from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
 from rprloc.methods.matched import Matched
-from rprloc.methods.prediction import Scan
 from rprloc.methods.start import Affine, MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.measure.metrics import metrics_of
+from rprloc.scans.scan import Scan
 
 
 def main(sheet: Path) -> None:
@@ -48,13 +48,8 @@ def main(sheet: Path) -> None:
 def _how_good(method: Matched, supports: Sequence[Scan], queries: Sequence[Scan]) -> FloatArray:
     """Return how much better each support's answers are than the mean of all (n,), as a fraction of IoU."""
     method.prepare(supports)
-    rows = [row.to_json() for query in queries for row in method.locate(query)]
-    truth = {scan.subject: {"status": "ok", "structures": scan.structures} for scan in queries}
-    metrics = measure(rows, [], truth)
-    # A structure that a support lacks says nothing of the scan.
-    has = {(scan.subject, name) for scan in supports for name in scan.structures}
-    known = metrics[[pair in has for pair in zip(metrics["support"], metrics["structure"], strict=True)]]
-    known = known[known["iou"].notna()]
+    metrics = metrics_of(rows_of(method, queries), {scan.subject: scan.record for scan in queries})
+    known = metrics[metrics["iou"].notna()]
     better = known["iou"] - known.groupby(["structure", "subject"])["iou"].transform("mean")
     # Each structure counts the same, whatever number of queries shows it.
     each = better.groupby([known["support"], known["structure"]]).mean().groupby("support").mean()
@@ -64,7 +59,7 @@ def _how_good(method: Matched, supports: Sequence[Scan], queries: Sequence[Scan]
 def _scores(start: MapStart, scans: Sequence[Scan]) -> dict[str, FloatArray]:
     """Return the scores (n,) by name: of the affine transforms to the other scans, and of a scan's own map."""
     maps = [start.query(scan) for scan in scans]
-    places = [start.support(scan, scan.field_mm()) for scan in scans]
+    places = [start.support(scan, scan.grid.box_mm) for scan in scans]
     distortion, residual = np.full((2, len(scans), len(scans)), np.nan)
     for column, body_map in enumerate(maps):
         for row, found in enumerate(start.affines(places, body_map)):

@@ -74,13 +74,18 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
             query = by_name.get(name) or _read(folders, name)
         if query is None:
             continue
-        answers = finder.locate(query, clock)
+        own = predictions_of(finder, query, clock, drawn=drawn)
         missing = _absent(work, used, query)
-        own = _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
         own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
         rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]
     share = round(prepared / len(rows), 6) if rows else 0.0
     return [msgspec.structs.replace(row, seconds=row.seconds | {"support": share}) for row in rows]
+
+
+def predictions_of(finder: Finder, query: Scan, clock: Clock, *, drawn: str | None = None) -> list[Prediction]:
+    """Return what a method answers for a query; `clock` may have counted what took time before."""
+    answers = finder.locate(query, clock)
+    return _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
 
 
 def _read(folders: Folders, name: str) -> Scan | None:

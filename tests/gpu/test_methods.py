@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rprloc.catalogue import families_of, load, network_named
-from rprloc.cohort.tasks import Learning, Seen
+from rprloc.cohort.tasks import Folders, Learning, Seen
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Grid
 from rprloc.methods.body_map import BodyMap
@@ -21,7 +21,7 @@ from rprloc.methods.clock import Clock, Part
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.feature import Feature
 from rprloc.methods.images import RegistrationError
-from rprloc.methods.localize import Folders, _name, localize
+from rprloc.methods.localize import _name, localize
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
 from rprloc.methods.start import Affine

@@ -12,9 +12,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from rprloc.catalogue import Family, load, methods, network_named, settings_of
-from rprloc.cohort.tasks import Learning, Search, Seen
+from rprloc.cohort.tasks import Folders, Learning, Search, Seen
 from rprloc.methods.answer import Prediction
-from rprloc.methods.localize import Folders, localize
+from rprloc.methods.localize import localize
 from rprloc.networks.checkpoint import Model, new_network, write_model
 from rprloc.networks.settings import DetectorSettings, NetworkSettings, VotesSettings
 from rprloc.scans.scan import ScanRecord

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rprloc.geometry import WALLS, Grid
-from rprloc.methods.answer import Finder, Prediction, Setting, prediction_of
+from rprloc.methods.answer import Finder, Prediction, Setting
 from rprloc.methods.clock import Clock
-from rprloc.methods.localize import _shared
+from rprloc.methods.localize import predictions_of
 from rprloc.methods.regression import Regression
 from rprloc.networks.settings import PatchSettings
 from rprloc.scans.scan import Scan, ScanRecord, Structure
@@ -96,9 +96,7 @@ class FakeModel:
 
 def answered(finder: Finder, query: Scan, *, drawn: str | None = None) -> list[Prediction]:
     """Return the rows of a method's answers for a query."""
-    clock = Clock()
-    answers = finder.locate(query, clock)
-    return _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
+    return predictions_of(finder, query, Clock(), drawn=drawn)
 
 
 def located(

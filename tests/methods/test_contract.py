@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from rprloc.catalogue import Family, Method, families_of, methods, register, unregister
+from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
 from rprloc.methods.answer import NO_SUPPORT, Prediction
-from rprloc.methods.localize import Folders
 from tests.methods.cohort import HAS, STRUCTURES, answers, located, search_of, write_cohort, write_networks
 
 OURS = Method(name="mean_place", family=Family(name="mean_place", make="tests.methods.mean_place:make"))

@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from rprloc.catalogue import Family, Method, method_named, register, unregister
+from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
 from rprloc.methods.answer import Found, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock
-from rprloc.methods.localize import Folders, _name, _shared
+from rprloc.methods.localize import _name, _shared
 from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
 from tests.methods.fakes import ORGAN, scan
 
