@@ -50,7 +50,10 @@ def register(row: Method | Network) -> None:
 
 def unregister(row: Method | Network) -> None:
     """Take back what `register` added."""
-    (_methods if isinstance(row, Method) else _networks).pop(row.name)  # type: ignore[attr-defined]
+    if isinstance(row, Method):
+        del _methods[row.name]
+    else:
+        del _networks[row.name]
 
 
 def families_of(names: Iterable[str]) -> list[Family]:

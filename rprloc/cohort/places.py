@@ -117,8 +117,9 @@ def _masks(row: Row, places: Mapping[str, Place], structures: Collection[str] | 
     if not row.label:
         return None
     place = places.get(place_of(row.label), NOTHING)
-    pattern = STRUCTURE in row.label
-    if not pattern and place.kind != "folder":
+    # A pattern that is none is a fault of the sheet, and no such file exists.
+    pattern = row.label.count(STRUCTURE) == 1 and STRUCTURE in basename(row.label)
+    if not pattern and (STRUCTURE in row.label or place.kind != "folder"):
         return None
     head, tail = basename(row.label).split(STRUCTURE) if pattern else ("", "")
     form = re.compile(f"{re.escape(head)}(.+?){re.escape(tail) if tail else _IMAGE}")

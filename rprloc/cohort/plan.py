@@ -19,7 +19,7 @@ from rprloc.catalogue import (
     settings_of,
 )
 from rprloc.catalogue.rows import CALIBRATION_IMAGES
-from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, measured, own_weights, trained
+from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, is_settings_file, measured, own_weights, trained
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.parameters import read_schema
 from rprloc.cohort.places import Place, files_of, places_beside
@@ -125,6 +125,7 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
     own = parameters.get("cohort_folder")
     folders = [Path(str(own))] if own else []
     content = sheet.read_bytes() if sheet.is_file() else None
+    cohort = str(parameters.get("cohort") or "")
     given = Given(
         parameters={**parameters, "input": str(sheet)},
         schema=read_schema(pipeline / "nextflow_schema.json"),
@@ -132,6 +133,7 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
         name=str(sheet),
         places=places_beside(sheet.parent, named_files(content) if content else []),
         folders=[*folders, pipeline / "assets" / "cohorts"],
+        settings_file=Path(cohort) if is_settings_file(cohort) and Path(cohort).is_file() else None,
         own_folder=all(folder.is_dir() for folder in folders),
     )
     about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)

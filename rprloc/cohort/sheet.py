@@ -283,13 +283,13 @@ def _with_uses(rows: list[Row]) -> list[Row]:
 
 def _with_use(row: Row, divided: bool) -> Row:
     """Return a row with its uses; `divided` tells whether its cohort has splits."""
-    uses = {
-        "train": row.split == "train" or not divided,
-        "validation": row.split == "validation",
-        "support": (row.split == "validation" or not divided) and row.label is not None,
-        "query": row.split == "test" or not divided,
-    }
-    return replace(row, **uses)
+    return replace(
+        row,
+        train=row.split == "train" or not divided,
+        validation=row.split == "validation",
+        support=(row.split == "validation" or not divided) and row.label is not None,
+        query=row.split == "test" or not divided,
+    )
 
 
 def _with_batches(rows: list[Row], size: int) -> Iterator[Row]:
