@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,14 +14,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 NEXTFLOW = ROOT / ".venv" / "bin" / "nextflow"
-PROFILE = ("-profile", "test", "--input", "../phantom cohort/samples.csv")
-"""The arguments of the full run."""
 KEY = ["cohort", "subject", "structure", "method", "setting", "support"]
+
+MOST_STARTS = 14
+"""How often all tests of `make test` together may start Nextflow: a start takes seconds, whatever it does."""
+COUNTED = "RPRLOC_TEST_STARTS"
+"""The environment variable that names the file in which starts are counted, over all workers; none are without it."""
+
+
+def arguments(sheet: str = "../phantom cohort/samples.csv") -> tuple[str, ...]:
+    """The arguments of the full run."""
+    return ("-profile", "test", "--input", sheet, "--methods", "regression,retina_unet")
 
 
 @dataclass(frozen=True)
@@ -33,37 +44,49 @@ class Run:
 
     @property
     def messages(self) -> list[str]:
-        """The printed lines that are not Nextflow's own talk about versions, tasks and its configuration."""
-        talk = ("N E X T F L O W", "Launching ", "[", "WARN: Unrecognized config option")
+        """The printed lines that are not Nextflow's own talk about versions and tasks."""
+        talk = ("N E X T F L O W", "Launching ", "[")
         return [line for line in self.output.splitlines() if line.strip() and not line.startswith(talk)]
 
     def trace(self) -> list[dict[str, str]]:
-        """The tasks of the run, a row each, as the trace file has them."""
+        """The tasks of the run, a row each, as the trace file has them; names without those of the workflows."""
         with (self.results / "pipeline_info" / "execution_trace.txt").open(encoding="utf-8") as stream:
-            return list(csv.DictReader(stream, delimiter="\t"))
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        return [row | {"name": re.sub(r"^(\w+:)+", "", row["name"])} for row in rows]
 
     def tasks(self, status: str = "COMPLETED") -> Counter[str]:
         """How many tasks each process had that ended with a status (COMPLETED: run now, CACHED: taken over)."""
-        return Counter(process_of(task) for task in self.trace() if task["status"] == status)
+        return Counter(task["name"].split(" ")[0] for task in self.trace() if task["status"] == status)
+
+    def names(self, status: str = "COMPLETED") -> set[str]:
+        """The names of the tasks that ended with a status."""
+        return {task["name"] for task in self.trace() if task["status"] == status}
 
     def work(self, name: str) -> Path:
-        """The work folder of the task of a name, `TRAIN (phantom coarse)`."""
-        (found,) = [task["hash"] for task in self.trace() if task["name"].removeprefix("RPRLOC:") == name]
+        """The work folder of the task of a name, `TRAIN (phantom/coarse)`."""
+        (found,) = [task["hash"] for task in self.trace() if task["name"] == name]
         (folder,) = (self.folder / "work").glob(found + "*")
         return folder
 
-    def metrics(self) -> pd.DataFrame:
-        """metrics.csv without the times, by key."""
-        return pd.read_csv(self.results / "metrics.csv").drop(columns="seconds").set_index(KEY).sort_index()
+    def plan(self) -> dict[str, Any]:
+        """What CHECK planned."""
+        plan: dict[str, Any] = json.loads((self.work("CHECK (sample sheet)") / "plan.json").read_text(encoding="utf-8"))
+        return plan
 
-
-def process_of(task: dict[str, str]) -> str:
-    return task["name"].removeprefix("RPRLOC:").split(" ")[0]
+    def metrics(self, method: str = "regression") -> pd.DataFrame:
+        """The rows of a method in metrics.csv without the times, by key."""
+        rows = pd.read_csv(self.results / "metrics.csv").drop(columns="seconds")
+        return rows[rows.method == method].set_index(KEY).sort_index()
 
 
 def command(arguments: Sequence[object]) -> list[str]:
-    """A pipeline run with arguments."""
+    """A pipeline run with arguments, which is counted as a start."""
     assert NEXTFLOW.exists(), f"{NEXTFLOW} is missing: run 'make nextflow'."
+    if counted := os.environ.get(COUNTED):
+        with Path(counted).open("a", encoding="utf-8") as stream:
+            stream.write(" ".join(map(str, arguments)).replace("\n", " ") + "\n")
+        starts = Path(counted).read_text(encoding="utf-8").splitlines()
+        assert len(starts) <= MOST_STARTS, "\n".join([f"more than {MOST_STARTS} starts of Nextflow:", *starts])
     return [str(NEXTFLOW), "run", str(ROOT / "main.nf"), *map(str, arguments)]
 
 
@@ -82,10 +105,18 @@ def run(folder: Path, *arguments: object, parser: str = "v1", before: Sequence[s
 
 
 def run_well(folder: Path, *arguments: object, parser: str = "v1", before: Sequence[str] = ()) -> Run:
-    """Run the pipeline as `run` does; it must succeed."""
+    """Run the pipeline as `run` does; it must succeed and warn of nothing but what its plan warns of."""
     done = run(folder, *arguments, parser=parser, before=before)
     assert done.status == 0, done.output
+    assert_no_other_warnings(done)
     return done
+
+
+def assert_no_other_warnings(done: Run) -> None:
+    """Compare the lines of WARN or ERROR with the warnings of the plan, where there is one."""
+    found = [line for line in done.output.splitlines() if "WARN" in line or "ERROR" in line]
+    planned = done.plan()["warnings"] if found and done.results.exists() else []
+    assert found == [f"WARN: {sentence}" for sentence in planned], done.output
 
 
 @contextmanager
@@ -105,17 +136,22 @@ def started(folder: Path, *arguments: object, parser: str = "v1") -> Iterator[su
                 os.kill(number, signal.SIGKILL)
 
 
-def pids_in(folder: Path, *words: str) -> list[int]:
-    """Numbers of the python processes that work below a folder and have all the words in their command line."""
+def pids_in(folder: Path, *words: str, told: str = "") -> list[int]:
+    """Numbers of the python processes that work below a folder and have all the words in their command line.
+
+    With `told` only of those tasks whose script holds that text: what a step is told is on its standard input.
+    """
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             given = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             here = (entry / "cwd").readlink()
+            if not (here.is_relative_to(folder.resolve()) and "python" in given[0] and set(words) <= set(given)):
+                continue
+            if told in (here / ".command.sh").read_text(encoding="utf-8"):
+                found.append(int(entry.name))
         except OSError:  # it has ended, or is somebody else's
             continue
-        if here.is_relative_to(folder.resolve()) and "python" in given[0] and set(words) <= set(given):
-            found.append(int(entry.name))
     return found
 
 

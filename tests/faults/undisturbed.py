@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 
 from rprloc.networks.checkpoint import read_tensors
-from tests.runs import PROFILE, Run
+from tests.runs import Run, arguments
 
 
 def prepared(full: Run, name: str, *, without: str = "nothing") -> tuple[Path, tuple[str, ...]]:
     """Return a new folder to run in and the arguments of the full run there.
 
-    The folder has the states of the trainings that are over, which spares time, but for the stage `without`. The
+    The folder has the states of the trainings that are over, which spares time, but for the network `without`. The
     sheet is the full run's; a later run has added a query to it in its place.
     """
     place = full.folder.parent
@@ -25,7 +25,7 @@ def prepared(full: Run, name: str, *, without: str = "nothing") -> tuple[Path, t
     lines = (cohort / "late.csv").read_text().splitlines(keepends=True)
     (folder / "samples.csv").write_text("".join(lines[:-1]).replace("images/", "../phantom cohort/images/").replace(
         "labels/", "../phantom cohort/labels/"))  # fmt: skip
-    return folder, (*PROFILE[:3], "samples.csv")
+    return folder, arguments("samples.csv")
 
 
 def assert_as_undisturbed(done: Run, full: Run) -> None:
@@ -37,9 +37,8 @@ def assert_as_undisturbed(done: Run, full: Run) -> None:
 def tensors(run: Run) -> dict[str, Any]:
     """Every tensor of both models as bytes."""
     found: dict[str, Any] = {}
-    for stage in ("coarse", "fine"):
-        values, _ = read_tensors(run.results / "models" / "phantom" / f"{stage}.safetensors")
-        found |= {
-            f"{stage}.{name}": value.contiguous().view(torch.uint8).numpy().tobytes() for name, value in values.items()
-        }
+    for network in ("coarse", "fine"):
+        values, _ = read_tensors(run.results / "models" / "phantom" / f"{network}.safetensors")
+        for name, value in values.items():
+            found[f"{network}.{name}"] = value.contiguous().view(torch.uint8).numpy().tobytes()
     return found

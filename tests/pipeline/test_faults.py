@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from rprloc.cohort.phantom import STRUCTURES
 from rprloc.files import read_json_lines
+from rprloc.importers.phantom import STRUCTURES
 from tests.runs import KEY, Run, run_well
+
+pytestmark = pytest.mark.xdist_group("full")
 
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
@@ -23,8 +25,8 @@ MAIN = "extreme.k10.c1f1"
 # PREPROCESS of one query dies, and LOCALIZE of one batch.
 BROKEN = """
 process {
-    withName: 'PREPROCESS' { beforeScript = { subject == 'dead' ? 'exit 1' : '' } }
-    withName: 'LOCALIZE' { beforeScript = { cohort == 'phantom' && batch == 2 ? 'exit 1' : '' } }
+    withName: 'PREPROCESS' { beforeScript = { id == 'phantom@dead' ? 'exit 1' : '' } }
+    withName: 'LOCALIZE' { beforeScript = { id == 'phantom/regression.batch2' ? 'exit 1' : '' } }
 }
 """
 

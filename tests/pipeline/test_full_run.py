@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from rprloc.files import read_json_lines
-from rprloc.methods.prediction import draw_order
-from tests.runs import KEY, PROFILE, Run, run_well
+from rprloc.seeds import draw_order
+from tests.runs import KEY, Run, arguments, run_well
+
+pytestmark = pytest.mark.xdist_group("full")
 
 MAIN = "extreme.k10.c1f1"
 QUERIES = ["test_01", "test_02", "test_03"]
@@ -32,8 +34,8 @@ def test_every_promised_file_is_there(full: Run) -> None:
         "set_aside.csv",
         *(f"tables/table{number}.{ending}" for number in (1, 2, 4) for ending in ("csv", "md")),
         *(f"figures/phantom/{query}.png" for query in QUERIES),
-        *(f"models/phantom/{stage}.safetensors" for stage in ("coarse", "fine")),
-        *(f"logs/phantom.{stage}.{ending}" for stage in ("coarse", "fine") for ending in ("log", "jsonl")),
+        *(f"models/phantom/{network}.safetensors" for network in ("coarse", "fine")),
+        *(f"logs/phantom.{network}.{ending}" for network in ("coarse", "fine") for ending in ("log", "jsonl")),
         *(f"pipeline_info/{name}" for name in ("run.json", "execution_report.html", "execution_timeline.html")),
         *(f"pipeline_info/{name}" for name in ("execution_trace.txt", "pipeline_dag.html")),
     }
@@ -43,10 +45,14 @@ def test_every_promised_file_is_there(full: Run) -> None:
 
 def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
     metrics = pd.read_csv(full.results / "metrics.csv")
+    rows = read_json_lines(full.results / "predictions.jsonl")
+    assert sorted([row[name] for name in KEY] for row in rows) == sorted(metrics[KEY].values.tolist())
+    assert not metrics.duplicated(KEY).any()
     assert ",".join(metrics.columns) == (
         "cohort,subject,structure,method,setting,support,drawn,n_supports,"
         "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,within_90_mm,covered,failed,reason,seconds"
     )
+    metrics = metrics[metrics.method == "regression"]
     main = metrics[metrics.setting == MAIN]
     expected = {
         (query, structure, support) for query in QUERIES for structure in STRUCTURES for support in [*SUPPORTS, ALL]
@@ -54,13 +60,20 @@ def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
     assert set(zip(main.subject, main.structure, main.support, strict=True)) == expected
     # The other settings have no answers of both together.
     assert len(metrics) == 13 * 2 * len(expected) // 3 + len(expected) // 3
-    assert not metrics.duplicated(KEY).any()
     assert not metrics.failed.any()
     assert metrics.iou.between(0, 1).all()
     assert set(metrics.support[metrics.drawn]) == {draw_order(1, "phantom", SUPPORTS)[0]}
-    rows = read_json_lines(full.results / "predictions.jsonl")
-    assert sorted([row[name] for name in KEY] for row in rows) == sorted(metrics[KEY].values.tolist())
     assert (full.results / "set_aside.csv").read_text() == "subject,file,reason\n"
+
+
+def test_a_network_that_had_nothing_to_learn_from_costs_its_own_rows_alone(full: Run) -> None:
+    """Its training ends well and leaves no model, and so it has no search."""
+    assert "TRAIN (phantom/retina_unet)" in full.names()
+    assert not [name for name in full.names() if name.startswith("LOCALIZE (phantom/retina_unet")]
+    rows = full.metrics("retina_unet")
+    assert len(rows) == len(QUERIES) * len(STRUCTURES)
+    assert rows.failed.all()
+    assert rows.reason.str.startswith("no training scan has a label of").all()
 
 
 def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
@@ -70,17 +83,17 @@ def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
     assert about["parameters"]["seed"] == 1
     assert about["sheet"]["sha256"] == hashlib.sha256((phantom / "samples.csv").read_bytes()).hexdigest()
     models = full.results / "models"
-    names = [f"phantom/{stage}.safetensors" for stage in ("coarse", "fine")]
+    names = [f"phantom/{network}.safetensors" for network in ("coarse", "fine")]
     assert about["weights"] == {name: hashlib.sha256((models / name).read_bytes()).hexdigest() for name in names}
 
 
 def test_each_training_left_its_log_and_its_curve(full: Run) -> None:
-    for stage in ("coarse", "fine"):
-        log = (full.results / "logs" / f"phantom.{stage}.log").read_text().splitlines()
+    for network in ("coarse", "fine"):
+        log = (full.results / "logs" / f"phantom.{network}.log").read_text().splitlines()
         assert log[0].startswith("training on 12 scans, 500 steps")
         assert log[-1].startswith("step 500 of 500")
         curve = [
-            json.loads(line) for line in (full.results / "logs" / f"phantom.{stage}.jsonl").read_text().splitlines()
+            json.loads(line) for line in (full.results / "logs" / f"phantom.{network}.jsonl").read_text().splitlines()
         ]
         assert curve[-1]["step"] == curve[-1]["steps"] == 500
         assert curve[-1]["validation_error_mm"] < curve[0]["validation_error_mm"]
@@ -104,29 +117,30 @@ def test_a_short_training_beats_copying_the_position_by_half(full: Run, phantom:
 
 @pytest.fixture(scope="module")
 def resumed(full: Run) -> Run:
-    return run_well(full.folder, *PROFILE, "-resume")
+    return run_well(full.folder, *arguments(), "-resume")
 
 
 @pytest.fixture(scope="module")
 def appended(resumed: Run, phantom: Path) -> Run:
     """The same run with a fourth query in the sheet."""
     (phantom / "samples.csv").write_text((phantom / "late.csv").read_text())
-    return run_well(resumed.folder, *PROFILE, "-resume")
+    return run_well(resumed.folder, *arguments(), "-resume")
 
 
 def test_a_second_run_takes_everything_from_the_cache(full: Run, resumed: Run) -> None:
     assert {task["status"] for task in resumed.trace()} == {"CACHED"}
-    assert resumed.tasks("CACHED") == {
-        "CHECK": 1, "PREPROCESS": 17, "TRAIN": 2, "LOCALIZE": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+    assert resumed.tasks("CACHED") == full.tasks() == {
+        "NAMES": 1, "CHECK": 1, "PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     pd.testing.assert_frame_equal(resumed.metrics(), full.metrics(), check_exact=True)
 
 
 def test_one_more_query_runs_only_what_it_touches(full: Run, appended: Run) -> None:
-    assert appended.tasks() == {
-        "CHECK": 1, "PREPROCESS": 1, "LOCALIZE": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+    assert appended.names() == {
+        "NAMES (sample sheet)", "CHECK (sample sheet)", "PREPROCESS (phantom@test_04)",
+        "LOCALIZE (phantom/regression.batch1)", "EVALUATE (phantom)", "TABULATE", "REPORT",
     }  # fmt: skip
-    assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 2, "LOCALIZE": 1}
+    assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 1}
     metrics = appended.metrics()
     assert set(metrics.index.get_level_values("subject")) == {*QUERIES, "test_04"}
     pd.testing.assert_frame_equal(metrics.drop(index="test_04", level="subject"), full.metrics(), check_exact=True)

@@ -1,4 +1,4 @@
-"""The wiring alone, under both parsers of Nextflow: stubs in place of the commands, two cohorts in one sheet."""
+"""The wiring alone: stubs in place of the commands, four cohorts in one sheet, and what each task is given."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.runs import Run, run_well
+
+pytestmark = pytest.mark.xdist_group("others")
 
 SHEET = """subject,image,label,split,cohort
 a,one.nii,,train,phantom
@@ -18,12 +20,19 @@ b,masks/two.nii,masks,,free
 c,one.nii,,,free
 a,one.nii,,,named
 b,two.nii,more masks/it's (b) {structure}.nii.gz,,named
+z,one.nii,,train,default
+s0,two.nii,two.nii.gz,validation,default
+s1,two.nii,two.nii.gz,validation,default
+s2,two.nii,two.nii.gz,validation,default
+s3,two.nii,two.nii.gz,validation,default
+d,one.nii,,test,default
 """
+METHODS = "regression,matched,student,ceiling,affine"
 
 
 @pytest.fixture(scope="module")
 def folder(place: Path) -> Path:
-    """Cohort `phantom` with splits; `free` and `named` without, with settings and masks of their own."""
+    """Cohorts `phantom` and `default` with splits; `free` and `named` without, with settings and masks of their own."""
     folder = place / "it's wired"
     folder.mkdir()
     for name in ("one.nii", "two.nii", "two.nii.gz"):
@@ -43,7 +52,13 @@ def folder(place: Path) -> Path:
 
 
 def arguments(folder: Path) -> list[object]:
-    return ["-profile", "test", "--input", folder / "samples.csv", "--cohort_folder", folder / "my [own] settings"]
+    named = ["--input", folder / "samples.csv", "--cohort_folder", folder / "my [own] settings", "--cohort", "default"]
+    return ["-profile", "test", *named, "--methods", METHODS]
+
+
+@pytest.fixture(scope="module")
+def wired(folder: Path) -> Run:
+    return run_well(folder / "run", *arguments(folder), "-stub", parser="v2")
 
 
 def staged(done: Run, task: str, folder: str) -> set[str]:
@@ -51,75 +66,63 @@ def staged(done: Run, task: str, folder: str) -> set[str]:
     return {path.name for path in (done.work(task) / folder).glob("*")}
 
 
-@pytest.mark.parametrize("parser", ["v1", "v2"])
-def test_stub_run(folder: Path, parser: str) -> None:
-    done = run_well(folder / parser, *arguments(folder), "-stub", parser=parser)
-    assert done.tasks() == {
-        "CHECK": 1, "PREPROCESS": 9, "TRAIN": 6, "LOCALIZE": 4, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1,
-    }  # fmt: skip
-    assert (done.results / "report.html").exists()
-    # With splits: train trains, validation measures it and is the support, test is searched.
-    assert staged(done, "TRAIN (phantom coarse)", "scans") == {"phantom@a", "phantom@b"}
-    assert staged(done, "TRAIN (phantom coarse)", "validation") == {"phantom@c"}
-    assert staged(done, "LOCALIZE (phantom regression batch 0)", "supports") == {"phantom@c"}
-    assert staged(done, "LOCALIZE (phantom regression batch 0)", "queries") == {"phantom@d"}
-    assert staged(done, "LOCALIZE (phantom regression batch 0)", "models") == {"coarse.safetensors", "fine.safetensors"}
-    # Without: every scan trains and is searched, the one with a label is the support.
-    assert staged(done, "TRAIN (free fine)", "scans") == {"free@a", "free@b", "free@c"}
-    assert staged(done, "LOCALIZE (free regression batch 0)", "supports") == {"free@b"}
-    queries = [staged(done, f"LOCALIZE (free regression batch {number})", "queries") for number in (0, 1)]
-    assert queries == [{"free@a", "free@b"}, {"free@c"}]
-    # A label of one mask a structure: all of the folder, or those that the pattern and the settings name.
-    assert staged(done, "PREPROCESS (phantom c)", "label") == {"two.nii.gz"}
-    assert staged(done, "PREPROCESS (free a)", "label") == set()
-    assert staged(done, "PREPROCESS (free b)", "label") == {"spleen.nii.gz", "heart.NRRD"}
-    assert staged(done, "PREPROCESS (named b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
+def test_every_task_of_the_plan_is_run_and_no_other(wired: Run) -> None:
+    plan = wired.plan()
+    assert wired.tasks() == plan["tasks"] | {"NAMES": 1, "CHECK": 1}
+    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+    assert all(plan[kind] for kind in kinds)
+    planned = {f"{kind.upper()} ({task['id']})" for kind in kinds for task in plan[kind]}
+    others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT"}
+    assert wired.names() == planned | others
+    assert (wired.results / "report.html").exists()
 
 
-@pytest.mark.parametrize("parser", ["v1", "v2"])
-def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(folder: Path, parser: str) -> None:
-    asked = (*arguments(folder), "--methods", "student,ceiling")
-    done = run_well(folder / f"taught {parser}", *asked, "-stub", parser=parser)
-    # No training scan of `phantom` has a label.
-    assert done.tasks() == {
-        "CHECK": 1, "PREPROCESS": 9, "TRAIN": 3, "TEACH": 5, "LOCALIZE": 7, "EVALUATE": 3, "TABULATE": 1, "REPORT": 1,
-    }  # fmt: skip
-    task = "TEACH (phantom student)"
-    assert staged(done, task, "models") == {"position_map.safetensors"}
-    assert staged(done, task, "scans") == {"phantom@a", "phantom@b"}
-    assert staged(done, task, "validation") == staged(done, task, "supports") == {"phantom@c"}
-    assert staged(done, "TRAIN (phantom position_map)", "models") == set()
-    assert staged(done, "TRAIN (phantom position_map)", "supports") == set()
-    assert staged(done, "TEACH (free ceiling)", "scans") == {"free@a", "free@b", "free@c"}
-    assert staged(done, "TEACH (free ceiling)", "supports") == {"free@b"}
-    # They answer from no support.
-    task = "LOCALIZE (free ceiling batch 1)"
-    assert staged(done, task, "models") == {"ceiling.safetensors", "position_map.safetensors"}
-    assert staged(done, task, "supports") == set() and staged(done, task, "queries") == {"free@c"}
-    models = {path.name for path in (done.results / "models" / "phantom").iterdir()}
-    assert models == {"position_map.safetensors", "student.safetensors"}
+def test_every_task_is_given_the_scans_and_the_models_that_its_plan_names(wired: Run) -> None:
+    plan = wired.plan()
+    for kind in ("train", "teach", "localize", "register"):
+        for task in plan[kind]:
+            name = f"{kind.upper()} ({task['id']})"
+            assert staged(wired, name, "scans") == set(task["scans"]) != set(), name
+            models = {Path(model).name + ".safetensors" for model in task["models"]}
+            assert staged(wired, name, "models") == models, name
+    for task in plan["evaluate"]:
+        name = f"EVALUATE ({task['id']})"
+        assert staged(wired, name, "scans") == set(task["scans"]), name
+        assert staged(wired, name, "predictions") == {Path(search).name + ".jsonl" for search in task["searches"]}, name
+    everything = {task["id"] for task in plan["preprocess"]}
+    assert staged(wired, "REPORT", "scans") == everything
+    assert staged(wired, "TABULATE", "evaluated") == {task["id"] for task in plan["evaluate"]}
+    curves = {f"{task['id'].replace('/', '.')}.jsonl" for kind in ("train", "teach") for task in plan[kind]}
+    assert staged(wired, "TABULATE", "logs") == staged(wired, "REPORT", "logs") == curves
 
 
-def test_supports_are_searched_from_each_other_by_a_task_of_their_own(folder: Path) -> None:
-    supports = "".join(f"s{i},two.nii,two.nii.gz,validation,phantom\n" for i in range(4))
-    sheet = f"subject,image,label,split,cohort\n{supports}d,one.nii,,test,phantom\n"
-    (folder / "four.csv").write_text(sheet + "a,one.nii,two.nii.gz,validation,default\nb,one.nii,,test,default\n")
-    named = ("-profile", "test", "--input", folder / "four.csv", "--methods", "matched,affine", "--weights", "none")
-    done = run_well(folder / "calibrated", *named, "-stub", parser="v2")
-    # Of the method that says how sure it is, and of the cohort that has enough supports, alone.
-    assert done.tasks() == {
-        "CHECK": 1, "PREPROCESS": 7, "LOCALIZE": 3, "REGISTER": 2, "EVALUATE": 2, "TABULATE": 1, "REPORT": 1,
-    }  # fmt: skip
-    names = {f"phantom@s{i}" for i in range(4)}
-    task = "LOCALIZE (phantom matched batch supports)"
-    assert staged(done, task, "supports") == staged(done, task, "queries") == names
-    assert staged(done, "EVALUATE (phantom)", "predictions") == {
-        "matched.batch0.jsonl", "matched.batchsupports.jsonl", "registration.batch0.jsonl",
-    }  # fmt: skip
+def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(wired: Run) -> None:
+    assert staged(wired, "TEACH (phantom/student)", "models") == {"position_map.safetensors"}
+    assert staged(wired, "TEACH (phantom/student)", "scans") == {"phantom@a", "phantom@b", "phantom@c"}
+    assert staged(wired, "TRAIN (phantom/position_map)", "models") == set()
+    # No training scan of `phantom` has a label, which is one of the plan's warnings.
+    assert "TEACH (free/ceiling)" in wired.names()
+    assert "TEACH (phantom/ceiling)" not in wired.names()
+    models = {path.stem for path in (wired.results / "models" / "phantom").iterdir()}
+    assert models == {"coarse", "fine", "position_map", "student"}
+
+
+def test_supports_are_searched_from_each_other_by_a_task_of_their_own(wired: Run) -> None:
+    """Of the method that says how sure it is, and of the cohort that has enough supports, alone."""
+    found = {name for name in wired.names() if "batchsupports" in name}
+    assert found == {"LOCALIZE (default/matched.batchsupports)"}
+    assert staged(wired, found.pop(), "scans") == {f"default@s{i}" for i in range(4)}
+
+
+def test_a_label_of_one_mask_a_structure_is_all_of_a_folder_or_what_pattern_and_settings_name(wired: Run) -> None:
+    assert staged(wired, "PREPROCESS (phantom@c)", "label") == {"two.nii.gz"}
+    assert staged(wired, "PREPROCESS (free@a)", "label") == set()
+    assert staged(wired, "PREPROCESS (free@b)", "label") == {"spleen.nii.gz", "heart.NRRD"}
+    assert staged(wired, "PREPROCESS (named@b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
 
 
 def test_preview(folder: Path) -> None:
-    done = run_well(folder / "preview", *arguments(folder), "-preview", parser="v2")
+    done = run_well(folder / "preview", *arguments(folder), "-preview", parser="v1")
     assert len(done.messages) == 1
     assert "PREVIEW" in done.messages[0]
     assert "Submitted" not in done.output

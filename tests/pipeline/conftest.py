@@ -1,0 +1,56 @@
+"""One generated cohort and one full run of it, which most tests of Nextflow look at; every path has a space.
+
+Tests that look at it are of the group `full`, which one process of pytest runs; all others are of the group `others`,
+beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+
+from rprloc.importers.phantom import write_phantom
+from tests.runs import COUNTED, Run, arguments, run_well
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _starts_are_counted(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+    """Over all processes of this pytest, whose folders have one parent."""
+    own = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(COUNTED, str((own if worker_id == "master" else own.parent) / "starts"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all runs."""
+    return tmp_path_factory.mktemp("all runs")
+
+
+@pytest.fixture(scope="session")
+def phantom(place: Path) -> Path:
+    """The cohort: 12 scans to train on, 2 supports, 4 queries; the sheet lacks the last query, `late.csv` has it.
+
+    The one training scan with a label has none of the structures in it, so that what learns from labels cannot.
+    """
+    sheet = write_phantom(place / "phantom cohort", n_test=4)
+    empty = sitk.ReadImage(sheet.parent / "images" / "train_01.nii.gz") * 0
+    sitk.WriteImage(empty, sheet.parent / "labels" / "train_01.nii.gz")
+    text = sheet.read_text().replace("train_01.nii.gz,,", "train_01.nii.gz,labels/train_01.nii.gz,")
+    sheet.with_name("late.csv").write_text(text)
+    sheet.write_text("".join(text.splitlines(keepends=True)[:-1]))
+    return sheet.parent
+
+
+@pytest.fixture(scope="session")
+def full(place: Path, phantom: Path) -> Run:
+    """Profile test, undisturbed; its results are a copy, because later runs in its folder replace them."""
+    done = run_well(place / "full run", *arguments())
+    copy = shutil.copytree(done.results, place / "full results")
+    return replace(done, results=copy)
