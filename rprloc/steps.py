@@ -18,7 +18,6 @@ from rprloc.errors import NothingToLearnError
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 told = click.option("--task", type=click.File("r", encoding="utf-8"), default="-", help="JSON of the task [stdin].")
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -47,17 +46,14 @@ def names(sheet_folder: Path, output: Path) -> None:
 
 @step.command()
 @told
-@click.option("--schema", type=FILE, required=True, help="nextflow_schema.json.")
-@click.option("--sheet-folder", type=NEW_FOLDER, required=True, help="Folder that holds the sample sheet, if any.")
-@click.option("--cohorts", "folders", type=NEW_FOLDER, multiple=True, help="Folder of NAME.yml, the first one wins.")
-@click.option("--settings-folder", type=NEW_FOLDER, required=True, help="Folder that holds the file `cohort` names.")
-@click.option("--weights", type=NEW_FOLDER, required=True, help="Folder of trained models, if any.")
+@click.option("--folder", type=FOLDER, default=Path(), help="Folder of what the run is given [here].")
 @click.option("--output", type=OUTPUT, required=True, help="plan.json.")
-def check(
-    task: TextIO, schema: Path, sheet_folder: Path, folders: tuple[Path, ...], settings_folder: Path, weights: Path,
-    output: Path,
-) -> None:  # fmt: skip
-    """Write the plan of a run; all faults are in it, none ends the command."""
+def check(task: TextIO, folder: Path, output: Path) -> None:
+    """Write the plan of a run; all faults are in it, none ends the command.
+
+    The folder holds nextflow_schema.json, the folders sheet (the sample sheet), own and shipped (settings files, the
+    user's first), settings (the file that `cohort` names) and weights (trained models), each where there is any.
+    """
     import msgspec
 
     from rprloc.cohort.check import NO_WEIGHTS, Given
@@ -70,16 +66,16 @@ def check(
 
     values = json.load(task)
     name = values["name"] or "sample sheet"
-    sheet = _only_file(sheet_folder)
+    sheet = _only_file(folder / "sheet")
     given = Given(
         parameters=values["parameters"],
-        schema=read_schema(schema),
+        schema=read_schema(folder / "nextflow_schema.json"),
         sheet=sheet or Path(name),
         name=name,
         places=msgspec.convert(values["places"], dict[str, Place]),
-        folders=[folder for folder in folders if folder.is_dir()],
-        settings_file=_only_file(settings_folder),
-        weights=weights if values["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
+        folders=[folder / name for name in ("own", "shipped") if (folder / name).is_dir()],
+        settings_file=_only_file(folder / "settings"),
+        weights=folder / "weights" if values["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
         own_folder=values["own_folder"],
     )
     about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)

@@ -7,7 +7,7 @@ process CHECK {
     input:
     val values                                          // JSON: parameters, what messages call the sheet, what lies where
     path sheet, stageAs: 'sheet/*'                      // nothing where it is missing, which is a fault
-    path schema
+    path schema                                         // nextflow_schema.json
     path shipped, stageAs: 'shipped/*'                  // settings files of the pipeline
     path own, stageAs: 'own/*'                          // settings files of the user
     path settings, stageAs: 'settings/*'                // the file that --cohort names, if it names one
@@ -20,8 +20,7 @@ process CHECK {
     script:
     """
     # code ${code}
-    rprloc step check --schema ${schema} --sheet-folder sheet --cohorts own --cohorts shipped \\
-        --settings-folder settings --weights weights --output plan.json <<'JSON'
+    rprloc step check --output plan.json <<'JSON'
     ${values}
     JSON
     """

@@ -88,11 +88,6 @@ class Length:
     warm_up: int = 0
     """Steps in which the learning rate grows from 0 to what it would be."""
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Length:
-        """Read what `to_json` returns."""
-        return cls(**values)
-
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)

@@ -97,14 +97,8 @@ def schema_faults(values: Mapping[str, Any], lines: Lines, *, file: str) -> list
     for error in jsonschema.Draft202012Validator(schema).iter_errors(values):
         keys = _keys_of(error.absolute_path)
         if error.validator == "additionalProperties":
-            known = list(error.schema["properties"])
-            for key in error.instance:
-                if key not in known:
-                    path = (*keys, key)
-                    hint = nearest(key, known)
-                    faults.setdefault(
-                        path, _fault(path, values, lines, f"one of the keys {listed(known)}{hint}", file, key)
-                    )
+            for path, fault in _unknown_keys(error, keys, values, lines, file):
+                faults.setdefault(path, fault)
             continue
         if "pattern" in error.absolute_schema_path and "propertyNames" in error.absolute_schema_path:
             name = str(error.instance)
@@ -113,6 +107,20 @@ def schema_faults(values: Mapping[str, Any], lines: Lines, *, file: str) -> list
             continue
         faults.setdefault(keys, _fault(keys, values, lines, _expected(schema, keys), file))
     return sorted(faults.values(), key=lambda fault: (fault.line or 0, fault.column or ""))
+
+
+def _unknown_keys(
+    error: Any, keys: KeyPath, values: Mapping[str, Any], lines: Lines, file: str
+) -> list[tuple[KeyPath, Fault]]:
+    """Return the path and the fault of each key that the schema does not know."""
+    known = list(error.schema["properties"])
+    return [
+        (
+            path,
+            _fault(path, values, lines, f"one of the keys {listed(known)}{nearest(path[-1], known)}", file, path[-1]),
+        )
+        for path in ((*keys, key) for key in error.instance if key not in known)
+    ]
 
 
 def _fault(

@@ -40,10 +40,10 @@ class Muon(torch.optim.Optimizer):
         """Step every parameter that has a gradient."""
         # Hundreds of small products: threads that wait for each other would take several times as long.
         with one_thread():
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._move(parameter, group["lr"])
+            rates = [(parameter, group["lr"]) for group in self.param_groups for parameter in group["params"]]
+            for parameter, rate in rates:
+                if parameter.grad is not None:
+                    self._move(parameter, rate)
 
     def _move(self, parameter: nn.Parameter, rate: float) -> None:
         """Step one parameter by its gradient."""
