@@ -3,6 +3,7 @@ process CHECK {
     tag 'sample sheet'
     label 'process_single'
     executor 'local'
+    publishDir "${params.outdir}/pipeline_info", mode: 'copy', enabled: params.outdir ? true : false
 
     input:
     val values                                          // JSON: parameters, what messages call the sheet, what lies where
