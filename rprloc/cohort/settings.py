@@ -11,7 +11,7 @@ from typing import Any
 
 from rprloc.cohort.faults import Fault, shown
 from rprloc.cohort.settings_file import parse_yaml, schema_faults
-from rprloc.scans.target import Triple
+from rprloc.scans.target import Triple, voxels_of
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
 """Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
@@ -68,8 +68,7 @@ class Settings:
     @property
     def patch_voxels(self) -> tuple[int, int, int]:
         """Return the patch's size z, y, x in voxels."""
-        z, y, x = (round(size / step) for size, step in zip(self.patch, self.spacing, strict=True))
-        return z, y, x
+        return voxels_of(self.patch, self.spacing)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all keys of the settings as plain values for JSON, as a settings file would hold them."""

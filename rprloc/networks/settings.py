@@ -10,7 +10,7 @@ import msgspec
 
 from rprloc.catalogue import load, network_named
 from rprloc.cohort.tasks import Learning, Seen, Window
-from rprloc.scans.target import Triple
+from rprloc.scans.target import Triple, voxels_of
 
 Voxels = tuple[int, int, int]
 
@@ -110,8 +110,7 @@ class VotesSettings(NetworkSettings, frozen=True, kw_only=True):
 def patch_voxels(cohort: Learning | Seen) -> Voxels:
     """Return the size (z, y, x) in voxels of a cohort's patch."""
     assert cohort.patch is not None
-    z, y, x = (max(1, round(mm / step)) for mm, step in zip(cohort.patch, cohort.spacing, strict=True))
-    return z, y, x
+    return voxels_of(cohort.patch, cohort.spacing)
 
 
 def check_structures(names: Sequence[str], half_voxel_mm: Mapping[str, Triple]) -> None:

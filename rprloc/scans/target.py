@@ -22,6 +22,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Of the finer volume, where a method needs one."""
 
 
+def voxels_of(size_mm: Triple, spacing_mm: Triple) -> tuple[int, int, int]:
+    """Return the voxels (z, y, x) nearest to a size in mm, at least one along each axis."""
+    z, y, x = (max(1, round(mm / step)) for mm, step in zip(size_mm, spacing_mm, strict=True))
+    return z, y, x
+
+
 def scan_folder(cohort: str, subject: str) -> str:
     """Return the name of a preprocessed scan's folder; no cohort's or subject's name holds an `@`."""
     return f"{cohort}@{subject}"

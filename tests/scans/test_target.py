@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from rprloc.scans.target import Target
+from rprloc.scans.target import Target, scan_folder, subject_of, voxels_of
 
 GIVEN: dict[str, Any] = {
     "modality": "mr",
@@ -34,3 +35,10 @@ def test_structures_and_the_finer_volume_may_be_left_out() -> None:
 def test_another_shape_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(GIVEN | wrong, Target)
+
+
+def test_sizes_in_voxels_and_names_of_folders() -> None:
+    assert voxels_of((48, 64, 64), (3, 1, 1)) == (16, 64, 64)
+    assert voxels_of((10, 1, 7.4), (4, 6, 3)) == (2, 1, 2)
+    assert scan_folder("c", "a") == "c@a"
+    assert subject_of(Path("x") / scan_folder("c", "s.1")) == "s.1"

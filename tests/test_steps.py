@@ -1,0 +1,92 @@
+"""The steps as the pipeline calls them: folders and JSON in, files out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rprloc.errors import InputError
+from rprloc.files import read_json, read_json_lines
+from rprloc.importers.phantom import write_phantom
+from rprloc.steps import step
+from tests.cohort.planned import COHORTS, ROOT
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str, task: object = None) -> Result:
+    """Run a step in a folder with a task on its standard input."""
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(step, words, input=None if task is None else json.dumps(task))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """What CHECK is given of a phantom's run: a sheet beside its schema and the shipped settings."""
+    (tmp_path / "sheet").mkdir()
+    shutil.copytree(COHORTS, tmp_path / "shipped")
+    shutil.copy(ROOT / "nextflow_schema.json", tmp_path)
+    text = "subject,image,label,cohort\na,a.nii,masks,phantom\nb,b.nii,,phantom\n"
+    (tmp_path / "sheet" / "my sheet.csv").write_text(text)
+    return tmp_path
+
+
+def test_names_lists_what_the_sheet_names(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(given, monkeypatch, "names", "--sheet-folder", "sheet", "--output", "names.json")
+    assert read_json(given / "names.json") == ["a.nii", "masks", "b.nii"]
+    run(given, monkeypatch, "names", "--sheet-folder", "none", "--output", "names.json")
+    assert read_json(given / "names.json") == []
+
+
+def test_check_writes_the_plan_from_what_lies_where(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"kind": "file", "files": [], "ambiguous": []}
+    places = {name: {"path": f"/data/{name}", **there} for name in ("a.nii", "b.nii")}
+    masks = {"path": "/data/masks", "kind": "folder", "files": ["heart.nii", "liver.nii"], "ambiguous": []}
+    parameters = {"input": "my sheet.csv", "methods": "affine", "outdir": "results", "weights": "none"}
+    task = {"parameters": parameters, "name": "my sheet.csv", "places": places | {"masks": masks}, "own_folder": True}
+    run(given, monkeypatch, "check", "--output", "plan.json", task=task)
+    plan = read_json(given / "plan.json")
+    assert plan["faults"] == []
+    assert plan["preprocess"][0]["masks"] == {"heart": "heart.nii"}
+    assert plan["report"]["sheet"]["file"] == "my sheet.csv" and len(plan["report"]["sheet"]["sha256"]) == 64
+    # A fault does not fail the task.
+    task["places"]["b.nii"]["kind"] = "nothing"  # type: ignore[index]
+    run(given, monkeypatch, "check", "--output", "plan.json", task=task)
+    assert read_json(given / "plan.json")["faults"] == [
+        "my sheet.csv, line 3, column 'image': found 'b.nii', expected a file that exists."
+    ]
+
+
+def test_from_a_scan_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = write_phantom(tmp_path / "cohort", n_train=0, n_validation=1, n_test=1)
+    target = {"modality": "ct", "spacing": [8, 8, 8], "patch": [96, 96, 96], "structures": {"heart": 1}}
+    for subject, ending in (("validation_01", ".nii.gz"), ("test_01", ".nii.gz")):
+        for kind in ("image", "label"):
+            (tmp_path / subject / kind).mkdir(parents=True)
+            shutil.copy(sheet.parent / f"{kind}s" / f"{subject}{ending}", tmp_path / subject / kind)
+        task = {"id": f"phantom@{subject}", "cohort": "phantom", "subject": subject, "image": "x", "target": target}
+        words = ("preprocess", "--image", f"{subject}/image", "--label", f"{subject}/label", "--folder", "scans")
+        done = run(tmp_path, monkeypatch, *words, task=task)
+        assert done.output == f"phantom {subject}: ok\n"
+    search = {
+        "id": "phantom/grey.batch0", "cohort": "phantom", "family": "grey", "make": "rprloc.methods.grey:make",
+        "methods": {"grey_mse": ["extreme.s4"]}, "batch": "0", "queries": ["phantom@test_01"],
+        "supports": ["phantom@validation_01"], "parameters": {"template_stride": 4},
+        "seen": {"modality": "ct", "window": [[-1000, 0], [1000, 1]], "spacing": [8, 8, 8], "patch": [24, 24, 24]},
+    }  # fmt: skip
+    words = ("localize", "--scans", "scans", "--models", "none", "--threads", "1", "--output", "found.jsonl")
+    run(tmp_path, monkeypatch, *words, task=search)
+    (row,) = read_json_lines(tmp_path / "found.jsonl")
+    assert (row["subject"], row["structure"], row["support"], row["drawn"]) == (
+        "test_01", "heart", "validation_01", True,
+    )  # fmt: skip
+
+
+def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="measure: expected what the plan says of a task"):
+        run(tmp_path, monkeypatch, "evaluate", "--scans", "none", "--predictions", "none", task={"id": 3})
