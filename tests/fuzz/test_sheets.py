@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rprloc.cohort.check import check
-from rprloc.cohort.parameters import read_schema
+from rprloc.cohort.places import Place
+from rprloc.cohort.plan import plan_of
+from rprloc.cohort.sheet import named_files
+from rprloc.cohort.tasks import Sheet
+from tests.cohort.planned import COHORTS
+from tests.cohort.planned import given as given_to
 from tests.fuzz.mutations import damaged, no_hang
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = read_schema(ROOT / "nextflow_schema.json")
 
 SHEET = (
     "subject,image,label,split,cohort\n"
@@ -26,7 +28,7 @@ SHEET = (
     "e5,e5.nrrd,e5_label.nrrd,validation,default\n"
     "f6,f6.nrrd,,train,default\n"
 ).encode()
-SETTINGS = (ROOT / "assets" / "cohorts" / "openkbp.yml").read_bytes()
+SETTINGS = (COHORTS / "openkbp.yml").read_bytes()
 
 WORDS = (
     b"", b"subject", b"image", b"labels", b"Split", b"train", b"query", b"a_1", b"$(id)", b"../x", b"a;rm -rf x", b"\n",
@@ -39,6 +41,15 @@ YAML_WORDS = (
 )  # fmt: skip
 
 
+def there(sheet: bytes) -> dict[str, Place]:
+    """Return that all that a sheet names is there: what has no ending is a folder of two masks."""
+    masks = ("brainstem.nii.gz", "mandible.nrrd")
+    return {
+        name: Place(f"/data/{name}", "file") if "." in name else Place(f"/data/{name}", "folder", masks)
+        for name in named_files(sheet)
+    }
+
+
 def checked(sheet: bytes, own: bytes | None = None) -> None:
     """Check a run of a sheet, and of a settings file for one of its cohorts; faults must be sentences on one line."""
     with tempfile.TemporaryDirectory() as name, no_hang():
@@ -46,14 +57,15 @@ def checked(sheet: bytes, own: bytes | None = None) -> None:
         (folder / "samples.csv").write_bytes(sheet)
         if own is not None:
             (folder / "phantom.yml").write_bytes(own)
-        found: dict[str, Any] = check(
-            {"input": "samples.csv", "cohort": "default"}, schema=SCHEMA, sheet=folder / "samples.csv",
-            folders=[folder, ROOT / "assets" / "cohorts"], exists=lambda path: True,
-        )  # fmt: skip
-        for fault in found["errors"]:
-            assert fault["message"].endswith(".") and fault["message"].isprintable(), fault
+        run = replace(
+            given_to(folder / "samples.csv", folders=(folder, COHORTS), cohort="default"), places=there(sheet)
+        )
+        found = check(run)
+        for fault in found.faults:
+            assert fault.message.endswith(".") and fault.message.isprintable(), fault
         # What goes on to the processes: JSON in UTF-8 without NaN.
-        json.dumps(found, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        plan = plan_of(found, sheet=Sheet(file=run.name), places=run.places).to_json()
+        json.dumps(plan, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 @settings(max_examples=120)
