@@ -89,7 +89,7 @@ def test_a_shift_by_whole_voxels_comes_out_exactly(shift: tuple[int, int, int]) 
 
 def test_the_answer_is_the_best_of_all_voxels_of_the_body_by_direct_sums() -> None:
     query, support = scan("q", values_of(3)), scan("s", values_of(4), {"organ": ORGAN})
-    query.body[:4] = query.body[:, :, 20:] = False
+    query.body[:8] = query.body[14:] = query.body[:, 12:] = query.body[:, :, 15:] = False
     encoder = _Encoder(MODEL)
     code = encoder.code(query, Clock())
     windows = {tuple(v): encoder.window(code, v, (1, 1, 1)).double() for v in np.argwhere(query.body).tolist()}

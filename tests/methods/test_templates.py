@@ -43,12 +43,12 @@ def matcher(values: Volume, size: tuple[int, int, int], *, centres: Any = None, 
 
 
 def window(values: Volume, size: tuple[int, int, int], centre: tuple[int, ...]) -> Volume:
-    """Return the window around a voxel, zeros where it overhangs, a voxel at a time."""
+    """Return the window around a voxel, zeros where it overhangs."""
     found = np.zeros((len(values), *size), dtype=np.float32)
-    for inside in product(*map(range, size)):
-        place = tuple(c + i - s // 2 for c, i, s in zip(centre, inside, size, strict=True))
-        if all(0 <= p < n for p, n in zip(place, values.shape[1:], strict=True)):
-            found[(slice(None), *inside)] = values[(slice(None), *place)]
+    first = [c - s // 2 for c, s in zip(centre, size, strict=True)]
+    ends = [(max(0, f), min(n, f + s)) for f, n, s in zip(first, values.shape[1:], size, strict=True)]
+    inside = tuple(slice(low - f, max(low, high) - f) for f, (low, high) in zip(first, ends, strict=True))
+    found[(slice(None), *inside)] = values[(slice(None), *(slice(low, max(low, high)) for low, high in ends))]
     return found
 
 
