@@ -49,7 +49,7 @@ class Follower(threading.Thread):
             end = content.rfind(b"\n") + 1
             if end > start:
                 lines = content[start:end].decode(errors="replace").splitlines()
-                # <cohort>.<stage>.<hash>.log
+                # <cohort>.<network>.<hash>.log
                 name = path.stem.rpartition(".")[0]
                 print("".join(f"  {name} | {line}\n" for line in lines), end="", flush=True)
             self.seen[path] = max(end, start)

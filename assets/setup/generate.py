@@ -152,7 +152,8 @@ Labels that are absent are masked out of their loss.
 A cohort whose training scans have no label has failed rows with that reason.
 
 Registration takes seconds for each support, so it uses the first `--registration_supports` of the draw.
-Template matching compares every position of the query whose centre lies in the body, exactly, by FFT (Lewis, Vision Interface 1995).
+Template matching compares every position of the query whose centre lies in the body, exactly, by FFT \
+(Lewis, Vision Interface 1995).
 The auto-encoder's code has four channels at a stride of two voxels.
 
 ## Networks

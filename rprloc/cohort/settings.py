@@ -14,7 +14,7 @@ from rprloc.cohort.settings_file import parse_yaml, schema_faults
 from rprloc.scans.target import Triple, voxels_of
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
-"""Whole-body CT, HU -> grey value, air at exactly 0 (ALGORITHM.md section 6)."""
+"""Whole-body CT, HU -> grey value, air at exactly 0."""
 
 MR_WINDOW = ((0.0, 0.0), (1000.0, 1.0))
 """MR, from the 0.2 (0) to the 99.8 percentile (1000) of the body's values -> grey value."""
@@ -88,8 +88,8 @@ class Settings:
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "given")
 
 
-def settings_from(values: Mapping[str, Any]) -> Settings:
-    """Make settings from plain values that are known to be valid, such as `Settings.as_dict()` or check.json's.
+def typed_settings(values: Mapping[str, Any]) -> Settings:
+    """Make settings from plain values that are known to be valid, such as those of `Settings.as_dict()`.
 
     Other keys than those of the settings are ignored.
     """
@@ -126,7 +126,7 @@ def parse_settings(text: str, *, file: str) -> tuple[Settings | None, list[Fault
     faults += schema_faults(values, lines, file=file)
     if faults:
         return None, faults
-    settings = settings_from(values)
+    settings = typed_settings(values)
     for key, value, expected in _contradictions(settings):
         path = tuple(key.split("."))
         line = lines.get(path, lines.get(path[:1]))

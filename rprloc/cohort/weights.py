@@ -10,7 +10,7 @@ from typing import Any
 
 from rprloc.catalogue import networks
 from rprloc.cohort.faults import Fault, listed, shown
-from rprloc.cohort.settings import Settings, settings_from
+from rprloc.cohort.settings import Settings, typed_settings
 from rprloc.cohort.settings_file import schema_faults
 from rprloc.files import PICKLES
 
@@ -114,7 +114,7 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             values["matching_spacing"] = finer
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
-        settings = settings_from(values)
+        settings = typed_settings(values)
         return {"network": network} | {key: settings.as_dict()[key] for key in values}, ""
     except OSError as error:
         return None, str(error.strerror)
@@ -140,7 +140,7 @@ def adopt_model(
     ]
     merged = current | {key: model[key] for key in brought if key not in settings.given}
     given = settings.given | set(brought)
-    return Settings(**{**vars(settings_from(merged)), "given": given}), faults
+    return Settings(**{**vars(typed_settings(merged)), "given": given}), faults
 
 
 def _wanted(value: Any, cohort: str) -> str:

@@ -24,11 +24,6 @@ def column_of(name: str) -> str:
     return method.column or method.family.name
 
 
-def is_calibrated(name: str) -> bool:
-    """Tell whether a method's predictions say how sure they are."""
-    return method_of(name).family.calibrated
-
-
 def calibrated_methods() -> list[str]:
     """Return the methods whose predictions say how sure they are, in the order of the tables."""
     return [method.name for method in methods() if method.family.calibrated]

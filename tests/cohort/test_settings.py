@@ -16,7 +16,7 @@ from rprloc.cohort.settings import (
     known_cohorts,
     load_settings,
     parse_settings,
-    settings_from,
+    typed_settings,
 )
 from rprloc.cohort.settings_file import settings_schema
 
@@ -69,14 +69,14 @@ def test_defaults_live_in_one_place() -> None:
         properties = schema["properties"].items()
         return {key: below["default"] if "default" in below else defaults(below) for key, below in properties}
 
-    assert same(settings_from(defaults(settings_schema())), Settings())
+    assert same(typed_settings(defaults(settings_schema())), Settings())
     assert set(KEYS) == {field.name for field in fields(Settings)} - {"given"} == set(settings_schema()["properties"])
 
 
 def test_plain_values_make_the_same_settings() -> None:
     one = read(EXAMPLE)
-    assert settings_from(one.as_dict()) == one
-    assert settings_from(yaml.safe_load(yaml.safe_dump(one.as_dict()))) == one
+    assert typed_settings(one.as_dict()) == one
+    assert typed_settings(yaml.safe_load(yaml.safe_dump(one.as_dict()))) == one
 
 
 def test_mr_has_a_window_of_percentiles() -> None:

@@ -47,7 +47,15 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CITATIONS.md", ROOT / "assets" / "demo" / "README.md"], ids=name_of)
+BESIDE = [
+    ROOT / "CITATIONS.md",
+    ROOT / "assets" / "demo" / "README.md",
+    *sorted((ROOT / "rprloc" / "weights").glob("*/README.md")),
+]
+"""Pages that stand with what they are about."""
+
+
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$|^    .*$|`[^`\n]*`", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -72,4 +80,4 @@ def test_paths_in_code_are_there() -> None:
         for path in re.findall(
             r"`((?:rprloc|docs|assets|conf|tests|containers|modules|workflows)/[\w./-]+)`", text_of(page)
         ):
-            assert (ROOT / path).exists() or "fraction" in path, f"{name_of(page)}: {path}"
+            assert (ROOT / path).exists() or "fraction" in path or "NAME" in path, f"{name_of(page)}: {path}"
