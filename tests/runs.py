@@ -29,8 +29,9 @@ COUNTED = "RPRLOC_TEST_STARTS"
 
 
 def arguments(sheet: str = "../phantom cohort/samples.csv") -> tuple[str, ...]:
-    """The arguments of the full run."""
-    return ("-profile", "test", "--input", sheet, "--methods", "regression,retina_unet")
+    """The arguments of the full run; the last two are its methods."""
+    own = ("--input", sheet, "--cohort_folder", "../phantom cohort/settings")
+    return ("-profile", "test", *own, "--methods", "regression,retina_unet")
 
 
 @dataclass(frozen=True)

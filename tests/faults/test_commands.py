@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,18 @@ import SimpleITK as sitk
 import torch
 
 from rprloc import cli
+from rprloc.catalogue.rows import Length
+from rprloc.cohort.tasks import Preprocess, Train, to_json
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import read_model
+from rprloc.scans.target import Target
+from rprloc.training import position
+from rprloc.training import state as state_module
 from rprloc.training.state import Interrupted
 from tests.faults.disk import names, small_disk
-from tests.training.labelled import COHORT as LABELLED
 from tests.training.labelled import write_labelled
-from tests.training.scans import COHORT, write_scan
+from tests.training.lessons import task_for
+from tests.training.scans import write_scan
 
 NO_ROOM = "room on its disk; free some space and start again, a run with -resume."
 NO_PATH = "a path that can be used; see to it and start again, a run with -resume."
@@ -75,14 +81,27 @@ def test_a_mistake_in_the_code_is_no_sentence(monkeypatch: pytest.MonkeyPatch) -
         cli.main()
 
 
-def step(*arguments: object, values: object, before: str = "") -> tuple[int, str]:
-    """Run a step of the pipeline in a process of its own; return its exit status and what it said as an error."""
-    code = f"{before}\nfrom rprloc.cli import main\nmain()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "step", *map(str, arguments)],
-        input=json.dumps(values), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    return done.returncode, done.stderr
+class Step:
+    """A step of the pipeline in this process: its exit status and what it said as an error."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._told, self._patched, self._captured = folder / "task.json", monkeypatch, capsys
+
+    def __call__(self, *arguments: object, task: Preprocess | Train) -> tuple[int, str]:
+        self._told.write_text(json.dumps(to_json(task)), encoding="utf-8")
+        self._patched.setattr("sys.argv", ["rprloc", "step", *map(str, arguments), "--task", str(self._told)])
+        status: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code
+        assert isinstance(status, int)
+        return status, self._captured.readouterr().err
+
+
+@pytest.fixture
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Step:
+    return Step(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -95,13 +114,13 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image"
 
 
-PREPROCESS = ("preprocess", "--cohort", "c", "--subject", "s", "--label", "none")
-SETTINGS = {"modality": "ct", "spacing": [1, 1, 1], "patch": [48, 48, 48], "structures": None}
+TARGET = Target(modality="ct", spacing=(1, 1, 1), patch=(48, 48, 48), structures=None)
+SCAN = Preprocess(id="c@s", cohort="c", subject="s", image="a.nii.gz", target=TARGET)
 
 
-def test_a_scan_on_a_full_disk_is_not_set_aside_but_ends_the_run(image: Path) -> None:
+def test_a_scan_on_a_full_disk_is_not_set_aside_but_ends_the_run(image: Path, step: Step) -> None:
     with small_disk(image.parent / "disk", size=1 << 20) as disk:
-        status, said = step(*PREPROCESS, "--image", image, "--folder", disk.path, values=SETTINGS)
+        status, said = step("preprocess", "--image", image, "--label", "none", "--folder", disk.path, task=SCAN)
         path = disk.path / "c@s" / "s.nii.gz"
         assert said.splitlines()[-1] == f"rprloc: {path}: found 'No space left on device', expected {NO_ROOM}"
         assert (status, names(disk.path / "c@s")) == (74, [])
@@ -123,7 +142,12 @@ resource.setrlimit(resource.RLIMIT_AS, (used + {megabytes} * 2**20,) * 2)
 def test_a_scan_without_memory_is_not_set_aside_but_tried_again(image: Path, megabytes: int) -> None:
     before = LITTLE_MEMORY.format(megabytes=megabytes)
     folder = image.parent / "out"
-    status, said = step(*PREPROCESS, "--image", image, "--folder", folder, values=SETTINGS, before=before)
+    arguments = ["step", "preprocess", "--image", str(image), "--label", "none", "--folder", str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}\nfrom rprloc.cli import main\nmain()", *arguments],
+        input=json.dumps(to_json(SCAN)), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    status, said = done.returncode, done.stderr
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("rprloc: the memory did not suffice (")
     assert said.endswith(f"); {NO_MEMORY}\n")
@@ -131,54 +155,54 @@ def test_a_scan_without_memory_is_not_set_aside_but_tried_again(image: Path, meg
     assert not list(folder.rglob("*.*"))
 
 
-# A training of 30 steps whose state is written after each, and is asked to stop before the given step.
-SHORT_TRAINING = """
-import os, signal
-import rprloc.training.position as position
-import rprloc.training.state as state
-from rprloc.training.plan import PLANS, TrainingPlan
-state.SAVE_SECONDS = 0.0
-PLANS["demo"] = TrainingPlan(steps=30, groups=1, patches=2)
-position._VALIDATION_GROUPS = 1
-rate = TrainingPlan.learning_rate_at
-def learning_rate_at(plan, step):
-    if step == {stop}:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return rate(plan, step)
-TrainingPlan.learning_rate_at = learning_rate_at
-"""
+def trained(step: Step, folder: Path, task: Train) -> tuple[int, str]:
+    """Train from the scans beside a folder; the network goes into the folder."""
+    where = ("--scans", folder.parent / "scans", "--models", "none", "--folder", folder)
+    return step("train", *where, "--device", "cpu", "--threads", 1, task=task)
 
 
-def test_a_training_whose_state_has_no_room_keeps_the_last_one_and_goes_on_from_it(tmp_path: Path) -> None:
-    write_scan(tmp_path / "scans", 1)
+def test_a_training_whose_state_has_no_room_keeps_the_last_one_and_goes_on_from_it(
+    tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state is written after each step."""
+    monkeypatch.setattr(state_module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(position, "_VALIDATION_GROUPS", 1)
+    rate = Length.learning_rate_at
 
-    def train(checkpoints: Path, stop: int = -1) -> tuple[int, str]:
-        arguments = ["--cohort", "c", "--stage", "coarse", "--scans", tmp_path / "scans", "--validation", "none"]
-        arguments += ["--training", "demo", "--threads", 1, "--folder", tmp_path / checkpoints.name]
-        values = {"settings": COHORT, "checkpoints": str(checkpoints)}
-        return step("train", *arguments, values=values, before=SHORT_TRAINING.format(stop=stop))
+    def stopped(length: Length, number: int) -> float:
+        """The rate, and a signal to end before step 10."""
+        if number == 10:
+            signal.raise_signal(signal.SIGTERM)
+        return rate(length, number)
 
-    assert train(tmp_path / "undisturbed") == (0, "")
+    scan = write_scan(tmp_path / "scans", 1)
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+
+    def task(checkpoints: Path) -> Train:
+        length = Length(steps=30, groups=1, patches=2)
+        return task_for("coarse", training=[scan], length=length, checkpoints=str(checkpoints))
+
+    assert trained(step, undisturbed, task(undisturbed)) == (0, "")
     with small_disk(tmp_path / "disk", size=1 << 22) as disk:
-        assert train(disk.path, stop=10)[0] == 143
+        with monkeypatch.context() as patched:
+            patched.setattr(Length, "learning_rate_at", stopped)
+            assert trained(step, disturbed, task(disk.path))[0] == 143
         (state,) = disk.path.glob("*.safetensors")
         filler = disk.fill()
         before, kept = names(disk.path), state.read_bytes()
-        status, said = train(disk.path)
+        status, said = trained(step, disturbed, task(disk.path))
         assert said == f"rprloc: {state}: found 'No space left on device', expected {NO_ROOM}\n"
         assert (status, names(disk.path), state.read_bytes()) == (74, before, kept)
         filler.unlink()
-        assert train(disk.path) == (0, "")
+        assert trained(step, disturbed, task(disk.path)) == (0, "")
         assert "goes on from step 11 of 30" in state.with_suffix(".log").read_text(encoding="utf-8")
-    models = [tmp_path / name / "c" / "coarse.safetensors" for name in ("undisturbed", "disk")]
+    models = [folder / "c" / "coarse.safetensors" for folder in (undisturbed, disturbed)]
     found, expected = (read_model(path).network.state_dict() for path in models)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_a_network_without_a_label_to_learn_from_leaves_nothing_and_ends_well(tmp_path: Path) -> None:
-    write_labelled(tmp_path / "scans", 1, labelled=())
-    arguments = ["--cohort", "c", "--stage", "retina_unet", "--scans", tmp_path / "scans", "--validation", "none"]
-    arguments += ["--training", "demo", "--threads", 1, "--folder", tmp_path / "out"]
-    values = {"settings": LABELLED, "checkpoints": str(tmp_path / "states")}
-    assert step("train", *arguments, values=values) == (0, "")
+def test_a_network_without_a_label_to_learn_from_leaves_nothing_and_ends_well(tmp_path: Path, step: Step) -> None:
+    scan = write_labelled(tmp_path / "scans", 1, labelled=())
+    task = task_for("retina_unet", training=[scan], checkpoints=str(tmp_path / "states"))
+    assert trained(step, tmp_path / "out", task) == (0, "")
     assert not list((tmp_path / "out").iterdir())

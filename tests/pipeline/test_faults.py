@@ -79,7 +79,7 @@ def run(full: Run, phantom: Path, place: Path) -> Run:
     write_sheet(folder, phantom)
     for cohort in ("phantom", "free"):
         shutil.copytree(full.results / "models" / "phantom", folder / "weights" / cohort)
-    (folder / "own").mkdir()
+    shutil.copytree(phantom / "settings", folder / "own")
     (folder / "own" / "free.yml").write_text("structures: {heart: 1, spleen: 9}\nstarts: 4\n")
     (folder / "broken.config").write_text(BROKEN)
     parameters = {"tables": "false", "seed": "1", "queries_per_task": "3", "weights": "weights", "cohort_folder": "own"}

@@ -138,7 +138,7 @@ def test_a_second_run_takes_everything_from_the_cache(full: Run, resumed: Run) -
 def test_one_more_query_runs_only_what_it_touches(full: Run, appended: Run) -> None:
     assert appended.names() == {
         "NAMES (sample sheet)", "CHECK (sample sheet)", "PREPROCESS (phantom@test_04)",
-        "LOCALIZE (phantom/regression.batch1)", "EVALUATE (phantom)", "TABULATE", "REPORT",
+        "LOCALIZE (phantom/regression.batch1)", "EVALUATE (phantom)", "TABULATE", "REPORT (1)",
     }  # fmt: skip
     assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 1}
     metrics = appended.metrics()

@@ -72,7 +72,7 @@ def test_every_task_of_the_plan_is_run_and_no_other(wired: Run) -> None:
     kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
     assert all(plan[kind] for kind in kinds)
     planned = {f"{kind.upper()} ({task['id']})" for kind in kinds for task in plan[kind]}
-    others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT"}
+    others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT (1)"}
     assert wired.names() == planned | others
     assert (wired.results / "report.html").exists()
 
@@ -90,10 +90,10 @@ def test_every_task_is_given_the_scans_and_the_models_that_its_plan_names(wired:
         assert staged(wired, name, "scans") == set(task["scans"]), name
         assert staged(wired, name, "predictions") == {Path(search).name + ".jsonl" for search in task["searches"]}, name
     everything = {task["id"] for task in plan["preprocess"]}
-    assert staged(wired, "REPORT", "scans") == everything
+    assert staged(wired, "REPORT (1)", "scans") == everything
     assert staged(wired, "TABULATE", "evaluated") == {task["id"] for task in plan["evaluate"]}
     curves = {f"{task['id'].replace('/', '.')}.jsonl" for kind in ("train", "teach") for task in plan[kind]}
-    assert staged(wired, "TABULATE", "logs") == staged(wired, "REPORT", "logs") == curves
+    assert staged(wired, "TABULATE", "logs") == staged(wired, "REPORT (1)", "logs") == curves
 
 
 def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(wired: Run) -> None:
