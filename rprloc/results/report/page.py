@@ -91,10 +91,10 @@ class Page:
     cohorts: tuple[CohortPage, ...]
 
 
-def html(page: Page, *, embedded: int = EMBEDDED) -> str:
-    """Return the page as one HTML document that fetches nothing, with its first `embedded` pictures of queries."""
+def html(page: Page) -> str:
+    """Return the page as one HTML document that fetches nothing, with its first EMBEDDED pictures of queries."""
     pictures = [path for cohort in page.cohorts for path in cohort.pictures]
-    return _template().render(page=page, embedded=embedded, inside=frozenset(pictures[:embedded]))
+    return _template().render(page=page, embedded=EMBEDDED, inside=frozenset(pictures[:EMBEDDED]))
 
 
 def _template() -> jinja2.Template:

@@ -13,10 +13,10 @@ from tests.results.report.made import Made, made
 pytestmark = pytest.mark.usefixtures("blank")
 
 
-def page_of(tmp_path: Path, cohort: Made, *, embedded: int = 200, figure_query: str | None = None) -> Html:
+def page_of(tmp_path: Path, cohort: Made, *, figure_query: str | None = None) -> Html:
     """Return the page of a cohort."""
     one = cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), {}, figure_query)
-    return Html(html(Page((), (), (), (one,)), embedded=embedded))
+    return Html(html(Page((), (), (), (one,))))
 
 
 def test_values_in_words() -> None:
@@ -57,14 +57,16 @@ def test_a_query_can_be_asked_for(tmp_path: Path) -> None:
     assert "Every method in one query: q1" in page.text and "The query that was asked for." in page.text
 
 
-def test_pictures_beyond_the_room_are_in_the_folder_only(tmp_path: Path) -> None:
+def test_pictures_beyond_the_room_are_in_the_folder_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = made(("affine", "retina_unet"))
-    page = page_of(tmp_path, cohort, embedded=1)
+    monkeypatch.setattr("rprloc.results.report.page.EMBEDDED", 1)
+    page = page_of(tmp_path, cohort)
     assert len(page.values("src")) == 1 + 1
     assert "the others of this query are in the folder figures" in page.text
     assert page.text.count("This page holds 1 pictures; this query's other pictures") == 2
     assert len(list((tmp_path / "figures" / "demo").glob("*.png"))) == 1 + 2 + 2
-    assert "the others of this query" not in page_of(tmp_path, cohort, embedded=2).text
+    monkeypatch.setattr("rprloc.results.report.page.EMBEDDED", 2)
+    assert "the others of this query" not in page_of(tmp_path, cohort).text
 
 
 def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
