@@ -1,7 +1,6 @@
 """One generated cohort and one full run of it, which most tests of Nextflow look at; every path has a space.
 
-Tests that look at it are of the group `full`, which one process of pytest runs; all others are of the group `others`,
-beside it.
+With `-n 2` one process of pytest runs the tests that look at it and another one, beside it, all others.
 """
 
 from __future__ import annotations
@@ -10,12 +9,27 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import SimpleITK as sitk
+from xdist.scheduler import LoadScopeScheduling
 
 from rprloc.importers.phantom import write_phantom
 from tests.runs import COUNTED, ROOT, Run, arguments, run_well
+
+OF_THE_FULL_RUN = ("test_full_run.py", "test_interrupted.py", "test_faults.py")
+
+
+class TwoGroups(LoadScopeScheduling):
+    """What uses the full run is not divided, and neither is the rest. (xdist_group does nothing by pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "full" if nodeid.split("::")[0].endswith(OF_THE_FULL_RUN) else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups:
+    return TwoGroups(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

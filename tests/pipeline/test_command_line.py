@@ -11,8 +11,6 @@ import pytest
 from rprloc.cohort.plan import read_plan
 from tests.runs import ROOT, run, run_well
 
-pytestmark = pytest.mark.xdist_group("others")
-
 SCHEMA = json.loads((ROOT / "nextflow_schema.json").read_text(encoding="utf-8"))["$defs"].values()
 PARAMETERS = {name: entry for group in SCHEMA for name, entry in group["properties"].items()}
 

@@ -16,8 +16,6 @@ from rprloc.files import read_json_lines
 from rprloc.importers.phantom import STRUCTURES
 from tests.runs import KEY, Run, run_well
 
-pytestmark = pytest.mark.xdist_group("full")
-
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
 MAIN = "extreme.k10.c1f1"

@@ -14,8 +14,6 @@ from rprloc.files import read_json_lines
 from rprloc.seeds import draw_order
 from tests.runs import KEY, Run, arguments, run_well
 
-pytestmark = pytest.mark.xdist_group("full")
-
 MAIN = "extreme.k10.c1f1"
 QUERIES = ["test_01", "test_02", "test_03"]
 STRUCTURES = ["heart", "kidney_left", "kidney_right"]
@@ -50,9 +48,10 @@ def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
     assert not metrics.duplicated(KEY).any()
     assert ",".join(metrics.columns) == (
         "cohort,subject,structure,method,setting,support,drawn,n_supports,"
-        "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,within_90_mm,covered,failed,reason,seconds"
+        "iou,iou_reference,awd_mm,mre_mm,spread_mm,confidence,within_90_mm,covered,failed,reason,seconds,main"
     )
     metrics = metrics[metrics.method == "regression"]
+    assert set(metrics.setting[metrics.main]) == {MAIN}
     main = metrics[metrics.setting == MAIN]
     expected = {
         (query, structure, support) for query in QUERIES for structure in STRUCTURES for support in [*SUPPORTS, ALL]

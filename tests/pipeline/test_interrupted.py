@@ -6,12 +6,8 @@ import os
 import re
 import signal
 
-import pytest
-
 from tests.faults.undisturbed import assert_as_undisturbed, prepared
 from tests.runs import Run, pids_in, run, run_well, started, wait_until
-
-pytestmark = pytest.mark.xdist_group("full")
 
 
 def test_a_run_that_is_stopped_and_killed_goes_on_and_a_second_one_beside_it_is_refused(full: Run) -> None:

@@ -13,8 +13,6 @@ import pytest
 from rprloc.importers.phantom import write_phantom
 from tests.runs import Run, run_well
 
-pytestmark = pytest.mark.xdist_group("others")
-
 OTHERS = ["position_map", "matched", "student", "grey_ncc", "retina_unet", "ceiling", "affine"]
 TAUGHT = ("student", "retina_unet", "ceiling")
 SHEET = """subject,image,label,split

@@ -6,12 +6,8 @@ import os
 import re
 from pathlib import Path
 
-import pytest
-
 import rprloc
 from tests.runs import ROOT, run_well
-
-pytestmark = pytest.mark.xdist_group("others")
 
 # A Slurm that runs a job at once, an array's tasks one after the other, and keeps a copy of its script.
 SBATCH = """#!/bin/bash

@@ -8,8 +8,6 @@ import pytest
 
 from tests.runs import Run, run_well
 
-pytestmark = pytest.mark.xdist_group("others")
-
 SHEET = """subject,image,label,split,cohort
 a,one.nii,,train,phantom
 b,two.nii,,train,phantom
