@@ -8,7 +8,8 @@ NEXTFLOW := .venv/bin/nextflow
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-RUNS := tests/pipeline tests/faults/runs
+# One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
+QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
 .PHONY: help install nextflow demo test test-faults bench lint types unit pipeline generate docs lock clean
 
@@ -49,12 +50,12 @@ types:
 	@$(PY) -m mypy
 
 unit:
-	@echo 'Unit tests: pytest, all that run no Nextflow.'
-	@$(PY) -m pytest tests $(RUNS:%=--ignore=%)
+	@echo 'Unit tests: pytest, all that run no Nextflow, on all cores.'
+	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs
 
 pipeline:
-	@echo 'Pipeline tests: Nextflow on a generated phantom cohort, a few minutes.'
-	@$(PY) -m pytest $(RUNS)
+	@echo 'Pipeline tests: Nextflow on generated phantoms, two runs at a time, a few minutes.'
+	@$(PY) -m pytest -n 2 tests/pipeline
 
 test-faults: install nextflow
 	@echo 'Faults: full disks, little memory, killed processes and engines, folders that are gone or taken, scans replaced.'
