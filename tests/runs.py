@@ -29,9 +29,12 @@ COUNTED = "RPRLOC_TEST_STARTS"
 
 
 def arguments(sheet: str = "../phantom cohort/samples.csv") -> tuple[str, ...]:
-    """The arguments of the full run; the last two are its methods."""
-    own = ("--input", sheet, "--cohort_folder", "../phantom cohort/settings")
-    return ("-profile", "test", *own, "--methods", "regression,retina_unet")
+    """The arguments of a run of the phantom cohort, in a folder beside it."""
+    return ("-profile", "test", "--input", sheet, "--cohort_folder", "../phantom cohort/settings")
+
+
+WITH_LABELS = ("--methods", "regression,retina_unet")
+"""What else the full run is told: a method beside the paper's that learns from labels."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.runs import Run, arguments
 
 
 def prepared(full: Run, name: str, *, without: str = "nothing") -> tuple[Path, tuple[str, ...]]:
-    """Return a new folder to run in and the arguments of the full run there.
+    """Return a new folder to run in and the arguments of a run there that is to answer as the full one.
 
     The folder has the states of the trainings that are over, which spares time, but for the network `without`. The
     sheet is the full run's; a later run has added a query to it in its place.

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from xdist.scheduler import LoadScopeScheduling
 
 from rprloc.importers.phantom import write_phantom
-from tests.runs import COUNTED, ROOT, Run, arguments, run_well
+from tests.runs import COUNTED, ROOT, WITH_LABELS, Run, arguments, run_well
 
 OF_THE_FULL_RUN = ("test_full_run.py", "test_interrupted.py", "test_faults.py")
 
@@ -41,6 +41,15 @@ def _starts_are_counted(tmp_path_factory: pytest.TempPathFactory, worker_id: str
         yield
 
 
+def write_settings(folder: Path) -> Path:
+    """Write the phantoms' settings with smaller networks, which halves the time of a training; return their folder."""
+    text = (ROOT / "assets" / "cohorts" / "phantom.yml").read_text(encoding="utf-8")
+    text = text.replace("width: 8}", "width: 4}").replace("patch: [96, 96, 96]", "patch: [72, 72, 72]")
+    (folder / "settings").mkdir()
+    (folder / "settings" / "phantom.yml").write_text(text, encoding="utf-8")
+    return folder / "settings"
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all runs."""
@@ -51,8 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def phantom(place: Path) -> Path:
     """The cohort: 12 scans to train on, 2 supports, 4 queries; the sheet lacks the last query, `late.csv` has it.
 
-    The one training scan with a label has none of the structures in it, so that what learns from labels cannot. In
-    `settings` the networks are smaller than the pipeline's for phantoms, which halves the time of a training.
+    The one training scan with a label has none of the structures in it, so that what learns from labels cannot.
     """
     sheet = write_phantom(place / "phantom cohort", n_test=4)
     empty = sitk.ReadImage(sheet.parent / "images" / "train_01.nii.gz") * 0
@@ -60,16 +68,13 @@ def phantom(place: Path) -> Path:
     text = sheet.read_text().replace("train_01.nii.gz,,", "train_01.nii.gz,labels/train_01.nii.gz,")
     sheet.with_name("late.csv").write_text(text)
     sheet.write_text("".join(text.splitlines(keepends=True)[:-1]))
-    settings = (ROOT / "assets" / "cohorts" / "phantom.yml").read_text(encoding="utf-8")
-    settings = settings.replace("width: 8}", "width: 4}").replace("patch: [96, 96, 96]", "patch: [72, 72, 72]")
-    (sheet.parent / "settings").mkdir()
-    (sheet.parent / "settings" / "phantom.yml").write_text(settings, encoding="utf-8")
+    write_settings(sheet.parent)
     return sheet.parent
 
 
 @pytest.fixture(scope="session")
 def full(place: Path, phantom: Path) -> Run:
     """Profile test, undisturbed; its results are a copy, because later runs in its folder replace them."""
-    done = run_well(place / "full run", *arguments())
+    done = run_well(place / "full run", *arguments(), *WITH_LABELS)
     copy = shutil.copytree(done.results, place / "full results")
     return replace(done, results=copy)

@@ -12,7 +12,7 @@ import pytest
 
 from rprloc.files import read_json_lines
 from rprloc.seeds import draw_order
-from tests.runs import KEY, Run, arguments, run_well
+from tests.runs import KEY, WITH_LABELS, Run, arguments, run_well
 
 MAIN = "extreme.k10.c1f1"
 QUERIES = ["test_01", "test_02", "test_03"]
@@ -116,14 +116,14 @@ def test_a_short_training_beats_copying_the_position_by_half(full: Run, phantom:
 
 @pytest.fixture(scope="module")
 def resumed(full: Run) -> Run:
-    return run_well(full.folder, *arguments(), "-resume")
+    return run_well(full.folder, *arguments(), *WITH_LABELS, "-resume")
 
 
 @pytest.fixture(scope="module")
 def appended(resumed: Run, phantom: Path) -> Run:
     """The same run with a fourth query in the sheet."""
     (phantom / "samples.csv").write_text((phantom / "late.csv").read_text())
-    return run_well(resumed.folder, *arguments(), "-resume")
+    return run_well(resumed.folder, *arguments(), *WITH_LABELS, "-resume")
 
 
 def test_a_second_run_takes_everything_from_the_cache(full: Run, resumed: Run) -> None:

@@ -20,7 +20,7 @@ def test_weights_that_are_no_numbers_end_the_run_with_a_sentence(full: Run) -> N
     tensors, header = read_tensors(path)
     name = min(tensors)
     write_tensors(path, tensors | {name: torch.full_like(tensors[name], torch.nan)}, header)
-    done = run(folder, *arguments[:-2], "--weights", "models")
+    done = run(folder, *arguments, "--weights", "models")
     assert done.status != 0
     assert "rprloc: fine.safetensors: " in done.output
     assert "Traceback" not in done.output
