@@ -79,7 +79,7 @@ class Run:
 
     def metrics(self, method: str = "regression") -> pd.DataFrame:
         """The rows of a method in metrics.csv without the times, by key."""
-        rows = pd.read_csv(self.results / "metrics.csv").drop(columns="seconds")
+        rows = pd.read_csv(self.results / "metrics.csv", dtype={"reason": "string"}).drop(columns="seconds")
         return rows[rows.method == method].set_index(KEY).sort_index()
 
 

@@ -23,14 +23,15 @@ def test_a_run_that_is_stopped_and_killed_goes_on_and_a_second_one_beside_it_is_
         trace = folder / "results" / "pipeline_info" / "execution_trace.txt"
         wait_until(lambda: trace.exists() and "NAMES" in trace.read_text(), seconds=300, what="the first task")
         before = trace.read_text()
-        second = run(folder, *arguments, parser="v2")
+        # From a folder of its own: the last run of a folder is the one that -resume goes on with.
+        asked = (*arguments[:2], "--input", "../killed run/samples.csv", "--outdir", "../killed run/results")
+        second = run(folder.parent / "second run", *asked, parser="v2")
         assert trace.read_text().startswith(before)
         assert first.poll() is None
         assert second.status == 1
         (message,) = second.messages
-        assert re.fullmatch(
-            r"results: found run \w+ \(process \d+ on .+, since 20.+\) at work there, expected .+", message
-        )
+        words = r"\.\./killed run/results: found run \w+ \(process \d+ on .+, since 20.+\) at work there, expected .+"
+        assert re.fullmatch(words, message)
         assert message.endswith("that no other run writes to; wait for its end or name another one with --outdir.")
         # As a scheduler does that takes the machine back: the task ends with 143 and is tried again.
         wait_until(lambda: said("\nstep "), seconds=300, what="the training's first steps")
