@@ -1,6 +1,6 @@
 """Registration by affine, B-spline and ConvexAdam: seconds a pair, and how well, on validation scans only.
 
-`python -m benchmarks.registration SHEET [SUPPORTS]` prints the figures of docs/registration.md for a sample sheet.
+`python -m benchmarks.registration SHEET [SUPPORTS]` prints the figures of docs/results/trials.md for a sample sheet.
 """
 
 from __future__ import annotations

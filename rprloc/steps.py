@@ -47,9 +47,8 @@ def names(sheet_folder: Path, output: Path) -> None:
 @step.command()
 @told
 @click.option("--folder", type=FOLDER, default=Path(), help="Folder of what the run is given [here].")
-@click.option("--output", type=OUTPUT, required=True, help="plan.json.")
-def check(task: TextIO, folder: Path, output: Path) -> None:
-    """Write the plan of a run; all faults are in it, none ends the command.
+def check(task: TextIO, folder: Path) -> None:
+    """Write the plan of a run, plan.json, or all its faults, faults.json, into the folder; none ends the command.
 
     The folder holds nextflow_schema.json, the folders sheet (the sample sheet), own and shipped (settings files, the
     user's first), settings (the file that `cohort` names) and weights (trained models), each where there is any.
@@ -79,7 +78,8 @@ def check(task: TextIO, folder: Path, output: Path) -> None:
         own_folder=values["own_folder"],
     )
     about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
-    write_json(output, plan_of(check_run(given), sheet=about, places=given.places).to_json())
+    plan = plan_of(check_run(given), sheet=about, places=given.places)
+    write_json(folder / ("faults.json" if plan.faults else "plan.json"), plan.to_json())
 
 
 @step.command()

@@ -49,15 +49,15 @@ def test_check_writes_the_plan_from_what_lies_where(given: Path, monkeypatch: py
     masks = {"path": "/data/masks", "kind": "folder", "files": ["heart.nii", "liver.nii"], "ambiguous": []}
     parameters = {"input": "my sheet.csv", "methods": "affine", "outdir": "results", "weights": "none"}
     task = {"parameters": parameters, "name": "my sheet.csv", "places": places | {"masks": masks}, "own_folder": True}
-    run(given, monkeypatch, "check", "--output", "plan.json", task=task)
+    run(given, monkeypatch, "check", task=task)
     plan = read_json(given / "plan.json")
     assert plan["faults"] == []
     assert plan["preprocess"][0]["masks"] == {"heart": "heart.nii"}
     assert plan["report"]["sheet"]["file"] == "my sheet.csv" and len(plan["report"]["sheet"]["sha256"]) == 64
     # A fault does not fail the task.
     task["places"]["b.nii"]["kind"] = "nothing"  # type: ignore[index]
-    run(given, monkeypatch, "check", "--output", "plan.json", task=task)
-    assert read_json(given / "plan.json")["faults"] == [
+    run(given, monkeypatch, "check", task=task)
+    assert read_json(given / "faults.json")["faults"] == [
         "my sheet.csv, line 3, column 'image': found 'b.nii', expected a file that exists."
     ]
 

@@ -3,7 +3,7 @@ process CHECK {
     tag 'sample sheet'
     label 'process_single'
     executor 'local'
-    publishDir "${params.outdir}/pipeline_info", mode: 'copy', enabled: params.outdir ? true : false
+    publishDir "${params.outdir}/pipeline_info", mode: 'copy', pattern: 'plan.json', enabled: params.outdir ? true : false
 
     input:
     val values                                          // JSON: parameters, what messages call the sheet, what lies where
@@ -16,12 +16,12 @@ process CHECK {
     val code
 
     output:
-    path 'plan.json', emit: plan
+    path '{plan,faults}.json', emit: plan               // one of them
 
     script:
     """
     # code ${code}
-    rprloc step check --output plan.json <<'JSON'
+    rprloc step check <<'JSON'
     ${values}
     JSON
     """

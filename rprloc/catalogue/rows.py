@@ -57,7 +57,7 @@ class Method:
     paper: str = field(default="", repr=False)
     """The paper's name for it; without one it is ours."""
     column: str = field(default="", repr=False)
-    """The column of figure 4 that it shares with others; without one it has its own."""
+    """The column of figure 4 that it shares with others; without one it is its family's."""
     sentence: str = field(default="", repr=False)
     source: str = field(default="", repr=False)
     """Where it was published."""

@@ -1,7 +1,8 @@
 """The hash of the code that a task runs: its own module and all that it imports, however deep.
 
-A task is run again when its code has changed, and no other is. The catalogue's two tables are no code: of their rows a
-task's hash holds its own, so that a new row changes no other task.
+A task is run again when its code has changed, and no other is. Of rprloc/steps.py, which holds the commands of all
+tasks, the task's own command counts. The catalogue's two tables are no code: of their rows a task's hash holds its own,
+so that a new row changes no other task.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 TABLES = ("rprloc.catalogue.methods", "rprloc.catalogue.networks")
+STEPS = "rprloc.steps"
 
 
 def code_hash(references: Iterable[str], rows: Iterable[object] = (), *, package: Path = PACKAGE) -> str:
-    """Return the hash of what modules (`rprloc.scans.preprocess`, or `module:name`) run, and of catalogue rows."""
+    """Return the hash of what modules (`rprloc.scans.preprocess`, or `module:name`) run, and of catalogue rows.
+
+    Of `rprloc.steps:NAME` it is the command NAME alone.
+    """
     digest = hashlib.sha256()
+    references = list(references)
+    for name in _commands(references):
+        digest.update(_command(package / "steps.py", name).encode())
     for path in files_of(references, package=package):
         digest.update(f"{path.name}\n".encode())
         digest.update(path.read_bytes())
@@ -32,9 +40,12 @@ def files_of(references: Iterable[str], *, package: Path = PACKAGE) -> list[Path
     """Return the files that modules consist of: their own, those of the package that they import, and data beside these
     where they read any. Raises ValueError for a module that is none.
     """
+    references = list(references)
     waiting = [reference.partition(":")[0] for reference in references]
-    roots = frozenset(waiting)
-    seen: set[str] = set()
+    for name in _commands(references):
+        waiting += _imported(_command(package / "steps.py", name).encode())
+    roots = frozenset(reference.partition(":")[0] for reference in references)
+    seen: set[str] = {STEPS}
     found: set[Path] = set()
     while waiting:
         module = waiting.pop()
@@ -45,13 +56,28 @@ def files_of(references: Iterable[str], *, package: Path = PACKAGE) -> list[Path
         if path is None:
             continue
         found.add(path)
-        names = _imported(path, path.stat().st_mtime_ns)
+        names = _imported(path.read_bytes())
         if any(name.startswith("importlib.resources") for name in names):
             found |= {data for data in path.parent.iterdir() if data.is_file() and data.suffix not in (".py", ".pyc")}
         waiting += [name for name in names if name.split(".")[0] == "rprloc"]
         # A package's own module runs before any module in it.
         waiting.append(module.rpartition(".")[0])
     return sorted(found)
+
+
+def _commands(references: Iterable[str]) -> list[str]:
+    """Return the names of the commands of rprloc/steps.py among references."""
+    return [reference.partition(":")[2] for reference in references if reference.startswith(f"{STEPS}:")]
+
+
+def _command(path: Path, name: str) -> str:
+    """Return the source of a command; raises ValueError for a name that is none."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    raise ValueError(f"found no command {name} in {path.name}, expected one that a task runs")
 
 
 def _file(module: str, package: Path) -> Path | None:
@@ -72,10 +98,10 @@ def _elsewhere(module: str) -> Path:
 
 
 @cache
-def _imported(path: Path, _changed: int) -> tuple[str, ...]:
-    """Return the names that a file imports anywhere: modules, and what may be modules in them."""
+def _imported(content: bytes) -> tuple[str, ...]:
+    """Return the names that a source imports anywhere: modules, and what may be modules in them."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -91,7 +91,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         cohorts=tuple(_cohort(name, checked.cohorts[name], members[name]) for name in sorted(members)),
         parameters=checked.parameters,
         sheet=sheet,
-        code="" if faults else _code("rprloc.results.report.run"),
+        code="" if faults else _code("rprloc.steps:report"),
     )
     if faults:
         return Plan(faults=faults, warnings=checked.warnings, report=report)
@@ -111,7 +111,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         localize=tuple(task for task in searches if task.gpu),
         register=tuple(task for task in searches if not task.gpu),
         evaluate=tuple(one.measure(searches) for one in planned),
-        tabulate=_code("rprloc.results.tables.tabulate"),
+        tabulate=_code("rprloc.steps:tabulate"),
         report=report,
     )
     return msgspec.structs.replace(plan, tasks=_counts(plan))
@@ -147,9 +147,9 @@ def _counts(plan: Plan) -> dict[str, int]:
     return {process: count for process, count in counts.items() if count}
 
 
-def _code(module: str) -> str:
+def _code(reference: str) -> str:
     """Return the hash of the code of a task that knows every method."""
-    return code_hash([module], methods())
+    return code_hash([reference], methods())
 
 
 def _cohort(name: str, settings: Settings, members: Sequence[Row]) -> Cohort:
@@ -197,7 +197,7 @@ class _Planner:
             structures=settings.structures,
             matching_spacing=settings.matching_spacing if finer else None,
         )
-        code = code_hash(["rprloc.scans.preprocess"])
+        code = code_hash(["rprloc.steps:preprocess"])
         tasks = []
         for row in self._members:
             files = files_of(row, self._places, settings.structures)
@@ -222,7 +222,7 @@ class _Planner:
 
     def _training(self, network: Network) -> Train:
         needed = [network_named(name) for name in network.needs]
-        modules = ["rprloc.training.run", network.objective, network.build, network.settings]
+        modules = ["rprloc.steps:train", network.objective, network.build, network.settings]
         return Train(
             id=f"{self._cohort}/{network.name}",
             cohort=self._cohort,
@@ -278,7 +278,7 @@ class _Planner:
             gpu=family.gpu,
             seed=self._seed,
             code=code_hash(
-                ["rprloc.methods.localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
+                ["rprloc.steps:localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
                 rows,
             ),
         )
@@ -295,7 +295,7 @@ class _Planner:
             tables=self._tables,
             searches=tuple(task.id for task in searches if task.cohort == self._cohort),
             seed=self._seed,
-            code=_code("rprloc.results.measure.evaluate"),
+            code=_code("rprloc.steps:evaluate"),
         )
 
     def _asked(self, name: str) -> Asked:

@@ -105,9 +105,7 @@ class Feature:
                 continue
             with clock.part("search"):
                 for templates, of_walls in zip(wanted, best, strict=True):
-                    for values, known in zip(templates.values, of_walls, strict=True):
-                        for measure, match in matcher.best(values).items():
-                            known[measure] = _better(measure, known[measure], _moved(match, offset))
+                    _improve(of_walls, templates.values, matcher, offset)
         return best
 
     def _answer(self, query: Scan, templates: _Templates, matches: list[Match]) -> Found | str:
@@ -180,6 +178,13 @@ def _grids(body: NDArray[np.bool_]) -> Iterator[tuple[tuple[int, int, int], NDAr
     """Return the first voxel and the body (z, y, x) of each grid of the code's stride that a scan consists of."""
     for z, y, x in itertools.product(*(range(min(CODE_STRIDE, length)) for length in body.shape)):
         yield (z, y, x), body[z::CODE_STRIDE, y::CODE_STRIDE, x::CODE_STRIDE]
+
+
+def _improve(of_walls: list[dict[str, Match]], values: Tensor, matcher: Matcher, offset: tuple[int, int, int]) -> None:
+    """Put the better matches of one grid of the code in the place of those that are known, by wall and measure."""
+    for template, known in zip(values, of_walls, strict=True):
+        for measure, match in matcher.best(template).items():
+            known[measure] = _better(measure, known[measure], _moved(match, offset))
 
 
 def _moved(match: Match, offset: tuple[int, int, int]) -> Match:

@@ -23,7 +23,7 @@ LEAST_SCORE = 0.05
 
 
 class RetinaUnet:
-    """Locate each structure at its best box (ALGORITHM.md section 5)."""
+    """Locate each structure at its best box."""
 
     def __init__(self, model: Model, *, structures: Sequence[str] | None = None) -> None:
         """Take the trained network and the structures to find (None: those that it knows).

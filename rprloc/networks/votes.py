@@ -24,7 +24,7 @@ class Votes(nn.Module):
     and the root mean square distance (B, n) of the votes to them, in voxels.
 
     Every cell of the second level says for each landmark where it lies from there; the landmark is the mean of these
-    votes, weighted by a softmax of what the cells say of themselves (docs/method.md).
+    votes, weighted by a softmax of what the cells say of themselves (docs/explanation/matched.md).
     """
 
     def __init__(self, landmarks: int, *, width: int) -> None:

@@ -12,16 +12,16 @@ from rprloc.cohort.plan import Plan
 from tests.cohort.planned import DEMO, planned
 
 ROOTS = {
-    "PREPROCESS": ["rprloc.scans.preprocess"],
-    "TRAIN coarse": ["rprloc.training.run", network_named("coarse").objective, network_named("coarse").build],
+    "PREPROCESS": ["rprloc.steps:preprocess"],
+    "TRAIN coarse": ["rprloc.steps:train", network_named("coarse").objective, network_named("coarse").build],
     "TRAIN retina_unet": [
-        "rprloc.training.run", network_named("retina_unet").objective, network_named("retina_unet").build,
+        "rprloc.steps:train", network_named("retina_unet").objective, network_named("retina_unet").build,
     ],
-    "LOCALIZE matched": ["rprloc.methods.localize", method_named("matched").family.make],
-    "LOCALIZE registration": ["rprloc.methods.localize", method_named("affine").family.make],
-    "EVALUATE": ["rprloc.results.measure.evaluate"],
-    "TABULATE": ["rprloc.results.tables.tabulate"],
-    "REPORT": ["rprloc.results.report.run"],
+    "LOCALIZE matched": ["rprloc.steps:localize", method_named("matched").family.make],
+    "LOCALIZE registration": ["rprloc.steps:localize", method_named("affine").family.make],
+    "EVALUATE": ["rprloc.steps:evaluate"],
+    "TABULATE": ["rprloc.steps:tabulate"],
+    "REPORT": ["rprloc.steps:report"],
 }  # fmt: skip
 """A task of each kind, by what the plan says that it runs."""
 
@@ -52,6 +52,8 @@ EDITS = {
     "cli.py": NOTHING,
     "steps.py": NOTHING,
     "cohort/plan.py": NOTHING,
+    "cohort/tasks.py": set(ROOTS),
+    "networks/device.py": {*SEARCHES, *TRAININGS},
     "cohort/sheet.py": NOTHING,
     "importers/phantom.py": NOTHING,
     "geometry.py": set(ROOTS),
@@ -64,7 +66,7 @@ EDITS = {
     "methods/coupled.py": {"LOCALIZE matched"},
     "methods/localize.py": SEARCHES,
     "methods/grey.py": NOTHING,
-    "results/measure/metrics.py": {"EVALUATE"},
+    "results/measure/metrics.py": {"EVALUATE", "TABULATE"},
     "results/tables/table3.py": {"TABULATE"},
     "results/tables/paper_tables.csv": {"TABULATE"},
     "results/report/run.py": {"REPORT"},
@@ -74,16 +76,25 @@ EDITS = {
 
 @pytest.mark.parametrize(("module", "expected"), EDITS.items(), ids=EDITS)
 def test_an_edit_runs_again_what_imports_the_module(copy: Path, module: str, expected: set[str]) -> None:
-    found = run_again(copy, module)
-    if module == "results/measure/metrics.py":  # whose box_iou the tables may share
-        found -= {"TABULATE"}
-    assert found == expected
+    assert run_again(copy, module) == expected
+
+
+def test_of_the_commands_only_the_tasks_own_counts(copy: Path) -> None:
+    path = copy / "steps.py"
+    content = path.read_text()
+    before = {task: code_hash(roots, package=copy) for task, roots in ROOTS.items()}
+    path.write_text(content.replace("search = from_json(", "search = (from_json)("))
+    after = {task: code_hash(roots, package=copy) for task, roots in ROOTS.items()}
+    path.write_text(content)
+    assert {task for task in ROOTS if before[task] != after[task]} == SEARCHES
+    with pytest.raises(ValueError, match="found no command nothing"):
+        code_hash(["rprloc.steps:nothing"])
 
 
 def test_data_beside_a_module_that_reads_some_count_as_its_code(copy: Path) -> None:
-    names = {path.name for path in files_of(["rprloc.results.report.run"], package=copy)}
+    names = {path.name for path in files_of(["rprloc.steps:report"], package=copy)}
     assert any(name.endswith(".j2") for name in names)
-    assert not any(name.endswith((".j2", ".csv")) for name in {p.name for p in files_of(["rprloc.scans.preprocess"])})
+    assert not any(name.endswith((".j2", ".csv")) for name in {p.name for p in files_of(["rprloc.steps:preprocess"])})
 
 
 def test_a_module_that_is_none_is_an_error_and_one_of_another_package_counts() -> None:

@@ -1,0 +1,1 @@
+"""EVALUATE: how far predictions are from the truth, and how sure they are."""

@@ -1,0 +1,1 @@
+"""TABULATE: the paper's tables and ours, computed once."""
