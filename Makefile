@@ -3,6 +3,8 @@
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 export PYTHON
+# Without its compiled files every process compiles torch and pandas anew: nine seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 NEXTFLOW := .venv/bin/nextflow
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
