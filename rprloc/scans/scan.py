@@ -132,6 +132,10 @@ class ScanRecord:
     label: bool = False
     """Whether it was given a label."""
     structures: Mapping[str, Structure] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    """What was guessed, repaired or doubted, each in a sentence without a full stop."""
+    oriented: bool = True
+    """Whether the file says how the patient lies."""
     version: str = rprloc.__version__
 
     @property
@@ -153,6 +157,8 @@ class ScanRecord:
             source_sha256=values.get("source_sha256"),
             label=bool(values.get("label")),
             structures={name: Structure.from_json(one) for name, one in values.get("structures", {}).items()},
+            findings=tuple(values.get("findings", ())),
+            oriented=bool(values.get("oriented", True)),
             version=values["version"],
         )
 
@@ -165,6 +171,8 @@ class ScanRecord:
             "status": "ok" if self.usable else "set_aside",
             "reason": self.reason,
             "file": self.file,
+            "findings": list(self.findings),
+            "oriented": self.oriented,
         }
         if not self.usable or self.model is None:
             return about
