@@ -72,7 +72,8 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_a_record_of_a_scan_that_was_set_aside_has_its_reason_and_no_more(tmp_path: Path) -> None:
     record = set_aside_record("x", "x.nii.gz: found nothing, expected a scan.")
     folder = record.write(tmp_path)
-    assert set(read_json(folder / "x.json")) == {"cohort", "subject", "version", "status", "reason", "file"}
+    about = {"cohort", "subject", "version", "status", "reason", "file", "findings", "oriented"}
+    assert set(read_json(folder / "x.json")) == about
     assert ScanRecord.read(folder) == record and not record.usable
     assert Scan.read(folder) is None
 
