@@ -28,9 +28,13 @@ COUNTED = "RPRLOC_TEST_STARTS"
 """The environment variable that names the file in which starts are counted, over all workers; none are without it."""
 
 
+PROFILE = ("-profile", "test", "-process.cpus=1")
+"""Of every run that computes: two runs work side by side on few cores, where threads would wait for each other."""
+
+
 def arguments(sheet: str = "../phantom cohort/samples.csv") -> tuple[str, ...]:
     """The arguments of a run of the phantom cohort, in a folder beside it."""
-    return ("-profile", "test", "--input", sheet, "--cohort_folder", "../phantom cohort/settings")
+    return (*PROFILE, "--input", sheet, "--cohort_folder", "../phantom cohort/settings")
 
 
 WITH_LABELS = ("--methods", "regression,retina_unet")

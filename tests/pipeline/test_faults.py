@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from rprloc.files import read_json_lines
 from rprloc.importers.phantom import STRUCTURES
-from tests.runs import KEY, Run, run_well
+from tests.runs import KEY, PROFILE, Run, run_well
 
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
@@ -83,7 +83,7 @@ def run(full: Run, phantom: Path, place: Path) -> Run:
     parameters = {"tables": "false", "seed": "1", "queries_per_task": "3", "weights": "weights", "cohort_folder": "own"}
     (folder / "parameters.json").write_text(json.dumps(parameters))
     files = ("-params-file", "parameters.json", "-c", "broken.config")
-    return run_well(folder, "-profile", "test", "--input", "samples.csv", *files)
+    return run_well(folder, *PROFILE, "--input", "samples.csv", *files)
 
 
 def rows_of(run: Run, cohort: str = "phantom") -> dict[tuple[str, str, str], pd.Series]:

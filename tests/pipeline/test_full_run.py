@@ -115,23 +115,10 @@ def test_a_short_training_beats_copying_the_position_by_half(full: Run, phantom:
 
 
 @pytest.fixture(scope="module")
-def resumed(full: Run) -> Run:
-    return run_well(full.folder, *arguments(), *WITH_LABELS, "-resume")
-
-
-@pytest.fixture(scope="module")
-def appended(resumed: Run, phantom: Path) -> Run:
-    """The same run with a fourth query in the sheet."""
+def appended(full: Run, phantom: Path) -> Run:
+    """The same run again with a fourth query in the sheet."""
     (phantom / "samples.csv").write_text((phantom / "late.csv").read_text())
-    return run_well(resumed.folder, *arguments(), *WITH_LABELS, "-resume")
-
-
-def test_a_second_run_takes_everything_from_the_cache(full: Run, resumed: Run) -> None:
-    assert {task["status"] for task in resumed.trace()} == {"CACHED"}
-    assert resumed.tasks("CACHED") == full.tasks() == {
-        "NAMES": 1, "CHECK": 1, "PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
-    }  # fmt: skip
-    pd.testing.assert_frame_equal(resumed.metrics(), full.metrics(), check_exact=True)
+    return run_well(full.folder, *arguments(), *WITH_LABELS, "-resume")
 
 
 def test_one_more_query_runs_only_what_it_touches(full: Run, appended: Run) -> None:

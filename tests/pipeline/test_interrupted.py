@@ -7,7 +7,7 @@ import re
 import signal
 
 from tests.faults.undisturbed import assert_as_undisturbed, prepared
-from tests.runs import Run, pids_in, run, run_well, started, wait_until
+from tests.runs import PROFILE, Run, pids_in, run, run_well, started, wait_until
 
 
 def test_a_run_that_is_stopped_and_killed_goes_on_and_a_second_one_beside_it_is_refused(full: Run) -> None:
@@ -24,7 +24,7 @@ def test_a_run_that_is_stopped_and_killed_goes_on_and_a_second_one_beside_it_is_
         wait_until(lambda: trace.exists() and "NAMES" in trace.read_text(), seconds=300, what="the first task")
         before = trace.read_text()
         # From a folder of its own: the last run of a folder is the one that -resume goes on with.
-        asked = (*arguments[:2], "--input", "../killed run/samples.csv", "--outdir", "../killed run/results")
+        asked = (*PROFILE, "--input", "../killed run/samples.csv", "--outdir", "../killed run/results")
         second = run(folder.parent / "second run", *asked, parser="v2")
         assert trace.read_text().startswith(before)
         assert first.poll() is None

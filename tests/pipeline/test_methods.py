@@ -12,7 +12,7 @@ import pytest
 
 from rprloc.importers.phantom import write_phantom
 from tests.pipeline.conftest import write_settings
-from tests.runs import Run, run_well
+from tests.runs import PROFILE, Run, run_well
 
 OTHERS = ["position_map", "matched", "student", "grey_ncc", "affine"]
 SHEET = """subject,image,label,split
@@ -31,7 +31,7 @@ def others(place: Path) -> Run:
     sheet = write_phantom(place / "labelled cohort", n_train=0, n_test=4)
     sheet.write_text(SHEET)
     named = ("--input", sheet, "--cohort_folder", write_settings(sheet.parent), "--methods", ",".join(OTHERS))
-    return run_well(place / "other methods", "-profile", "test", *named, "--registration_supports", "1", parser="v2")
+    return run_well(place / "other methods", *PROFILE, *named, "--registration_supports", "1", parser="v2")
 
 
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:

@@ -119,8 +119,9 @@ def test_a_label_of_one_mask_a_structure_is_all_of_a_folder_or_what_pattern_and_
     assert staged(wired, "PREPROCESS (named@b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
 
 
-def test_preview(folder: Path) -> None:
-    done = run_well(folder / "preview", *arguments(folder), "-preview", parser="v1")
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_preview(folder: Path, parser: str) -> None:
+    done = run_well(folder / f"preview {parser}", *arguments(folder), "-preview", parser=parser)
     assert len(done.messages) == 1
     assert "PREVIEW" in done.messages[0]
     assert "Submitted" not in done.output

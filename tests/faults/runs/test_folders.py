@@ -19,6 +19,17 @@ NO_ROOM = "expected room on its disk; free some space and start again, a run wit
 
 
 @pytest.mark.long
+def test_a_second_run_takes_everything_from_the_cache(full: Run) -> None:
+    """That one with another query does so but for what the query touches is seen by `make test`."""
+    folder, arguments = prepared(full, "twice")
+    first = run_well(folder, *arguments)
+    again = run_well(folder, *arguments, "-resume")
+    assert {task["status"] for task in again.trace()} == {"CACHED"}
+    assert again.tasks("CACHED") == first.tasks()
+    assert_as_undisturbed(again, full)
+
+
+@pytest.mark.long
 def test_a_work_folder_that_is_gone_is_made_anew(full: Run) -> None:
     folder, arguments = prepared(full, "no work")
     run_well(folder, *arguments)
