@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.lattice import placed_on
 from rprloc.scans.scan import Native, Structure, Surfaces
 from rprloc.scans.surfaces import structure_surfaces
-from rprloc.scans.volume import read_volume
+from rprloc.scans.volume import open_volume
 
 MOST_LABEL = np.iinfo(np.uint16).max
 """Largest value of a structure in a label."""
+_MOST_VALUES = 1_000
+"""Of a label: atlases of the whole brain have up to a few hundred, a scan has more."""
+_MOST_NEGATIVE = 8
+"""Values below 0 of a label: marks such as -1 for what was not drawn; a scan has more."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Label:
     structures: Mapping[str, Structure]
     """With the values that they have in the image."""
     surfaces: Surfaces
+    findings: tuple[str, ...] = ()
+    """What was guessed or doubted, each with its file's name."""
 
 
 def read_label(
@@ -39,15 +48,16 @@ def read_label(
     each value found is one), or a mask a structure by its name: what is not 0 is the structure, and masks may overlap.
     Landmarks are those of each whole mask; in the one image a later mask hides an earlier one and has the value of
     `structures` or, without, its position in the order of names.
-    Raises InputError for what `read_volume` refuses, for a label that is not on the scan's own voxels, and for values
-    that are no whole numbers or too large.
+    Raises InputError for what `open_volume` refuses, for a label that does not lie where its scan does, and for values
+    that are no whole numbers, too large or too many.
     """
     if not isinstance(source, Path):
         return _from_masks(source, native, image_name, structures)
-    image = _read_on(native, source, image_name)
+    image, findings = _read_on(native, source, image_name)
     values = sitk.GetArrayViewFromImage(image)
+    findings += _values_found(values, source.name)
     found = structure_landmarks(values, structures, native)
-    return Label(image, found, structure_surfaces(values, found, native))
+    return Label(image, found, structure_surfaces(values, found, native), findings)
 
 
 def _from_masks(
@@ -57,56 +67,88 @@ def _from_masks(
     combined = np.zeros(native.size[::-1], dtype=np.uint16)
     found: dict[str, Structure] = {}
     surfaces: Surfaces = {}
+    findings: tuple[str, ...] = ()
     names = sorted(masks) if structures is None else [name for name in structures if name in masks]
     for number, name in enumerate(names, start=1):
         # A view does not keep its image alive.
-        image = _read_on(native, masks[name], image_name)
+        image, said = _read_on(native, masks[name], image_name)
+        findings += said
         mask = sitk.GetArrayViewFromImage(image) != 0
         alone = structure_landmarks(mask.view(np.uint8), {name: 1}, native)
         surfaces |= structure_surfaces(mask.view(np.uint8), alone, native)
         value = number if structures is None else structures[name]
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
-    together = sitk.GetImageFromArray(combined)
-    together.SetSpacing(native.spacing_mm)
-    together.SetDirection(native.direction)
-    together.SetOrigin(native.origin_mm)
-    return Label(together, found, surfaces)
+    return Label(_on_grid(combined, native), found, surfaces, findings)
 
 
-def _read_on(native: Native, path: Path, image_name: str) -> sitk.Image:
-    """Read a label that lies on its scan's voxels; raises InputError as `read_label` says."""
-    label = _whole_numbers(read_volume(path), path.name)
-    _check_same_grid(native, Native.of(label), image_name, path.name)
-    return label
+def _on_grid(values: NDArray[Any], native: Native) -> sitk.Image:
+    """Return an array (z, y, x) on a scan's voxels as an image."""
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(native.spacing_mm)
+    image.SetDirection(native.direction)
+    image.SetOrigin(native.origin_mm)
+    return image
 
 
-def _check_same_grid(image: Native, label: Native, image_name: str, label_name: str) -> None:
-    """Refuse a label that is not on its image's voxels; raises InputError."""
-    if image.size != label.size:
-        raise InputError(f"{label_name}: found {label.size} voxels, expected {image.size} as {image_name} has.")
-    extent = np.abs(image.axes) @ image.spacing_mm
-    for corner in ([0, 0, 0], [n - 1 for n in image.size]):
-        moved = np.abs(image.world(corner) - label.world(corner))
-        if np.any(moved > 0.1 * extent):
-            raise InputError(
-                f"{label_name}: its voxels lie {moved.max():.1f} mm away from those of {image_name}, "
-                "expected the same origin, spacing and direction."
-            )
+def _read_on(native: Native, path: Path, image_name: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Return a label on its scan's voxels and what is to be said; raises InputError as `read_label` says."""
+    opened = open_volume(path)
+    label, said = _whole_numbers(opened.image, path.name)
+    # The scan's own file says the same of a frame that they share.
+    placed, more = placed_on(native, label, image_name=image_name, name=path.name)
+    return placed, tuple(f"{path.name}: {one}" for one in (*said, *more))
 
 
-def _whole_numbers(label: sitk.Image, name: str) -> sitk.Image:
-    """Return a label of integers from 0 up, 0 for negative ones; raises InputError for fractions and huge values."""
-    values = sitk.GetArrayViewFromImage(label)
+def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
+    """Return what is to be said of a label's values; raises InputError for so many that it is no label."""
+    # Slice by slice, as counting makes eight bytes of each voxel.
+    counts = np.zeros(MOST_LABEL + 1, dtype=np.int64)
+    for plane in values:
+        counts += np.bincount(plane.ravel(), minlength=MOST_LABEL + 1)
+    found = np.flatnonzero(counts)
+    if len(found) > _MOST_VALUES:
+        raise InputError(
+            f"{name}: found {len(found):,} values from {found[0]} to {found[-1]}, expected one a structure; "
+            "is it a label?"
+        )
+    return () if found[-1] else (f"{name}: no voxel has a value but 0: nothing is drawn",)
+
+
+def _whole_numbers(label: sitk.Image, name: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Return a label of integers from 0 up, 0 for negative ones and NaN, and what is to be said of it.
+
+    Raises InputError for fractions and huge values, and for negative ones in such a number that it is no label.
+    """
+    values, said = sitk.GetArrayViewFromImage(label), []
     if values.dtype.kind == "f":
+        if (count := int(np.isnan(values).sum())) > 0:
+            said.append(f"{count:,} voxels are NaN: read as 0")
+            filled = sitk.GetImageFromArray(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf))
+            filled.CopyInformation(label)
+            label, values = filled, sitk.GetArrayViewFromImage(filled)
         with np.errstate(invalid="ignore"):
             wrong = values[~(np.abs(values - np.rint(values)) < 1e-3)]
         if wrong.size:
             raise InputError(f"{name}: found the value {wrong[0]:g}, expected whole numbers, one for each structure.")
     if (most := values.max()) > MOST_LABEL + 0.5:
         raise InputError(f"{name}: found the value {most:.0f}, expected at most {MOST_LABEL} for a structure.")
+    said += _negative(values, name)
     # Small integers stay what they are: a copy of a scan's label in 32 bits takes twice the scan's memory.
     if values.dtype.kind != "f" and values.dtype.itemsize <= 2 and values.min() >= 0:
-        return label
+        return label, tuple(said)
     label = sitk.Round(label) if values.dtype.kind == "f" else label
-    return sitk.Clamp(label, sitk.sitkUInt16, 0, MOST_LABEL)
+    return sitk.Clamp(label, sitk.sitkUInt16, 0, MOST_LABEL), tuple(said)
+
+
+def _negative(values: NDArray[Any], name: str) -> list[str]:
+    """Return what is to be said of negative values; raises InputError where they are those of a scan."""
+    if values.dtype.kind == "u" or values.min() >= 0:
+        return []
+    found = np.unique(values[values < 0])
+    if len(found) > _MOST_NEGATIVE:
+        raise InputError(
+            f"{name}: found {len(found):,} negative values from {found[0]:g} up, expected one value a structure; "
+            "is it a label?"
+        )
+    return [f"the values {', '.join(f'{value:g}' for value in found)} are below 0: read as 0"]

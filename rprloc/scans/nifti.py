@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,14 +39,14 @@ class NiftiHeader:
 
     sizes: tuple[int, ...]
     """Voxels along x, y, z and more axes, of which ITK drops those of one voxel."""
-    spacing_mm: tuple[float, ...]
-    """As it stands in the file, where ITK takes 0 and NaN for 1 mm and a negative spacing for a positive one."""
     datatype: int
     order: str
     """`<` or `>`, the order of the bytes of a number."""
     offset: float
     slope: float
     intercept: float
+    fields: nibabel.Nifti1Header
+    """All there are."""
 
     @property
     def kind(self) -> np.dtype[Any]:
@@ -73,8 +74,6 @@ def read_header(path: Path) -> NiftiHeader:
     header = _parsed(start, name)
     if not 1 <= len(header.sizes) <= 7 or any(n < 1 for n in header.sizes):
         raise InputError(f"{name}: found sizes of {listed(header.sizes)} voxels, expected three positive numbers.")
-    if not all(math.isfinite(step) and step > 0 for step in header.spacing_mm):
-        raise InputError(f"{name}: found a spacing of {listed(header.spacing_mm)} mm, expected three positive numbers.")
     if header.datatype in _COLOURS:
         raise InputError(f"{name}: found {_COLOURS[header.datatype]} values a voxel, expected 1.")
     if header.datatype not in _TYPES:
@@ -120,20 +119,20 @@ def _parsed(start: bytes, name: str) -> NiftiHeader:
     offset, slope, intercept = struct.unpack_from(f"{order}3f", start, 108)
     return NiftiHeader(
         sizes=dimensions[1 : count + 1],
-        spacing_mm=struct.unpack_from(f"{order}8f", start, 76)[1 : min(count, 3) + 1],
         datatype=struct.unpack_from(f"{order}h", start, 70)[0],
         order=order,
         # Some programs write 0; the voxels then follow the header and its four bytes of extensions.
         offset=max(offset, _HEADER + 4.0),
         slope=slope,
         intercept=intercept,
+        fields=nibabel.Nifti1Header(start[:_HEADER], endianness=order, check=False),
     )
 
 
 def read_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
     """Return the voxels (x fastest, flat) of a NIfTI file as ITK would: scaled to floating point if they are scaled.
 
-    Raises InputError where the file ends early, is damaged or holds voxels that are not finite numbers.
+    Raises InputError where the file ends early or is damaged; voxels may be no finite numbers.
     """
     content = np.empty(header.bytes, dtype=np.uint8)
     try:
@@ -146,10 +145,7 @@ def read_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
     values = content.view(header.kind)
     if not values.dtype.isnative:
         values = values.byteswap(inplace=True).view(values.dtype.newbyteorder("="))
-    values = _scaled(values, header)
-    if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
-        raise InputError(f"{path.name}: found voxels that are not finite numbers, expected numbers everywhere.")
-    return values
+    return _scaled(values, header)
 
 
 def _fill(content: NDArray[np.uint8], blocks: Iterator[bytes], skipped: int) -> int:
@@ -190,9 +186,10 @@ def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _scaled(values: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
-    """Return voxels with the header's slope and intercept; a slope of 0 or none at all means 1."""
-    slope = header.slope if math.isfinite(header.slope) and header.slope != 0 else 1.0
-    intercept = header.intercept if math.isfinite(header.intercept) else 0.0
+    """Return voxels with the header's slope and intercept; of 0 or none, as the standard says, nothing is scaled."""
+    if not math.isfinite(header.slope) or header.slope == 0:
+        return values
+    slope, intercept = header.slope, header.intercept if math.isfinite(header.intercept) else 0.0
     if (slope, intercept) == (1.0, 0.0):
         return values
     scaled = np.empty(len(values), dtype=np.float64 if values.dtype == np.float64 else np.float32)

@@ -20,7 +20,7 @@ from rprloc.scans.nifti import listed
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
-from rprloc.scans.volume import read_volume
+from rprloc.scans.volume import open_volume
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
@@ -44,6 +44,8 @@ class _Read:
     image: sitk.Image
     air: float
     """The value outside."""
+    findings: tuple[str, ...]
+    oriented: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class _Body:
     """A scan in model space, cropped to the body."""
 
     native: Native
+    findings: tuple[str, ...]
+    oriented: bool
     grid: Grid
     values: NDArray[np.int16]
     """(z, y, x), as the mask."""
@@ -83,9 +87,11 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
         matching = _write_matching(folder, scan, body, target.matching_spacing)
     del scan
     structures: Mapping[str, Structure] = {}
+    findings = body.findings
     if source.label is not None:
         label = read_label(source.label, body.native, image_name=source.image.name, structures=target.structures)
         structures = _write_label(folder, label, body.grid)
+        findings += label.findings
         del label
     write_scan_volume(folder, body.values, body.grid)
     write_scan_volume(folder, body.mask.astype(np.uint8), body.grid, "body")
@@ -99,15 +105,19 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
         source_sha256=sha256(source.image),
         label=source.label is not None,
         structures=structures,
+        findings=findings,
+        oriented=body.oriented,
     )
 
 
 def _read(path: Path, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
-    image, modality = read_volume(path), MODALITIES[target.modality]
+    opened, modality = open_volume(path), MODALITIES[target.modality]
+    image, said = _without_nan(opened.image)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
-    return _Read(modality.without_padding(image, lowest), modality.air(lowest))
+    findings = (*opened.findings, *said)
+    return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented)
 
 
 def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
@@ -117,6 +127,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     as soon as it can.
     """
     scan, modality = _read(path, target), MODALITIES[target.modality]
+    findings, oriented = scan.findings, scan.oriented
     native, grid = Native.of(scan.image), covering_grid(scan.image, _xyz(target.spacing))
     resampled = resample(scan.image, grid, outside=scan.air)
     kept = None if target.matching_spacing is None else scan
@@ -131,7 +142,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     box = body_box(mask)
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
-    return kept, _Body(native, _cropped(grid, box), to_int16(values), mask, to_int16)
+    return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16)
 
 
 def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> Grid:
@@ -146,6 +157,19 @@ def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structu
     write_scan_surfaces(folder, label.surfaces)
     write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
     return label.structures
+
+
+def _without_nan(image: sitk.Image) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Return an image whose voxels that are NaN have its lowest value, as air has, and what is to be said of it."""
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind != "f" or not np.isnan(values.min()):
+        return image, ()
+    nowhere = np.isnan(values)
+    if nowhere.all():
+        return image, ()
+    filled = sitk.GetImageFromArray(np.where(nowhere, values[~nowhere].min(), values))
+    filled.CopyInformation(image)
+    return filled, (f"{nowhere.mean():.0%} of its voxels are NaN: read as air",)
 
 
 def _check_values(image: sitk.Image, name: str) -> float:

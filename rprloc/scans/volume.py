@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.files import whole_file
 from rprloc.geometry import Grid
+from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
 from rprloc.scans.nifti import check_promise, listed, read_header, read_voxels
 
 AIR_HU = -1024
@@ -33,28 +35,53 @@ _LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
 _GEOMETRY = (b"spacings", b"space directions", b"space origin", b"elementspacing", b"offset", b"transformmatrix")
 """Fields of an NRRD file's and a MetaImage's header that must be numbers: ITK takes NaN for 1 or 0."""
 
-_STRAIGHT = 1e-3
-"""Cosine between two axes up to which they count as orthogonal: headers keep six digits or more."""
+_SPACES = tuple(
+    name for pair in (("right-anterior-superior", "ras"), ("left-anterior-superior", "las"),
+                      ("left-posterior-superior", "lps")) for name in (pair[0].encode(), pair[1].encode())
+)  # fmt: skip
+"""NRRD's names of the spaces in which a patient's directions are known."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image as it was read."""
+
+    image: sitk.Image
+    """On its own voxels; the columns of its direction may be sheared."""
+    findings: tuple[str, ...] = ()
+    """What was guessed or doubted of where it lies."""
+    oriented: bool = True
+    """Whether the file says how the patient lies."""
+
+
+def open_volume(path: Path) -> Opened:
+    """Read a 3D scan with one value a voxel and where it lies (`rprloc.scans.frame`).
+
+    Raises InputError for a file that is missing, is no image or is cut short, for another number of dimensions, for
+    colour, for a spacing that is not positive, for axes that span no volume, for a header whose voxels lie in
+    another file or are more than the file can hold. Voxels may be no finite numbers.
+    """
+    try:
+        if _format(path) == "NiftiImageIO":
+            values, frame = _nifti(path)
+            image = sitk.GetImageFromArray(values)
+            frame.lay(image)
+        else:
+            image, frame = _other(path)
+    except (RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return Opened(image, frame.findings, frame.oriented)
 
 
 def read_volume(path: Path) -> sitk.Image:
-    """Read a 3D scan with one value a voxel.
+    """Return the image that `open_volume` reads.
 
-    Raises InputError for a file that is missing, is no image or is cut short, for another number of dimensions, for
-    colour, for a spacing that is not positive, for axes that are not orthogonal, for a header whose voxels lie in
-    another file or are more than the file can hold and, in NIfTI, for voxels that are not finite numbers.
+    Raises InputError as it does and for voxels that are not finite numbers.
     """
-    try:
-        if _format(path) != "NiftiImageIO":
-            reader = _checked_reader(path)
-            return reader.Execute()
-        values, reader = _nifti(path)
-        image = sitk.GetImageFromArray(values)
-    except (RuntimeError, OSError) as error:
-        raise _unreadable(path, error) from error
-    image.SetSpacing(reader.GetSpacing())
-    image.SetOrigin(reader.GetOrigin())
-    image.SetDirection(reader.GetDirection())
+    image = open_volume(path).image
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
+        raise InputError(f"{path.name}: found voxels that are not finite numbers, expected numbers everywhere.")
     return image
 
 
@@ -84,15 +111,44 @@ def _format(path: Path) -> str:
     return _READERS[formats[0]]
 
 
-def _nifti(path: Path) -> tuple[NDArray[Any], sitk.ImageFileReader]:
-    """Return the values (z, y, x) of a NIfTI file and ITK's reader of it, which knows the geometry."""
+def _nifti(path: Path) -> tuple[NDArray[Any], Frame]:
+    """Return the values (z, y, x) of a NIfTI file and where they lie."""
     if _format(path) != "NiftiImageIO":
         raise InputError(f"{path.name}: found another kind of file, expected NIfTI.")
     header = read_header(path)
-    reader = _checked_reader(path)
-    if math.prod(reader.GetSize()) != math.prod(header.sizes):
+    try:
+        reader = _checked_reader(path)
+        size, by_itk = reader.GetSize(), Frame.of(reader)
+    except RuntimeError as error:
+        # ITK reads no axes that are sheared.
+        if "orthonormal" not in str(error):
+            raise
+        size, by_itk = _spatial(header.sizes, path.name), None
+    if math.prod(size) != math.prod(header.sizes):
         raise InputError(f"{path.name}: expected a readable 3D image, found a header of two meanings.")
-    return read_voxels(path, header).reshape(reader.GetSize()[::-1]), reader
+    frame = nifti_frame(header.fields, size, path.name, by_itk=by_itk)
+    return read_voxels(path, header).reshape(size[::-1]), frame
+
+
+def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """Return sizes without further axes of one voxel; raises InputError for more than three."""
+    while len(sizes) > 3 and sizes[-1] == 1:
+        sizes = sizes[:-1]
+    if len(sizes) != 3:
+        raise InputError(f"{name}: found {len(sizes)} dimensions, expected 3.")
+    return sizes
+
+
+def _other(path: Path) -> tuple[sitk.Image, Frame]:
+    """Return an image of another format than NIfTI and where it lies."""
+    reader = _checked_reader(path)
+    frame = checked(Frame.of(reader), reader.GetSize(), path.name)
+    image = reader.Execute()
+    if np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
+        frame.lay(image)
+    if not _about(path).oriented:
+        frame = replace(frame, findings=(*frame.findings, UNKNOWN), oriented=False)
+    return image, frame
 
 
 def _checked_reader(path: Path) -> sitk.ImageFileReader:
@@ -100,7 +156,7 @@ def _checked_reader(path: Path) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_format(path))
     reader.SetFileName(str(path))
-    packed = _packed(path)
+    packed = _about(path).packed
     reader.ReadImageInformation()
     _check_header(reader, path.name)
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
@@ -108,8 +164,18 @@ def _checked_reader(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def _packed(path: Path) -> bool:
-    """Tell whether a file's voxels may take less room in it than in memory.
+@dataclass(frozen=True)
+class _About:
+    """What a file's header says that ITK does not tell."""
+
+    packed: bool
+    """Whether the voxels may take less room in it than in memory."""
+    oriented: bool = True
+    """Whether it says how the patient lies; of NIfTI its forms do."""
+
+
+def _about(path: Path) -> _About:
+    """Read what a file's header says beside what ITK tells.
 
     Raises InputError for a header whose voxels lie in another file, which may be any file of the machine, for what
     would end the process in ITK's hands (a header without an end or with endless lines, impossible dimensions), and for
@@ -117,18 +183,20 @@ def _packed(path: Path) -> bool:
     """
     kind = _format(path)
     if kind == "NiftiImageIO":
-        return True
+        return _About(packed=True)
     with path.open("rb") as stream:
         text = stream.read(_LONGEST_HEADER).replace(b"\r", b"").lower()
     if kind == "NrrdImageIO":
         head, end, _ = text.partition(b"\n\n")
         fields, start = _fields(head, b":"), b"nrrd"
         apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
+        oriented = b"space directions" in fields and fields.get(b"space") in _SPACES
     else:
         head, end, rest = text.partition(b"elementdatafile")
         fields, start = _fields(head, b"="), b""
         apart = rest.split(b"\n")[0].strip(b" =\t") != b"local"
         raw = fields.get(b"binarydata", b"true") == b"true" and fields.get(b"compresseddata", b"false") == b"false"
+        oriented = any(name in fields for name in (b"transformmatrix", b"orientation", b"rotation"))
     if (
         not end
         or not head.startswith(start)
@@ -147,7 +215,7 @@ def _packed(path: Path) -> bool:
         if re.search(words, value):
             found = f"{key.decode()} {value.decode('ascii', 'replace')!r}"
             raise InputError(f"{path.name}: found {found}, expected finite numbers.")
-    return not raw
+    return _About(packed=not raw, oriented=oriented)
 
 
 def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:
@@ -169,8 +237,6 @@ def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
     # MetaImage's reason is the operating system's last error, which has nothing to do with the file.
     if reason.startswith("Reason: "):
         reason = "a file that is cut short or no image of this kind"
-    if "orthonormal" in reason:
-        return InputError(f"{path.name}: found axes that are not orthogonal, expected axes that are.")
     reason = re.sub(r"^(ITK |sitk::)ERROR: |^\[nrrd\] \w+: ", "", reason.replace(str(path), "a file that"))
     return InputError(f"{path.name}: expected a readable 3D image, found: {reason}.")
 
@@ -188,11 +254,6 @@ def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
         raise InputError(f"{name}: found a spacing of {listed(spacing)} mm, expected three positive numbers.")
     if not all(math.isfinite(o) for o in origin):
         raise InputError(f"{name}: found an origin of {listed(origin)} mm, expected three numbers.")
-    direction = np.asarray(reader.GetDirection()).reshape(3, 3)
-    if not np.abs(direction.T @ direction - np.eye(3)).max() <= _STRAIGHT:
-        raise InputError(
-            f"{name}: found axes that are not orthogonal, {np.round(direction.T, 4).tolist()}, expected axes that are."
-        )
 
 
 def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
