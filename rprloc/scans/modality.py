@@ -21,6 +21,9 @@ MR_SCALE = 1000
 
 MR_PERCENTILES = (0.2, 99.8)
 
+MR_NOISE = 0.02
+"""Of the 99.8 percentile above the lowest value: the crop cuts nothing away that is brighter."""
+
 Int16 = Callable[[NDArray[Any]], NDArray[np.int16]]
 """Values of any grid to those that are written."""
 
@@ -42,6 +45,10 @@ class Modality(Protocol):
 
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
         """Return values in two bytes where that can be done before the body is known, else as they are."""
+        ...
+
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the voxels that the crop to the body must hold."""
         ...
 
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
@@ -68,6 +75,10 @@ class Ct:
         """Return values from -1024 HU up, rounded."""
         return _rounded_hu(values)
 
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the body."""
+        return body
+
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
         """Return the rounding to whole HU from -1024 up."""
         return _rounded_hu
@@ -91,6 +102,12 @@ class Mr:
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
         """Return the values as they are: their scale follows from the body."""
         return values
+
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the body and all that is brighter than noise: a bias field may hide half the body from Otsu."""
+        lowest = values.min()
+        noise = lowest + MR_NOISE * (np.percentile(values, MR_PERCENTILES[1]) - lowest)
+        return np.asarray(body | (values > noise))
 
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
         """Return the scaling by which the 0.2 and 99.8 percentiles of the body become 0 and 1000."""

@@ -17,6 +17,7 @@ from rprloc.scans.body import Mask, body_box, body_mask
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
+from rprloc.scans.plausible import mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
@@ -44,6 +45,8 @@ class _Read:
     image: sitk.Image
     air: float
     """The value outside."""
+    findings: tuple[str, ...]
+    """What is odd about its values and what was done, "what: done"."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Body:
     mask: Mask
     to_int16: Int16
     """How other values of the scan become such as these."""
+    findings: tuple[str, ...]
 
 
 def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
@@ -99,15 +103,17 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
         source_sha256=sha256(source.image),
         label=source.label is not None,
         structures=structures,
+        findings=body.findings,
     )
 
 
 def _read(path: Path, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
-    image, modality = read_volume(path), MODALITIES[target.modality]
+    image, findings = mended(read_volume(path), target.modality)
+    modality = MODALITIES[target.modality]
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
-    return _Read(modality.without_padding(image, lowest), modality.air(lowest))
+    return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings)
 
 
 def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
@@ -117,6 +123,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     as soon as it can.
     """
     scan, modality = _read(path, target), MODALITIES[target.modality]
+    findings = scan.findings
     native, grid = Native.of(scan.image), covering_grid(scan.image, _xyz(target.spacing))
     resampled = resample(scan.image, grid, outside=scan.air)
     kept = None if target.matching_spacing is None else scan
@@ -128,10 +135,10 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     del tissue
     if not mask.any():
         raise InputError(f"{path.name}: found nothing but air, expected a body.")
-    box = body_box(mask)
+    box = body_box(modality.kept(values, mask))
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
-    return kept, _Body(native, _cropped(grid, box), to_int16(values), mask, to_int16)
+    return kept, _Body(native, _cropped(grid, box), to_int16(values), mask, to_int16, findings)
 
 
 def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> Grid:
