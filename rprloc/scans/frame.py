@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -43,8 +44,8 @@ class Frame:
     """Whether the file says how the patient lies."""
 
     @classmethod
-    def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Frame:
-        """Return the frame that ITK gives an image."""
+    def of(cls, image: Any) -> Frame:
+        """Return the frame that ITK gives an image or the header that its reader has read."""
         direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(3, 3)
         return cls(direction * np.asarray(image.GetSpacing()), np.asarray(image.GetOrigin(), dtype=np.float64))
 
@@ -113,7 +114,11 @@ def nifti_frame(header: nibabel.Nifti1Header, size: Sequence[int], name: str, *,
         spacing = _possible_spacing(header, name) * factor
         found = by_itk or Frame(np.diag(spacing), np.zeros(3))
         return replace(found, findings=(UNKNOWN,), oriented=False)
-    said = () if sform is None or qform is None or sform.agrees(qform, size) else (_apart(sform, qform, size),)
+    said: tuple[str, ...] = ()
+    if sform is not None and qform is not None and not sform.agrees(qform, size):
+        said = (_apart(sform, qform, size),)
+    elif sform is None and int(header["sform_code"]) > 0:
+        said = ("its sform takes voxels to no place: the qform is taken",)
     if by_itk is not None and _shear_degrees(by_itk) < 1 and chosen.agrees(by_itk, size):
         chosen = by_itk
     return checked(replace(chosen, findings=said), size, name)
@@ -147,7 +152,8 @@ def _qform(header: nibabel.Nifti1Header) -> FloatArray | None:
 
 def _whole(form: FloatArray) -> bool:
     """Tell whether a form (4, 4) takes voxels to places."""
-    return bool(np.isfinite(form).all() and (np.linalg.norm(form[:3, :3], axis=0) > 0).all())
+    lengths = np.linalg.norm(form[:3, :3], axis=0)
+    return bool(np.isfinite(form).all() and (lengths > 0).all() and abs(np.linalg.det(form[:3, :3] / lengths)) > _FLAT)
 
 
 def _lps(form: FloatArray | None, factor: float) -> Frame | None:

@@ -21,6 +21,9 @@ MR_SCALE = 1000
 
 MR_PERCENTILES = (0.2, 99.8)
 
+MR_NOISE = (0.02, 0.1)
+"""Of the 99.8 percentile above the lowest value: what the crop may cut away is darker than a level between these."""
+
 Int16 = Callable[[NDArray[Any]], NDArray[np.int16]]
 """Values of any grid to those that are written."""
 
@@ -42,6 +45,10 @@ class Modality(Protocol):
 
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
         """Return values in two bytes where that can be done before the body is known, else as they are."""
+        ...
+
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the voxels that the crop to the body must hold."""
         ...
 
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
@@ -68,6 +75,10 @@ class Ct:
         """Return values from -1024 HU up, rounded."""
         return _rounded_hu(values)
 
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the body."""
+        return body
+
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
         """Return the rounding to whole HU from -1024 up."""
         return _rounded_hu
@@ -91,6 +102,13 @@ class Mr:
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
         """Return the values as they are: their scale follows from the body."""
         return values
+
+    def kept(self, values: NDArray[Any], body: Mask) -> Mask:
+        """Return the body and all that is brighter than noise: a bias field may hide half the body from Otsu."""
+        lowest = float(values.min())
+        least, most = lowest + np.array(MR_NOISE) * (np.percentile(values, MR_PERCENTILES[1]) - lowest)
+        noise = np.clip(_corner_noise(values), least, most)
+        return np.asarray(body | (values > noise))
 
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
         """Return the scaling by which the 0.2 and 99.8 percentiles of the body become 0 and 1000."""
@@ -123,3 +141,12 @@ def _otsu(values: NDArray[np.float32]) -> float:
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(np.minimum(values, np.percentile(values, 99.8))))
     return float(otsu.GetThreshold())
+
+
+def _corner_noise(values: NDArray[Any]) -> float:
+    """Return what noise outside the body hardly exceeds, from the darker half of the field's corners."""
+    steps = [max(2, size // 16) for size in values.shape]
+    ends = [(slice(None, step), slice(-step, None)) for step in steps]
+    corners = sorted((values[z, y, x].ravel() for z in ends[0] for y in ends[1] for x in ends[2]), key=np.mean)
+    dark = np.concatenate(corners[: len(corners) // 2])
+    return float(dark.mean() + 6 * dark.std())

@@ -17,6 +17,7 @@ from rprloc.scans.body import Mask, body_box, body_mask
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
+from rprloc.scans.plausible import mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
@@ -45,6 +46,7 @@ class _Read:
     air: float
     """The value outside."""
     findings: tuple[str, ...]
+    """What is odd about it and what was done, "what: done"."""
     oriented: bool
 
 
@@ -113,7 +115,7 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
 def _read(path: Path, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
     opened, modality = open_volume(path), MODALITIES[target.modality]
-    image, said = _without_nan(opened.image)
+    image, said = mended(opened.image, target.modality)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
     findings = (*opened.findings, *said)
@@ -139,7 +141,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     del tissue
     if not mask.any():
         raise InputError(f"{path.name}: found nothing but air, expected a body.")
-    box = body_box(mask)
+    box = body_box(modality.kept(values, mask))
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
     return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16)
@@ -157,19 +159,6 @@ def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structu
     write_scan_surfaces(folder, label.surfaces)
     write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
     return label.structures
-
-
-def _without_nan(image: sitk.Image) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Return an image whose voxels that are NaN have its lowest value, as air has, and what is to be said of it."""
-    values = sitk.GetArrayViewFromImage(image)
-    if values.dtype.kind != "f" or not np.isnan(values.min()):
-        return image, ()
-    nowhere = np.isnan(values)
-    if nowhere.all():
-        return image, ()
-    filled = sitk.GetImageFromArray(np.where(nowhere, values[~nowhere].min(), values))
-    filled.CopyInformation(image)
-    return filled, (f"{nowhere.mean():.0%} of its voxels are NaN: read as air",)
 
 
 def _check_values(image: sitk.Image, name: str) -> float:

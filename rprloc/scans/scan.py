@@ -143,6 +143,13 @@ class ScanRecord:
         """Whether the scan came through preprocessing."""
         return self.reason is None
 
+    @property
+    def status(self) -> str:
+        """PASS where nothing odd was found, WARN where something was, FAIL where the scan was set aside."""
+        if not self.usable:
+            return "FAIL"
+        return "WARN" if self.findings else "PASS"
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ScanRecord:
         """Read what `to_json` returns."""

@@ -120,8 +120,8 @@ def _nifti(path: Path) -> tuple[NDArray[Any], Frame]:
         reader = _checked_reader(path)
         size, by_itk = reader.GetSize(), Frame.of(reader)
     except RuntimeError as error:
-        # ITK reads no axes that are sheared.
-        if "orthonormal" not in str(error):
+        # ITK reads no axes that are sheared, and no name in mixed case.
+        if "orthonormal" not in str(error) and "not recognized" not in str(error):
             raise
         size, by_itk = _spatial(header.sizes, path.name), None
     if math.prod(size) != math.prod(header.sizes):
@@ -250,7 +250,8 @@ def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
     if 0 in reader.GetSize():
         raise InputError(f"{name}: found sizes of {listed(reader.GetSize())} voxels, expected three positive numbers.")
     spacing, origin = reader.GetSpacing(), reader.GetOrigin()
-    if not all(math.isfinite(s) and s > 0 for s in spacing):
+    # Of NIfTI the sform may know better.
+    if reader.GetImageIO() != "NiftiImageIO" and not all(math.isfinite(s) and s > 0 for s in spacing):
         raise InputError(f"{name}: found a spacing of {listed(spacing)} mm, expected three positive numbers.")
     if not all(math.isfinite(o) for o in origin):
         raise InputError(f"{name}: found an origin of {listed(origin)} mm, expected three numbers.")

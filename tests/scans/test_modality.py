@@ -79,3 +79,17 @@ def test_mr_values_are_scaled_by_the_percentiles_of_the_body() -> None:
 def test_a_body_of_one_value_is_written_without_a_division_by_zero() -> None:
     values = np.full((2, 2, 2), 7, dtype=np.float32)
     assert not MR.to_int16(values, values > 0)(values).any()
+
+
+def test_the_crop_of_an_mr_keeps_a_body_that_a_bias_field_darkens() -> None:
+    """Otsu's threshold takes its dark end for air; what is cut away is noise."""
+    random = np.random.default_rng(0)
+    values = random.rayleigh(2, (40, 24, 24))
+    values[4:36, 4:20, 4:20] += 400 * np.exp(np.linspace(-1.2, 1.2, 32))[:, None, None]
+    mr = MODALITIES["mr"]
+    body = np.asarray(mr.tissue(values.astype(np.float32)))
+    assert not body[4:36, 10, 10].all()
+    kept = mr.kept(values, body)
+    assert kept[4:36, 4:20, 4:20].all()
+    assert kept.sum() == 32 * 16 * 16
+    assert MODALITIES["ct"].kept(values, body) is body

@@ -56,10 +56,19 @@ def test_voxels_of_every_type_and_order_are_read_as_itk_reads_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["<u1", ">i2", "<f4", "<f8"])
-@pytest.mark.parametrize("scale", [(2.5, -1024.0), (1.0, -1024.0), (0.0, 0.0), (0.0, 7.0), (np.nan, 0.0), (1e-3, 0.0)])
+@pytest.mark.parametrize("scale", [(2.5, -1024.0), (1.0, -1024.0), (0.0, 0.0), (np.nan, 0.0), (1e-3, 0.0)])
 def test_voxels_are_scaled_as_itk_scales_them(tmp_path: Path, kind: str, scale: Any) -> None:
     (tmp_path / "a.nii").write_bytes(nifti(kind, scale=scale))
     same_as_itk(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("kind", ["<u1", ">i2", "<f4", "<f8"])
+@pytest.mark.parametrize("scale", [(0.0, 7.0), (np.nan, -1024.0), (np.inf, 3.0), (0.0, np.nan)])
+def test_without_a_slope_nothing_is_scaled_and_no_intercept_added(tmp_path: Path, kind: str, scale: Any) -> None:
+    (tmp_path / "a.nii").write_bytes(nifti(kind, scale=scale))
+    found = sitk.GetArrayFromImage(read_volume(tmp_path / "a.nii"))
+    assert found.dtype == np.dtype(kind).newbyteorder("=")
+    np.testing.assert_array_equal(found, VALUES)
 
 
 @pytest.mark.parametrize("content", [nifti(offset=400), nifti(size=(4, 5, 4, 3, 1))])
@@ -153,4 +162,4 @@ def test_a_header_tells_type_scale_and_place(tmp_path: Path) -> None:
     header = read_header(tmp_path / "a.nii")
     assert (header.kind, header.bytes, header.sizes) == (np.dtype(">f4"), 240, (5, 4, 3))
     assert (header.offset, header.slope, header.intercept) == (400, 2.0, 3.0)
-    assert header.spacing_mm == (1.5, 2.0, 2.5)
+    assert header.fields["pixdim"][1:4].tolist() == [1.5, 2.0, 2.5]

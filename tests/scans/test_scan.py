@@ -157,3 +157,11 @@ def test_of_a_scan_that_is_set_aside_only_the_record_stays(tmp_path: Path) -> No
     remove_scan_files(folder)
     assert [path.name for path in folder.iterdir()] == ["x.json"]
     remove_scan_files(tmp_path / "c@nowhere")
+
+
+def test_the_status_follows_from_the_findings_and_the_reason() -> None:
+    """FAIL comes before WARN."""
+    about = {"cohort": "c", "subject": "s", "file": "s.nii.gz"}
+    assert ScanRecord(**about).status == "PASS"  # type: ignore[arg-type]
+    assert ScanRecord(**about, findings=("odd: used",)).status == "WARN"  # type: ignore[arg-type]
+    assert ScanRecord(**about, findings=("odd: used",), reason="bad.").status == "FAIL"  # type: ignore[arg-type]

@@ -86,7 +86,8 @@ def without_space(spacings: str) -> Edit:
 
 POSITIVE = "mm, expected three positive numbers."
 FINITE = "expected finite numbers."
-BENT = "found axes that are not orthogonal"
+FLAT = "found "  # a file whose axes span nothing: ITK says so in its own words for some formats
+ONLY_QFORM = number("h", 254, 0)
 PROMISE = "its header promises 2,000,000,000,000 bytes of voxels, expected at most"
 HUGE = {
     ".nii": number("h", 42, 10000, 10000, 10000),
@@ -97,12 +98,12 @@ HUGE = {
 APART = "found a header whose voxels lie in another file, expected one file."
 
 HEADERS: list[tuple[str, Edit, str]] = [
-    (".nii.gz", number("f", 80, 0), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
+    (".nii.gz", both(ONLY_QFORM, number("f", 80, 0)), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
     (".mha", line("ElementSpacing", "0 2.5 3"), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
     (".nrrd", line("space directions", "(0,0,0) (0,2.5,0) (0,0,3)"), f"found a spacing of 0 x 2.5 x 3 {POSITIVE}"),
-    (".nii.gz", number("f", 84, -2.5), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
+    (".nii.gz", both(ONLY_QFORM, number("f", 84, -2.5)), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
     (".mha", line("ElementSpacing", "2 -2.5 3"), f"found a spacing of 2 x -2.5 x 3 {POSITIVE}"),
-    (".nii.gz", number("f", 88, np.nan), f"found a spacing of 2 x 2.5 x nan {POSITIVE}"),
+    (".nii.gz", both(ONLY_QFORM, number("f", 88, np.nan)), f"found a spacing of 2 x 2.5 x nan {POSITIVE}"),
     # ITK makes 0 or 1 of them.
     (".mha", line("ElementSpacing", "2 2.5 nan"), f"found elementspacing '2 2.5 nan', {FINITE}"),
     (".mha", line("Offset", "0 inf 0"), f"found offset '0 inf 0', {FINITE}"),
@@ -120,9 +121,9 @@ HEADERS: list[tuple[str, Edit, str]] = [
     (".nrrd", without_space("spacings: nan 2.5 3"), f"found spacings 'nan 2.5 3', {FINITE}"),
     (".nrrd", without_space("spacings: -2 2.5 3"), f"found a spacing of -2 x 2.5 x 3 {POSITIVE}"),
     (".nrrd", without_space("spacings: 0 2.5 3"), "expected a readable 3D image, found: axis 0 spacing (0) invalid."),
-    (".nii.gz", both(number("h", 252, 0, 2), number("f", 280, *(-2, 1, 0, 0), *(0, -2.5, 0, 0), *(0, 0, 3, 0))), BENT),
-    (".mha", line("TransformMatrix", "1 0 0 0.6 0.8 0 0 0 1"), f"{BENT}, [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], "),
-    (".nrrd", line("space directions", "(2,0,0) (1,2.5,0) (0,0,3)"), f"{BENT}, [[1.0, 0.0, 0.0], [0.3714, 0.9285, "),
+    (".nii.gz", both(number("h", 252, 0, 2), number("f", 280, *(-2, -2, 0, 0), *(-2, -2, 0, 0), *(0, 0, 3, 0))), FLAT),
+    (".mha", line("TransformMatrix", "1 0 0 1 0 0 0 0 1"), FLAT),
+    (".nrrd", line("space directions", "(2,0,0) (2,0,0) (0,0,3)"), FLAT),
     *((ending, edit, PROMISE) for ending, edit in HUGE.items()),
     (".nii.gz", number("h", 42, 0), "found sizes of 0 x 18 x 14 voxels, expected three positive numbers."),
     (".mha", line("DimSize", "0 18 14"), "found sizes of 0 x 18 x 14 voxels, expected three positive numbers."),
