@@ -9,6 +9,9 @@ from collections.abc import Iterable
 UNSTEADY = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO})
 """What a file system that does not answer says (OSError.errno): no fault of the file, and gone at another try."""
 
+_NEAR = 0.8
+"""Part of two names' letters, in their order, that are the same in both: `imge` is near to `image`, `age` is not."""
+
 
 class InputError(ValueError):
     """Say in one sentence each what is wrong with an input: the file, what was found and what was expected.
@@ -26,7 +29,11 @@ class NothingToLearnError(InputError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint ` (did you mean 'x'?)` with the known name nearest to `name`, or an empty text."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    """Return a hint ` (did you mean 'x'?)` with the known name nearest to `name`, or an empty text where none is near.
+
+    Near is a letter too many, too few or another one among some, or the same letters in another order.
+    """
+    folded, by_folded = name.casefold(), {candidate.casefold(): candidate for candidate in known}
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=_NEAR)
+    found = found or [candidate for candidate in by_folded if sorted(candidate) == sorted(folded)]
     return f" (did you mean '{by_folded[found[0]]}'?)" if found else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rprloc.errors import InputError, nearest
 
 
@@ -23,3 +25,13 @@ def test_the_nearest_known_name_is_hinted_at() -> None:
     assert nearest("TRAINING", ["training"]) == " (did you mean 'training'?)"
     assert nearest("xyz", ["seed", "training"]) == ""
     assert nearest("xyz", []) == ""
+
+
+@pytest.mark.parametrize("wrong", ["imge", "imagge", "imabe", "Image", "images", "iamge", "gamie"])
+def test_a_typing_mistake_is_near(wrong: str) -> None:
+    assert nearest(wrong, ["image", "label"]) == " (did you mean 'image'?)"
+
+
+@pytest.mark.parametrize("other", ["age", "sex", "site", "stage", "lab", "im", "date", ""])
+def test_another_word_is_not_near(other: str) -> None:
+    assert nearest(other, ["subject", "image", "label", "split", "cohort"]) == ""

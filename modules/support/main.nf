@@ -2,7 +2,7 @@
 
 /** Text of --help: every parameter with its description and default, from the schema. */
 def helpText(schema_file) {
-    def groups = new groovy.json.JsonSlurper().parse(schema_file).get('$defs').values()
+    def groups = new groovy.json.JsonSlurperClassic().parseText(schema_file.text).get('$defs').values()
     def lines = groups.collectMany { group ->
         ['', group.title] + group.properties.collect { name, entry ->
             def value = entry.default == null ? '' : " [${entry.default}]"
@@ -101,7 +101,7 @@ def sheetFile(name) {
 
 /** What CHECK is told, as JSON: the parameters, what messages call the sheet, and what lies at the paths that it names. */
 def asked(names_json) {
-    def names = new groovy.json.JsonSlurper().parse(names_json)
+    def names = new groovy.json.JsonSlurperClassic().parseText(names_json.text)
     toJson([
         parameters: params, name: params.input, places: names.collectEntries { name -> [name, placeOf(sheetFile(name))] },
         own_folder: !params.cohort_folder || existingFolder(params.cohort_folder) != [],
@@ -120,7 +120,7 @@ def placeOf(path) {
 
 /** The plan, or the end of the run with all its faults, a sentence each. */
 def accepted(plan_json) {
-    def plan = new groovy.json.JsonSlurper().parse(plan_json)
+    def plan = new groovy.json.JsonSlurperClassic().parseText(plan_json.text)
     if (plan.faults) {
         error(plan.faults.join('\n'))
     }

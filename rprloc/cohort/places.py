@@ -16,9 +16,11 @@ import msgspec
 
 from rprloc.cohort.faults import NAME, Fault, listed
 from rprloc.cohort.sheet import STRUCTURE, Row, place_of
+from rprloc.scans import kinds
 
 # What Nextflow leaves to the shell of a staged file's path, beside * ? [ ] that fit other files.
 _EXPANDED = re.compile(r"\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}")
+_IMAGES = ".nii.gz, .nii, .mha or .nrrd"
 _IMAGE = r"(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)"
 
 
@@ -85,9 +87,14 @@ def file_faults(
     named = [(column, name, places.get(name, NOTHING)) for column, name in columns]
     found = [(column, name, "a file that exists") for column, name, place in named if place.kind == "nothing"]
     found += [
-        (column, name, "a file and not a folder (DICOM has to be converted first)")
+        (column, name, f"a file and not a folder ({kinds.CONVERT})")
         for column, name, place in named
         if place.kind == "folder"
+    ]
+    found += [
+        (column, name, f"an image ({_IMAGES}), not {kind}")
+        for column, name, place in named
+        if place.kind == "file" and (kind := kinds.of_name(name))
     ]
     staged = [(column, name, place, place.path) for column, name, place in named]
     if masks is not None:

@@ -21,6 +21,8 @@ STRUCTURE = "{structure}"
 
 _DELIMITERS = ",;\t"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How the files of spreadsheet programs begin, whatever they are called: zip archives, or OLE's."""
 # A preprocessed scan's files are <subject>.nii.gz, <subject>_body.nii.gz and <subject>_label.nii.gz.
 _DERIVED = ("_body", "_label")
 
@@ -69,6 +71,7 @@ class _Reading:
     file: str
     sure: bool = True
     columns: list[str | None] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def fault(self, line: int, column: str | None, value: str | None, expected: str, *, sure: bool = True) -> None:
@@ -98,7 +101,7 @@ def parse_sheet(
     _check_uses(rows, reading, training)
     reading.faults.sort(key=_position)
     valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
-    warnings = _same_image(valid, name)
+    warnings = [*reading.notes, *_same_image(valid, name)]
     return Sheet(name, tuple(_with_batches(valid, queries_per_task)), tuple(reading.faults), tuple(warnings))
 
 
@@ -119,6 +122,10 @@ def place_of(path: str) -> str:
 
 def _written(source: bytes, reading: _Reading) -> list[tuple[int, dict[str, str]]]:
     """Return line number and cells by column of the lines below the header that hold anything."""
+    if source.startswith(_WORKBOOKS):
+        expected = "comma-separated values: save the sheet as CSV in the spreadsheet program"
+        reading.fault(1, None, "a workbook (.xlsx, .xls, .ods)", expected, sure=False)
+        return []
     text = decode(source)
     if control := _CONTROL.search(text):
         line = len(re.split(r"\r\n|\r|\n", text[: control.start()]))
@@ -196,24 +203,31 @@ def _header_score(content: str, delimiter: str) -> tuple[int, int]:
 
 
 def _note_header(cells: list[str], line: int, reading: _Reading, unreadable: str | None) -> None:
-    """Note the header's columns and what is wrong with them."""
+    """Note the header's columns and what is wrong with them.
+
+    Columns of the user's own are passed over with one note; one that is near to a column that is missing is a fault.
+    """
     if unreadable is not None:
         reading.fault(line, None, unreadable, "cells whose quotes are closed and doubled within", sure=False)
-    seen: set[str] = set()
+    missing = [column for column in COLUMNS if column not in cells]
+    own: dict[str, None] = {}
     for number, cell in enumerate(cells, start=1):
-        known = cell in COLUMNS and cell not in seen
+        known = cell in COLUMNS and cell not in reading.columns
         reading.columns.append(cell if known else None)
-        if cell and cell in seen:
+        if cell in COLUMNS and not known:
             reading.fault(line, cell, cell, "every column once")
+        elif cell and not known and (hint := nearest(cell, missing)):
+            reading.fault(line, cell, cell, f"one of the columns {listed(COLUMNS)}{hint}", sure=False)
         elif cell and not known:
-            expected = f"one of the columns {listed(COLUMNS)}{nearest(cell, COLUMNS)}"
-            reading.fault(line, cell, cell, expected, sure=False)
+            own[cell] = None
         elif not cell and any(cells[number:]):
             reading.fault(line, None, f"column {number} without a name", f"one of the columns {listed(COLUMNS)}")
-        seen.add(cell)
+    if own:
+        columns = f"column{'s' * (len(own) > 1)} {listed(map(shown, own), 'and')}"
+        reading.notes.append(f"{reading.file}, line {line}: passed over the {columns}, which rprloc does not use.")
     for column in REQUIRED:
-        if column not in seen and unreadable is None:
-            reading.fault(line, column, None, f"a column named {column}", sure=False)
+        if column in missing and unreadable is None:
+            reading.fault(line, column, ", ".join(own) or None, f"a column named {column}", sure=False)
 
 
 def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Row | None:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.files import whole_file
 from rprloc.geometry import Grid
+from rprloc.scans import kinds
 from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
 from rprloc.scans.nifti import check_promise, listed, read_header, read_voxels
 
@@ -96,13 +98,13 @@ def read_model_volume(path: Path) -> NDArray[np.int16]:
 def _format(path: Path) -> str:
     """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
     if path.is_dir():
-        raise InputError(
-            f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first."
-        )
+        raise InputError(f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); {kinds.CONVERT}.")
     if path.suffix.lower() in _DETACHED:
         raise InputError(
             f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
         )
+    if path.is_file() and (kind := kinds.of_file(path)):
+        raise InputError(f"{path.name}: found {kind}, expected one file (.nii.gz, .mha, .nrrd).")
     formats = [suffix for suffix in _READERS if path.name.lower().endswith(suffix)]
     if not formats:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
@@ -120,8 +122,8 @@ def _nifti(path: Path) -> tuple[NDArray[Any], Frame]:
         reader = _checked_reader(path)
         size, by_itk = reader.GetSize(), Frame.of(reader)
     except RuntimeError as error:
-        # ITK reads no axes that are sheared, and no name in mixed case.
-        if "orthonormal" not in str(error) and "not recognized" not in str(error):
+        # ITK reads no axes that are sheared.
+        if "orthonormal" not in str(error):
             raise
         size, by_itk = _spatial(header.sizes, path.name), None
     if math.prod(size) != math.prod(header.sizes):
@@ -155,13 +157,29 @@ def _checked_reader(path: Path) -> sitk.ImageFileReader:
     """Return a reader that has read a file's header, which can be used; raises InputError where it cannot."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_format(path))
-    reader.SetFileName(str(path))
     packed = _about(path).packed
-    reader.ReadImageInformation()
+    _read_information(reader, path)
     _check_header(reader, path.name)
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
     check_promise(path, math.prod(reader.GetSize()) * voxel, packed=packed)
     return reader
+
+
+def _read_information(reader: sitk.ImageFileReader, path: Path) -> None:
+    """Read a file's header; ITK knows no NIfTI file by a name in mixed case, and is given a link that it knows."""
+    ending = next(suffix for suffix in reversed(_READERS) if path.name.lower().endswith(suffix))
+    if _READERS[ending] != "NiftiImageIO" or path.name.endswith((ending, ending.upper())):
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"scan{ending}"
+        link.symlink_to(path.absolute())
+        reader.SetFileName(str(link))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError as error:
+            raise RuntimeError(str(error).replace(str(link), str(path))) from error
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,28 @@ def test_what_is_missing_or_a_folder(folder: Path) -> None:
     ]
     assert faults(folder, row_of("masks", "no.nii")) == [
         "'label': found 'no.nii', expected a file that exists.",
-        "'image': found 'masks', expected a file and not a folder (DICOM has to be converted first).",
+        "'image': found 'masks', expected a file and not a folder (DICOM has to be converted first, as by dcm2niix).",
     ]
     assert faults(folder, row_of("a.nii", "masks/{structure}.mha")) == [
         "'label': found 'masks/{structure}.mha', expected a file that exists, or a folder or pattern with a mask of "
         "any structure, named after it."
     ]
     assert faults(folder, row_of("z" * 5000))[0].startswith("'image': found 'zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.dcm", "a DICOM file; DICOM has to be converted first, as by dcm2niix."),
+        ("a.IMA", "a DICOM file; DICOM has to be converted first, as by dcm2niix."),
+        ("a.zip", "an archive, which has to be unpacked; DICOM has to be converted first, as by dcm2niix."),
+    ],
+)
+def test_dicom_is_called_so_by_its_name(folder: Path, name: str, kind: str) -> None:
+    (folder / name).write_bytes(b"")
+    expected = f"found '{name}', expected an image (.nii.gz, .nii, .mha or .nrrd), not {kind}"
+    assert faults(folder, row_of(name, name)) == [f"'image': {expected}", f"'label': {expected}"]
+    assert faults(folder, row_of("a.nii")) == []
 
 
 def test_masks_have_one_name_each_that_can_be_a_structures(folder: Path) -> None:

@@ -161,7 +161,7 @@ FAULTS = {
     "name of another's mask": (GOOD + "c_body,d.nii,,test\n", "line 5, column 'subject': found 'c_body'"),
     "empty image": (GOOD.replace("a.nii", ""), "line 2, column 'image': found ''"),
     "label is the image": (GOOD.replace("b_l.nii", "b.nii"), "line 3, column 'label': found 'b.nii'"),
-    "no column that is known": ("# my scans\n" + GOOD, "line 1, column 'subject': found nothing"),
+    "no column that is known": ("# my scans\n" + GOOD, "column 'subject': found '# my scans', expected"),
     "structure as a folder": (GOOD.replace("b_l", "{structure}/b_l"), "expected {structure} once, in the file's name"),
     "structure twice": (GOOD.replace("b_l", "{structure}_{structure}"), "expected {structure} once"),
     "too many cells": (GOOD + "d,d,1,test,x\n", "line 5: found 'd,d,1,test,x', expected as many cells as in"),
@@ -227,10 +227,48 @@ def test_two_columns_without_a_name_are_two_faults() -> None:
 def test_nothing_is_said_of_rows_below_columns_that_are_not_known() -> None:
     found = messages("# my scans\n" + GOOD)
     assert [message.split(":")[0] for message in found] == [
-        "s.csv, line 1, column '# my scans'",
         "s.csv, line 1, column 'subject'",
         "s.csv, line 1, column 'image'",
     ]
+
+
+@pytest.mark.parametrize("names", ["age,sex,site", "scanner,img,modality", "split_old,Image,notes"])
+def test_columns_of_the_users_own_are_passed_over_with_one_note(names: str) -> None:
+    head, *lines = GOOD.splitlines()
+    sheet = sheet_of("\n".join([f"{names},{head}", *(f"64,f,,{line}" for line in lines)]))
+    first, second, third = names.split(",")
+    assert sheet.faults == ()
+    assert sheet.warnings == (
+        f"sheet, line 1: passed over the columns '{first}', '{second}' and '{third}', which rprloc does not use.",
+    )
+    assert sheet.rows == sheet_of(GOOD).rows
+
+
+def test_one_column_of_the_users_own_is_named_and_may_be_there_twice() -> None:
+    sheet = sheet_of(GOOD.replace("\n", ",64,64\n").replace("64,64", "age,age", 1))
+    assert sheet.faults == ()
+    assert sheet.warnings == ("sheet, line 1: passed over the column 'age', which rprloc does not use.",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("imge", "image"), ("Image", "image"), ("lable", "label"), ("splits", "split"), ("sbject", "subject")],
+)
+def test_a_column_near_to_one_that_is_missing_is_a_fault(wrong: str, right: str) -> None:
+    found = messages(GOOD.replace(right, wrong, 1))
+    assert f"(did you mean '{right}'?)" in found[0]
+    # Beside the right one it is one of the user's own.
+    assert messages(GOOD.replace("\n", ",x\n").replace("x", wrong, 1)) == []
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_workbook_has_to_be_saved_as_csv(start: bytes) -> None:
+    (found,) = messages(start + bytes(range(256)))
+    assert found == (
+        "s.csv, line 1: found 'a workbook (.xlsx, .xls, .ods)', expected comma-separated values: save the sheet as CSV "
+        "in the spreadsheet program."
+    )
+    assert named_files(start + b"subject,image\na,b\n") == []
 
 
 def test_trained_weights_need_no_scan_to_train_on() -> None:
@@ -254,7 +292,6 @@ def test_all_faults_at_once_and_none_that_only_follow() -> None:
     text = "subject,image,split,color\na,,train,1\nA,x.nii,tset,2\n$(id),y.nii,test,\n"
     found = messages(text)
     assert [message.split(":")[0] for message in found] == [
-        "s.csv, line 1, column 'color'",
         "s.csv, line 2, column 'image'",
         "s.csv, line 3, column 'subject'",
         "s.csv, line 3, column 'split'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -20,11 +22,16 @@ from rprloc.catalogue import Family, Method, method_named, trainings
 from rprloc.cli import command
 from rprloc.cohort.settings import load_settings
 from rprloc.cohort.tasks import Search, Seen
+from rprloc.files import write_json_lines
 from rprloc.methods.answer import Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import Work
+from rprloc.results.measure.evaluate import evaluate_cohort
+from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.scan import Scan
-from tests.docs.pages import DOCS, HOW_TO, PAGES, ROOT, commands, fenced, indented, name_of
+from tests.docs.pages import DOCS, HOW_TO, PAGES, ROOT, commands, fenced, indented, name_of, text_of
+from tests.results.cohorts import ODD_NAMES, renamed
+from tests.results.cohorts import cohort as cohort_of_scans
 from tests.scans.written import grid_of, record_of, structure_of
 
 COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
@@ -195,6 +202,42 @@ def test_sheets_have_the_columns_that_there_are(page: Path) -> None:
 def test_python_is_python(page: Path) -> None:
     for code in fenced(page, "python"):
         compile(code, str(page), "exec")
+
+
+PANDAS = [(page, code) for page in PAGES for code in fenced(page, "python") if "pd.read_" in code]
+
+
+@pytest.fixture(scope="module")
+def odd_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with results of a cohort whose names look like numbers or like nothing."""
+    folder = tmp_path_factory.mktemp("names")
+    made = renamed(cohort_of_scans("020"), ODD_NAMES)
+    made.ask(*(msgspec.structs.replace(asked, name="matched") for asked in made.measure.methods))
+    predictions = [msgspec.structs.replace(one, method="matched").to_json() for one in made.predictions]
+    write_json_lines(folder / "all.jsonl", predictions)
+    scans = [record.write(folder / "scans") for record in made.scans.values()]
+    evaluate_cohort(folder / "evaluated" / "020", made.measure, scans, [folder / "all.jsonl"])
+    tabulate_cohorts(folder / "results", [folder / "evaluated" / "020"], [])
+    return folder
+
+
+def test_every_line_that_reads_results_is_in_python() -> None:
+    lines = {line for page in PAGES for line in text_of(page).splitlines() if "pd.read_" in line or "read_csv" in line}
+    assert lines <= {line for _, code in PANDAS for line in code.splitlines()}
+    assert len(PANDAS) >= 2
+
+
+@pytest.mark.parametrize(("page", "code"), PANDAS, ids=[name_of(page) for page, _ in PANDAS])
+def test_names_stay_names_where_the_page_reads_results(page: Path, code: str, odd_results: Path) -> None:
+    found: dict[str, Any] = {}
+    with contextlib.chdir(odd_results), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(compile(code, str(page), "exec"), found)
+    (table,) = (value for name, value in found.items() if name in ("answers", "metrics", "boxes"))
+    assert set(table["cohort"]) == {"020"}
+    assert set(table["subject"]) == {"001", "NA", "null", "1e5"}
+    assert set(table["support"]) == {"007", "nan", "*"}
+    assert set(table["structure"]) == {"None", "12", "parotid_left", "parotid_right"}
+    assert "020" in said.getvalue() or "001" in said.getvalue()
 
 
 def test_the_method_of_the_page_finds() -> None:

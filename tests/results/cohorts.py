@@ -156,6 +156,32 @@ def cohort(name: str = "demo", *, queries: int = 4, supports: int = 2, starts: i
     return Cohort(measure, scans, predictions)
 
 
+def renamed(made: Cohort, names: dict[str, str]) -> Cohort:
+    """Return a cohort whose subjects and structures, those in `names`, are called otherwise."""
+
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    members = tuple(replace(one, subject=new(one.subject)) for one in made.measure.members)
+    order = tuple(map(new, made.measure.order))
+    structures = None if made.measure.structures is None else tuple(map(new, made.measure.structures))
+    scans = {
+        new(subject): scan(one.cohort, new(subject), {new(name): what for name, what in one.structures.items()})
+        for subject, one in made.scans.items()
+    }
+    predictions = [
+        replace(one, subject=new(one.subject), structure=new(one.structure), support=new(one.support))
+        for one in made.predictions
+    ]
+    return Cohort(replace(made.measure, members=members, order=order, structures=structures), scans, predictions)
+
+
+ODD_NAMES = {
+    "q0": "001", "q1": "NA", "q2": "null", "q3": "1e5", "s0": "007", "s1": "nan", "brainstem": "None", "mandible": "12",
+}  # fmt: skip
+"""Names that programs take for numbers or for nothing."""
+
+
 def many_methods(name: str = "demo", **changes: Any) -> Cohort:
     """Return a cohort with predictions of the paper's method in its main setting and of OTHERS.
 

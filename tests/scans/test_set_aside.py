@@ -245,8 +245,9 @@ def test_what_is_no_image_is_set_aside(tmp_path: Path, name: str, content: bytes
 def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path, name: str) -> None:
     (tmp_path / "in" / name).mkdir(parents=True)
     found = reason(tmp_path, tmp_path / "in" / name)
-    assert (
-        found == f"{name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first."
+    assert found == (
+        f"{name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first, as by "
+        "dcm2niix."
     )
 
 

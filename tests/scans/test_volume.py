@@ -40,6 +40,25 @@ def test_every_format_keeps_values_and_geometry(tmp_path: Path, ending: str, kin
     np.testing.assert_allclose(found.GetDirection(), image.GetDirection(), atol=1e-6)
 
 
+@pytest.mark.parametrize("ending", [".Nii.Gz", ".NII.gz", ".nii.GZ", ".Nii", ".NII", ".NII.GZ", ".Mha", ".nRRd"])
+def test_a_name_in_any_case_is_read(tmp_path: Path, ending: str) -> None:
+    image = image_of(NOISE, (0.9, 1.1, 2.5), (-120.5, 33.25, 800.0))
+    path = tmp_path / f"a{ending}"
+    write(image, tmp_path / f"b{ending.lower()}").rename(path)
+    found = read_volume(path)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), NOISE)
+    np.testing.assert_allclose(found.GetOrigin(), image.GetOrigin(), atol=1e-4)
+    path.write_bytes(path.read_bytes()[:100])
+    assert "expected" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["slice", "slice.dcm", "slice.nii", "slice.bin"])
+def test_dicom_is_called_so_by_its_content(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM" + bytes(400))
+    expected = "found a DICOM file; DICOM has to be converted first, as by dcm2niix, expected one file"
+    assert expected in refusal(tmp_path / name)
+
+
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize("part", [0.0, 0.004, 0.5, 0.999])
 def test_a_file_cut_short_is_refused(tmp_path: Path, ending: str, part: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rprloc.cohort.tasks import Asked
 from rprloc.files import write_json_lines
 from rprloc.methods.answer import Prediction
-from rprloc.results.frame import read_metrics, read_predictions
+from rprloc.results.frame import read_metrics, read_predictions, read_tables
 from rprloc.results.measure.evaluate import evaluate_cohort
 from rprloc.results.shown import CohortShown, read_shown
 from rprloc.results.tables.tabulate import tabulate_cohorts
@@ -61,6 +61,23 @@ def run(folder: Path, *made: Cohort) -> Written:
     shown = {one.cohort: one for one in read_shown(results / "tables" / "shown.json")}
     assert set(shown) == {one.measure.cohort for one in made}
     return Written(metrics, predictions, pd.read_csv(results / "boxes.csv"), shown, results)
+
+
+def test_names_that_look_like_numbers_or_like_nothing_stay_names(tmp_path: Path) -> None:
+    made = cohorts.renamed(cohorts.cohort("020"), cohorts.ODD_NAMES)
+    made.set_aside("null", "no scan", "1e5")
+    written = run(tmp_path, made)
+    assert set(written.metrics["cohort"]) == {"020"}
+    assert set(written.metrics["subject"]) == {"001", "NA", "null", "1e5"}
+    assert set(written.metrics["support"]) == {"007", "nan", "*"}
+    assert set(written.metrics["structure"]) == {"None", "12", "parotid_left", "parotid_right"}
+    boxes = (written.folder / "boxes.csv").read_text(encoding="utf-8").splitlines()
+    assert {tuple(line.split(",")[:3]) for line in boxes[1:]} >= {("020", "001", "None"), ("020", "NA", "12")}
+    assert read_tables(written.folder / "set_aside.csv").to_dict("records") == [
+        {"subject": "null", "file": "1e5", "reason": "no scan"}
+    ]
+    for name in ("table4", "table5"):
+        assert {"None", "12"} <= set(read_tables(written.folder / "tables" / f"{name}.csv")["structure"])
 
 
 def only(made: Cohort, *methods: str) -> Cohort:

@@ -1,0 +1,60 @@
+"""What people hand over in the place of an image."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rprloc.scans.kinds import of_file, of_name
+
+DICOM = bytes(128) + b"DICM" + bytes(100)
+FILE = "a DICOM file; DICOM has to be converted first, as by dcm2niix"
+ZIPPED = "DICOM in a zip archive, which has to be unpacked; DICOM has to be converted first, as by dcm2niix"
+
+
+def zipped(path: Path, *files: tuple[str, bytes]) -> Path:
+    """Return a zip archive with files."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "A.DCM", "a.ima", "1.2.3.IMA", "a.dicom"])
+def test_names_of_dicom(name: str, tmp_path: Path) -> None:
+    assert of_name(name) == FILE
+    (tmp_path / name).write_bytes(b"")
+    assert of_file(tmp_path / name) == FILE
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.TGZ", "a.7z"])
+def test_names_of_archives(name: str) -> None:
+    assert (of_name(name) or "").startswith("an archive, which has to be unpacked; DICOM")
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.Nii.Gz", "a.nrrd", "a.mha", "a.png", "dcm", "a"])
+def test_other_names_say_nothing(name: str, tmp_path: Path) -> None:
+    assert of_name(name) is None
+    for content in (b"", b"PK", bytes(500)):
+        (tmp_path / name).write_bytes(content)
+        assert of_file(tmp_path / name) is None
+
+
+def test_dicom_is_told_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "IM0001").write_bytes(DICOM)
+    assert of_file(tmp_path / "IM0001") == FILE
+
+
+def test_dicom_in_a_zip_archive(tmp_path: Path) -> None:
+    assert of_file(zipped(tmp_path / "a.zip", ("s/", b""), ("s/IM1", DICOM))) == ZIPPED
+    assert of_file(zipped(tmp_path / "scan", ("__MACOSX/._a.dcm", b""), ("a.dcm", b""))) == ZIPPED
+    other = "an archive, which has to be unpacked"
+    assert of_file(zipped(tmp_path / "b.zip", ("a.nii", bytes(500)))) == other
+    assert of_file(zipped(tmp_path / "c.zip", ("__MACOSX/a", b""))) == other
+    # Damaged ones.
+    whole = (tmp_path / "a.zip").read_bytes()
+    for size in (4, 60, len(whole) - 10):
+        (tmp_path / "cut.zip").write_bytes(whole[:size])
+        assert of_file(tmp_path / "cut.zip") == other
