@@ -81,6 +81,14 @@ class Run:
         plan: dict[str, Any] = json.loads((self.work("CHECK (sample sheet)") / "plan.json").read_text(encoding="utf-8"))
         return plan
 
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the scans."""
+        if not self.results.exists():
+            return []
+        tasks = [task for task in self.trace() if task["name"].startswith("PREPROCESS") and task["status"] != "FAILED"]
+        paths = [path for task in tasks for path in (self.folder / "work").glob(f"{task['hash']}*/*@*/*.json")]
+        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(set(paths))]
+
     def metrics(self, method: str = "regression") -> pd.DataFrame:
         """The rows of a method in metrics.csv without the times, by key."""
         rows = pd.read_csv(self.results / "metrics.csv", dtype={"reason": "string"}).drop(columns="seconds")
@@ -121,10 +129,18 @@ def run_well(folder: Path, *arguments: object, parser: str = "v1", before: Seque
 
 
 def assert_no_other_warnings(done: Run) -> None:
-    """Compare the lines of WARN or ERROR with the warnings of the plan, where there is one."""
+    """Compare the lines of WARN or ERROR with the warnings of the plan, where there is one, and findings of scans."""
     found = [line for line in done.output.splitlines() if "WARN" in line or "ERROR" in line]
     planned = done.plan()["warnings"] if found and done.results.exists() else []
-    assert found == [f"WARN: {sentence}" for sentence in planned], done.output
+    told = [f"WARN: {one['cohort']} {one['subject']}: {said}" for one in done.records() for said in said_of(one)]
+    assert sorted(found) == sorted([*(f"WARN: {sentence}" for sentence in planned), *told]), done.output
+
+
+def said_of(record: dict[str, Any]) -> list[str]:
+    """What the console says of a scan."""
+    if record["reason"] == "stub":
+        return []
+    return record["findings"] or ([f"set aside: {record['reason']}"] if record["reason"] else [])
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 include { PREPROCESS } from '../modules/preprocess'
 include { TRAIN ; TRAIN as TEACH } from '../modules/train'
-include { sheetFile ; staged ; toJson ; weightsFolder } from '../modules/support'
+include { sheetFile ; staged ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
 
 workflow LEARN {
     take:
@@ -14,6 +14,7 @@ workflow LEARN {
         [one.id, toJson(one), sheetFile(one.image), one.label.collect { name -> sheetFile(name) }]
     })
     scans = PREPROCESS.out.scan
+    scans.subscribe { _id, folder -> tellFindings(folder) }
 
     // [id of a network, its file]
     given = plan.flatMap { all -> all.models }.map { one -> [one.id, weightsFolder(params.weights).resolve(one.file)] }

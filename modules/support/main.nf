@@ -156,3 +156,9 @@ def launch(run, weights) {
         pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), weights: weights.sort(),
     ]
 }
+
+/** Warn of what was found odd in a scan whose folder is given. */
+def tellFindings(folder) {
+    def record = new groovy.json.JsonSlurperClassic().parseText(folder.resolve("${folder.name.tokenize('@')[1]}.json").text)
+    nextflow.Global.session.classLoader.loadClass('Findings').of(record).each { line -> log.warn(line) }
+}

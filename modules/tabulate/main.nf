@@ -21,6 +21,6 @@ process TABULATE {
     """
     # code ${code}
     mkdir -p results/tables
-    touch results/predictions.jsonl results/metrics.csv results/set_aside.csv
+    touch results/predictions.jsonl results/metrics.csv results/set_aside.csv results/scans.csv
     """
 }

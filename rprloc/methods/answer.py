@@ -22,6 +22,8 @@ ALL_SUPPORTS = "*"
 OUTSIDE = "outside_field_of_view"
 """The reason of a structure that the query does not show, or less than half of it."""
 _SHOWN = 0.5
+UNORIENTED = 0.5
+"""Most confidence in an answer of a scan whose file does not say how the patient lies."""
 
 
 class Key(NamedTuple):
@@ -136,7 +138,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     half_voxel_mm: list[float] | None = None
     spread_mm: float | None = None
     confidence: float | None = None
-    """10 mm / (10 mm + spread), or a network's score: orders predictions, is no probability."""
+    """10 mm / (10 mm + spread), or a network's score: orders predictions, is no probability; at most one half where
+    the query's file does not say how the patient lies."""
     seconds: dict[str, float] = {}
     """The row's share of the time of each part of the work."""
     failed: bool = False
@@ -186,6 +189,8 @@ def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | No
     sure = answer.confidence
     if sure is None and answer.spread_mm is not None:
         sure = confidence_of(answer.spread_mm)
+    if sure is not None and not query.record.oriented:
+        sure = min(sure, UNORIENTED)
     return msgspec.structs.replace(
         row,
         points_mm=dict(

@@ -17,7 +17,13 @@ from rprloc.files import whole_file
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Prediction
 from rprloc.results.words import label_of
 
-TEXTS = ("cohort", "subject", "structure", "method", "setting", "support", "reason", "file")
+SCAN_COLUMNS = (
+    "cohort", "subject", "file", "status", "findings", "done", "voxels", "spacing_mm", "field_mm", "body_box_mm",
+    "oriented", "structures",
+)  # fmt: skip
+"""Of scans.csv, all of them texts; what is not known of a scan is empty."""
+
+TEXTS = (*SCAN_COLUMNS, "cohort", "subject", "structure", "method", "setting", "support", "reason", "file")
 """The columns of all tables that are texts, also where they look like numbers."""
 FLAGS = ("drawn", "failed", "main")
 MEASURES = ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "within_90_mm", "covered", "seconds")

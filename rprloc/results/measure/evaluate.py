@@ -22,6 +22,7 @@ from rprloc.results.measure.expected import (
     expected_predictions,
     missed,
     name_of,
+    scans_table,
     set_aside_table,
     usable,
 )
@@ -35,11 +36,12 @@ from rprloc.scans.scan import records_of
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One cohort's complete predictions, their lines of metrics.csv in the same order, and the scans set aside."""
+    """One cohort's complete predictions, their lines of metrics.csv in the same order, and its scans."""
 
     predictions: list[Prediction]
     metrics: pd.DataFrame
     set_aside: pd.DataFrame
+    scans: pd.DataFrame
 
 
 def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batches: Sequence[Path]) -> None:
@@ -57,6 +59,7 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
+    write_frame(folder / "scans.csv", found.scans)
 
 
 def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) -> Evaluated:
@@ -82,7 +85,7 @@ def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) 
     labelled = {member.subject for member in measure.members if member.labelled}
     main = {Main(asked.name, asked.settings[-1]) for asked in measure.methods}
     metrics = metrics_of(rows, scans, labelled=labelled, main=main)
-    return Evaluated(rows, metrics, set_aside_table(measure, scans))
+    return Evaluated(rows, metrics, set_aside_table(measure, scans), scans_table(measure, scans))
 
 
 def _by_name(measure: Measure, predictions: Iterable[Prediction]) -> dict[Name, Prediction]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from rprloc.catalogue import BY_LABELS, BY_SUPPORTS
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.methods.answer import NO_SUPPORT, Prediction
+from rprloc.results.frame import SCAN_COLUMNS
 from rprloc.scans.scan import ScanRecord
 
 Scans = Mapping[str, ScanRecord]
@@ -156,3 +158,40 @@ def set_aside_table(measure: Measure, scans: Scans) -> pd.DataFrame:
             file = (scan.file if scan else "") or member.image
             rows.append({"subject": member.subject, "file": file, "reason": _aside_reason(scans, member.subject)})
     return pd.DataFrame(rows, columns=["subject", "file", "reason"])
+
+
+def scans_table(measure: Measure, scans: Scans) -> pd.DataFrame:
+    """Return one line for each scan of the sheet: PASS, WARN or FAIL, what was found and what was done about it.
+
+    A finding reads "what: done" or, where nothing was done, "what"; those of one scan are joined by semicolons.
+    """
+    rows = []
+    for member in measure.members:
+        scan = scans.get(member.subject)
+        findings = scan.findings if scan and scan.usable else (_aside_reason(scans, member.subject).rstrip("."),)
+        parts = [finding.rpartition(": ") for finding in findings]
+        used = scan is not None and scan.usable
+        rows.append({
+            "cohort": measure.cohort, "subject": member.subject, "file": (scan.file if scan else "") or member.image,
+            "status": scan.status if scan else "FAIL",
+            "findings": "; ".join(what or rest for what, _, rest in parts) if used else findings[0],
+            "done": "; ".join(rest for what, _, rest in parts if what) if used else "set aside",
+            **_measured(scan),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=SCAN_COLUMNS)
+
+
+def _measured(scan: ScanRecord | None) -> dict[str, Any]:
+    """Return what was measured of a scan, nothing of one that was set aside."""
+    if scan is None or scan.native is None or scan.model is None:
+        return {}
+    extent = np.asarray(scan.native.size) * np.asarray(scan.native.spacing_mm)
+    low, high = scan.model.box_mm
+    return {
+        "voxels": " x ".join(str(n) for n in scan.native.size),
+        "spacing_mm": " x ".join(f"{mm:.4g}" for mm in scan.native.spacing_mm),
+        "field_mm": " x ".join(f"{mm:.4g}" for mm in extent),
+        "body_box_mm": " x ".join(f"{mm:.4g}" for mm in high - low),
+        "oriented": "yes" if scan.oriented else "no",
+        "structures": str(len(scan.structures)),
+    }

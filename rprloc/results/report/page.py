@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 
@@ -42,13 +43,27 @@ class Count:
     scans: int
 
 
-@dataclass(frozen=True)
-class SetAside:
-    """A scan that could not be used."""
+class DoubtedScan(NamedTuple):
+    """A scan of which something was found odd, or that was set aside (FAIL)."""
 
+    cohort: str
     subject: str
     file: str
-    reason: str
+    status: str
+    findings: str
+    done: str
+
+
+@dataclass(frozen=True)
+class Scans:
+    """What was found of the scans themselves."""
+
+    counts: Mapping[str, int]
+    """Scans of each status, PASS, WARN and FAIL."""
+    doubted: tuple[DoubtedScan, ...]
+    """FAIL first, as far as they are shown."""
+    more: int
+    """Scans with findings that are not shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +102,7 @@ class Page:
 
     facts: tuple[Fact, ...]
     parameters: tuple[Fact, ...]
-    aside: tuple[SetAside, ...]
+    scans: Scans
     cohorts: tuple[CohortPage, ...]
 
 

@@ -16,10 +16,12 @@ from rprloc.files import write_json, write_text
 from rprloc.results.frame import read_metrics, read_predictions, read_tables
 from rprloc.results.report.curves import Log, read_log
 from rprloc.results.report.material import Gallery, Material, StoredScan
-from rprloc.results.report.page import CohortPage, Page, SetAside, cohort_page, facts, html
+from rprloc.results.report.page import CohortPage, DoubtedScan, Page, Scans, cohort_page, facts, html
 from rprloc.results.shown import read_shown
 from rprloc.scans.scan import ScanRecord
 
+SCANS_SHOWN = 30
+"""The page lists no more scans with findings than this; scans.csv has all."""
 _LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "statsmodels")
 
 
@@ -42,7 +44,7 @@ def report_run(
     page = Page(
         facts=facts(run),
         parameters=facts(report.parameters),
-        aside=_set_aside(results / "set_aside.csv"),
+        scans=_scans(results / "scans.csv"),
         cohorts=_cohorts(report, results, folder / "figures", _stored(scans), logs),
     )
     write_text(folder / "report.html", html(page))
@@ -96,7 +98,10 @@ def _logs(cohort: str, logs: Sequence[Path]) -> dict[str, Log]:
     return {network: read_log(path) for (name, network), path in sorted(named.items()) if name == cohort}
 
 
-def _set_aside(path: Path) -> tuple[SetAside, ...]:
-    """Return the lines of set_aside.csv."""
-    lines = read_tables(path).fillna("").to_dict("records")
-    return tuple(SetAside(str(line["subject"]), str(line["file"]), str(line["reason"])) for line in lines)
+def _scans(path: Path) -> Scans:
+    """Return how many scans there are of each status, and the lines of scans.csv that are not PASS, FAIL first."""
+    lines = read_tables(path).fillna("").astype(str).to_dict("records")
+    counts = {status: sum(line["status"] == status for line in lines) for status in ("PASS", "WARN", "FAIL")}
+    doubted = sorted((line for line in lines if line["status"] != "PASS"), key=lambda line: line["status"])
+    shown = tuple(DoubtedScan(**{name: line[name] for name in DoubtedScan._fields}) for line in doubted[:SCANS_SHOWN])
+    return Scans(counts, shown, len(doubted) - len(shown))

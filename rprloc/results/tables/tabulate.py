@@ -48,7 +48,7 @@ class Run:
     metrics: pd.DataFrame
     """metrics.csv, in the order of the predictions."""
     measured: Mapping[str, pd.DataFrame]
-    """The lines that EVALUATE made of tables, and of the scans that were set aside, by the name of their file."""
+    """The lines that EVALUATE made of tables, and of the scans, by the name of their file."""
     trained: Trained
 
 
@@ -72,6 +72,7 @@ def tabulate_cohorts(folder: Path, evaluated: Sequence[Path], logs: Sequence[Pat
     write_frame(folder / "boxes.csv", box_table(run.predictions, run.metrics, names))
     write_frame(folder / "metrics.csv", run.metrics)
     write_frame(folder / "set_aside.csv", run.measured["set_aside"])
+    write_frame(folder / "scans.csv", run.measured["scans"])
     tables = make_tables(run)
     _write_tables(folder / "tables", tables)
     small = summary(tables["table3"].tidy, run.metrics, names)
@@ -85,7 +86,7 @@ def read_run(evaluated: Sequence[Path], logs: Sequence[Path]) -> Run:
     metrics = read_metrics(*(path / "metrics.csv" for path in evaluated))
     measured = {
         name: read_tables(*(path / f"{name}.csv" for path in evaluated))
-        for name in ("table4", "table5", "error_sources", "set_aside")
+        for name in ("table4", "table5", "error_sources", "set_aside", "scans")
     }
     predictions = read_predictions(*(path / "predictions.jsonl" for path in evaluated))
     cohorts = facts_of(metrics, [path.name for path in evaluated])

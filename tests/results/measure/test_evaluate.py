@@ -52,6 +52,10 @@ def test_a_query_that_was_set_aside_misses_everything() -> None:
     assert len(lines) == 4 * (2 + 1)
     assert lines["failed"].all() and (lines["iou"] == 0).all()
     assert lines["reason"].unique().tolist() == ["scan set aside: q1.nii.gz: found nothing but air, expected a body."]
+    (line,) = found.scans[found.scans["status"] != "PASS"].to_dict("records")
+    assert (line["subject"], line["status"], line["done"]) == ("q1", "FAIL", "set aside")
+    assert line["findings"] == "q1.nii.gz: found nothing but air, expected a body"
+    assert len(found.scans) == len(made.measure.members)
     assert found.set_aside.to_dict("records") == [
         {"subject": "q1", "file": "q1.nii.gz", "reason": "q1.nii.gz: found nothing but air, expected a body."}
     ]
@@ -104,7 +108,8 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
         write_json_lines(path, [one.to_json() for one in own])
     evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
-        "error_sources.csv", "metrics.csv", "predictions.jsonl", "set_aside.csv", "table4.csv", "table5.csv",
+        "error_sources.csv", "metrics.csv", "predictions.jsonl", "scans.csv", "set_aside.csv", "table4.csv",
+        "table5.csv",
     ]  # fmt: skip
     found = made.evaluate()
     assert read_predictions(tmp_path / "demo" / "predictions.jsonl") == found.predictions
@@ -113,3 +118,13 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
     batches[0].write_text('{"cohort": 3}\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.jsonl: expected predictions"):
         evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
+
+
+def test_what_was_found_and_what_was_done_stand_apart_and_a_scan_with_findings_is_a_warning() -> None:
+    made = cohorts.cohort(queries=2, supports=1, tables=False)
+    said = ("its sform and its qform differ: the sform is taken", "orientation unknown", "a.nii: 3 are NaN: read as 0")
+    made.scans["q1"] = replace(made.scans["q1"], findings=said, oriented=False)
+    line = made.evaluate().scans.set_index("subject").loc["q1"]
+    assert line["status"] == "WARN" and line["oriented"] == "no"
+    assert line["findings"] == "its sform and its qform differ; orientation unknown; a.nii: 3 are NaN"
+    assert line["done"] == "the sform is taken; read as 0"

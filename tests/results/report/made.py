@@ -175,10 +175,11 @@ def write_results(folder: Path, *cohorts: Made) -> Path:
     write_json_lines(folder / "predictions.jsonl", [one.to_json() for made in cohorts for one in made.predictions])
     write_frame(folder / "metrics.csv", pd.concat([made.metrics() for made in cohorts], ignore_index=True))
     lines = [
-        (one.cohort, one.subject, one.file, one.reason)
-        for made in cohorts for one in made.records.values() if not one.usable
+        (one.cohort, one.subject, one.file, one.status, one.reason or "; ".join(one.findings), "")
+        for made in cohorts for one in made.records.values()
     ]  # fmt: skip
-    write_frame(folder / "set_aside.csv", pd.DataFrame(lines, columns=["cohort", "subject", "file", "reason"]))
+    columns = ["cohort", "subject", "file", "status", "findings", "done"]
+    write_frame(folder / "scans.csv", pd.DataFrame(lines, columns=columns))
     write_shown(folder / "tables" / "shown.json", [made.shown() for made in cohorts])
     return folder
 

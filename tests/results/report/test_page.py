@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rprloc.results.report.page import Count, Fact, Page, cohort_page, facts, html
+from rprloc.results.report.page import Count, Fact, Page, Scans, cohort_page, facts, html
 from tests.results.report.html import Html
 from tests.results.report.made import Made, made
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("blank")
 def page_of(tmp_path: Path, cohort: Made, *, figure_query: str | None = None) -> Html:
     """Return the page of a cohort."""
     one = cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), {}, figure_query)
-    return Html(html(Page((), (), (), (one,))))
+    return Html(html(Page((), (), Scans({"PASS": 1, "WARN": 0, "FAIL": 0}, (), 0), (one,))))
 
 
 def test_values_in_words() -> None:

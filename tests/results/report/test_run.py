@@ -48,7 +48,7 @@ def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> Non
         f"rprloc {versions()['rprloc']}, python",
         "nextflow 25",
         "2 structures in 2 queries",
-        "Every scan could be used",
+        "as expected, 0 with findings, 0 set aside.",
         "50.0, 4.00",
     ):
         assert words in page.text
@@ -90,7 +90,7 @@ def test_failures_and_scans_that_were_set_aside_have_their_reasons(tmp_path: Pat
     cohort = made(supports=1)
     cohort.aside("q1", "q1.nii.gz: found nothing but air, expected a body.")
     page = written(tmp_path, cohort)
-    assert "2 of 4 answers" in page.text and "Scans that were set aside" in page.text
+    assert "2 of 4 answers" in page.text and "1 set aside. Look at these before you believe anything" in page.text
     assert "scan set aside: q1.nii.gz: found nothing but air, expected a body." in page.text
     assert len(page.values("src")) == 2
 
