@@ -39,7 +39,6 @@ def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path
     target = Target(
         modality=settings.modality,
         spacing=settings.spacing,
-        patch=settings.patch,
         structures=settings.structures,
         matching_spacing=settings.matching_spacing if matching else None,
     )

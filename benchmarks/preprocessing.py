@@ -89,7 +89,7 @@ def _target(cohort: str) -> Target:
     """Return what a cohort's scans become, with whatever their labels hold and without the finer volume."""
     settings, _ = load_settings(ASSETS / "cohorts" / f"{cohort}.yml", name=f"{cohort}.yml")
     assert settings is not None
-    return Target(modality=settings.modality, spacing=settings.spacing, patch=settings.patch)
+    return Target(modality=settings.modality, spacing=settings.spacing)
 
 
 def _write_scan(folder: Path) -> tuple[Path, Path]:
@@ -167,7 +167,7 @@ def _start_seconds() -> float:
         (Path(name) / "image").mkdir()
         (Path(name) / "image" / "empty.nii.gz").touch()
         command = [sys.executable, "-m", "rprloc.cli", "step", "preprocess", "--image", "image", "--label", "label"]
-        target = Target(modality="ct", spacing=(6, 6, 6), patch=(6, 6, 6))
+        target = Target(modality="ct", spacing=(6, 6, 6))
         task = Preprocess(id="c@s", cohort="c", subject="s", image="empty.nii.gz", target=target)
         values = json.dumps(to_json(task))
 

@@ -105,7 +105,6 @@ def labelled_scans(sheet: Path, folder: Path, *splits: str) -> list[Scan]:
     target = Target(
         modality=settings.modality,
         spacing=settings.spacing,
-        patch=settings.patch,
         structures=settings.structures,
         matching_spacing=settings.matching_spacing,
     )

@@ -193,7 +193,6 @@ class _Planner:
         target = Target(
             modality=settings.modality,
             spacing=settings.spacing,
-            patch=settings.patch,
             structures=settings.structures,
             matching_spacing=settings.matching_spacing if finer else None,
         )

@@ -128,8 +128,22 @@ def _optimised(
     method.SetOptimizerAsRegularStepGradientDescent(level.step_mm, 0.01, level.iterations, relaxationFactor=0.5)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, True)
-    fixed = cropped(coarser(support.grey, level.spacing_mm), region_mm)
-    return executed(method, fixed, coarser(query.grey, level.spacing_mm))
+    spacing_mm = min(level.spacing_mm, _thinnest_mm(query.grey, level.spacing_mm))
+    fixed = cropped(coarser(support.grey, spacing_mm), region_mm)
+    return executed(method, fixed, coarser(query.grey, spacing_mm))
+
+
+def _thinnest_mm(image: sitk.Image, spacing_mm: float) -> float:
+    """Return a spacing, at least the finest, by which a slab that is too thin for another one has the voxels needed."""
+    shortest = _shortest_mm(image)
+    if shortest > (_LEAST_VOXELS - 1) * spacing_mm:
+        return spacing_mm
+    return max(_FINER[-1].spacing_mm, shortest / _LEAST_VOXELS)
+
+
+def _shortest_mm(image: sitk.Image) -> float:
+    """Return the length of an image's shortest side."""
+    return float(min(n * mm for n, mm in zip(image.GetSize(), image.GetSpacing(), strict=True)))
 
 
 def registration_method(support: MaskedImage, *, sampled: float, seed: int) -> sitk.ImageRegistrationMethod:
@@ -153,9 +167,10 @@ def executed(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: si
     """Run a registration and return its metric; raises RegistrationError where it fails or gives no number, and ITK's
     RuntimeError where the memory did not suffice.
     """
-    if min(moving.GetSize()) < _LEAST_VOXELS:
-        shortest = min(n * mm for n, mm in zip(moving.GetSize(), moving.GetSpacing(), strict=True))
-        raise RegistrationError(f"the query measures {shortest:.0f} mm along an axis, too little to register")
+    for image, whose, least in ((moving, "query", _LEAST_VOXELS), (fixed, "support", 2)):
+        if min(image.GetSize()) < least:
+            found = f"the {whose} measures {_shortest_mm(image):.0f} mm along an axis"
+            raise RegistrationError(f"{found}, too little to register")
     try:
         method.Execute(fixed, moving)
         metric = float(method.GetMetricValue())

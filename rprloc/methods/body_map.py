@@ -16,7 +16,7 @@ from rprloc.methods.answer import spread_of
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import padded, pooling_of
-from rprloc.networks.position_map import PositionMap, body_field
+from rprloc.networks.position_map import SHORTEST_MM, PositionMap, body_field
 from rprloc.scans.scan import Scan
 
 NEIGHBOURS = 8
@@ -80,14 +80,14 @@ class BodyMap:
         Where the map is not straight three more passes show turned scans.
         """
         if self._tree is None:
-            return "the position map shows no body or gives no numbers"
+            no_body = not len(self.places_mm)
+            return f"the position map {'finds no body in the scan' if no_body else 'gives no numbers for the scan'}"
         slopes, bent_mm = self._line
         slopes = slopes.diagonal()
         if not np.all((slopes >= SLOPES[0]) & (slopes <= SLOPES[1])):
             return (
                 "the position map does not know the scan: its slopes are "
-                f"{', '.join(f'{slope:.2f}' for slope in slopes)} (x, y, z), expected about 1; "
-                "is it flipped, are axes exchanged, or is it of another part of the body"
+                f"{', '.join(f'{slope:.2f}' for slope in slopes)} (x, y, z), expected about 1; {self._doubt()}"
             )
         if bent_mm <= _STRAIGHT_MM:
             return None
@@ -98,6 +98,13 @@ class BodyMap:
             f"the position map says of the scan that {wrong}: it is bent by {bent_mm:.1f} mm, and by {turned_mm:.1f} "
             "mm where that is undone"
         )
+
+    def _doubt(self) -> str:
+        """Return what may be wrong with a scan that the map does not know."""
+        height_mm = float(np.ptp(self.places_mm[:, 2])) + self._grid.spacing_mm[2]
+        if height_mm < SHORTEST_MM:
+            return f"it shows {height_mm:.0f} mm of the body along z, and the map has learned from {SHORTEST_MM:.0f} mm"
+        return "is it flipped, are axes exchanged, or is it of another part of the body"
 
     def slopes(self) -> FloatArray:
         """Return how latents change with places (3, 3), by least squares: row i, column j is d latent_i / d place_j.

@@ -171,6 +171,8 @@ class Matched:
             raise RegistrationError(outside)
         z, y, x = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
         levels = apply_window(torch.from_numpy(volume.values[z, y, x].copy()).to(self._device), self._window)
+        if levels.min() == levels.max():
+            raise RegistrationError(f"the scan {scan.subject} shows one grey value only where the structures should be")
         d, h, w = levels.shape
         origin = volume.grid.world(first)
         return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))

@@ -66,12 +66,13 @@ class PositionMapMethod:
     def _support(self, scan: Scan) -> _Support:
         """Return the latents of one support's landmarks."""
         body_map = BodyMap(self._position_map, scan)
+        fault = body_map.fault()
         names = present(scan, self._structures)
         return _Support(
             subject=scan.subject,
             latents_mm={name: body_map.at(scan.structures[name].extreme_mm) for name in names},
             half_voxel_mm={name: scan.structures[name].half_voxel_mm for name in names},
-            fault=body_map.fault(),
+            fault=f"support {scan.subject}: {fault}" if fault else None,
         )
 
 

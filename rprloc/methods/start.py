@@ -109,7 +109,10 @@ class MapStart:
 
     def support(self, scan: Scan, points_mm: FloatArray) -> _Places:
         """Draw places of the body around the landmarks, and as many anywhere."""
-        body_map = self.query(scan)
+        try:
+            body_map = self.query(scan)
+        except RegistrationError as error:
+            raise RegistrationError(f"support {scan.subject}: {error}") from error
         low, high = box_of_points(points_mm)
         places = body_map.places_mm
         near = np.all((places >= low - _MARGIN_MM) & (places <= high + _MARGIN_MM), axis=1).nonzero()[0]

@@ -12,6 +12,9 @@ from rprloc.networks.trunk import Trunk
 UNIT_MM = 100.0
 """What 1 at the network's output stands for: places in a body are of this size."""
 
+SHORTEST_MM = 112.0
+"""Length of the shortest parts of scans, from bottom to top, that the network is shown in its training."""
+
 _WIDTHS = (1, 4, 8, 12)
 """Channels of the levels, times the cohort's base width: the finest level only sharpens what the next one knows."""
 

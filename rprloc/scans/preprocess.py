@@ -176,18 +176,11 @@ def _check_values(image: sitk.Image, name: str) -> float:
 
 
 def _check_extent(image: sitk.Image, target: Target, name: str) -> None:
-    """Refuse a scan smaller than half a patch, which shows too little, or of kilometres; raises InputError."""
+    """Refuse a scan of kilometres; raises InputError. A thin one is for the methods to refuse."""
     low, high = field_of_view_mm(image)
     extent = (high - low)[::-1]
-    half = np.array(target.patch) / 2
-    found = listed(extent)
-    if np.any(extent < half * 0.999):
-        expected = " x ".join(f"{mm:.4g}" for mm in half)
-        raise InputError(
-            f"{name}: found a scan of {found} mm (z, y, x), expected at least half a patch, {expected} mm."
-        )
     if np.prod(extent / target.spacing) > MOST_VOXELS:
-        raise InputError(f"{name}: found a scan of {found} mm (z, y, x), expected the size of a patient.")
+        raise InputError(f"{name}: found a scan of {listed(extent)} mm (z, y, x), expected the size of a patient.")
 
 
 def _cropped(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:

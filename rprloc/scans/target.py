@@ -15,7 +15,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     modality: str
     spacing: Triple
-    patch: Triple
     structures: Mapping[str, int] | None = None
     """Name -> label value; None for whatever the labels hold."""
     matching_spacing: Triple | None = None

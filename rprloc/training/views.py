@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rprloc.geometry import FloatArray
 from rprloc.networks.field import padded_size
+from rprloc.networks.position_map import SHORTEST_MM
 from rprloc.training.draws import Levels, Turns
 
 TURNS = Turns(angle=math.radians(10), scale=0.12, stretch=0.05)
@@ -23,8 +24,8 @@ SHIFT = 3.0
 """Largest move along an axis, in voxels."""
 BEND_MM, KNOTS_MM = 5.0, 60.0
 """Standard deviation of the displacements at the knots of a smooth deformation, and how far these lie apart."""
-CUT, SHORTEST_MM = 0.6, 112.0
-"""How often a view has only some of the scan's slices, as a shorter scan has, and how long they are at least."""
+CUT = 0.6
+"""How often a view has only some of the scan's slices, as a shorter scan has; SHORTEST_MM of them at least."""
 HOLES = 2
 """Most blocks of a view that are filled with one level, so that no single landmark decides."""
 

@@ -223,7 +223,7 @@ def test_tables_are_made_where_a_label_tells_the_truth(tmp_path: Path, rows: tup
         ("r: {coarse: 90}", {"coarse"}),
         ("r: {fine: 20}", {"fine"}),
         ("starts: 3", {"localize", "evaluate"}),
-        ("patch: [96, 96, 96]", {"preprocess", "coarse", "fine", "localize"}),
+        ("patch: [96, 96, 96]", {"coarse", "fine", "localize"}),
         ("window: [[-9, 0], [9, 1]]", {"coarse", "fine", "position_map", "localize"}),
         ("matching_spacing: [2, 2, 2]", {"preprocess"}),
         ("network: {width: 12}", {"coarse", "fine", "position_map"}),

@@ -114,7 +114,7 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image"
 
 
-TARGET = Target(modality="ct", spacing=(1, 1, 1), patch=(48, 48, 48), structures=None)
+TARGET = Target(modality="ct", spacing=(1, 1, 1), structures=None)
 SCAN = Preprocess(id="c@s", cohort="c", subject="s", image="a.nii.gz", target=TARGET)
 
 

@@ -23,7 +23,7 @@ WORDS = (
     b"gzip", b"bzip2", b"big", b"none", b"(1,0,0)", b"(0,0,0)", b"data file", b"right-anterior-superior", b"A" * 3000,
 )  # fmt: skip
 
-TARGET = Target(modality="ct", spacing=(3.0, 2.5, 3.0), patch=(8.0, 8.0, 8.0), structures={"organ": 40})
+TARGET = Target(modality="ct", spacing=(3.0, 2.5, 3.0), structures={"organ": 40})
 """A scan in the place of its label has hundreds of values: one is enough."""
 
 

@@ -53,6 +53,33 @@ def write_cohort(folder: Path) -> Folders:
     return Folders(scans={path.name: path for path in folder.iterdir()}, models=())
 
 
+SLABS = {"flat": (1, 0), "slab": (3, 0), "sheet": (1, 2), "strip": (2, 1)}
+"""Voxels that a thin scan has along an axis (z, y, x) of `a`'s, from the organ's middle on."""
+
+
+def write_slabs(folder: Path) -> Folders:
+    """Write thin parts of scan `a`, each with the part of the organ that it shows."""
+    for number, (subject, (count, axis)) in enumerate(SLABS.items()):
+        fine = _values(0, np.zeros(3))
+        part: list[slice] = [slice(None)] * 3
+        part[axis] = slice(10, 10 + 2 * count)
+        fine = fine[tuple(part)]
+        shape = tuple(n // 2 for n in fine.shape)
+        start = np.zeros(3)
+        start[2 - axis] = 5 * COHORT.spacing[axis]
+        spacing = np.array(COHORT.spacing[::-1])
+        low, high = (np.array(end) for end in _BOXES["organ"])
+        low[2 - axis], high[2 - axis] = start[2 - axis] - spacing[2 - axis] / 2, start[2 - axis] + spacing[2 - axis]
+        record = ScanRecord(
+            cohort="c", subject=subject, file=f"{subject}.mha", label=True, source_sha256=f"{number:064d}",
+            model=grid_of(shape, spacing, start), matching=grid_of(fine.shape, spacing / 2, start - spacing / 4),
+            structures={"organ": structure(low, high)},
+        )  # fmt: skip
+        values = fine.reshape(*(n for size in shape for n in (size, 2))).mean(axis=(1, 3, 5))
+        write_scan(folder, record, values, values > -500, matching=fine)
+    return Folders(scans={path.name: path for path in folder.iterdir()}, models=())
+
+
 def _values(seed: int, move: np.ndarray) -> np.ndarray:
     """Return a finer volume (z, y, x) of smooth tissue with a bright organ, in air."""
     shape = tuple(2 * n for n in _SHAPE)

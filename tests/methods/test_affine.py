@@ -69,7 +69,7 @@ def test_a_structure_at_a_corner_of_air_has_no_answer() -> None:
         affine(image(), image(), np.array([[70.0, 80.0, 90.0], [84.0, 98.0, 106.0]]), seed=1)
 
 
-@pytest.mark.parametrize("planes", [1, 3, 9])
+@pytest.mark.parametrize("planes", [1, 3])
 def test_a_query_of_a_few_planes_is_too_small(planes: int) -> None:
     grid = Grid((44, 50, planes), GRID.spacing_mm, (*GRID.origin_mm[:2], -2.0))
     with pytest.raises(RegistrationError, match="along an axis, too little to register"):

@@ -179,8 +179,22 @@ def test_a_scan_without_a_body_or_with_latents_that_are_no_numbers_is_of_no_use(
     nothing = BodyMap(known(SCANS), replace(SCANS[0], body=np.zeros_like(SCANS[0].body)))
     assert nothing.places_mm.shape == nothing.latents_mm.shape == (0, 3)
     without = [maps(lambda _subject, world, n=n: np.where(world > 0, n, world))[0] for n in (np.nan, np.inf)]  # type: ignore[misc]
-    for body_map in (nothing, *without):
-        assert body_map.fault() == "the position map shows no body or gives no numbers"
+    assert nothing.fault() == "the position map finds no body in the scan"
+    for body_map in without:
+        assert body_map.fault() == "the position map gives no numbers for the scan"
+
+
+@pytest.mark.parametrize(("planes", "thin"), [(1, True), (9, True), (40, False)])
+def test_a_slab_that_the_map_does_not_know_is_called_thin(planes: int, thin: bool) -> None:
+    scan = SCANS[0]
+    grid = Grid((*scan.grid.size[:2], planes), scan.grid.spacing_mm, scan.grid.origin_mm)
+    shape = grid.size[::-1]
+    record = replace(scan.record, model=grid)
+    slab = replace(scan, record=record, values=np.resize(scan.values, shape), body=np.ones(shape, dtype=bool))
+    fault = BodyMap(Model(PositionMap(width=4), SETTINGS), slab).fault() or ""
+    assert fault.startswith("the position map does not know the scan: its slopes are ")
+    assert (f"it shows {planes * grid.spacing_mm[2]:.0f} mm of the body along z, and the map" in fault) == thin
+    assert ("is it flipped" in fault) != thin
 
 
 def test_a_scan_is_passed_through_the_network_once() -> None:

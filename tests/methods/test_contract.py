@@ -15,7 +15,17 @@ from rprloc.catalogue import Family, Method, families_of, methods, register, unr
 from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
 from rprloc.methods.answer import NO_SUPPORT, Prediction
-from tests.methods.cohort import HAS, STRUCTURES, answers, located, search_of, write_cohort, write_networks
+from tests.methods.cohort import (
+    HAS,
+    SLABS,
+    STRUCTURES,
+    answers,
+    located,
+    search_of,
+    write_cohort,
+    write_networks,
+    write_slabs,
+)
 
 OURS = Method(name="mean_place", family=Family(name="mean_place", make="tests.methods.mean_place:make"))
 """A method of the tests' own, whose row is all that the package is told of it."""
@@ -28,6 +38,7 @@ class Cohort:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        write_slabs(folder / "scans")
         self._scans = write_cohort(folder / "scans").scans
         self.together = cache(lambda family: located(self.folders(family), search_of(family, f"{QUERIES} broken gone")))
 
@@ -127,3 +138,16 @@ def test_a_network_that_is_missing_is_told_unless_the_family_does_without(cohort
 def test_what_needs_no_training_finds_the_organ(cohort: Cohort, family: Family) -> None:
     rows = [row for row in cohort.together(family) if (row.subject, row.support, row.structure) == ("d", "a", "organ")]
     assert rows and not any(row.failed for row in rows)
+
+
+@pytest.mark.parametrize("thin", SLABS)
+def test_a_thin_scan_is_tried_as_a_query_and_as_a_support(cohort: Cohort, family: Family, thin: str) -> None:
+    folders = cohort.folders(family)
+    rows = [*located(folders, search_of(family, thin, "a b")), *located(folders, search_of(family, "d", thin))]
+    assert {row.subject for row in rows} == {thin, "d"}
+    for row in rows:
+        assert row.failed == (row.box_mm is None) == (row.reason is not None)
+        # In the method's own words: only templates are patches.
+        said = row.reason or ""
+        assert "Error" not in said and "ITK" not in said and "stopped" not in said
+        assert "patch" not in said or row.method.startswith(("grey", "feature"))

@@ -133,7 +133,8 @@ def test_a_scan_of_one_value_gives_failed_rows(which: str) -> None:
     pair = {"query": QUERY, "support": altered(SUPPORT, structures=ONE)}
     pair[which] = replace(pair[which], values=np.full_like(pair[which].values, -1000))
     (row,) = located(pair["query"], [pair["support"]])
-    assert (row.failed, row.reason) == (True, "the answer is not a number")
+    said = f"the scan {pair[which].subject} shows one grey value only where the structures should be"
+    assert (row.failed, row.reason) == (True, said)
 
 
 def test_a_structure_that_the_query_does_not_show_says_so() -> None:

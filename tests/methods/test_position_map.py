@@ -73,4 +73,6 @@ def test_a_scan_of_no_use_gives_failed_rows(empty: str, fault: str) -> None:
     model = known(SCANS, lambda subject, world: world * (np.nan if (subject, fault) == (empty, "numbers") else 1))
     (row,) = located(query, [support], model)
     assert row.failed and row.box_mm is None
-    assert row.reason == "the position map shows no body or gives no numbers"
+    whose = "support s: " if empty == "s" else ""
+    what = "finds no body in the scan" if fault == "body" else "gives no numbers for the scan"
+    assert row.reason == f"{whose}the position map {what}"

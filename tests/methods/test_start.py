@@ -135,7 +135,10 @@ def test_a_query_of_another_part_of_the_body_is_a_reason_and_no_end() -> None:
 def test_a_scan_of_which_the_map_is_of_no_use_has_no_start(which: str) -> None:
     start = MapStart(known(SCANS), seed=1)
     empty = replace(SCANS[0], body=np.zeros_like(SCANS[0].body))
-    with pytest.raises(RegistrationError, match="shows no body or gives no numbers"):
+    said = (
+        f"support {empty.subject}: the position map finds no body" if which == "support" else "^the position map finds"
+    )
+    with pytest.raises(RegistrationError, match=said):
         start.support(empty, POINTS) if which == "support" else start.query(empty)
 
 

@@ -190,7 +190,11 @@ def test_a_scan_that_the_map_does_not_know_is_a_failed_row(fault: str) -> None:
     scale = {"body": 1.0, "numbers": np.nan, "slopes": 0.3}[fault]
     query = replace(QUERY, body=QUERY.body & (fault != "body"))
     rows = located(query, votes=votes, place=lambda _subject, world: world * scale, structures=["heart", "spleen"])
-    said = "the position map does not know the scan" if fault == "slopes" else "the position map shows no body or gives"
+    said = {
+        "body": "the position map finds no body in the scan",
+        "numbers": "the position map gives no numbers for the scan",
+        "slopes": "the position map does not know the scan",
+    }[fault]
     assert rows[0].failed and rows[0].box_mm is None and (rows[0].reason or "").startswith(said)
     assert rows[1].reason == "the network has not learned spleen"
     assert all((row.support, row.n_supports, row.drawn) == (NO_SUPPORT, 0, True) for row in rows)

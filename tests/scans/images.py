@@ -21,7 +21,7 @@ ORIENTATIONS = [(axes, signs) for axes in permutations(range(3)) for signs in pr
 
 LABELS = {"organ": 1, "spot": 2}
 
-TARGET = Target(modality="ct", spacing=(3.0, 2.5, 2.0), patch=(1.0, 1.0, 1.0), structures=LABELS)
+TARGET = Target(modality="ct", spacing=(3.0, 2.5, 2.0), structures=LABELS)
 """The spacing is that of `patient`'s file."""
 
 

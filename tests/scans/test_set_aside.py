@@ -29,7 +29,7 @@ ENDINGS = (".nii.gz", ".mha", ".nrrd")
 Edit = Callable[[bytes], bytes]
 
 
-TARGET = Target(modality="ct", spacing=(3.0, 3.0, 3.0), patch=(6.0, 6.0, 6.0))
+TARGET = Target(modality="ct", spacing=(3.0, 3.0, 3.0))
 
 
 def reason(folder: Path, image: Path, label: Path | None = None, **asked: Any) -> str:
@@ -211,13 +211,15 @@ def test_a_label_beyond_the_numbers_of_structures_is_refused(tmp_path: Path) -> 
     assert found == "label.mha: found the value 4000000000, expected at most 65535 for a structure."
 
 
-def test_a_scan_smaller_than_half_a_patch_is_set_aside(tmp_path: Path) -> None:
-    # 22 x 18 x 14 voxels of 2 x 2.5 x 3 mm.
-    path = write(patient()[0], tmp_path / "in" / "scan.mha")
-    expected = "scan.mha: found a scan of 42 x 45 x 44 mm (z, y, x), expected at least half a patch, 42 x 45.5 x 44 mm."
-    assert reason(tmp_path, path, patch=(84.0, 91.0, 88.0)) == expected
-    large = msgspec.structs.replace(TARGET, patch=(84.0, 90.0, 88.0))
-    assert preprocess(tmp_path, Source("c", "s", path), large).usable
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_thin_slab_is_used(tmp_path: Path, axis: int, count: int) -> None:
+    # What is too thin for a method is for the method to say.
+    part = [slice(None)] * 3
+    part[axis] = slice(9, 9 + count)
+    record = preprocess(tmp_path, Source("c", "s", write(patient()[0][tuple(part)], tmp_path / "in" / "s.mha")), TARGET)
+    assert record.usable and record.model is not None
+    assert min(record.model.size) >= 1
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

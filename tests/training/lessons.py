@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rprloc.catalogue import load, network_named
 from rprloc.catalogue.rows import Length
 from rprloc.cohort.tasks import Train
+from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import Model
+from rprloc.scans.scan import KINDS, ScanRecord, volume_path, write_scan_volume
+from rprloc.scans.volume import read_model_volume
 from rprloc.training.loop import train
 from rprloc.training.objective import Objective
 from rprloc.training.state import TrainingState
 from rprloc.training.task import Lessons
 from rprloc.training.teaching import true_points, write_points
+from tests.methods.fakes import structure
 from tests.training import labelled, scans
 
 CPU = torch.device("cpu")
@@ -47,6 +53,29 @@ def write_scan_for(network: str, parent: Path, seed: int) -> Path:
     if network_named(network).learns:
         return labelled.write_labelled(parent, seed, matching=True)
     return scans.write_scan(parent, seed)
+
+
+def write_slab_for(network: str, parent: Path, seed: int, planes: int) -> Path:
+    """Write a few planes, from the tenth on, of a scan from which a network can learn."""
+    folder = write_scan_for(network, parent, seed)
+    record = ScanRecord.read(folder)
+    assert record.model is not None
+    size, origin = (*record.model.size[:2], planes), tuple(record.model.world([10, 0, 0]).tolist())
+    grid = Grid(size, record.model.spacing_mm, origin)
+    # Its structures end where it does, and those that it does not show are absent.
+    boxes = {name: np.clip(one.box_mm, *grid.box_mm) for name, one in record.structures.items()}
+    structures = {
+        name: structure(*box, value=record.structures[name].value)
+        for name, box in boxes.items()
+        if np.all(box[1] > box[0])
+    }
+    matching = None if record.matching is None else grid
+    replace(record, model=grid, matching=matching, structures=structures).write(parent)
+    for kind in KINDS:
+        path = volume_path(folder, kind)
+        if path.exists():
+            write_scan_volume(folder, read_model_volume(path)[10 : 10 + planes], grid, kind)
+    return folder
 
 
 def lessons_for(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from rprloc.catalogue import networks, trainings
+from rprloc.catalogue import network_named, networks, trainings
 from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import read_model, write_model
@@ -28,6 +28,7 @@ from tests.training.lessons import (
     task_for,
     trained,
     write_scan_for,
+    write_slab_for,
 )
 from tests.training.scans import write_set_aside
 
@@ -89,6 +90,16 @@ def test_a_step_draws_by_its_seed_and_number_alone(network: str, scans: list[Pat
     assert losses[0] == losses[2] != losses[1]
     other = objective_of(lessons_for(network, tmp_path, scans[:2], seed=2))
     assert float(other.loss(1)[0].detach()) != losses[1]
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_slab_among_the_scans_ends_no_training(network: str, scans: list[Path], tmp_path: Path, planes: int) -> None:
+    slab = write_slab_for(network, tmp_path / "slab", 5, planes)
+    asked = objective_of(lessons_for(network, tmp_path, [scans[0], slab], [slab]))
+    # The position map does not know one plane, which then teaches no other network.
+    assert asked.scans == (1 if planes == 1 and "position_map" in network_named(network).needs else 2)
+    model = trained(asked, length_for(network))
+    assert all(torch.isfinite(values).all() for values in model.network.state_dict().values())
 
 
 def test_validation_is_fixed_and_never_trained_on(network: str, scans: list[Path], tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from rprloc.networks.field import padded_size
+from rprloc.networks.position_map import SHORTEST_MM
 from rprloc.training import views
 from rprloc.training.draws import Levels, Turns
-from rprloc.training.views import SHORTEST_MM, BodyField, random_body_view
+from rprloc.training.views import BodyField, random_body_view
 
 SPACING = np.array([6.0, 5.0, 4.0])
 SHAPE = (40, 26, 30)
