@@ -67,7 +67,7 @@ def test_all_faults_of_parameters_sheet_files_and_settings_are_printed_and_nothi
     assert done.messages == expected
     assert expected[1].startswith("command line, parameter 'inputt': found '--inputt', expected a parameter of this")
     text = "\n".join(expected)
-    assert {int(line) for line in re.findall(r"my sheet\.csv, line (\d+)", text)} == set(range(1, 12)) - {9}
+    assert {int(line) for line in re.findall(r"my sheet\.csv, line (\d+)", text)} == set(range(2, 12)) - {9}
     assert set(re.findall(r"parameter '(\w+)'", text)) == set(given) - {"cohort"}
     for words in ("what the shell would expand", "a file and not a folder", "one mask a structure", "mine.yml, line 2"):
         assert words in text
