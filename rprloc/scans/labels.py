@@ -109,8 +109,8 @@ def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
     found = np.flatnonzero(counts)
     if len(found) > _MOST_VALUES:
         raise InputError(
-            f"{name}: found {len(found):,} values from {found[0]} to {found[-1]}, expected one a structure; "
-            "is it a label?"
+            f"{name}: found {len(found):,} values from {found[0]} to {found[-1]}, expected one a structure, "
+            "as a label has."
         )
     return () if found[-1] else (f"{name}: no voxel has a value but 0: nothing is drawn",)
 
@@ -148,7 +148,7 @@ def _negative(values: NDArray[Any], name: str) -> list[str]:
     found = np.unique(values[values < 0])
     if len(found) > _MOST_NEGATIVE:
         raise InputError(
-            f"{name}: found {len(found):,} negative values from {found[0]:g} up, expected one value a structure; "
-            "is it a label?"
+            f"{name}: found {len(found):,} negative values from {found[0]:g} up, expected one value a structure, "
+            "as a label has."
         )
     return [f"the values {', '.join(f'{value:g}' for value in found)} are below 0: read as 0"]
