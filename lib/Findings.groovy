@@ -7,7 +7,7 @@ class Findings {
 
     /** Return the lines to warn with of a scan's record. */
     static List<String> of(Map record) {
-        def said = record.findings ? record.findings : record.reason && record.reason != 'stub' ? ["set aside: ${record.reason}"] : []
+        def said = record.reason ? ["set aside: ${record.reason}"] : record.findings
         said.collectMany { sentence ->
             def number = TOLD.incrementAndGet()
             number <= MOST ? ["${record.cohort} ${record.subject}: ${sentence}"] :

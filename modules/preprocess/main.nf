@@ -20,7 +20,7 @@ process PREPROCESS {
     def (cohort, subject) = id.tokenize('@')
     """
     mkdir '${id}'
-    printf '{"cohort": "%s", "subject": "%s", "status": "set_aside", "reason": "stub", "file": "", "version": ""}' \\
+    printf '{"cohort": "%s", "subject": "%s", "reason": null, "findings": [], "file": "", "version": ""}' \\
         '${cohort}' '${subject}' > '${id}/${subject}.json'
     """
 }

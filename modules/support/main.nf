@@ -1,8 +1,13 @@
 // Functions of main.nf and its workflows: names become files, and files come together by key. What is decided is the plan's.
 
+/** What a JSON file holds, as plain maps: JsonSlurper's are filled when first read, which two threads may not do at once. */
+def readJson(path) {
+    new groovy.json.JsonSlurperClassic().parseText(path.text)
+}
+
 /** Text of --help: every parameter with its description and default, from the schema. */
 def helpText(schema_file) {
-    def groups = new groovy.json.JsonSlurperClassic().parseText(schema_file.text).get('$defs').values()
+    def groups = readJson(schema_file).get('$defs').values()
     def lines = groups.collectMany { group ->
         ['', group.title] + group.properties.collect { name, entry ->
             def value = entry.default == null ? '' : " [${entry.default}]"
@@ -12,9 +17,9 @@ def helpText(schema_file) {
     "Usage: nextflow run main.nf [-profile NAME,NAME] --input samples.csv [--outdir results]\n" + lines.join('\n') + "\n"
 }
 
-/** The class lib/RunLock.groovy, by its name: `nextflow lint` 25.04 does not know what is in lib. */
-def runLock() {
-    nextflow.Global.session.classLoader.loadClass('RunLock')
+/** A class in lib by its name: `nextflow lint` 25.04 does not know what is there. */
+def ownClass(name) {
+    nextflow.Global.session.classLoader.loadClass(name)
 }
 
 /** The end of the run where another one writes to the same results folder. Nothing for folders that know no locks. */
@@ -27,7 +32,7 @@ def onlyRunIn(outdir, run) {
     def who = "run ${run.runName} (process ${ProcessHandle.current().pid()} on ${host}, since ${run.start.format('yyyy-MM-dd HH:mm')})"
     def other = null
     try {
-        other = runLock().take(path, who.toString())
+        other = ownClass('RunLock').take(path, who.toString())
     }
     catch (IOException _unknown) {
         log.warn("${outdir} knows no locks: start no other run with the same --outdir at the same time.")
@@ -39,7 +44,7 @@ def onlyRunIn(outdir, run) {
 
 /** Give the results folder back and say where the report is, or which disks are full, which Nextflow does not name. */
 def atEnd(run, help) {
-    runLock().release()
+    ownClass('RunLock').release()
     if (run.success && !run.preview && !help) {
         println("Open ${file(params.outdir)}/report.html")
     }
@@ -101,7 +106,7 @@ def sheetFile(name) {
 
 /** What CHECK is told, as JSON: the parameters, what messages call the sheet, and what lies at the paths that it names. */
 def asked(names_json) {
-    def names = new groovy.json.JsonSlurperClassic().parseText(names_json.text)
+    def names = readJson(names_json)
     toJson([
         parameters: params, name: params.input, places: names.collectEntries { name -> [name, placeOf(sheetFile(name))] },
         own_folder: !params.cohort_folder || existingFolder(params.cohort_folder) != [],
@@ -120,7 +125,7 @@ def placeOf(path) {
 
 /** The plan, or the end of the run with all its faults, a sentence each. */
 def accepted(plan_json) {
-    def plan = new groovy.json.JsonSlurperClassic().parseText(plan_json.text)
+    def plan = readJson(plan_json)
     if (plan.faults) {
         error(plan.faults.join('\n'))
     }
@@ -159,6 +164,6 @@ def launch(run, weights) {
 
 /** Warn of what was found odd in a scan whose folder is given. */
 def tellFindings(folder) {
-    def record = new groovy.json.JsonSlurperClassic().parseText(folder.resolve("${folder.name.tokenize('@')[1]}.json").text)
-    nextflow.Global.session.classLoader.loadClass('Findings').of(record).each { line -> log.warn(line) }
+    def record = readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
+    ownClass('Findings').of(record).each { line -> log.warn(line) }
 }
