@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from rprloc.geometry import CORNERS, WALLS, Grid
 from rprloc.methods.answer import (
     NO_SUPPORT,
     OUTSIDE,
+    UNORIENTED,
     Found,
     Key,
     Prediction,
@@ -70,6 +72,14 @@ def test_confidence_follows_from_the_spread_where_the_method_has_none_of_its_own
     assert (found(WALL_POINTS).spread_mm, found(WALL_POINTS).confidence) == (None, None)
     assert (found(WALL_POINTS, spread_mm=10.0).spread_mm, found(WALL_POINTS, spread_mm=10.0).confidence) == (10, 0.5)
     assert found(WALL_POINTS, spread_mm=10.0, confidence=0.9).confidence == 0.9
+
+
+@pytest.mark.parametrize(("sure", "expected"), [(0.9, UNORIENTED), (0.2, 0.2), (None, None)])
+def test_no_answer_is_certain_where_the_query_does_not_say_how_the_patient_lies(sure: Any, expected: Any) -> None:
+    query = scan("q")
+    query = replace(query, record=replace(query.record, oriented=False))
+    answer = Found(points_mm=np.asarray(WALL_POINTS), half_voxel_mm=HALF, confidence=sure)
+    assert prediction_of(query, KEY, answer, drawn="s").confidence == expected
 
 
 @pytest.mark.parametrize(("support", "drawn", "count"), [("s", True, 1), ("t", False, 1), (NO_SUPPORT, True, 0)])
