@@ -23,7 +23,7 @@ SCAN_COLUMNS = (
 )  # fmt: skip
 """Of scans.csv, all of them texts; what is not known of a scan is empty."""
 
-TEXTS = (*SCAN_COLUMNS, "cohort", "subject", "structure", "method", "setting", "support", "reason", "file")
+TEXTS = (*SCAN_COLUMNS, "structure", "method", "setting", "support", "reason")
 """The columns of all tables that are texts, also where they look like numbers."""
 FLAGS = ("drawn", "failed", "main")
 MEASURES = ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "within_90_mm", "covered", "seconds")

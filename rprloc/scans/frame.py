@@ -17,6 +17,7 @@ import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
+from rprloc.scans.nifti import listed
 
 SAME_VOXELS = 0.1
 """Two places of a scan are one where no voxel moves by more than this part of itself."""
@@ -90,7 +91,8 @@ def checked(frame: Frame, size: Sequence[int], name: str) -> Frame:
     Axes that are sheared by less than SAME_VOXELS over an image of a size (i, j, k) are rounded ones.
     """
     if not abs(np.linalg.det(frame.direction)) > _FLAT:
-        raise InputError(f"{name}: found axes that span no volume, {_columns(frame)}, expected three directions.")
+        columns = np.round(frame.direction.T, 4).tolist()
+        raise InputError(f"{name}: found axes that span no volume, {columns}, expected three directions.")
     if (angle := _shear_degrees(frame)) <= np.degrees(_STRAIGHT) or frame.agrees(_straightened(frame, size), size):
         return frame
     said = f"its axes are sheared by {angle:.1f} degrees (gantry tilt): resampled by the true affine"
@@ -104,22 +106,20 @@ def nifti_frame(header: nibabel.Nifti1Header, size: Sequence[int], name: str, *,
     opinion, if it has one, whose digits are kept where it is no other place.
     """
     factor = _MM.get(_unit(header), 1.0)
-    forms = [_lps(form, factor) for form in (_sform(header), _qform(header))]
-    sform, qform = forms
+    sform, qform = (_lps(form, factor) for form in (_sform(header), _qform(header)))
     chosen = sform or qform
-    if chosen is None and (int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0):
-        _possible_spacing(header, name)
-        raise InputError(f"{name}: found an sform or qform that takes voxels to no place, expected three axes.")
     if chosen is None:
-        spacing = _possible_spacing(header, name) * factor
-        found = by_itk or Frame(np.diag(spacing), np.zeros(3))
-        return replace(found, findings=(UNKNOWN,), oriented=False)
+        if not _possible(spacing := _spacing(header)):
+            raise InputError(f"{name}: found a spacing of {listed(spacing)} mm, expected three positive numbers.")
+        if int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0:
+            raise InputError(f"{name}: found an sform or qform that takes voxels to no place, expected three axes.")
+        return replace(by_itk or Frame(np.diag(spacing) * factor, np.zeros(3)), findings=(UNKNOWN,), oriented=False)
     said: tuple[str, ...] = ()
     if sform is not None and qform is not None and not sform.agrees(qform, size):
         said = (_apart(sform, qform, size),)
     elif sform is None and int(header["sform_code"]) > 0:
         said = ("its sform takes voxels to no place: the qform is taken",)
-    if by_itk is not None and _shear_degrees(by_itk) < 1 and chosen.agrees(by_itk, size):
+    if by_itk is not None and chosen.agrees(by_itk, size):
         chosen = by_itk
     return checked(replace(chosen, findings=said), size, name)
 
@@ -140,8 +140,7 @@ def _sform(header: nibabel.Nifti1Header) -> FloatArray | None:
 
 def _qform(header: nibabel.Nifti1Header) -> FloatArray | None:
     """Return the qform (4, 4), RAS, None where it does not count or its numbers are impossible."""
-    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    if int(header["qform_code"]) <= 0 or not (np.isfinite(spacing).all() and (spacing > 0).all()):
+    if int(header["qform_code"]) <= 0 or not _possible(_spacing(header)):
         return None
     try:
         form = np.asarray(header.get_qform(), dtype=np.float64)
@@ -161,13 +160,14 @@ def _lps(form: FloatArray | None, factor: float) -> Frame | None:
     return None if form is None else Frame(_TO_LPS @ form[:3, :3] * factor, _TO_LPS @ form[:3, 3] * factor)
 
 
-def _possible_spacing(header: nibabel.Nifti1Header, name: str) -> FloatArray:
-    """Return a header's spacing (3,) of positive numbers; raises InputError for another."""
-    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        said = " x ".join(f"{step:.4g}" for step in spacing)
-        raise InputError(f"{name}: found a spacing of {said} mm, expected three positive numbers.")
-    return spacing
+def _spacing(header: nibabel.Nifti1Header) -> FloatArray:
+    """Return a header's spacing (3,), as it stands there."""
+    return np.asarray(header["pixdim"][1:4], dtype=np.float64)
+
+
+def _possible(spacing: FloatArray) -> bool:
+    """Tell whether a spacing (3,) is of positive numbers."""
+    return bool(np.isfinite(spacing).all() and (spacing > 0).all())
 
 
 def _apart(sform: Frame, qform: Frame, size: Sequence[int]) -> str:
@@ -193,8 +193,3 @@ def _straightened(frame: Frame, size: Sequence[int]) -> Frame:
     axes = left @ right * frame.spacing_mm
     middle = (np.asarray(size, dtype=np.float64) - 1) / 2
     return Frame(axes, frame.world(middle) - axes @ middle)
-
-
-def _columns(frame: Frame) -> str:
-    """Return the directions as text."""
-    return str(np.round(frame.direction.T, 4).tolist())

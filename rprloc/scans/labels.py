@@ -16,7 +16,7 @@ from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.scan import Native, Structure, Surfaces
 from rprloc.scans.surfaces import structure_surfaces
-from rprloc.scans.volume import open_volume
+from rprloc.scans.volume import image_like, open_volume
 
 MOST_LABEL = np.iinfo(np.uint16).max
 """Largest value of a structure in a label."""
@@ -79,16 +79,7 @@ def _from_masks(
         value = number if structures is None else structures[name]
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
-    return Label(_on_grid(combined, native), found, surfaces, findings)
-
-
-def _on_grid(values: NDArray[Any], native: Native) -> sitk.Image:
-    """Return an array (z, y, x) on a scan's voxels as an image."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(native.spacing_mm)
-    image.SetDirection(native.direction)
-    image.SetOrigin(native.origin_mm)
-    return image
+    return Label(native.image(combined), found, surfaces, findings)
 
 
 def _read_on(native: Native, path: Path, image_name: str) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -124,9 +115,8 @@ def _whole_numbers(label: sitk.Image, name: str) -> tuple[sitk.Image, tuple[str,
     if values.dtype.kind == "f":
         if (count := int(np.isnan(values).sum())) > 0:
             said.append(f"{count:,} voxels are NaN: read as 0")
-            filled = sitk.GetImageFromArray(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf))
-            filled.CopyInformation(label)
-            label, values = filled, sitk.GetArrayViewFromImage(filled)
+            label = image_like(label, np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf))
+            values = sitk.GetArrayViewFromImage(label)
         with np.errstate(invalid="ignore"):
             wrong = values[~(np.abs(values - np.rint(values)) < 1e-3)]
         if wrong.size:

@@ -25,50 +25,37 @@ def placed_on(native: Native, label: sitk.Image, *, image_name: str, name: str) 
     part is taken voxel by voxel; another grid over the same place, with voxels of less than twice the size, is
     resampled by nearest neighbour. Raises InputError for any other, naming the difference.
     """
-    scan, frame = frame_of(native), Frame.of(label)
+    scan, frame = native.frame, Frame.of(label)
     # A label's voxel (i, j, k) is the scan's matrix @ (i, j, k) + shift.
     inverse = np.linalg.inv(scan.axes_mm)
     matrix, shift = inverse @ frame.axes_mm, inverse @ (frame.origin_mm - scan.origin_mm)
     order = np.rint(matrix)
     corners = corners_of(label.GetSize())
-    found = corners @ matrix.T + shift
-    offset = np.rint((found - corners @ order.T).mean(axis=0))
-    on_lattice = _permutes(order) and np.abs(found - corners @ order.T - offset).max() <= SAME_VOXELS
-    if on_lattice:
-        moved = np.array_equal(np.abs(order) @ label.GetSize(), native.size) and _first(order, offset, label).any()
-        if not moved:
-            return _in_order(native, label, order, offset, name)
-    _check_place(native, label, image_name=image_name, name=name, moved=on_lattice)
-    grids = [
-        f"{listed(one.GetSize() if isinstance(one, sitk.Image) else one.size)} voxels of {listed(where.spacing_mm)} mm"
-        for one, where in ((label, frame), (native, scan))
-    ]
-    said = f"another grid, {grids[0]}, than that of {image_name}, {grids[1]}: resampled by nearest neighbour"
+    found, turned = corners @ matrix.T + shift, corners @ order.T
+    offset = np.rint((found - turned).mean(axis=0))
+    # Whole numbers whose rows are of length 1 and at right angles exchange and turn axes, and do nothing else.
+    on_lattice = np.array_equal(order @ order.T, np.eye(3)) and np.abs(found - turned - offset).max() <= SAME_VOXELS
+    first = (turned + offset).min(axis=0).astype(int)
+    moved = on_lattice and first.any() and np.array_equal(np.abs(order) @ label.GetSize(), native.size)
+    if on_lattice and not moved:
+        return _in_order(native, label, order, first, name)
+    _check_place(native, label, image_name=image_name, name=name, moved=moved)
+    said = (
+        f"another grid, {_words(label.GetSize(), frame)}, than that of {image_name}, {_words(native.size, scan)}: "
+        "resampled by nearest neighbour"
+    )
     return _resampled(native, label), (said,)
 
 
-def frame_of(native: Native) -> Frame:
-    """Return where a scan's voxels lie."""
-    return Frame(native.axes * np.asarray(native.spacing_mm), np.asarray(native.origin_mm))
-
-
-def _permutes(order: FloatArray) -> bool:
-    """Tell whether a matrix (3, 3) of whole numbers only exchanges and turns axes."""
-    ones = np.ones(3)
-    return np.array_equal(np.abs(order).sum(axis=0), ones) and np.array_equal(np.abs(order).sum(axis=1), ones)
-
-
-def _first(order: FloatArray, offset: FloatArray, label: sitk.Image) -> FloatArray:
-    """Return the scan's voxel (3,), (i, j, k), at which a label on its lattice begins."""
-    corners = corners_of(label.GetSize()) @ order.T + offset
-    return np.asarray(corners.min(axis=0))
+def _words(size: tuple[int, ...], frame: Frame) -> str:
+    """Return a grid in words."""
+    return f"{listed(size)} voxels of {listed(frame.spacing_mm)} mm"
 
 
 def _in_order(
-    native: Native, label: sitk.Image, order: FloatArray, offset: FloatArray, name: str
+    native: Native, label: sitk.Image, order: FloatArray, first: NDArray[np.int64], name: str
 ) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Return a label of the scan's lattice in the scan's order and size."""
-    first = _first(order, offset, label).astype(int)
+    """Return a label of the scan's lattice, which begins at the scan's voxel `first`, in the scan's order and size."""
     if np.array_equal(order, np.eye(3)) and not first.any() and label.GetSize() == tuple(native.size):
         return label, ()
     values = sitk.GetArrayViewFromImage(label).transpose(2, 1, 0)
@@ -83,21 +70,12 @@ def _in_order(
     if lost and not part.any():
         raise InputError(f"{name}: all that is drawn lies outside the scan, expected a label of the same place.")
     said = (f"{lost:,} drawn voxels lie outside the scan: cut off",) if lost else ()
-    return _laid(np.ascontiguousarray(into.transpose(2, 1, 0)), native), said
-
-
-def _laid(values: NDArray[np.generic], native: Native) -> sitk.Image:
-    """Return an array (z, y, x) as an image on a scan's voxels."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(native.spacing_mm)
-    image.SetOrigin(native.origin_mm)
-    image.SetDirection(native.direction)
-    return image
+    return native.image(np.ascontiguousarray(into.transpose(2, 1, 0))), said
 
 
 def _check_place(native: Native, label: sitk.Image, *, image_name: str, name: str, moved: bool) -> None:
     """Refuse a label of another grid that is not of the scan's place or much coarser or finer; raises InputError."""
-    scan, frame = frame_of(native), Frame.of(label)
+    scan, frame = native.frame, Frame.of(label)
     fields = [_field_mm(scan, native.size), _field_mm(frame, label.GetSize())]
     same_grid = label.GetSize() == tuple(native.size) and np.allclose(frame.axes_mm, scan.axes_mm, atol=1e-3)
     away = float(np.abs(fields[1] - fields[0]).max())
@@ -117,7 +95,7 @@ def _check_place(native: Native, label: sitk.Image, *, image_name: str, name: st
     ratios = frame.spacing_mm / scan.spacing_mm[nearest]
     if np.maximum(ratios, 1 / ratios).max() >= _SIZES:
         raise InputError(
-            f"{name}: found a grid of {listed(label.GetSize())} voxels of {listed(frame.spacing_mm)} mm, expected "
+            f"{name}: found a grid of {_words(label.GetSize(), frame)}, expected "
             f"{listed(native.size)} of {listed(scan.spacing_mm)} mm as {image_name} has, or voxels less than twice "
             "as large or small."
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.scans.modality import TISSUE_HU
-from rprloc.scans.volume import AIR_HU
+from rprloc.scans.volume import AIR_HU, image_like
 
 _PADDING_HU = 3000
 """A constant block from here up at the border of the field is padding: metal does not lie there."""
@@ -37,6 +37,9 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
     values = sitk.GetArrayViewFromImage(image)
     image, findings = _without_nan(image, values, modality)
     if modality != "ct":
+        return image, findings
+    values = sitk.GetArrayViewFromImage(image)
+    if values.min() < TISSUE_HU and values.max() < _PADDING_HU:
         return image, findings
     for step in (_without_padding, _shifted):
         image, found = step(image, sitk.GetArrayViewFromImage(image))
@@ -67,7 +70,7 @@ def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tupl
     air = np.nanmin(values)
     air = AIR_HU if modality == "ct" and air >= TISSUE_HU else air
     filled = np.where(outside[parts], values.dtype.type(air), values)
-    return _like(image, filled), (f"{number:,} voxels are NaN: read as air",)
+    return image_like(image, filled), (f"{number:,} voxels are NaN: read as air",)
 
 
 def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -82,7 +85,9 @@ def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Imag
     # Padding in a scan stored with air at 0 becomes that scan's air.
     air = AIR_HU if rest.min() < TISSUE_HU else rest.min()
     rest[values == high] = air
-    return _like(image, rest), (f"the border of the field is filled with {high:.6g}, which no tissue has: read as air",)
+    return image_like(image, rest), (
+        f"the border of the field is filled with {high:.6g}, which no tissue has: read as air",
+    )
 
 
 def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -99,7 +104,7 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
         return image, (f"{found}: used as it is, expected Hounsfield units",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
-    return _like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)
+    return image_like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)
 
 
 def _looks_stored(values: NDArray[Any]) -> bool:
@@ -115,10 +120,3 @@ def _offset(values: NDArray[Any]) -> int:
     counts, edges = np.histogram(values, bins=60, range=(980, 1160))
     commonest = float(edges[int(np.argmax(ndimage.uniform_filter1d(counts.astype(float), 5)))]) + 1.5
     return min((1000, 1024), key=lambda offset: abs(commonest - offset - 40))
-
-
-def _like(image: sitk.Image, values: NDArray[Any]) -> sitk.Image:
-    """Return an image of other values on the same grid."""
-    made = sitk.GetImageFromArray(values)
-    made.CopyInformation(image)
-    return made

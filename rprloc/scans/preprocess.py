@@ -21,7 +21,7 @@ from rprloc.scans.plausible import mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
-from rprloc.scans.volume import open_volume
+from rprloc.scans.volume import open_volume, value_range
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
@@ -163,10 +163,7 @@ def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structu
 
 def _check_values(image: sitk.Image, name: str) -> float:
     """Refuse voxels that are not numbers and images of one value, raising InputError; return the lowest value."""
-    values = sitk.GetArrayViewFromImage(image)
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{name}: found voxels that are not finite numbers, expected numbers everywhere.")
+    low, high = value_range(image, name)
     most = np.finfo(np.float32).max
     if low < -most or high > most:
         raise InputError(f"{name}: found values from {low:.4g} to {high:.4g}, expected at most {most:.4g} in size.")

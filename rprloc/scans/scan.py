@@ -11,7 +11,7 @@ A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import rprloc
 from rprloc.errors import InputError
 from rprloc.files import read_json, whole_file, write_json
 from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.scans.frame import Frame
 from rprloc.scans.target import scan_folder, subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
@@ -109,9 +110,18 @@ class Native:
         """The direction cosines (3, 3)."""
         return np.reshape(self.direction, (3, 3)).astype(np.float64)
 
-    def world(self, index: Sequence[int]) -> FloatArray:
-        """Return the world point (3,) of a voxel (i, j, k)."""
-        return np.asarray(self.origin_mm + self.axes @ np.multiply(self.spacing_mm, index))
+    @property
+    def frame(self) -> Frame:
+        """Where the voxels lie."""
+        return Frame(self.axes * np.asarray(self.spacing_mm), np.asarray(self.origin_mm))
+
+    def image(self, values: NDArray[Any]) -> sitk.Image:
+        """Return an array (z, y, x) on these voxels as an image."""
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing(self.spacing_mm)
+        image.SetOrigin(self.origin_mm)
+        image.SetDirection(self.direction)
+        return image
 
 
 @dataclass(frozen=True, kw_only=True)

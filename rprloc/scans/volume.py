@@ -37,9 +37,8 @@ _LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
 _GEOMETRY = (b"spacings", b"space directions", b"space origin", b"elementspacing", b"offset", b"transformmatrix")
 """Fields of an NRRD file's and a MetaImage's header that must be numbers: ITK takes NaN for 1 or 0."""
 
-_SPACES = tuple(
-    name for pair in (("right-anterior-superior", "ras"), ("left-anterior-superior", "las"),
-                      ("left-posterior-superior", "lps")) for name in (pair[0].encode(), pair[1].encode())
+_SPACES = (
+    b"right-anterior-superior", b"ras", b"left-anterior-superior", b"las", b"left-posterior-superior", b"lps",
 )  # fmt: skip
 """NRRD's names of the spaces in which a patient's directions are known."""
 
@@ -64,6 +63,7 @@ def open_volume(path: Path) -> Opened:
     another file or are more than the file can hold. Voxels may be no finite numbers.
     """
     try:
+        _check_kind(path)
         if _format(path) == "NiftiImageIO":
             values, frame = _nifti(path)
             image = sitk.GetImageFromArray(values)
@@ -81,10 +81,27 @@ def read_volume(path: Path) -> sitk.Image:
     Raises InputError as it does and for voxels that are not finite numbers.
     """
     image = open_volume(path).image
-    values = sitk.GetArrayViewFromImage(image)
-    if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
-        raise InputError(f"{path.name}: found voxels that are not finite numbers, expected numbers everywhere.")
+    value_range(image, path.name)
     return image
+
+
+def value_range(image: sitk.Image, name: str) -> tuple[Any, Any]:
+    """Return the lowest and the highest value of a file's image, of its own type.
+
+    Raises InputError for voxels that are not finite numbers.
+    """
+    values = sitk.GetArrayViewFromImage(image)
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(f"{name}: found voxels that are not finite numbers, expected numbers everywhere.")
+    return low, high
+
+
+def image_like(image: sitk.Image, values: NDArray[Any]) -> sitk.Image:
+    """Return other values (z, y, x) on an image's voxels."""
+    made = sitk.GetImageFromArray(values)
+    made.CopyInformation(image)
+    return made
 
 
 def read_model_volume(path: Path) -> NDArray[np.int16]:
@@ -95,6 +112,12 @@ def read_model_volume(path: Path) -> NDArray[np.int16]:
         raise _unreadable(path, error) from error
 
 
+def _check_kind(path: Path) -> None:
+    """Refuse a file that is no image, by its content or name; raises InputError, and OSError where it is not read."""
+    if path.is_file() and path.suffix.lower() not in _DETACHED and (kind := kinds.of_file(path)):
+        raise InputError(f"{path.name}: found {kind}, expected one file (.nii.gz, .mha, .nrrd).")
+
+
 def _format(path: Path) -> str:
     """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
     if path.is_dir():
@@ -103,8 +126,6 @@ def _format(path: Path) -> str:
         raise InputError(
             f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
         )
-    if path.is_file() and (kind := kinds.of_file(path)):
-        raise InputError(f"{path.name}: found {kind}, expected one file (.nii.gz, .mha, .nrrd).")
     formats = [suffix for suffix in _READERS if path.name.lower().endswith(suffix)]
     if not formats:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
@@ -119,7 +140,7 @@ def _nifti(path: Path) -> tuple[NDArray[Any], Frame]:
         raise InputError(f"{path.name}: found another kind of file, expected NIfTI.")
     header = read_header(path)
     try:
-        reader = _checked_reader(path)
+        reader, _ = _checked_reader(path)
         size, by_itk = reader.GetSize(), Frame.of(reader)
     except RuntimeError as error:
         # ITK reads no axes that are sheared.
@@ -143,26 +164,29 @@ def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
 
 def _other(path: Path) -> tuple[sitk.Image, Frame]:
     """Return an image of another format than NIfTI and where it lies."""
-    reader = _checked_reader(path)
+    reader, oriented = _checked_reader(path)
     frame = checked(Frame.of(reader), reader.GetSize(), path.name)
     image = reader.Execute()
     if np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
         frame.lay(image)
-    if not _about(path).oriented:
+    if not oriented:
         frame = replace(frame, findings=(*frame.findings, UNKNOWN), oriented=False)
     return image, frame
 
 
-def _checked_reader(path: Path) -> sitk.ImageFileReader:
-    """Return a reader that has read a file's header, which can be used; raises InputError where it cannot."""
+def _checked_reader(path: Path) -> tuple[sitk.ImageFileReader, bool]:
+    """Return a reader that has read a file's header, and whether that says how the patient lies.
+
+    Raises InputError for a header that cannot be used.
+    """
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_format(path))
-    packed = _about(path).packed
+    about = _about(path)
     _read_information(reader, path)
     _check_header(reader, path.name)
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
-    check_promise(path, math.prod(reader.GetSize()) * voxel, packed=packed)
-    return reader
+    check_promise(path, math.prod(reader.GetSize()) * voxel, packed=about.packed)
+    return reader, about.oriented
 
 
 def _read_information(reader: sitk.ImageFileReader, path: Path) -> None:

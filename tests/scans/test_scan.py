@@ -50,7 +50,7 @@ def test_the_grid_of_a_file_is_its_images() -> None:
     native = Native.of(image)
     assert native == NATIVE == Native.from_json(native.to_json())
     for voxel in ((0, 0, 0), (5, 4, 3), (1, 0, 2)):
-        np.testing.assert_allclose(native.world(voxel), image.TransformIndexToPhysicalPoint(voxel))
+        np.testing.assert_allclose(native.frame.world(np.array(voxel)), image.TransformIndexToPhysicalPoint(voxel))
 
 
 def test_a_structure_names_its_walls_in_json() -> None:

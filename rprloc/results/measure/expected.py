@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from rprloc.catalogue import BY_LABELS, BY_SUPPORTS
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.methods.answer import NO_SUPPORT, Prediction
 from rprloc.results.frame import SCAN_COLUMNS
+from rprloc.scans.nifti import listed
 from rprloc.scans.scan import ScanRecord
 
 Scans = Mapping[str, ScanRecord]
@@ -149,14 +150,18 @@ def _aside_reason(scans: Scans, subject: str) -> str:
     return "its preprocessing task died" if scan is None else scan.reason or "no reason was written"
 
 
+def _file(scan: ScanRecord | None, image: str) -> str:
+    """Return a scan's file as the user knows it, the sheet's `image` where its task did not say."""
+    return (scan.file if scan else "") or image
+
+
 def set_aside_table(measure: Measure, scans: Scans) -> pd.DataFrame:
     """Return one line (subject, file, reason) for each scan of the sheet that cannot be used."""
-    rows = []
-    for member in measure.members:
-        if not usable(scans, member.subject):
-            scan = scans.get(member.subject)
-            file = (scan.file if scan else "") or member.image
-            rows.append({"subject": member.subject, "file": file, "reason": _aside_reason(scans, member.subject)})
+    rows = [
+        (member.subject, _file(scans.get(member.subject), member.image), _aside_reason(scans, member.subject))
+        for member in measure.members
+        if not usable(scans, member.subject)
+    ]
     return pd.DataFrame(rows, columns=["subject", "file", "reason"])
 
 
@@ -168,30 +173,28 @@ def scans_table(measure: Measure, scans: Scans) -> pd.DataFrame:
     rows = []
     for member in measure.members:
         scan = scans.get(member.subject)
-        findings = scan.findings if scan and scan.usable else (_aside_reason(scans, member.subject).rstrip("."),)
-        parts = [finding.rpartition(": ") for finding in findings]
-        used = scan is not None and scan.usable
-        rows.append({
-            "cohort": measure.cohort, "subject": member.subject, "file": (scan.file if scan else "") or member.image,
-            "status": scan.status if scan else "FAIL",
-            "findings": "; ".join(what or rest for what, _, rest in parts) if used else findings[0],
-            "done": "; ".join(rest for what, _, rest in parts if what) if used else "set aside",
-            **_measured(scan),
-        })  # fmt: skip
+        about = {"cohort": measure.cohort, "subject": member.subject, "file": _file(scan, member.image)}
+        if scan is None or not scan.usable:
+            reason = _aside_reason(scans, member.subject).rstrip(".")
+            rows.append(about | {"status": "FAIL", "findings": reason, "done": "set aside"})
+            continue
+        parts = [finding.rpartition(": ") for finding in scan.findings]
+        about["findings"] = "; ".join(what or rest for what, _, rest in parts)
+        about["done"] = "; ".join(rest for what, _, rest in parts if what)
+        rows.append(about | {"status": scan.status} | _measured(scan))
     return pd.DataFrame(rows, columns=SCAN_COLUMNS)
 
 
-def _measured(scan: ScanRecord | None) -> dict[str, Any]:
-    """Return what was measured of a scan, nothing of one that was set aside."""
-    if scan is None or scan.native is None or scan.model is None:
+def _measured(scan: ScanRecord) -> dict[str, str]:
+    """Return what was measured of a scan that can be used."""
+    if scan.native is None or scan.model is None:
         return {}
-    extent = np.asarray(scan.native.size) * np.asarray(scan.native.spacing_mm)
     low, high = scan.model.box_mm
     return {
         "voxels": " x ".join(str(n) for n in scan.native.size),
-        "spacing_mm": " x ".join(f"{mm:.4g}" for mm in scan.native.spacing_mm),
-        "field_mm": " x ".join(f"{mm:.4g}" for mm in extent),
-        "body_box_mm": " x ".join(f"{mm:.4g}" for mm in high - low),
+        "spacing_mm": listed(scan.native.spacing_mm),
+        "field_mm": listed(np.multiply(scan.native.size, scan.native.spacing_mm)),
+        "body_box_mm": listed(high - low),
         "oriented": "yes" if scan.oriented else "no",
         "structures": str(len(scan.structures)),
     }
