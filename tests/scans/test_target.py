@@ -13,7 +13,6 @@ from rprloc.scans.target import Target, scan_folder, subject_of, voxels_of
 GIVEN: dict[str, Any] = {
     "modality": "mr",
     "spacing": [6, 3, 3.5],
-    "patch": [60, 24, 24],
     "structures": {"liver": 4},
     "matching_spacing": [3, 3, 3],
 }
@@ -27,11 +26,11 @@ def test_numbers_of_json_become_triples_of_mm() -> None:
 
 
 def test_structures_and_the_finer_volume_may_be_left_out() -> None:
-    target = msgspec.convert({key: GIVEN[key] for key in ("modality", "spacing", "patch")}, Target)
+    target = msgspec.convert({key: GIVEN[key] for key in ("modality", "spacing")}, Target)
     assert target.structures is None and target.matching_spacing is None
 
 
-@pytest.mark.parametrize("wrong", [{"spacing": [6, 3]}, {"patch": None}, {"structures": {"liver": "four"}}])
+@pytest.mark.parametrize("wrong", [{"spacing": [6, 3]}, {"spacing": None}, {"structures": {"liver": "four"}}])
 def test_another_shape_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(GIVEN | wrong, Target)
