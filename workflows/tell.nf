@@ -3,7 +3,7 @@
 include { EVALUATE } from '../modules/evaluate'
 include { TABULATE } from '../modules/tabulate'
 include { REPORT } from '../modules/report'
-include { fileHash ; gathered ; launch ; toJson } from '../modules/support'
+include { fileHash ; gathered ; launch ; tellCompared ; toJson } from '../modules/support'
 
 workflow TELL {
     take:
@@ -22,6 +22,8 @@ workflow TELL {
             .join(gathered(measures, 'searches', predictions), remainder: true)
             .map { id, json, folders, files -> [id, json, folders ?: [], files ?: []] }
     )
+    EVALUATE.out.evaluated.subscribe { folder -> tellCompared(folder) }
+
     logs = curves.collect(sort: { path -> path.name }).ifEmpty([])
     TABULATE(EVALUATE.out.evaluated.collect(sort: { path -> path.name }), logs, plan.map { all -> all.tabulate })
 

@@ -154,6 +154,13 @@ def staged(tasks, scans, models) {
         .map { id, _count, json, folders, files -> [id, json, folders, files] }
 }
 
+/** Warn of what was found when a cohort's scans were compared, in the folder that EVALUATE wrote. */
+def tellCompared(folder) {
+    def path = folder.resolve('findings.csv')
+    def rows = path.exists() ? path.splitCsv(header: true) : []
+    rows.take(20).each { row -> log.warn("${row.cohort} ${row.subject}: ${row.finding}") }
+}
+
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
 def launch(run, weights) {
     [

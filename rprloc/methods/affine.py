@@ -78,6 +78,16 @@ def affine(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, *, s
     return transform
 
 
+def _too_short(query: MaskedImage, region_mm: FloatArray) -> str:
+    """Return what to add to a reason where a query is shorter than half the region along an axis, else nothing."""
+    shown = np.array(query.grey.GetSize()) * np.array(query.grey.GetSpacing())
+    wanted = region_mm[1] - region_mm[0]
+    axis = int((shown / wanted).argmin())
+    if shown[axis] >= wanted[axis] / 2:
+        return ""
+    return f"; the query shows {shown[axis]:.0f} mm along {'xyz'[axis]}, and the region measures {wanted[axis]:.0f} mm"
+
+
 def _shifts_mm(support: MaskedImage, query: MaskedImage) -> list[FloatArray]:
     """Return the translations (3,) from support to query to start from."""
     shifts = _correlation_peaks_mm(coarser(support.grey, _START_MM), coarser(query.grey, _START_MM))
@@ -203,4 +213,5 @@ def _check(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, tran
     moved = carried(transform, points)
     inside = float(np.mean(np.all((moved >= low) & (moved <= high), axis=1)))
     if inside < _LEAST_INSIDE:
-        raise RegistrationError(f"the scans hardly overlap: {inside:.0%} of the region lies inside the query")
+        found = f"the scans hardly overlap: {inside:.0%} of the region lies inside the query"
+        raise RegistrationError(found + _too_short(query, region_mm))

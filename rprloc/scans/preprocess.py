@@ -14,6 +14,7 @@ from rprloc.errors import InputError
 from rprloc.files import sha256
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.body import Mask, body_box, body_mask
+from rprloc.scans.copies import values_sha256
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
@@ -48,6 +49,8 @@ class _Read:
     findings: tuple[str, ...]
     """What is odd about it and what was done, "what: done"."""
     oriented: bool
+    values_sha256: str
+    """Of its voxels as they were read."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class _Body:
     mask: Mask
     to_int16: Int16
     """How other values of the scan become such as these."""
+    values_sha256: str
 
 
 def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
@@ -105,6 +109,7 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
         model=body.grid,
         matching=matching,
         source_sha256=sha256(source.image),
+        values_sha256=body.values_sha256,
         label=source.label is not None,
         structures=structures,
         findings=findings,
@@ -115,11 +120,12 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
 def _read(path: Path, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
     opened, modality = open_volume(path), MODALITIES[target.modality]
+    hashed = values_sha256(opened.image)
     image, said = mended(opened.image, target.modality)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
     findings = (*opened.findings, *said)
-    return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented)
+    return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented, hashed)
 
 
 def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
@@ -129,7 +135,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     as soon as it can.
     """
     scan, modality = _read(path, target), MODALITIES[target.modality]
-    findings, oriented = scan.findings, scan.oriented
+    findings, oriented, hashed = scan.findings, scan.oriented, scan.values_sha256
     native, grid = Native.of(scan.image), covering_grid(scan.image, _xyz(target.spacing))
     resampled = resample(scan.image, grid, outside=scan.air)
     kept = None if target.matching_spacing is None else scan
@@ -144,7 +150,7 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     box = body_box(modality.kept(values, mask))
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
-    return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16)
+    return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16, hashed)
 
 
 def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> Grid:

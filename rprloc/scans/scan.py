@@ -139,6 +139,8 @@ class ScanRecord:
     matching: Grid | None = None
     """The finer grid of image matching, where a method asks for it."""
     source_sha256: str | None = None
+    values_sha256: str | None = None
+    """Of the voxels as they were read: the same for every file that holds them."""
     label: bool = False
     """Whether it was given a label."""
     structures: Mapping[str, Structure] = field(default_factory=dict)
@@ -172,6 +174,7 @@ class ScanRecord:
             model=Grid.from_json(values["model"]) if values.get("model") else None,
             matching=Grid.from_json(values["matching"]) if values.get("matching") else None,
             source_sha256=values.get("source_sha256"),
+            values_sha256=values.get("values_sha256"),
             label=bool(values.get("label")),
             structures={name: Structure.from_json(one) for name, one in values.get("structures", {}).items()},
             findings=tuple(values.get("findings", ())),
@@ -199,6 +202,7 @@ class ScanRecord:
             "matching": self.matching.to_json() if self.matching else None,
             "body_box_mm": self.model.box_mm.tolist(),
             "source_sha256": self.source_sha256,
+            "values_sha256": self.values_sha256,
             "label": self.label,
             "structures": {name: structure.to_json() for name, structure in self.structures.items()},
         }

@@ -76,6 +76,19 @@ def test_a_query_of_a_few_planes_is_too_small(planes: int) -> None:
         affine(image(), image(grid=grid), REGION, seed=1)
 
 
+def test_a_slab_that_is_not_placed_is_called_one() -> None:
+    # Nine planes of 4 mm.
+    slab = image(grid=Grid((44, 50, 9), GRID.spacing_mm, (*GRID.origin_mm[:2], -2.0)))
+    with pytest.raises(RegistrationError, match=r"hardly overlap: .*; the query shows 36 mm along z, and the region"):
+        affine(image(), slab, REGION, seed=1)
+
+
+def test_a_support_of_one_plane_is_too_thin() -> None:
+    flat = image(grid=Grid((44, 50, 2), GRID.spacing_mm, (*GRID.origin_mm[:2], -2.0)))
+    with pytest.raises(RegistrationError, match="the support measures 12 mm along an axis, too little to register"):
+        affine(flat, image(), REGION, seed=1)
+
+
 def test_a_region_outside_the_support_has_no_answer() -> None:
     with pytest.raises(RegistrationError, match="outside the support"):
         affine(image(), image(), REGION + 900.0, seed=1)

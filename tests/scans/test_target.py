@@ -13,7 +13,6 @@ from rprloc.scans.target import Target, scan_folder, subject_of, voxels_of
 GIVEN: dict[str, Any] = {
     "modality": "mr",
     "spacing": [6, 3, 3.5],
-    "patch": [60, 24, 24],
     "structures": {"liver": 4},
     "matching_spacing": [3, 3, 3],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +31,7 @@ from rprloc.results.measure.metrics import metrics_of
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
+from rprloc.scans.copies import copies
 from rprloc.scans.scan import records_of
 
 
@@ -45,12 +46,15 @@ class Evaluated:
 
 
 def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batches: Sequence[Path]) -> None:
-    """Write a cohort's complete predictions, metrics, lines of its tables and set-aside scans to `folder`.
+    """Write a cohort's complete predictions, metrics, lines of its tables and set-aside scans to `folder`, and what the
+    comparison of its scans found, which is among their findings from then on.
 
     `scans` are the folders of preprocessed scans and `batches` the prediction files of all batches. Raises InputError
     where one of them is none, and as `evaluate`.
     """
     records = records_of(scans)
+    copied = _copied_queries(measure, records)
+    records |= {name: replace(records[name], findings=(*records[name].findings, said)) for name, said in copied.items()}
     found = evaluate(measure, records, read_predictions(*batches))
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
@@ -60,6 +64,15 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
     write_frame(folder / "scans.csv", found.scans)
+    lines = [(measure.cohort, subject, said) for subject, said in copied.items()]
+    write_frame(folder / "findings.csv", pd.DataFrame(lines, columns=["cohort", "subject", "finding"]))
+
+
+def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:
+    """Return what is to be said of queries that are copies of a support, which only all scans together show."""
+    said = copies(records, [member.subject for member in measure.members if member.support])
+    queries = [member.subject for member in measure.members if member.query]
+    return {query: said[query] for query in queries if query in said}
 
 
 def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) -> Evaluated:

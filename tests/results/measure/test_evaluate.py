@@ -109,7 +109,8 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
         write_json_lines(path, [one.to_json() for one in own])
     evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
-        "error_sources.csv", "metrics.csv", "predictions.jsonl", "scans.csv", "set_aside.csv", "table4.csv",
+        "error_sources.csv", "findings.csv", "metrics.csv", "predictions.jsonl", "scans.csv", "set_aside.csv",
+        "table4.csv",
         "table5.csv",
     ]  # fmt: skip
     found = made.evaluate()
@@ -129,3 +130,26 @@ def test_what_was_found_and_what_was_done_stand_apart_and_a_scan_with_findings_i
     assert line["status"] == "WARN"
     assert line["findings"] == "its sform and its qform differ; orientation unknown; a.nii: 3 are NaN"
     assert line["done"] == "the sform is taken; read as 0"
+
+
+def test_a_copy_of_a_support_among_the_queries_is_told_and_measured_all_the_same(tmp_path: Path) -> None:
+    made = cohorts.cohort(queries=3, supports=2, tables=False)
+    for subject, values in (("q1", "same"), ("s0", "same"), ("s1", "other"), ("t0", "same"), ("q2", "q2")):
+        made.scans[subject] = dataclasses.replace(made.scans[subject], values_sha256=values, findings=("first",))
+    scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
+    write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in made.predictions])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    assert (tmp_path / "out" / "findings.csv").read_text() == (
+        "cohort,subject,finding\n"
+        "demo,q1,its voxels are those of the support s0: its answer from s0 is no measure of anything\n"
+    )
+    metrics = read_metrics(tmp_path / "out" / "metrics.csv")
+    assert not metrics["failed"].any() and set(metrics["subject"]) == {"q0", "q1", "q2"}
+
+
+def test_without_a_copy_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    made = cohorts.cohort(queries=1, tables=False)
+    scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
+    write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in made.predictions])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    assert (tmp_path / "out" / "findings.csv").read_text() == "cohort,subject,finding\n"

@@ -1,0 +1,44 @@
+"""Scans that are there twice, told by their voxels, whatever their files are called and however they are packed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import SimpleITK as sitk
+
+from rprloc.scans.scan import ScanRecord
+
+
+def values_sha256(image: sitk.Image) -> str:
+    """Return the hash of an image's size and values, as float32: the same for every type that holds them."""
+    values = sitk.GetArrayViewFromImage(image)
+    found = hashlib.sha256(repr(values.shape).encode())
+    for plane in values:  # without a copy of the whole scan
+        with np.errstate(over="ignore", invalid="ignore"):
+            found.update(plane.astype("<f4").tobytes())
+    return found.hexdigest()
+
+
+def copies(records: Mapping[str, ScanRecord], supports: Collection[str]) -> dict[str, str]:
+    """Return what is to be said of each scan of a cohort whose voxels are those of a support beside it, by subject.
+
+    `records` are the cohort's by subject and `supports` those of the subjects that are supports.
+    """
+    same: dict[str, list[str]] = {}
+    for subject in supports:
+        if subject in records and (values := records[subject].values_sha256):
+            same.setdefault(values, []).append(subject)
+    found = {subject: [name for name in same.get(record.values_sha256 or "", ()) if name != subject]
+             for subject, record in records.items()}  # fmt: skip
+    return {subject: _sentence(names) for subject, names in found.items() if names}
+
+
+def _sentence(names: list[str]) -> str:
+    """Return what is said of a scan that is the copy of supports: "what: what follows"."""
+    if len(names) == 1:
+        return f"its voxels are those of the support {names[0]}: its answer from {names[0]} is no measure of anything"
+    *first, last = names
+    listed = f"{', '.join(first)} and {last}"
+    return f"its voxels are those of the supports {listed}: its answers from these are no measure of anything"
