@@ -24,6 +24,12 @@ MR_PERCENTILES = (0.2, 99.8)
 MR_NOISE = (0.02, 0.1)
 """Of the 99.8 percentile above the lowest value: what the crop may cut away is darker than a level between these."""
 
+_DARKEST = 1e-3
+"""Of the 99.8 percentile above the lowest value: what is darker is as dark as this."""
+
+_TWO_PARTS = 0.85
+"""Least part of the variance between two sides of values that fall into two parts; of one Gaussian it is 0.64."""
+
 Int16 = Callable[[NDArray[Any]], NDArray[np.int16]]
 """Values of any grid to those that are written."""
 
@@ -96,7 +102,7 @@ class Mr:
         return image
 
     def tissue(self, values: NDArray[np.float32]) -> Mask:
-        """Return the voxels above Otsu's threshold."""
+        """Return the voxels above Otsu's threshold of the logarithm."""
         return np.asarray(values > _otsu(values))
 
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
@@ -137,10 +143,33 @@ def _scaled(values: NDArray[Any], *, low: float, high: float) -> NDArray[np.int1
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
-    """Return Otsu's threshold of all values; the brightest are cut, as one alone would stretch its histogram."""
+    """Return Otsu's threshold of the logarithm of all values above the lowest.
+
+    Noise and tissue differ in their order of magnitude. Of the values themselves the threshold may part dark tissue
+    from bright: behind a cyst, or where a bias field is dark, it kept a third of the body and less. Voxels of exactly
+    nothing around a noisy field are left out, if what remains falls into two parts.
+    """
+    lowest = float(values.min())
+    bright = max(float(np.percentile(values, MR_PERCENTILES[1])) - lowest, 1e-6)
+    levels = np.log(np.clip((values - lowest) / bright, _DARKEST, 1)).astype(np.float32).ravel()
+    shown = levels[levels > np.log(_DARKEST) + 1e-3]
+    threshold, parted = _parted(shown) if shown.size else (0.0, 0.0)
+    if parted < _TWO_PARTS:
+        threshold, _ = _parted(levels)
+    return lowest + bright * float(np.exp(threshold))
+
+
+def _parted(levels: NDArray[np.float32]) -> tuple[float, float]:
+    """Return Otsu's threshold of values (n,), and the part of their variance that lies between the two sides."""
     otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(np.minimum(values, np.percentile(values, 99.8))))
-    return float(otsu.GetThreshold())
+    otsu.Execute(sitk.GetImageFromArray(levels[np.newaxis, np.newaxis]))
+    threshold = float(otsu.GetThreshold())
+    above = levels > threshold
+    share = float(above.mean())
+    if not 0 < share < 1:
+        return threshold, 0.0
+    apart = float(levels[above].mean() - levels[~above].mean())
+    return threshold, share * (1 - share) * apart**2 / max(float(levels.var()), 1e-12)
 
 
 def _corner_noise(values: NDArray[Any]) -> float:

@@ -244,6 +244,8 @@ class Scan:
     """(z, y, x)."""
     folder: Path | None = None
     """Where the scan's other volumes are."""
+    finer: Volume | None = None
+    """The volume for image matching of a scan that was made in memory."""
 
     @classmethod
     def read(cls, folder: Path) -> Scan | None:
@@ -282,6 +284,8 @@ class Scan:
 
     def matching(self) -> Volume:
         """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
+        if self.finer is not None:
+            return self.finer
         if self.folder is None or self.record.matching is None:
             raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
         values = read_model_volume(self.folder / f"{self.subject}_matching.nii.gz")

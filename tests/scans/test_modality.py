@@ -26,7 +26,7 @@ def test_tissue_in_ct_is_what_lies_above_air_and_lung() -> None:
     assert CT.tissue(values).ravel().tolist() == [False] * 4 + [True] * 3
 
 
-def test_tissue_in_mr_is_what_otsu_says_whatever_the_unit() -> None:
+def test_tissue_in_mr_is_what_otsu_says_of_the_logarithm_whatever_the_unit() -> None:
     for gain, shift in ((1.0, 0.0), (1e-3, 0.0), (300.0, -90000.0)):
         np.testing.assert_array_equal(MR.tissue(mr() * np.float32(gain) + np.float32(shift)), BLOCK)
 
@@ -81,15 +81,28 @@ def test_a_body_of_one_value_is_written_without_a_division_by_zero() -> None:
     assert not MR.to_int16(values, values > 0)(values).any()
 
 
-def test_the_crop_of_an_mr_keeps_a_body_that_a_bias_field_darkens() -> None:
-    """Otsu's threshold takes its dark end for air; what is cut away is noise."""
+def test_a_bias_field_hides_no_part_of_an_mr_body_and_the_crop_cuts_only_noise_away() -> None:
+    """Otsu's threshold of the values themselves takes the dark end for air."""
     random = np.random.default_rng(0)
     values = random.rayleigh(2, (40, 24, 24))
     values[4:36, 4:20, 4:20] += 400 * np.exp(np.linspace(-1.2, 1.2, 32))[:, None, None]
     mr = MODALITIES["mr"]
     body = np.asarray(mr.tissue(values.astype(np.float32)))
-    assert not body[4:36, 10, 10].all()
+    assert body[4:36, 4:20, 4:20].all()
     kept = mr.kept(values, body)
     assert kept[4:36, 4:20, 4:20].all()
     assert kept.sum() == 32 * 16 * 16
     assert MODALITIES["ct"].kept(values, body) is body
+
+
+def test_a_bright_cyst_does_not_take_the_place_of_the_body() -> None:
+    values = np.where(BLOCK, 70.0, 3.0) + np.random.default_rng(0).normal(0, 1, BLOCK.shape)
+    middle = [(ends.min() + ends.max()) // 2 for ends in np.nonzero(BLOCK)]
+    values[tuple(slice(at - 2, at + 2) for at in middle)] = 1300
+    assert (MR.tissue(values.astype(np.float32)) == BLOCK).mean() > 0.99
+
+
+def test_zeros_around_a_noisy_field_are_not_told_from_noise_but_noise_from_tissue() -> None:
+    values = mr()
+    values[:, :, :3] = 0
+    assert (MR.tissue(values) == BLOCK).mean() > 0.999
