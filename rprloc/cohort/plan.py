@@ -267,6 +267,7 @@ class _Planner:
             batch=batch,
             queries=self._folders(queries),
             supports=self._folders(self._order) if family.supports else (),
+            judges=() if family.supports else self._folders(self._order[:1]),
             most_supports=parameters[family.most_supports] if family.most_supports else None,
             structures=None if settings.structures is None else tuple(settings.structures),
             seen=Seen(

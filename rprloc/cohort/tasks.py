@@ -104,6 +104,8 @@ class Search(Task, frozen=True, kw_only=True):
     queries: tuple[str, ...]
     supports: tuple[str, ...] = ()
     """In the order of the draw: the first that can be used is the drawn one."""
+    judges: tuple[str, ...] = ()
+    """Supports that its answers are judged by where it needs none to find them."""
     most_supports: int | None = None
     """From how many supports it answers, the first that can be used; None for all."""
     structures: tuple[str, ...] | None = None
@@ -119,7 +121,7 @@ class Search(Task, frozen=True, kw_only=True):
     @property
     def scans(self) -> tuple[str, ...]:
         """The names of all scans' folders, each once."""
-        return tuple(dict.fromkeys((*self.supports, *self.queries)))
+        return tuple(dict.fromkeys((*self.supports, *self.judges, *self.queries)))
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

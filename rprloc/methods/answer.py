@@ -22,8 +22,10 @@ ALL_SUPPORTS = "*"
 OUTSIDE = "outside_field_of_view"
 """The reason of a structure that the query does not show, or less than half of it."""
 _SHOWN = 0.5
-UNORIENTED = 0.5
-"""Most confidence in an answer of a scan whose file does not say how the patient lies."""
+UNSURE = 0.5
+"""Most confidence in an answer of a scan of which it is not known how the patient lies."""
+LOST = "lost"
+"""The reason of an answer that is more likely wrong than 99 in 100 good ones."""
 
 
 class Key(NamedTuple):
@@ -46,7 +48,7 @@ class Found:
     spread_mm: float | None = None
     """Root mean square distance of several answers to their mean, averaged over the points."""
     confidence: float | None = None
-    """Without one it follows from the spread."""
+    """A network's own score, for an answer that cannot be judged otherwise."""
 
 
 Answers = dict[Key, Found | str]
@@ -110,11 +112,6 @@ def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
     return bool(np.prod(parts) >= _SHOWN)
 
 
-def confidence_of(spread_mm: float) -> float:
-    """Return a number from 1 (all starts agree) towards 0; 10 mm of spread are one half."""
-    return float(10.0 / (10.0 + spread_mm))
-
-
 def spread_of(positions_mm: FloatArray) -> FloatArray:
     """Return the root mean square distance in mm (...) of positions (..., k, 3) to their mean."""
     moved = positions_mm - positions_mm.mean(axis=-2, keepdims=True)
@@ -137,9 +134,14 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     box_mm: list[list[float]] | None = None
     half_voxel_mm: list[float] | None = None
     spread_mm: float | None = None
+    lost: float | None = None
+    """The probability that the walls are more than 20 mm off in the mean, by how the query looks there; None where
+    there was no support to judge it by."""
     confidence: float | None = None
-    """10 mm / (10 mm + spread), or a network's score: orders predictions, is no probability; at most one half where
-    the query's file does not say how the patient lies."""
+    """1 - lost, at most one half where it is not known how the patient lies; a network's score where nothing else is
+    known."""
+    turned: str | None = None
+    """What its header says wrong of how the query lies, and what was done."""
     seconds: dict[str, float] = {}
     """The row's share of the time of each part of the work."""
     failed: bool = False
@@ -186,11 +188,6 @@ def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | No
     )
     if isinstance(answer, str):
         return msgspec.structs.replace(row, failed=True, reason=answer)
-    sure = answer.confidence
-    if sure is None and answer.spread_mm is not None:
-        sure = confidence_of(answer.spread_mm)
-    if sure is not None and not query.record.oriented:
-        sure = min(sure, UNORIENTED)
     return msgspec.structs.replace(
         row,
         points_mm=dict(
@@ -199,8 +196,22 @@ def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | No
         box_mm=box_of_points(answer.points_mm).tolist(),
         half_voxel_mm=None if answer.half_voxel_mm is None else list(answer.half_voxel_mm),
         spread_mm=answer.spread_mm,
-        confidence=sure,
+        confidence=answer.confidence,
     )
+
+
+def judged_prediction(row: Prediction, lost: float | None, *, at: float, sure: bool) -> Prediction:
+    """Return the row of an answer that was found with how likely it is lost: failed from the probability `at` on.
+
+    `sure` says whether it is known how the patient lies.
+    """
+    if lost is not None and lost >= at:
+        nothing = msgspec.structs.replace(row, points_mm=None, box_mm=None, half_voxel_mm=None, spread_mm=None)
+        return msgspec.structs.replace(nothing, failed=True, reason=LOST, lost=lost, confidence=None)
+    confidence = row.confidence if lost is None else 1 - lost
+    if confidence is not None and not sure:
+        confidence = min(confidence, UNSURE)
+    return msgspec.structs.replace(row, lost=lost, confidence=confidence)
 
 
 class Setting(NamedTuple):

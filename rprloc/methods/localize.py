@@ -12,8 +12,10 @@ import torch
 from rprloc.catalogue.rows import load
 from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
-from rprloc.methods.answer import Finder, Key, Prediction, prediction_of
+from rprloc.methods.answer import Finder, Found, Key, Prediction, judged_prediction, prediction_of
 from rprloc.methods.clock import Clock, Part
+from rprloc.methods.judged import Court, Judged
+from rprloc.methods.lost import LOST_AT
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.scan import Scan
 
@@ -64,6 +66,8 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
     finder: Finder = load(search.make)(work)
     began = time.perf_counter()
     finder.prepare(used)
+    judges = used or [scan for name in search.judges if (scan := _read(folders, name)) is not None]
+    court = Court(judges, search.seen.window, seed=search.seed)
     prepared = time.perf_counter() - began
     by_name = {f"{scan.cohort}@{scan.subject}": scan for scan in supports}
     drawn = supports[0].subject if supports else None
@@ -74,7 +78,7 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
             query = by_name.get(name) or _read(folders, name)
         if query is None:
             continue
-        own = predictions_of(finder, query, clock, drawn=drawn)
+        own = _rows(query, court.answered(finder, query, clock), clock, drawn=drawn)
         missing = _absent(work, used, query)
         own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
         rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]
@@ -83,9 +87,21 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
 
 
 def predictions_of(finder: Finder, query: Scan, clock: Clock, *, drawn: str | None = None) -> list[Prediction]:
-    """Return what a method answers for a query; `clock` may have counted what took time before."""
-    answers = finder.locate(query, clock)
-    return _shared({key: prediction_of(query, key, answer, drawn=drawn) for key, answer in answers.items()}, clock)
+    """Return what a method answers for a query, unjudged; `clock` may have counted what took time before."""
+    return _rows(query, Judged(finder.locate(query, clock)), clock, drawn=drawn)
+
+
+def _rows(query: Scan, judged: Judged, clock: Clock, *, drawn: str | None) -> list[Prediction]:
+    """Return the rows of a query's answers, each with how likely it is lost and its share of the time."""
+    sure = query.record.oriented and (judged.turned is None or judged.turned.sided)
+    said = None if judged.turned is None else str(judged.turned)
+    lost = judged.lost
+    rows = {}
+    for key, answer in judged.answers.items():
+        row = msgspec.structs.replace(prediction_of(query, key, answer, drawn=drawn), turned=said)
+        found = isinstance(answer, Found)
+        rows[key] = judged_prediction(row, lost.get(key), at=LOST_AT, sure=sure) if found else row
+    return _shared(rows, clock)
 
 
 def _read(folders: Folders, name: str) -> Scan | None:

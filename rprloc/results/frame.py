@@ -26,7 +26,18 @@ SCAN_COLUMNS = (
 TEXTS = (*SCAN_COLUMNS, "structure", "method", "setting", "support", "reason")
 """The columns of all tables that are texts, also where they look like numbers."""
 FLAGS = ("drawn", "failed", "main")
-MEASURES = ("iou", "iou_reference", "awd_mm", "mre_mm", "spread_mm", "confidence", "within_90_mm", "covered", "seconds")
+MEASURES = (
+    "iou",
+    "iou_reference",
+    "awd_mm",
+    "mre_mm",
+    "spread_mm",
+    "lost",
+    "confidence",
+    "within_90_mm",
+    "covered",
+    "seconds",
+)
 """The columns of metrics.csv that are numbers: IoU and `covered` are fractions, the others as their names say."""
 
 COLUMNS = (

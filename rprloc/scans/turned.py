@@ -37,6 +37,13 @@ class Turn:
         return bool(np.linalg.det(self.matrix) < 0)
 
     @property
+    def inverse(self) -> Turn:
+        """The turn that undoes it."""
+        axes = [self.axes.index(axis) for axis in range(3)]
+        signs = [self.signs[axis] for axis in axes]
+        return Turn((axes[0], axes[1], axes[2]), (signs[0], signs[1], signs[2]))
+
+    @property
     def mirrored(self) -> Turn:
         """The same turn of the patient with left and right exchanged."""
         x, y, z = self.signs
@@ -78,7 +85,7 @@ def turned(scan: Scan, turn: Turn) -> Scan:
     a frame of its own, from which `turn.back` takes points to the file's.
     """
     values, grid = _values(scan.values, scan.grid, turn)
-    body = resample_label(_image(scan.body.astype(np.uint8), scan.grid, turn), grid) > 0
+    body = resample_label(_image(scan.body.astype(np.uint8), scan.grid, turn), grid).astype(np.bool_)
     finer = None
     if scan.record.matching is not None:
         volume = scan.matching()

@@ -22,6 +22,9 @@ from rprloc.methods.answer import ALL_SUPPORTS, Prediction
 from rprloc.results.measure.expected import Scans
 from rprloc.results.words import calibrated_methods
 
+DOUBTFUL = 0.2
+"""No distance is promised of a prediction that is lost with this probability or a larger one."""
+
 LEVEL = 0.9
 """How often a wall lies within what its prediction says."""
 
@@ -50,8 +53,8 @@ def with_intervals(
     `within_90_mm` has for each wall the mm within which the true one lies at 90 %: for predictions of one support
     alone, and for those of all together, learned from the supports' predictions of the same kind, method, setting and
     structure. A support that is a query itself takes no part in what is said of it. `calibrated_on` is the number of
-    images that it rests on. None and 0 for a method that is not calibrated, for a prediction that failed, and with
-    fewer than CALIBRATION_IMAGES images.
+    images that it rests on. None and 0 for a method that is not calibrated, for a prediction that failed or is
+    doubtful, and with fewer than CALIBRATION_IMAGES images.
     """
     scores = _scores(known, supports, scans)
     learned: dict[tuple[Kind, str | None], tuple[dict[str, float] | None, int]] = {}
@@ -64,7 +67,8 @@ def with_intervals(
         if key not in learned:
             others = [errors for image, errors in own.items() if image != one.subject]
             learned[key] = (within_mm(others), len(others)) if len(others) >= CALIBRATION_IMAGES else nothing
-        walls, images = nothing if one.failed else learned[key]
+        doubtful = one.lost is not None and one.lost >= DOUBTFUL
+        walls, images = nothing if one.failed or doubtful else learned[key]
         said.append(msgspec.structs.replace(one, within_90_mm=walls, calibrated_on=images))
     return said
 

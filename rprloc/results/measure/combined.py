@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rprloc.cohort.tasks import Asked
 from rprloc.geometry import robust_mean
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Prediction, confidence_of, spread_of
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, UNSURE, Prediction, spread_of
 
 
 def combined_predictions(
@@ -37,7 +37,8 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     wall, in LPS mm, and `half_voxel_mm` the median. `n_supports` is how many found the structure; with none it is a
     failed prediction with the first support's reason, and where more say that the query does not show it, with that
     one. `spread_mm` is the root mean square distance of the supports' points to their mean, averaged over the points,
-    and is unknown for a single one. `seconds` are the sums over all of them, by part: what the user waited for.
+    and is unknown for a single one. `lost` is the median of theirs. `seconds` are the sums over all of them, by part:
+    what the user waited for.
     """
     outside = [one for one in members if one.failed and one.reason == OUTSIDE]
     found = [one for one in members if not one.failed]
@@ -56,6 +57,10 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     names = list(found[0].points_mm or ())
     points = np.array([[(one.points_mm or {})[name] for name in names] for one in found], dtype=np.float64)
     spread = float(spread_of(points.swapaxes(0, 1)).mean()) if len(found) > 1 else None
+    known = [one.lost for one in found if one.lost is not None]
+    lost = float(np.median(known)) if known else None
+    # Nothing but what is not known of how the patient lies makes one less sure than its own probability.
+    unsure = any(one.lost is not None and one.confidence is not None and one.confidence < 1 - one.lost for one in found)
     together = robust_mean(np.concatenate([points, [one.box_mm for one in found]], axis=1)).tolist()
     return msgspec.structs.replace(
         whole,
@@ -63,7 +68,8 @@ def combine(members: Sequence[Prediction]) -> Prediction:
         box_mm=together[len(names) :],
         half_voxel_mm=np.median([one.half_voxel_mm for one in found], axis=0).tolist(),
         spread_mm=spread,
-        confidence=None if spread is None else confidence_of(spread),
+        lost=lost,
+        confidence=None if lost is None else min(1 - lost, UNSURE if unsure else 1),
         device=found[0].device,
         failed=False,
         reason=None,

@@ -53,9 +53,11 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     where one of them is none, and as `evaluate`.
     """
     records = records_of(scans)
-    copied = _copied_queries(measure, records)
-    records |= {name: replace(records[name], findings=(*records[name].findings, said)) for name, said in copied.items()}
-    found = evaluate(measure, records, read_predictions(*batches))
+    predictions = list(read_predictions(*batches))
+    said = [*_copied_queries(measure, records).items(), *_turned_queries(predictions).items()]
+    for name, finding in said:
+        records[name] = replace(records[name], findings=(*records[name].findings, finding))
+    found = evaluate(measure, records, predictions)
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
@@ -64,7 +66,7 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
     write_frame(folder / "scans.csv", found.scans)
-    lines = [(measure.cohort, subject, said) for subject, said in copied.items()]
+    lines = [(measure.cohort, subject, finding) for subject, finding in said]
     write_frame(folder / "findings.csv", pd.DataFrame(lines, columns=["cohort", "subject", "finding"]))
 
 
@@ -73,6 +75,11 @@ def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:
     said = copies(records, [member.subject for member in measure.members if member.support])
     queries = [member.subject for member in measure.members if member.query]
     return {query: said[query] for query in queries if query in said}
+
+
+def _turned_queries(predictions: Iterable[Prediction]) -> dict[str, str]:
+    """Return what is to be said of queries that lie otherwise than their headers say."""
+    return {one.subject: one.turned for one in predictions if one.turned is not None}
 
 
 def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) -> Evaluated:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rprloc.results.frame import together
-from rprloc.results.report.words import Entry, cell, number, score_in_short
+from rprloc.results.report.words import Entry, cell, score_in_short
 
 WIDEST = 8
 """With more structures than this the overview shows their mean alone."""
 
 DOUBTFUL_SHOWN = 5
-"""How many of the predictions that have no truth and the largest spread the page names."""
+"""How many of the predictions that have no truth and are the likeliest lost the page names."""
 
 FAILURES_SHOWN = 100
 """The page lists no more groups of failures than this; metrics.csv has all."""
@@ -82,11 +82,11 @@ def _to_use(main: pd.DataFrame) -> pd.DataFrame:
 
 
 def doubtful(main: pd.DataFrame) -> tuple[str, ...]:
-    """Return in words the predictions to use that have no truth and the largest spreads, largest first."""
+    """Return in words the predictions to use that have no truth and are the likeliest lost, the worst first."""
     shown = _to_use(main)
-    found = shown[~shown["failed"] & shown["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "spread_mm")
+    found = shown[~shown["failed"] & shown["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "lost")
     return tuple(
-        f"{row['structure']} in {row['subject']} ({number(row['spread_mm'], 1)} mm)" for row in found.to_dict("records")
+        f"{row['structure']} in {row['subject']} ({100 * row['lost']:.0f} %)" for row in found.to_dict("records")
     )
 
 

@@ -12,25 +12,34 @@ from rprloc.results.measure.calibration import mean_within
 
 COLUMNS = (
     "cohort", "subject", "structure", "support", "n_supports", "x_min_mm", "y_min_mm", "z_min_mm", "x_max_mm",
-    "y_max_mm", "z_max_mm", "spread_mm", "confidence", "within_90_mm", "failed", "reason",
+    "y_max_mm", "z_max_mm", "spread_mm", "lost", "confidence", "within_90_mm", "failed", "reason",
 )  # fmt: skip
 """The columns of boxes.csv, in this order; LPS millimetres."""
 
 
 def box_table(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts: Iterable[str]) -> pd.DataFrame:
-    """Return boxes.csv: a line for each query and structure of each cohort.
+    """Return boxes.csv: a line for each query and structure of each cohort, in each cohort the likeliest lost first.
 
     `predictions` are the complete ones of all cohorts and `metrics` their lines of metrics.csv.
     """
     lines = []
     for cohort in cohorts:
+        shown: list[Prediction] = []
         for own in shown_predictions(predictions, cohort, main_of(metrics, cohort)).values():
-            lines += [_line(one) for one in own]
+            shown += own
+        lines += [_line(one) for one in sorted(shown, key=_doubt, reverse=True)]
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _doubt(one: Prediction) -> float:
+    """Return how likely a prediction is lost; one that failed is, and one that was not judged comes last."""
+    if one.failed:
+        return 2.0
+    return -1.0 if one.lost is None else one.lost
 
 
 def _line(one: Prediction) -> list[str | float | bool | None]:
     """Return the values of a prediction's line."""
     corners = [*one.box_mm[0], *one.box_mm[1]] if one.box_mm else [None] * 6
     names = [one.cohort, one.subject, one.structure, one.support, one.n_supports]
-    return [*names, *corners, one.spread_mm, one.confidence, mean_within(one), one.failed, one.reason]
+    return [*names, *corners, one.spread_mm, one.lost, one.confidence, mean_within(one), one.failed, one.reason]

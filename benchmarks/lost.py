@@ -1,0 +1,310 @@
+"""Does an answer know that it is lost? `python -m benchmarks.lost SHEET,SETTINGS[,SPLIT...] ... [--write FOLDER]`.
+
+Each argument is a cohort: its sample sheet, its settings file and the splits to take (all without one; never `test`).
+Every scan is searched by `matched`, without a network, from one of the first two that are labelled; some are searched
+once more turned in ten ways, cut above and below the structures or to where none is, with a bias field or with other
+units, with noise; and the scans of the other cohorts are. An answer is lost where its walls are more than 20 mm off in
+the mean, or where the structure is not there.
+
+The weights of `rprloc.methods.lost` are fitted on these answers, those before a repair of the frame among them. What is
+printed of a cohort is by weights, and by a threshold, from the others alone: how often a lost answer has the larger
+probability (AUROC), how many of the lost are called so, and of the good. With --write all answers go to FOLDER.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from rprloc.cohort.settings import Settings, load_settings
+from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.methods.answer import Found
+from rprloc.methods.clock import Clock
+from rprloc.methods.judged import Court, Judged
+from rprloc.methods.lost import SIGNS
+from rprloc.methods.matched import Matched
+from rprloc.methods.start import RegistrationStart
+from rprloc.networks.device import set_up_cpu
+from rprloc.results.measure.metrics import wall_distance
+from rprloc.results.tables.calibration import auroc
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.scan import Scan, Volume
+from rprloc.scans.target import Target, scan_folder
+from rprloc.scans.turned import Turn, turned
+
+LOST_MM = 20.0
+KEPT = 0.99
+"""Of the good answers that a threshold keeps."""
+_PLAIN, _CHANGED, _FOREIGN = 20, 5, 3
+"""Scans of a cohort that are searched as they are, in all changed ways, and by each other cohort's supports."""
+_TURNS = {
+    "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
+    "left to right": Turn((0, 1, 2), (-1, 1, 1)), "half round z": Turn((0, 1, 2), (-1, -1, 1)),
+    "half round y": Turn((0, 1, 2), (-1, 1, -1)), "half round x": Turn((0, 1, 2), (1, -1, -1)),
+    "x and y": Turn((1, 0, 2), (1, 1, 1)), "y and z": Turn((0, 2, 1), (1, 1, 1)),
+    "x and z": Turn((2, 1, 0), (1, 1, 1)), "quarter round x": Turn((0, 2, 1), (1, -1, 1)),
+}  # fmt: skip
+_RIDGE = 0.01
+
+Boxes = Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    name: str
+    settings: Settings
+    folder: Path
+    own: tuple[str, ...]
+    """Its subjects; the first two are the supports."""
+    foreign: tuple[str, ...]
+
+    def scan(self, subject: str) -> Scan | None:
+        return Scan.read(self.folder / scan_folder(self.name, subject))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Search, fit and print."""
+    write = Path(arguments[arguments.index("--write") + 1]) if "--write" in arguments else None
+    asked = [one for one in arguments if "," in one]
+    with tempfile.TemporaryDirectory() as folder:
+        cohorts = _prepared([one.split(",") for one in asked], write or Path(folder))
+        tasks = [(cohort, subject) for cohort in cohorts for subject in (*cohort.own, *cohort.foreign)]
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            rows: list[dict[str, Any]] = []
+            for number, found in enumerate(pool.map(_searched, tasks), start=1):
+                rows += found
+                print(f"{number} of {len(tasks)} scans searched", file=sys.stderr, flush=True)
+    answers = pd.DataFrame(rows)
+    if write is not None:
+        answers.to_csv(write / "answers.csv", index=False)
+    told(answers)
+
+
+def _prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[_Cohort]:
+    """Preprocess the scans of all cohorts, each also the others' first ones."""
+    sheets: dict[str, tuple[Settings, list[tuple[str, Path, Path]]]] = {}
+    for sheet, file, *splits in asked:
+        settings, faults = load_settings(Path(file), name=file)
+        assert settings is not None, faults
+        with Path(sheet).open(encoding="utf-8", newline="") as stream:
+            lines = [row for row in csv.DictReader(stream) if row["label"] and (not splits or row["split"] in splits)]
+        base = Path(sheet).parent
+        sheets[base.name] = settings, [(row["subject"], base / row["image"], base / row["label"]) for row in lines]
+    cohorts = []
+    for name, (settings, scans) in sheets.items():
+        target = Target(
+            modality=settings.modality, spacing=settings.spacing, structures=settings.structures,
+            matching_spacing=settings.matching_spacing,
+        )  # fmt: skip
+        own = scans[:_PLAIN]
+        foreign = [one for other, (_, some) in sheets.items() if other != name for one in some[:_FOREIGN]]
+        for subject, image, label in own:
+            _preprocess_once(folder, Source(cohort=name, subject=subject, image=image, label=label), target)
+        for subject, image, _ in foreign:
+            _preprocess_once(folder, Source(cohort=name, subject=subject, image=image), target)
+        names = tuple(subject for subject, _, _ in own)
+        cohorts.append(_Cohort(name, settings, folder, names, tuple(subject for subject, _, _ in foreign)))
+    return cohorts
+
+
+def _preprocess_once(folder: Path, source: Source, target: Target) -> None:
+    if not (folder / scan_folder(source.cohort, source.subject) / f"{source.subject}.json").exists():
+        preprocess(folder, source, target)
+
+
+def _searched(task: tuple[_Cohort, str]) -> list[dict[str, Any]]:
+    """Return the answers for a scan, as it is and changed, each with what it is judged by."""
+    cohort, subject = task
+    set_up_cpu(1)
+    query = cohort.scan(subject)
+    others = [name for name in cohort.own[:2] if name != subject]
+    support = cohort.scan(others[zlib.crc32(subject.encode()) % len(others)])
+    if query is None or support is None:
+        return []
+    window = cohort.settings.window
+    method = Matched(RegistrationStart(window, seed=1, threads=1), window=window, device=torch.device("cpu"))
+    method.prepare([support])
+    court = Court([support], window, seed=1)
+    rows: list[dict[str, Any]] = []
+    changed = subject in cohort.own[2 : 2 + _CHANGED]
+    for kind, scan, truth in _changes(query, changed=changed, foreign=subject in cohort.foreign):
+        bare = Scan(replace(scan.record, structures={}), scan.values, scan.body, scan.folder, scan.finer)
+        about = {"cohort": cohort.name, "subject": subject, "support": support.subject, "kind": kind}
+        judged = court.answered(method, bare, Clock())
+        known = set(query.structures) if kind != "another body part" else set(support.structures)
+        rows += _rows(about, judged, truth, known, repaired=judged.turned is not None)
+        if judged.turned is not None:
+            first = Judged(method.locate(bare, Clock()))
+            first = replace(first, signs=court.signs(bare, first.answers))
+            rows += _rows(about | {"before": True}, first, truth, known, repaired=False)
+    return rows
+
+
+def _rows(
+    about: Mapping[str, Any], judged: Judged, truth: Boxes, known: set[str], *, repaired: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield a line for each answer for a structure that the query's label says something of."""
+    for key, answer in judged.answers.items():
+        if key.structure not in known:
+            continue
+        row = dict(about) | {"structure": key.structure, "found": isinstance(answer, Found), "repaired": repaired}
+        row["sided"] = judged.turned is None or judged.turned.sided
+        row["reason"] = answer if isinstance(answer, str) else ""
+        if isinstance(answer, Found) and key in judged.signs:
+            true = truth.get(key.structure)
+            off = np.inf if true is None else float(wall_distance(true, box_of_points(answer.points_mm)))
+            row |= {
+                "off_mm": off,
+                "spread_mm": answer.spread_mm,
+                "shipped": judged.lost[key] if judged.lost else np.nan,
+            }
+            row |= dict(zip(SIGNS, judged.signs[key].tolist(), strict=True))
+        yield row
+
+
+def _changes(query: Scan, *, changed: bool, foreign: bool) -> Iterator[tuple[str, Scan, Boxes]]:
+    """Yield a query as it is and, where asked, in all changed ways, with the true boxes that it shows then."""
+    truth = {name: structure.box_mm for name, structure in query.structures.items()}
+    if foreign:
+        yield "another body part", query, {}
+        return
+    yield "as it is", query, truth
+    if not changed:
+        return
+    for kind, turn in _TURNS.items():
+        yield kind, turned(query, turn), {n: np.sort(box @ turn.matrix.T, axis=0) for n, box in truth.items()}
+    boxes = np.stack(list(truth.values()))
+    low, high = boxes[:, 0, 2].min(), boxes[:, 1, 2].max()
+    ends = query.grid.box_mm[:, 2]
+    parts = {
+        "lower half": (ends[0], (low + high) / 2), "upper half": ((low + high) / 2, ends[1]),
+        "below all": (ends[0], low), "above all": (high, ends[1]),
+    }  # fmt: skip
+    for kind, (start, end) in parts.items():
+        if end - start > 40:
+            yield kind, _cut(query, start, end), {n: b for n, b in truth.items() if _shown(b, start, end)}
+    for kind, change in _value_changes(query).items():
+        volume = query.matching()
+        finer = Volume(change(volume.values), volume.grid)
+        yield kind, Scan(query.record, change(query.values), query.body, finer=finer), truth
+
+
+def _shown(box_mm: FloatArray, start: float, end: float) -> bool:
+    return bool(min(box_mm[1, 2], end) - max(box_mm[0, 2], start) > 0.5 * (box_mm[1, 2] - box_mm[0, 2]))
+
+
+def _value_changes(query: Scan) -> dict[str, Callable[[NDArray[np.int16]], NDArray[np.int16]]]:
+    """Return ways of changing a scan's values."""
+    low, high = int(query.values.min()), int(query.values.max())
+    random = np.random.default_rng(1)
+
+    def limited(values: NDArray[Any]) -> NDArray[np.int16]:
+        return np.rint(np.clip(values, low, high)).astype(np.int16)
+
+    def field(values: NDArray[np.int16]) -> NDArray[np.int16]:
+        slope = np.exp(np.linspace(-0.9, 0.9, values.shape[1]))[:, np.newaxis]
+        return limited(low + (values.astype(np.float32) - low) * slope)
+
+    return {
+        "noise": lambda values: limited(values + random.normal(0, 0.1 * (high - low) / 2, values.shape)),
+        "bias field": field,
+        "half as bright": lambda values: limited(low + (values.astype(np.float32) - low) / 2),
+    }
+
+
+def _cut(scan: Scan, start: float, end: float) -> Scan:
+    """Return a scan between two heights in mm."""
+
+    def part(values: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
+        places = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+        chosen = np.flatnonzero((places >= start) & (places <= end))
+        x, y, _ = grid.origin_mm
+        size = (grid.size[0], grid.size[1], len(chosen))
+        return values[chosen[0] : chosen[-1] + 1], Grid(size, grid.spacing_mm, (x, y, float(places[chosen[0]])))
+
+    values, grid = part(scan.values, scan.grid)
+    body, _ = part(scan.body, scan.grid)
+    finer = Volume(*part(scan.matching().values, scan.matching().grid))
+    return Scan(replace(scan.record, model=grid, matching=finer.grid), values, body, finer=finer)
+
+
+def told(answers: pd.DataFrame) -> None:
+    """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
+    judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > LOST_MM)
+    before = judged.reindex(columns=["before"])["before"].notna()
+    # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
+    teaching = judged[~((before | judged["kind"].isin(_TURNS)) & ~judged["repaired"] & ~judged["lost"])]
+    final = judged[~before]
+    print(
+        "| cohort | answers | lost | AUROC | of spread_mm | lost called lost | good called lost |\n" + "|---" * 7 + "|"
+    )
+    for cohort in [*final["cohort"].unique(), "all, in sample"]:
+        others = teaching[teaching["cohort"] != cohort]
+        weights, bias = fitted(others)
+        own = final if cohort not in set(final["cohort"]) else final[final["cohort"] == cohort]
+        for part, rows in (("", own), (", as they are", own[own["kind"] == "as it is"])):
+            chance = _probability(rows, weights, bias)
+            limit = _limit(others, weights, bias)
+            lost = rows["lost"].to_numpy()
+            tells = auroc(chance, lost), auroc(rows["spread_mm"].to_numpy(dtype=float), lost)
+            called = chance >= limit
+            shares = [f"{100 * called[mask].mean():.0f} %" if mask.any() else "–" for mask in (lost, ~lost)]
+            counts = f"{len(rows)} | {lost.sum()} | {tells[0]:.3f} | {tells[1]:.3f}"
+            print(f"| {cohort}{part} | {counts} | {' | '.join(shares)} |")
+    print("\n| change | scans | repaired | answers | lost | called lost | probability of the lost, of the others |")
+    print("|---" * 7 + "|")
+    chance = _probability(final, weights, bias)
+    for kind, rows in final.assign(chance=chance).groupby("kind", sort=False):
+        scans = rows.groupby(["cohort", "subject"])["repaired"].first()
+        medians = [f"{100 * rows['chance'][mask].median():.0f} %" for mask in (rows["lost"], ~rows["lost"])]
+        called = (rows["chance"] >= limit) & rows["lost"]
+        counts = f"{len(scans)} | {scans.sum()} | {len(rows)} | {rows['lost'].sum()} | {called.sum()}"
+        print(f"| {kind} | {counts} | {', '.join(medians)} |")
+    rounded = ", ".join(f"{weight:.2f}" for weight in weights)
+    print(f"\n_WEIGHTS = ({rounded})\n_BIAS = {bias:.2f}\nLOST_AT = {limit:.2f}")
+
+
+def fitted(rows: pd.DataFrame) -> tuple[FloatArray, float]:
+    """Return the weights (k,) and the bias of logistic regression with a small ridge; each cohort's lost answers, and
+    its others, weigh as much as any other cohort's.
+    """
+    signs = rows[list(SIGNS)].to_numpy(dtype=np.float64)
+    middle, scale = signs.mean(axis=0), signs.std(axis=0) + 1e-9
+    scaled, lost = (signs - middle) / scale, rows["lost"].to_numpy(dtype=np.float64)
+    weights = 1 / rows.groupby(["cohort", "lost"])["lost"].transform("size").to_numpy(dtype=np.float64)
+    weights /= weights.sum()
+
+    def loss(given: FloatArray) -> float:
+        margin = (scaled @ given[:-1] + given[-1]) * (2 * lost - 1)
+        return float((weights * np.logaddexp(0, -margin)).sum() + _RIDGE * (given[:-1] ** 2).sum())
+
+    found = minimize(loss, np.zeros(len(SIGNS) + 1)).x
+    return found[:-1] / scale, float(found[-1] - (found[:-1] * middle / scale).sum())
+
+
+def _probability(rows: pd.DataFrame, weights: FloatArray, bias: float) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-(rows[list(SIGNS)].to_numpy(dtype=np.float64) @ weights + bias))))
+
+
+def _limit(rows: pd.DataFrame, weights: FloatArray, bias: float) -> float:
+    """Return the probability below which 99 % of the good answers of these cohorts lie."""
+    good = rows[~rows["lost"]]
+    return float(np.quantile(_probability(good, weights, bias), KEPT))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

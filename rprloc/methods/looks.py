@@ -1,0 +1,113 @@
+"""What a scan looks like at a coarse resolution, and how like another where points are laid on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from rprloc.geometry import FloatArray, Grid
+from rprloc.methods.coupled import Features
+from rprloc.methods.images import Window, coarser, image_of
+from rprloc.methods.start import Affine
+from rprloc.networks.patches import apply_window
+from rprloc.scans.scan import Scan
+
+MARGIN_MM = 30.0
+"""Of what is compared around a support's structures."""
+_RIGID = 100.0
+"""Square mm by which each pair of points pulls an affine transform of few points towards a translation."""
+_DEVICE = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A scan's features at one resolution: twelve of MIND-SSC, and its windowed grey value as the last."""
+
+    scan: Scan
+    features: Features
+
+    @classmethod
+    def of(cls, scan: Scan, window: Window, spacing_mm: float) -> Looks:
+        """Compute them from a scan's values in model space, smoothed to a spacing where they are finer."""
+        levels = apply_window(torch.from_numpy(scan.values.copy()), window).numpy().astype(np.float32)
+        image = image_of(levels, scan.grid)
+        if spacing_mm > max(scan.grid.spacing_mm):
+            image = coarser(image, spacing_mm)
+        grey = torch.from_numpy(sitk.GetArrayFromImage(image))
+        grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin())
+        mind = Features.of(grey, grid)
+        return cls(scan, Features(torch.cat([mind.values, grey[None]]), grid))
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like a scan is to another at displacements of points that are laid on it, each (m,)."""
+
+    costs: FloatArray
+    """Mean squared difference of the features, where both show the points."""
+    correlations: FloatArray
+    """Of the grey values."""
+    seen: FloatArray
+    """The part of the points that both show."""
+
+
+@torch.inference_mode()
+def likeness(first: Looks, points_mm: FloatArray, second: Looks, laid_mm: FloatArray, moves_mm: FloatArray) -> Likeness:
+    """Compare points (n, 3) of the first scan with points (n, 3) of the second at displacements (m, 3) of all."""
+    here = first.features.at(torch.from_numpy(points_mm)[None, None])[:, 0]
+    there = second.features.at(torch.from_numpy(laid_mm + moves_mm[:, None])[None])[:, 0]
+    weights = here[-1] * there[-1]
+    count = weights.sum(dim=1).clamp(min=1)
+    apart = ((there[:-2] - here[:-2]).square().mean(dim=0) * weights).sum(dim=1) / count
+    grey = [_centred(values, weights, count) for values in (here[-2].expand_as(weights), there[-2])]
+    sizes = (grey[0].square().sum(dim=1) * grey[1].square().sum(dim=1)).clamp(min=1e-9).sqrt()
+    found = (apart, (grey[0] * grey[1]).sum(dim=1) / sizes, weights.mean(dim=1))
+    costs, correlations, seen = (values.double().numpy() for values in found)
+    return Likeness(costs, correlations, seen)
+
+
+def _centred(values: Tensor, weights: Tensor, count: Tensor) -> Tensor:
+    """Return values (m, n) less their weighted mean, times their weights."""
+    return (values - (values * weights).sum(dim=1, keepdim=True) / count[:, None]) * weights
+
+
+def points_in_body(scan: Scan, box_mm: FloatArray, count: int, generator: np.random.Generator) -> FloatArray:
+    """Draw up to `count` points (n, 3) of a scan's body in a box (2, 3); of the whole box where it holds hardly any."""
+    drawn = generator.uniform(box_mm[0], box_mm[1], (8 * count, 3))
+    index = np.rint(scan.grid.voxel(drawn)).astype(int)
+    inside = np.all((index >= 0) & (index < scan.body.shape), axis=1)
+    body = inside.copy()
+    body[inside] = scan.body[tuple(index[inside].T)]
+    return drawn[body][:count] if body.sum() >= count // 4 else drawn[:count]
+
+
+def region_of(scan: Scan, structures: Sequence[str]) -> FloatArray:
+    """Return the box (2, 3) in mm around some of a support's structures that is compared."""
+    points = np.concatenate([scan.structures[name].extreme_mm for name in structures])
+    return np.stack([points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM])
+
+
+def affine_of(from_mm: FloatArray, to_mm: FloatArray) -> Affine:
+    """Return the affine transform nearest to taking points (n, 3) to others (n, 3), drawn towards a translation: a
+    small box says little of what lies around it.
+    """
+    centres = from_mm.mean(axis=0), to_mm.mean(axis=0)
+    here, there = from_mm - centres[0], to_mm - centres[1]
+    rigid = len(from_mm) * _RIGID * np.eye(3)
+    matrix = np.linalg.solve(here.T @ here + rigid, here.T @ there + rigid).T
+    return Affine(matrix, centres[1] - matrix @ centres[0])
+
+
+def corners_of(support: Scan, structure: str, points_mm: FloatArray) -> FloatArray:
+    """Return the points of a support's structure that answer points (6, 3) or corners (2, 3) of an answer."""
+    known = support.structures[structure]
+    return known.extreme_mm if len(points_mm) == len(known.extreme_mm) else known.box_mm
+
+
+Points = Mapping[str, FloatArray]
+"""By structure: the points (6, 3) or (2, 3) of an answer in mm."""
