@@ -271,8 +271,8 @@ def told(answers: pd.DataFrame) -> None:
     for kind, rows in final.assign(chance=chance).groupby("kind", sort=False):
         scans = rows.groupby(["cohort", "subject"])["repaired"].first()
         medians = [f"{100 * rows['chance'][mask].median():.0f} %" for mask in (rows["lost"], ~rows["lost"])]
-        called = (rows["chance"] >= limit) & rows["lost"]
-        counts = f"{len(scans)} | {scans.sum()} | {len(rows)} | {rows['lost'].sum()} | {called.sum()}"
+        right = (rows["chance"] >= limit) & rows["lost"]
+        counts = f"{len(scans)} | {scans.sum()} | {len(rows)} | {rows['lost'].sum()} | {right.sum()}"
         print(f"| {kind} | {counts} | {', '.join(medians)} |")
     rounded = ", ".join(f"{weight:.2f}" for weight in weights)
     print(f"\n_WEIGHTS = ({rounded})\n_BIAS = {bias:.2f}\nLOST_AT = {limit:.2f}")
