@@ -43,7 +43,7 @@ class Turned:
     def __str__(self) -> str:
         """Return what is to be said of it: "what: what was done"."""
         doubt = "" if self.sided else "; left and right cannot be told apart and may be exchanged"
-        return f"{self.turn}, by its looks: answered in the repaired frame{doubt}"
+        return f"{self.turn}, by its looks: answered as if it were turned back, where it lies in the file{doubt}"
 
 
 def turn_of(query: Scan, support: Scan, window: Window, *, seed: int) -> Turned | None:

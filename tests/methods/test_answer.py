@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,14 +11,15 @@ import pytest
 from rprloc.errors import InputError
 from rprloc.geometry import CORNERS, WALLS, Grid
 from rprloc.methods.answer import (
+    LOST,
     NO_SUPPORT,
     OUTSIDE,
-    UNORIENTED,
+    UNSURE,
     Found,
     Key,
     Prediction,
     Setting,
-    confidence_of,
+    judged_prediction,
     others,
     placed,
     prediction_of,
@@ -45,7 +45,6 @@ def test_a_setting_is_its_name() -> None:
 def test_the_spread_is_the_root_mean_square_distance_to_the_mean() -> None:
     positions = np.array([[[0.0, 0, 0], [6, 0, 0]], [[1, 1, 1], [1, 1, 1]]])
     np.testing.assert_allclose(spread_of(positions), [3, 0])
-    assert confidence_of(0.0) == 1 and confidence_of(10.0) == 0.5 and confidence_of(1e9) < 1e-6
 
 
 def test_a_support_shows_what_is_asked_for_in_that_order_or_all_by_name() -> None:
@@ -68,18 +67,23 @@ def test_six_points_are_named_by_their_walls_and_two_by_their_corners() -> None:
         assert (row.half_voxel_mm, row.failed, row.reason) == (list(HALF), False, None)
 
 
-def test_confidence_follows_from_the_spread_where_the_method_has_none_of_its_own() -> None:
-    assert (found(WALL_POINTS).spread_mm, found(WALL_POINTS).confidence) == (None, None)
-    assert (found(WALL_POINTS, spread_mm=10.0).spread_mm, found(WALL_POINTS, spread_mm=10.0).confidence) == (10, 0.5)
-    assert found(WALL_POINTS, spread_mm=10.0, confidence=0.9).confidence == 0.9
+@pytest.mark.parametrize(
+    ("lost", "sure", "expected"),
+    [(0.1, True, 0.9), (0.1, False, UNSURE), (0.7, False, 0.3), (None, True, 0.8), (None, False, UNSURE)],
+)
+def test_confidence_is_that_an_answer_is_not_lost_and_never_certain_of_a_patient_who_may_lie_otherwise(
+    lost: float | None, sure: bool, expected: float
+) -> None:
+    """Without it a network's own score stands for it."""
+    row = judged_prediction(found(WALL_POINTS, confidence=0.8, spread_mm=3.0), lost, at=0.9, sure=sure)
+    assert (row.confidence, row.lost) == (pytest.approx(expected), lost) and not row.failed
+    assert row.box_mm == found(WALL_POINTS).box_mm and row.spread_mm == 3
 
 
-@pytest.mark.parametrize(("sure", "expected"), [(0.9, UNORIENTED), (0.2, 0.2), (None, None)])
-def test_no_answer_is_certain_where_the_query_does_not_say_how_the_patient_lies(sure: Any, expected: Any) -> None:
-    query = scan("q")
-    query = replace(query, record=replace(query.record, oriented=False))
-    answer = Found(points_mm=np.asarray(WALL_POINTS), half_voxel_mm=HALF, confidence=sure)
-    assert prediction_of(query, KEY, answer, drawn="s").confidence == expected
+def test_a_lost_answer_says_so_and_nothing_else() -> None:
+    row = judged_prediction(found(WALL_POINTS, confidence=0.8, spread_mm=3.0), 0.9, at=0.9, sure=True)
+    assert (row.failed, row.reason, row.lost) == (True, LOST, 0.9)
+    assert (row.points_mm, row.box_mm, row.half_voxel_mm, row.spread_mm, row.confidence) == (None,) * 5
 
 
 @pytest.mark.parametrize(("support", "drawn", "count"), [("s", True, 1), ("t", False, 1), (NO_SUPPORT, True, 0)])

@@ -45,7 +45,7 @@ def test_a_method_that_the_package_does_not_know_finds_what_it_says(folders: Fol
     assert (row.method, row.setting, row.cohort, row.subject, row.n_supports) == (
         "mean_place", "extreme", "c", "d", 1,
     )  # fmt: skip
-    assert row.seconds.keys() == {"read", "search", "support"} and (row.device or "").startswith("CPU, ")
+    assert row.seconds.keys() == {"read", "search", "judge", "support"} and (row.device or "").startswith("CPU, ")
 
 
 @pytest.mark.parametrize(("order", "drawn"), [("b a c", "b"), ("broken gone a b", "a")])
@@ -86,7 +86,8 @@ def test_mistake_1_a_model_for_other_scans_is_refused(folders: Folders, tmp_path
         located(wrong, search_of(method_named("regression").family, "d"))
 
 
-def test_another_seed_draws_other_starts(folders: Folders, tmp_path: Path) -> None:
+def test_another_seed_draws_other_starts(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rprloc.methods.localize.LOST_AT", 2.0)
     family = method_named("regression").family
     networks = replace(folders, models=write_networks(tmp_path, family.networks))
     asked: dict[str, Any] = {"methods": {"regression": ("extreme.k1.c1f1",)}, "structures": ("organ",)}

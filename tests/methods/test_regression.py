@@ -133,11 +133,11 @@ def test_starts_lie_in_the_body_and_depend_on_seed_cohort_and_subject_alone() ->
     np.testing.assert_allclose(found.mean(axis=0), np.argwhere(query.body).mean(axis=0), rtol=0.15)
 
 
-def test_one_start_has_neither_spread_nor_confidence() -> None:
+def test_one_start_has_no_spread() -> None:
     query, support = scan("q"), scan("s", {"organ": ORGAN})
     one, many = located(query, [support], ["extreme.k1.c1f1", "extreme.k5.c1f1"])
-    assert one.spread_mm is None and one.confidence is None and not one.failed
-    assert many.spread_mm == pytest.approx(0, abs=1e-5) and many.confidence == pytest.approx(1, abs=1e-5)
+    assert one.spread_mm is None and not one.failed
+    assert many.spread_mm == pytest.approx(0, abs=1e-5)
 
 
 def test_the_spread_is_that_of_the_starts_answers() -> None:
@@ -145,7 +145,6 @@ def test_the_spread_is_that_of_the_starts_answers() -> None:
     (row,) = located(query, [support], ["extreme.k15.c1f0"], coarse=FakeModel([query, support], place=shrunk(0.5)))
     starts = Regression({}, [], seed=1)._starts(query, 15)
     assert row.spread_mm == pytest.approx(0.5 * float(spread_of(query.grid.world(starts))), abs=1e-4)
-    assert row.confidence == pytest.approx(10 / (10 + row.spread_mm))
 
 
 def test_no_latent_is_computed_twice() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid
-from rprloc.methods.answer import NO_SUPPORT, OUTSIDE, Prediction, confidence_of
+from rprloc.methods.answer import NO_SUPPORT, OUTSIDE, Prediction
 from rprloc.methods.student import Student
 from rprloc.networks.checkpoint import Model, new_network
 from rprloc.networks.settings import VotesSettings
@@ -129,7 +129,6 @@ def test_landmarks_are_where_the_network_sees_them_in_mm(method: str) -> None:
         )
         assert row.half_voxel_mm == list(HALVES[row.structure])
         assert row.spread_mm == pytest.approx(apart * np.mean(SPACING))
-        assert row.confidence == confidence_of(row.spread_mm or 0)
         assert row.seconds.keys() == {"start", "prepare", "network", "search"}
 
 

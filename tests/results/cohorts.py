@@ -110,6 +110,7 @@ def prediction(subject: str, organ: str, support: str, box: Any, **more: Any) ->
     given: dict[str, Any] = {
         "cohort": "demo", "method": "regression", "setting": MAIN, "drawn": support in ("s0", NO_SUPPORT),
         "n_supports": int(support != NO_SUPPORT), "half_voxel_mm": list(HALF), "spread_mm": 2.5,
+        "lost": 0.1, "confidence": 0.9,
         "seconds": {"read": 0.25, "coarse": 0.5}, "device": "cpu",
         "points_mm": {name: point.tolist() for name, point in points}, "box_mm": entry.box_mm.tolist(),
     }  # fmt: skip

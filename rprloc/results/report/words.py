@@ -131,7 +131,9 @@ def score_in_legend(entry: Entry) -> str:
 
 
 def _unmeasured(entry: Entry) -> str:
-    """Return in words what is known of a prediction that has no truth: its spread, if it has one."""
+    """Return in words what is known of a prediction that has no truth: how likely it is lost, or else its spread."""
+    if not math.isnan(entry["lost"]):
+        return f"found, lost with {percent(entry['lost'], 0)} %"
     return "found" if math.isnan(entry["spread_mm"]) else f"found, spread {number(entry['spread_mm'], 1)} mm"
 
 

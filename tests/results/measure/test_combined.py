@@ -38,9 +38,20 @@ def test_the_robust_mean_of_three() -> None:
     assert one.half_voxel_mm == [1, 1, 2]
     # Places 1, 2 and 9 lie 3, 2 and 5 from their mean, along each of three axes.
     assert one.spread_mm == pytest.approx(math.sqrt(9 + 4 + 25))
-    assert one.confidence == pytest.approx(10 / (10 + math.sqrt(38)))
+    assert (one.lost, one.confidence) == (0.1, 0.9)
     assert (one.support, one.n_supports, one.drawn, one.failed, one.reason) == ("*", 3, False, False, None)
     assert one.seconds == pytest.approx({"read": 0.75, "coarse": 1.5})
+
+
+@pytest.mark.parametrize(("confidences", "expected"), [((0.9, 0.8, 0.4), 0.8), ((0.5, 0.5, 0.4), 0.5)])
+def test_it_is_as_likely_lost_as_the_middle_one_of_those_that_were_found(confidences: Any, expected: float) -> None:
+    """Where it is not known how the patient lies none of them is certain, nor are they together."""
+    sure = [
+        found(f"s{i}", i, lost=lost, confidence=own)
+        for i, (lost, own) in enumerate(zip((0.1, 0.2, 0.6), confidences, strict=True))
+    ]
+    one = combine([*sure, cohorts.lost(found("s9", 1), "lost", lost=0.99)])
+    assert (one.lost, one.confidence) == (0.2, pytest.approx(expected))
 
 
 def test_each_wall_and_coordinate_has_a_mean_of_its_own() -> None:
@@ -65,7 +76,7 @@ def test_what_most_supports_do_not_see_is_not_there(outside: int, missed: bool) 
 def test_one_alone_says_nothing_of_its_spread() -> None:
     one = combine([failed("s0", "lost"), found("s1", 2)])
     assert one.box_mm == found("s1", 2).box_mm
-    assert (one.n_supports, one.spread_mm, one.confidence) == (1, None, None)
+    assert (one.n_supports, one.spread_mm, one.confidence) == (1, None, 0.9)
 
 
 def test_without_any_it_fails_with_the_first_reason() -> None:

@@ -35,7 +35,7 @@ def predicted(key: Key, subject: str = "q0", *, cohort: str = "demo", **changes:
     """Return a prediction near the box of LOW and HIGH."""
     box = structure_of(LOW, HIGH)
     found: dict[str, Any] = {
-        "box_mm": box.box_mm.tolist(), "drawn": key.support in ("s0", NO_SUPPORT), "spread_mm": 2.5,
+        "box_mm": box.box_mm.tolist(), "drawn": key.support in ("s0", NO_SUPPORT), "spread_mm": 2.5, "lost": 0.1,
         "points_mm": dict(zip(("right", "left", "anterior", "posterior", "inferior", "superior"),
                               (box.extreme_mm + 1).tolist(), strict=True)),
     }  # fmt: skip
@@ -80,14 +80,15 @@ class Made:
         """Return the metrics of the predictions: IoU grow from 0.5 by 0.01 a row."""
         rows = [self._entry(number, one) for number, one in enumerate(self.predictions)]
         flags = dict.fromkeys(("drawn", "failed", "main"), "bool")
-        numbers = dict.fromkeys(("iou", "awd_mm", "spread_mm"), "float64")
+        numbers = dict.fromkeys(("iou", "awd_mm", "spread_mm", "lost"), "float64")
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype(flags | numbers)
 
     def _entry(self, number: int, one: Prediction) -> dict[str, Any]:
         known = one.structure in self.records[one.subject].structures or not self.records[one.subject].usable
         found = known and not one.failed
         return {
-            **{name: getattr(one, name) for name in ("cohort", "subject", "structure", "n_supports", "spread_mm")},
+            **{name: getattr(one, name) for name in ("cohort", "subject", "structure", "n_supports")},
+            "spread_mm": one.spread_mm, "lost": one.lost,
             **one.key._asdict(), "drawn": one.drawn, "failed": one.failed, "reason": one.reason, "main": True,
             "iou": (0.5 + 0.01 * number) * found if known else None, "awd_mm": 2.0 + number if found else None,
         }  # fmt: skip

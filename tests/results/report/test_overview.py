@@ -30,7 +30,7 @@ def test_without_truth_there_is_no_mean() -> None:
     cohort = made(queries=1)
     cohort.without_truth("q0")
     table = overview(cohort.material().main, ["q0"])
-    assert table.columns == ("mandible", "parotid") and table.lines[0].cells == ("found, spread 2.5 mm",) * 2
+    assert table.columns == ("mandible", "parotid") and table.lines[0].cells == ("found, lost with 10 %",) * 2
 
 
 def test_many_structures_are_shown_by_their_mean() -> None:
@@ -38,15 +38,15 @@ def test_many_structures_are_shown_by_their_mean() -> None:
     assert table.columns == ("mean",) and table.lines[0].cells == ("54 %, 6.0 mm",)
 
 
-def test_the_largest_spreads_without_truth_are_named() -> None:
+def test_the_likeliest_lost_without_truth_are_named() -> None:
     cohort = made(supports=1, structures=list("abcdef"))
     cohort.without_truth("q1")
     cohort.predictions = [
-        msgspec.structs.replace(one, spread_mm=float(number)) for number, one in enumerate(cohort.predictions)
+        msgspec.structs.replace(one, lost=number / 100) for number, one in enumerate(cohort.predictions)
     ]
     cohort.predictions[-1] = failed(cohort.predictions[-1], "lost")
     named = doubtful(cohort.material().main)
-    assert named == tuple(f"{name} in q1 ({mm}.0 mm)" for name, mm in zip("edcba", (10, 9, 8, 7, 6), strict=True))
+    assert named == tuple(f"{name} in q1 ({chance} %)" for name, chance in zip("edcba", (10, 9, 8, 7, 6), strict=True))
     assert len(named) == DOUBTFUL_SHOWN
 
 

@@ -81,4 +81,4 @@ def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
 def test_what_to_look_at_first_is_named(supports: int, tmp_path: Path) -> None:
     cohort = made(queries=2, supports=supports)
     cohort.without_truth("q1")
-    assert "largest: mandible in q1 (2.5 mm), parotid in q1 (2.5 mm)." in page_of(tmp_path, cohort).text
+    assert "likeliest lost: mandible in q1 (10 %), parotid in q1 (10 %)." in page_of(tmp_path, cohort).text

@@ -103,7 +103,7 @@ def test_a_cohort_without_truth_stands_beside_one_with(tmp_path: Path) -> None:
     assert page.text.count("No query of this cohort has a label") == 1
     one, two = page.text.split("Cohort two")[0].split("Cohort one")[1], page.text.split("Cohort two")[1]
     assert "Table 1" in one and "Table 1" not in two and "Seconds" in two
-    assert "found, spread 2.5 mm" in two and "Does the spread tell" not in two
+    assert "found, lost with 10 %" in two and "Does the spread tell" not in two
     assert (tmp_path / "page" / "figures" / "two" / "q0.png").exists()
 
 

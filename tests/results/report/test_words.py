@@ -81,11 +81,12 @@ def test_nothing_to_report() -> None:
 
 
 def test_scores() -> None:
-    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "spread_mm": 2.5}
+    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "spread_mm": 2.5, "lost": 0.034}
     unknown = found | {"iou": math.nan, "awd_mm": math.nan}
-    bare, lost = unknown | {"spread_mm": math.nan}, found | {"failed": True}
-    assert [cell(entry) for entry in (found, unknown, bare, lost, None)] == [
-        "46 %, 1.2 mm", "found, spread 2.5 mm", "found", "missing", "–",
+    unjudged = unknown | {"lost": math.nan}
+    bare, lost = unjudged | {"spread_mm": math.nan}, found | {"failed": True}
+    assert [cell(entry) for entry in (found, unknown, unjudged, bare, lost, None)] == [
+        "46 %, 1.2 mm", "found, lost with 3 %", "found, spread 2.5 mm", "found", "missing", "–",
     ]  # fmt: skip
     assert [score_in_full(entry) for entry in (found, bare, lost)] == [
         "IoU 45.6 %, AWD 1.2 mm", "found; no truth to compare with", "no answer",

@@ -1,0 +1,92 @@
+"""Answers with how likely they are lost, found again in a query that lies otherwise than its header says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
+from rprloc.methods.clock import Clock
+from rprloc.methods.judged import Court
+from rprloc.methods.lost import LOST_AT
+from rprloc.scans.scan import Scan
+from rprloc.scans.turned import UNTURNED, Turn, turned
+from tests.methods.patients import ORGANS, SHIFT_MM, WINDOW, patient
+
+SUPPORT, QUERY = patient("s"), patient("q", shift_mm=SHIFT_MM)
+HALF = (1.0, 2.0, 3.0)
+TURN = Turn((1, 2, 0), (1, -1, 1))
+
+
+class Knows:
+    """Finds the organs in a query that lies as it should and says something else of any other."""
+
+    def __init__(self, otherwise: str | None = None) -> None:
+        self.otherwise = otherwise
+        self.asked: list[Scan] = []
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Know them already."""
+
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Answer."""
+        self.asked.append(query)
+        right = query.values.shape == QUERY.values.shape and (query.values == QUERY.values).all()
+        move = query.grid.box_mm[0] - SUPPORT.grid.box_mm[0] + (0 if right else 50)
+        return {
+            Key("m", "extreme", "s", name): self.otherwise
+            if self.otherwise and not right
+            else Found(points_mm=SUPPORT.structures[name].extreme_mm + move, half_voxel_mm=HALF)
+            for name in ORGANS
+        }
+
+
+def court() -> Court:
+    return Court([SUPPORT], WINDOW, seed=1)
+
+
+def test_of_a_query_that_lies_as_it_says_nothing_else_is_asked() -> None:
+    finder, clock = Knows(), Clock()
+    judged = court().answered(finder, QUERY, clock)
+    assert len(finder.asked) == 1 and judged.turned is None
+    assert set(judged.lost) == set(judged.answers) and max(judged.lost.values()) < 0.2
+    assert {part.name for part in clock.seconds} == {"judge"}
+
+
+@pytest.mark.parametrize("otherwise", [None, "the position map does not know the scan"])
+def test_a_query_that_lies_otherwise_is_searched_again_and_answered_where_it_lies(otherwise: str | None) -> None:
+    lying = turned(QUERY, TURN.inverse)
+    clock = Clock()
+    judged = court().answered(Knows(otherwise), lying, clock)
+    assert judged.turned is not None and judged.turned.turn == TURN and judged.turned.sided
+    for key, answer in judged.answers.items():
+        assert isinstance(answer, Found) and judged.lost[key] < LOST_AT
+        true = QUERY.structures[key.structure].extreme_mm @ TURN.matrix
+        box = np.stack([true.min(axis=0), true.max(axis=0)])
+        # Walls are those of the file: each point lies on its own.
+        for wall, point in enumerate(answer.points_mm):
+            assert point[wall // 2] == pytest.approx(box[wall % 2, wall // 2])
+        np.testing.assert_allclose(np.sort(answer.points_mm, axis=0), np.sort(true, axis=0))
+        assert answer.half_voxel_mm == [3.0, 1.0, 2.0]
+    assert "turn" in {part.name for part in clock.seconds}
+
+
+def test_in_another_body_nothing_is_repaired_and_the_answers_are_lost() -> None:
+    judged = court().answered(Knows(), patient("o", seed=7), Clock())
+    assert judged.turned is None and min(judged.lost.values()) > LOST_AT
+
+
+def test_a_query_that_does_not_show_the_structures_is_answered_as_it_is() -> None:
+    judged = court().answered(Knows(OUTSIDE), turned(QUERY, TURN), Clock())
+    assert judged.turned is not None or set(judged.answers.values()) == {OUTSIDE}
+
+
+def test_without_a_support_nothing_is_judged() -> None:
+    judged = Court([], WINDOW, seed=1).answered(Knows(), QUERY, Clock())
+    assert judged.lost == {} and judged.turned is None and len(judged.answers) == len(ORGANS)
+
+
+def test_the_turn_of_a_copy_is_not_looked_for_in_itself() -> None:
+    assert court().answered(Knows("nothing"), turned(SUPPORT, UNTURNED.mirrored), Clock()).turned is None

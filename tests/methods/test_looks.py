@@ -1,0 +1,58 @@
+"""How like scans are where points of one are laid on the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rprloc.geometry import FloatArray
+from rprloc.methods.looks import MARGIN_MM, Looks, affine_of, corners_of, likeness, points_in_body, region_of
+from tests.methods.patients import SHIFT_MM, WINDOW, patient
+
+SCAN, FURTHER = patient("s"), patient("s", shift_mm=SHIFT_MM)
+BOX = region_of(SCAN, ["organ"])
+
+
+def places() -> FloatArray:
+    return points_in_body(SCAN, BOX, 200, np.random.default_rng(0))
+
+
+def test_a_scan_is_like_itself_where_it_lies_and_nowhere_else() -> None:
+    first, second = Looks.of(SCAN, WINDOW, 6.0), Looks.of(FURTHER, WINDOW, 6.0)
+    moves = np.array([[0.0, 0, 0], [30, 0, 0], [0, -24, 18], [0, 0, 500]])
+    found = likeness(first, places(), second, places() + SHIFT_MM, moves)
+    assert found.costs[0] == pytest.approx(0, abs=1e-6) and found.correlations[0] == pytest.approx(1, abs=1e-3)
+    assert (found.costs[1:3] > 0.05).all() and (found.correlations[1:3] < 0.5).all()
+    assert found.seen[0] > 0.99 and found.seen[3] == 0
+
+
+def test_a_finer_scan_is_smoothed_to_the_spacing_and_a_coarser_one_is_left() -> None:
+    assert Looks.of(SCAN, WINDOW, 10.0).features.grid.spacing_mm == (10.0,) * 3
+    assert Looks.of(SCAN, WINDOW, 4.0).features.grid == SCAN.grid
+
+
+def test_points_lie_in_the_body_within_the_box_or_in_the_box_where_there_is_none() -> None:
+    drawn = places()
+    assert len(drawn) == 200 and ((drawn >= BOX[0]) & (drawn <= BOX[1])).all()
+    assert SCAN.body[tuple(SCAN.grid.nearest_voxel(drawn).T)].all()
+    outside = BOX + 1000
+    assert len(points_in_body(SCAN, outside, 50, np.random.default_rng(0))) == 50
+
+
+def test_the_region_and_the_points_of_a_structure() -> None:
+    about = SCAN.structures["organ"]
+    np.testing.assert_allclose(BOX, about.box_mm + np.array([[-MARGIN_MM], [MARGIN_MM]]))
+    assert corners_of(SCAN, "organ", np.zeros((6, 3))) is about.extreme_mm
+    assert corners_of(SCAN, "organ", np.zeros((2, 3))) is about.box_mm
+
+
+def test_many_points_say_how_a_patient_is_turned_and_few_only_where() -> None:
+    points = np.random.default_rng(0).uniform(-150, 150, (60, 3))
+    matrix = np.array([[1.1, 0.1, 0], [-0.1, 0.9, 0], [0, 0, 1.2]])
+    found = affine_of(points, points @ matrix.T + [5, 6, 7])
+    np.testing.assert_allclose(found.matrix, matrix, atol=0.01)
+    np.testing.assert_allclose(found.carried(points), points @ matrix.T + [5, 6, 7], atol=2)
+    tiny = points[:6] / 100
+    near = affine_of(tiny, 2 * tiny + 40)
+    np.testing.assert_allclose(near.matrix, np.eye(3), atol=0.05)
+    np.testing.assert_allclose(near.carried(tiny.mean(axis=0)), 2 * tiny.mean(axis=0) + 40)

@@ -1,0 +1,78 @@
+"""What an answer is judged by, and that it tells right answers from wrong ones without any label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
+from rprloc.methods.lost import LOST_AT, SIGNS, Judge, lost_of
+from rprloc.scans.scan import Scan
+from tests.methods.patients import SHIFT_MM, WINDOW, patient
+
+SUPPORT, QUERY = patient("s"), patient("q", shift_mm=SHIFT_MM)
+
+
+def answers(off_mm: Any = 0.0, support: str = "s", names: tuple[str, ...] = ("organ", "gland")) -> Answers:
+    """Return answers that are off by so much."""
+    return {
+        Key("m", "extreme", support, name): Found(
+            points_mm=SUPPORT.structures[name].extreme_mm + SHIFT_MM + off_mm, half_voxel_mm=(1, 1, 1)
+        )
+        for name in names
+    }
+
+
+def lost(query: Scan, given: Answers, supports: tuple[Scan, ...] = (SUPPORT,)) -> dict[Key, float]:
+    signs = Judge(supports, WINDOW, seed=1).signs(query, given)
+    assert all(one.shape == (len(SIGNS),) and np.isfinite(one).all() for one in signs.values())
+    return {key: float(lost_of(one)) for key, one in signs.items()}
+
+
+@pytest.mark.parametrize("names", [("organ", "gland"), ("organ",)])
+def test_right_answers_are_likely_and_wrong_ones_are_lost_by_one_support_alone(names: tuple[str, ...]) -> None:
+    assert max(lost(QUERY, answers(names=names)).values()) < 0.2
+    for off in ([60.0, 0, 0], [0, 45, 0], [0, 0, -50], [30, 30, 30]):
+        assert min(lost(QUERY, answers(np.array(off), names=names)).values()) > LOST_AT
+
+
+def test_what_is_found_in_another_body_is_lost_wherever_it_is() -> None:
+    other = patient("o", seed=7)
+    for off in ([0.0, 0, 0], [20, 10, 0], [0, 0, 40]):
+        assert min(lost(other, answers(np.array(off))).values()) > LOST_AT
+
+
+def test_one_of_two_that_lies_elsewhere_is_the_likelier_lost() -> None:
+    given = answers()
+    key = Key("m", "extreme", "s", "gland")
+    given[key] = Found(points_mm=given[key].points_mm + np.array([0, 40, -30]), half_voxel_mm=None)  # type: ignore[union-attr]
+    found = lost(QUERY, given)
+    assert found[key] > found[Key("m", "extreme", "s", "organ")] + 0.2
+
+
+def test_two_corners_are_judged_as_six_points_are() -> None:
+    key = Key("m", "box", "s", "organ")
+    box = SUPPORT.structures["organ"].box_mm + SHIFT_MM
+    assert lost(QUERY, {key: Found(points_mm=box, half_voxel_mm=None)})[key] < 0.2
+    assert lost(QUERY, {key: Found(points_mm=box + np.array([0, 50, 0]), half_voxel_mm=None)})[key] > LOST_AT
+
+
+def test_an_answer_without_a_support_is_judged_by_the_first_that_has_the_structure() -> None:
+    bare = patient("b")
+    bare = Scan(bare.record.__class__(cohort="c", subject="b", file="b", model=bare.grid), bare.values, bare.body)
+    found = lost(QUERY, answers(support=NO_SUPPORT), (bare, SUPPORT))
+    assert list(found.values()) == list(lost(QUERY, answers()).values())
+    assert lost(QUERY, answers(support=NO_SUPPORT), (bare,)) == {}
+
+
+def test_what_was_not_found_or_none_can_judge_has_no_signs() -> None:
+    failed: Answers = {Key("m", "extreme", "s", "organ"): "outside_field_of_view"}
+    assert lost(QUERY, failed) == lost(QUERY, {}) == lost(QUERY, answers(support="unknown")) == {}
+    assert lost(SUPPORT, answers()) == {}
+
+
+def test_it_does_not_depend_on_what_else_is_judged() -> None:
+    more = answers() | {key._replace(method="n"): one for key, one in answers([50.0, 0, 0]).items()}
+    assert {key: one for key, one in lost(QUERY, more).items() if key.method == "m"} == lost(QUERY, answers())
