@@ -157,7 +157,7 @@ def staged(tasks, scans, models) {
 /** Warn of what was found when a cohort's scans were compared, in the folder that EVALUATE wrote. */
 def tellCompared(folder) {
     def path = folder.resolve('findings.csv')
-    def rows = path.exists() ? path.splitCsv(header: true) : []
+    def rows = path.exists() ? path.splitCsv(header: true, quote: '"') : []
     rows.take(20).each { row -> log.warn("${row.cohort} ${row.subject}: ${row.finding}") }
 }
 

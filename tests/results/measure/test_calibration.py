@@ -13,7 +13,14 @@ from rprloc.cohort.tasks import Asked, Measure
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS
 from rprloc.methods.answer import Prediction
-from rprloc.results.measure.calibration import conformal_quantile, covered, wall_errors, with_intervals, within_mm
+from rprloc.results.measure.calibration import (
+    DOUBTFUL,
+    conformal_quantile,
+    covered,
+    wall_errors,
+    with_intervals,
+    within_mm,
+)
 from rprloc.results.measure.evaluate import Evaluated
 from tests.results import cohorts
 from tests.results.cohorts import Cohort
@@ -155,6 +162,17 @@ def test_a_failed_prediction_says_nothing_and_teaches_nothing() -> None:
     assert said(run).calibrated_on == said(run, "s2").calibrated_on == 8
     (one,) = with_intervals([cohorts.lost(found("q0", "s1", 0.0))], own, names, made.scans)
     assert (one.within_90_mm, one.calibrated_on) == (None, 0)
+
+
+@pytest.mark.parametrize(("lost", "promised"), [(None, True), (0.1, True), (DOUBTFUL, False), (0.6, False)])
+def test_nothing_is_promised_of_a_doubtful_prediction(lost: float | None, promised: bool) -> None:
+    made = searched(9)
+    made.predictions = [
+        msgspec.structs.replace(one, lost=lost) if (one.subject, one.support) == ("q0", "s0") else one
+        for one in made.predictions
+    ]
+    run = made.evaluate()
+    assert (said(run, "s0").within_90_mm is not None) is promised and said(run, "s1").within_90_mm is not None
 
 
 def test_a_support_that_is_a_query_is_no_witness_in_its_own_case() -> None:

@@ -147,6 +147,19 @@ def test_a_copy_of_a_support_among_the_queries_is_told_and_measured_all_the_same
     assert not metrics["failed"].any() and set(metrics["subject"]) == {"q0", "q1", "q2"}
 
 
+def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_path: Path) -> None:
+    made = cohorts.cohort(queries=2, supports=1, tables=False)
+    said = "head and feet are exchanged, by its looks: answered as if it were turned back"
+    scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
+    rows = [replace(one, turned=said if one.subject == "q1" else None) for one in made.predictions]
+    write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in rows])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    assert (tmp_path / "out" / "findings.csv").read_text() == f'cohort,subject,finding\ndemo,q1,"{said}"\n'
+    table = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("subject")
+    assert table.loc["q1", "status"] == "WARN" and table.loc["q0", "status"] == "PASS"
+    assert table.loc["q1", "findings"] == "head and feet are exchanged, by its looks"
+
+
 def test_without_a_copy_there_is_nothing_to_tell(tmp_path: Path) -> None:
     made = cohorts.cohort(queries=1, tables=False)
     scans = [record.write(tmp_path / "scans") for record in made.scans.values()]

@@ -17,7 +17,7 @@ from tests.results.report.html import Html
 from tests.results.report.made import LAUNCH, Made, made, report_of, write_results
 from tests.scans.written import write_scan
 
-HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>{{ 7*7 }}"
+HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>{{ 1237*89 }}"
 LOG = [{"step": 10 * i, "loss": 5.0 / i, "validation_error_mm": 50.0 / i} for i in range(1, 4)]
 
 
@@ -82,7 +82,7 @@ def test_the_page_fetches_and_runs_nothing_and_hostile_words_stay_words(tmp_path
     assert {value.removeprefix("#") for value in page.values("href")} <= set(page.values("id"))
     assert not re.search(r"https?://|url\(|@import", text)
     assert page.text.count(HOSTILE) >= 8
-    assert "49" not in re.sub(r"\d+\.\d+", "", page.text)
+    assert "110093" not in page.text
 
 
 @pytest.mark.usefixtures("blank")

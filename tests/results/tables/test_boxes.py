@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rprloc.results.measure.metrics import metrics_of
@@ -37,6 +38,17 @@ def test_a_failed_prediction_has_a_line_without_a_box() -> None:
     assert len(boxes) == len(cohorts.ORGANS)
     assert bool(boxes["failed"].all()) and boxes["x_min_mm"].isna().all()
     assert set(boxes["reason"]) == {"no answer: its task died"}
+
+
+def test_the_likeliest_lost_come_first_and_those_without_a_box_before_them() -> None:
+    made = cohorts.cohort(queries=2, supports=1, tables=False)
+    chances = dict(zip(cohorts.ORGANS, (0.3, None, 0.7, 0.1), strict=True))
+    made.predictions = [msgspec.structs.replace(one, lost=chances[one.structure]) for one in made.predictions]
+    made.predictions[-1] = cohorts.lost(made.predictions[-1])
+    found = made.evaluate()
+    boxes = box_table(found.predictions, found.metrics, ["demo"])
+    assert bool(boxes["failed"].iloc[0]) and not boxes["failed"].iloc[1:].any()
+    assert boxes["lost"].iloc[1:].dropna().is_monotonic_decreasing and boxes["lost"].iloc[-2:].isna().all()
 
 
 def test_no_prediction_leaves_a_header() -> None:
