@@ -25,6 +25,24 @@ of a body without air has neither.
 _STORED_AIR_TOP, _STORED_TISSUE = 300, (850, 1200)
 """What is air there, below, and what is soft tissue, between."""
 
+_EIGHT_BITS = 128
+"""Least range of an image of eight bits; a smaller one may be of soft tissue alone."""
+_CLIPPED_PART = 0.2
+"""Part of an image's voxels that have its lowest value where a window cut what is darker off."""
+_WINDOW_HU = (-160, 240)
+"""What is then taken for its window, that of soft tissue, and for the median of its tissue otherwise."""
+_TISSUE_HU = 40
+
+_INVERTED_PART, _RANGE = 0.8, (1, 99)
+"""Part of the range of an MR's values, between these percentiles, that all its corners reach where it is inverted."""
+_CORNERS = 16
+"""A corner is this part of the field along each axis."""
+
+_FILLED_PART = 0.98
+"""Part of the field that a body with air around it hardly takes."""
+_LITRES = (0.001, 250.0)
+"""Least and most volume of a body or of the part of one that a scan shows."""
+
 _SPECKS = 1e-4
 """Part of all NaN that may lie in tissue and is air as well: the darkest voxels of pockets of air."""
 
@@ -37,7 +55,8 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
     values = sitk.GetArrayViewFromImage(image)
     image, findings = _without_nan(image, values, modality)
     if modality != "ct":
-        return image, findings
+        image, found = _uninverted(image, sitk.GetArrayViewFromImage(image))
+        return image, findings + found
     values = sitk.GetArrayViewFromImage(image)
     if values.min() < TISSUE_HU and values.max() < _PADDING_HU:
         return image, findings
@@ -96,15 +115,44 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
     if not np.isfinite(low) or low < TISSUE_HU:
         return image, ()
     found = f"values from {low:.4g} to {high:.4g} without air, nothing is below {TISSUE_HU} HU"
-    if high <= 1:
-        return image, (f"{found}, as of an image scaled to 0..1: used as it is, expected Hounsfield units",)
-    if high <= 255:
-        return image, (f"{found}, as of an image of eight bits: used as it is, expected Hounsfield units",)
-    if low < -50 or not _looks_stored(values):
+    if low < high <= 1 or (high <= 255 and high - low >= _EIGHT_BITS):
+        kind = "scaled to 0..1" if high <= 1 else "of eight bits"
+        spread, guess = _spread(values, low, high)
+        return image_like(image, spread), (f"{found}, as of an image {kind}, expected Hounsfield units: {guess}",)
+    if low < -50 or high <= 255 or not _looks_stored(values):
         return image, (f"{found}: used as it is, expected Hounsfield units",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
     return image_like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)
+
+
+def _spread(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.float32], str]:
+    """Return values that were scaled spread to HU again, by a guess, and the guess in words: the darkest are air."""
+    scaled = (values.astype(np.float32) - low) / (high - low)
+    air = scaled <= 0
+    if air.mean() >= _CLIPPED_PART:
+        least, most = _WINDOW_HU
+        spread = least + scaled * (most - least)
+        spread[air] = AIR_HU
+        return spread, f"taken for a window of {least} to {most} HU, the darkest for air, a guess"
+    tissue = float(np.median(scaled[scaled > float(scaled.mean())]))
+    return (
+        AIR_HU + scaled / tissue * (_TISSUE_HU - AIR_HU),
+        f"spread so that the darkest is air and the middle of what is brighter than the mean {_TISSUE_HU} HU, a guess",
+    )
+
+
+def _uninverted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Turn the values of an MR round whose corners are brighter than most of it."""
+    ends = [(slice(None, step), slice(-step, None)) for step in (max(1, n // _CORNERS) for n in values.shape)]
+    corners = [float(np.median(values[z, y, x])) for z in ends[0] for y in ends[1] for x in ends[2]]
+    low, high = np.percentile(values, _RANGE)
+    if min(corners) < low + _INVERTED_PART * (high - low) or high <= low:
+        return image, ()
+    turned = values.max() - values.astype(np.float32)
+    return image_like(image, turned), (
+        "the corners are as bright as the brightest, as of an inverted image: its values are turned round",
+    )
 
 
 def _looks_stored(values: NDArray[Any]) -> bool:
@@ -120,3 +168,13 @@ def _offset(values: NDArray[Any]) -> int:
     counts, edges = np.histogram(values, bins=60, range=(980, 1160))
     commonest = float(edges[int(np.argmax(ndimage.uniform_filter1d(counts.astype(float), 5)))]) + 1.5
     return min((1000, 1024), key=lambda offset: abs(commonest - offset - 40))
+
+
+def body_findings(share: float, litres: float) -> tuple[str, ...]:
+    """Return what is odd about a body that takes a share of its field and has a volume in litres."""
+    found: tuple[str, ...] = ()
+    if share >= _FILLED_PART:
+        found += (f"the body fills {share:.0%} of the field, there is no air around it",)
+    if not _LITRES[0] <= litres <= _LITRES[1]:
+        found += (f"the body measures {litres:.3g} litres",)
+    return found

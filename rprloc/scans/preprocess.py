@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from rprloc.scans.copies import values_sha256
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
-from rprloc.scans.plausible import mended
+from rprloc.scans.plausible import body_findings, mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
@@ -85,9 +85,12 @@ def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
     return record
 
 
-def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
-    """Write the volumes of a scan that can be used and return its record; raises InputError for one that cannot."""
-    scan, body = _find_body(source.image, target)
+def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:
+    """Write the volumes of a scan that can be used and return its record; raises InputError for one that cannot.
+
+    `whole` keeps the whole field; so does a label of which the body's box would cut something away.
+    """
+    scan, body = _find_body(source.image, target, whole=whole)
     matching = None
     if scan is not None and target.matching_spacing is not None:
         matching = _write_matching(folder, scan, body, target.matching_spacing)
@@ -99,6 +102,11 @@ def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
         structures = _write_label(folder, label, body.grid)
         findings += label.findings
         del label
+        cut = _cut_away(structures, body.grid)
+        if cut and not whole:
+            record = _preprocessed(folder, source, target, whole=True)
+            said = f"the box of the body cuts {', '.join(cut)} away: the whole field is kept"
+            return replace(record, findings=(*record.findings, said))
     write_scan_volume(folder, body.values, body.grid)
     write_scan_volume(folder, body.mask.astype(np.uint8), body.grid, "body")
     return ScanRecord(
@@ -128,8 +136,15 @@ def _read(path: Path, target: Target) -> _Read:
     return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented, hashed)
 
 
-def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
-    """Return a scan's body in model space, and the scan itself where a finer volume is to be made of it.
+def _cut_away(structures: Mapping[str, Structure], grid: Grid) -> list[str]:
+    """Return the structures of which a part lies outside a grid, more than a voxel of it."""
+    low, high = grid.box_mm + np.array([[-1], [1]]) * grid.spacing_mm
+    return [name for name, one in structures.items() if (one.box_mm[0] < low).any() or (one.box_mm[1] > high).any()]
+
+
+def _find_body(path: Path, target: Target, *, whole: bool) -> tuple[_Read | None, _Body]:
+    """Return a scan's body in model space, and the scan itself where a finer volume is to be made of it; cropped to the
+    body, or `whole`.
 
     Raises InputError for a scan that cannot be used. A scan's arrays may be a good part of a task's memory: each goes
     as soon as it can.
@@ -147,7 +162,8 @@ def _find_body(path: Path, target: Target) -> tuple[_Read | None, _Body]:
     del tissue
     if not mask.any():
         raise InputError(f"{path.name}: found nothing but air, expected a body.")
-    box = body_box(modality.kept(values, mask))
+    findings += body_findings(float(mask.mean()), float(mask.sum() * np.prod(target.spacing) / 1e6))
+    box = body_box(np.ones_like(mask) if whole else modality.kept(values, mask))
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
     return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16, hashed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from rprloc.scans.plausible import mended
+from rprloc.scans.plausible import body_findings, mended
 
 
 def phantom() -> np.ndarray:
@@ -42,13 +42,35 @@ def test_air_stored_as_zero_is_shifted_back(offset: int, kind: type) -> None:
 
 
 @pytest.mark.parametrize("top", [1, 255])
-def test_a_window_is_said_and_kept(top: int) -> None:
-    """Nothing is known of its HU."""
+def test_a_soft_tissue_window_is_spread_again_and_said(top: int) -> None:
     window = ((phantom().clip(-160, 240) + 160) / 400 * top).astype(np.float32)
     found, findings = seen(window)
-    assert np.array_equal(found, window)
-    assert len(findings) == 1
-    assert "Hounsfield" in findings[0]
+    inside = phantom() > -160
+    np.testing.assert_allclose(found[inside], phantom()[inside].clip(-160, 240), atol=0.1)
+    assert (found[~inside] == -1024).all()
+    assert len(findings) == 1 and findings[0].endswith(
+        "taken for a window of -160 to 240 HU, the darkest for air, a guess"
+    )
+    assert ("scaled to 0..1" if top == 1 else "of eight bits") in findings[0]
+
+
+def test_a_whole_range_that_was_scaled_is_spread_so_that_air_is_air_and_tissue_tissue() -> None:
+    values = phantom().astype(np.float32) + np.random.default_rng(0).normal(0, 5, phantom().shape).astype(np.float32)
+    found, findings = seen((values - values.min()) / 3000)
+    tissue = phantom() > -200
+    assert (found[tissue] > -500).all() and (found[~tissue & (phantom() < -900)] < -500).all()
+    assert len(findings) == 1 and "a guess" in findings[0]
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_an_inverted_mr_is_turned_round_and_said_and_no_other_is(noise: float) -> None:
+    random = np.random.default_rng(0)
+    values = np.abs(random.normal(0, noise, (20, 24, 28))) + 0.0
+    values[5:15, 6:18, 7:21] = random.normal(300, 60, (10, 12, 14))
+    assert seen(values.astype(np.float32), "mr")[1] == ()
+    found, findings = seen((1000 - values).astype(np.float32), "mr")
+    np.testing.assert_allclose(found, values - values.min(), atol=1e-3)
+    assert len(findings) == 1 and findings[0].endswith("as of an inverted image: its values are turned round")
 
 
 @pytest.mark.parametrize("padding", [32767, 62512])
@@ -92,3 +114,15 @@ def test_nan_around_an_mr_is_its_lowest_value() -> None:
     found, findings = seen(values, "mr")
     assert (found[:, 0] == 20).all()
     assert len(findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "litres", "said"),
+    [(0.3, 30.0, ()), (1.0, 5.0, ("fills 100% of the field",)), (0.2, 900.0, ("measures 900 litres",)),
+     (0.99, 0.0001, ("fills 99%", "measures 0.0001 litres"))],
+)  # fmt: skip
+def test_a_body_that_fills_the_field_or_has_no_patient_s_volume_is_said(
+    share: float, litres: float, said: tuple[str, ...]
+) -> None:
+    found = body_findings(share, litres)
+    assert len(found) == len(said) and all(part in one for part, one in zip(said, found, strict=True))

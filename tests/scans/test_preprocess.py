@@ -243,3 +243,17 @@ def test_nothing_is_left_of_an_earlier_use(tmp_path: Path) -> None:
     assert preprocessed(tmp_path, *patient()).to_json() == first.to_json()
     again = preprocessed(tmp_path, image_of(np.full((6, 7, 8), 40, dtype=np.int16)))
     assert set_aside(tmp_path, again, "scan.mha")
+
+
+def test_a_label_that_the_box_of_the_body_would_cut_keeps_the_whole_field(tmp_path: Path) -> None:
+    values = np.full((40, 40, 40), -1000, dtype=np.int16)
+    values[4:20, 4:20, 4:20] = 40
+    label = np.zeros_like(values)
+    label[10:30, 10:14, 10:14] = 1
+    images = [image_of(one, (5.0, 5.0, 5.0)) for one in (values, label)]
+    record = preprocessed(tmp_path, *images, structures=None, spacing=(5.0, 5.0, 5.0))
+    assert model_of(record).size == (40, 40, 40)
+    assert record.findings == ("the box of the body cuts label_1 away: the whole field is kept",)
+    label[20:] = 0
+    less = preprocessed(tmp_path, images[0], image_of(label, (5.0, 5.0, 5.0)), structures=None, spacing=(5.0, 5.0, 5.0))
+    assert model_of(less).size == (16, 16, 16) and less.findings == ()
