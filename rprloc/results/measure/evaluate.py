@@ -32,6 +32,7 @@ from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
+from rprloc.scans.crops import small_crops
 from rprloc.scans.scan import records_of
 
 
@@ -54,7 +55,8 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     """
     records = records_of(scans)
     predictions = list(read_predictions(*batches))
-    said = [*_copied_queries(measure, records).items(), *_turned_queries(predictions).items()]
+    compared = (small_crops(records), _copied_queries(measure, records), _turned_queries(predictions))
+    said = [one for found in compared for one in found.items()]
     for name, finding in said:
         records[name] = replace(records[name], findings=(*records[name].findings, finding))
     found = evaluate(measure, records, predictions)

@@ -1,0 +1,27 @@
+"""A crop that keeps much less than those of the other scans is said."""
+
+from __future__ import annotations
+
+from rprloc.geometry import Grid
+from rprloc.scans.crops import small_crops
+from rprloc.scans.scan import Native, ScanRecord
+
+
+def record(subject: str, size: int, *, reason: str | None = None) -> ScanRecord:
+    """Return a scan of 100 mm along each axis of which so many mm along z are kept."""
+    native = Native(size=(50, 50, 50), spacing_mm=(2.0,) * 3, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1), origin_mm=(0,) * 3)
+    model = Grid((20, 20, size // 5), (5.0,) * 3, (0.0,) * 3)
+    return ScanRecord(cohort="c", subject=subject, file=subject, native=native, model=model, reason=reason)
+
+
+def test_a_scan_that_keeps_less_than_half_of_what_is_usual_is_named() -> None:
+    cohort = {name: record(name, 80) for name in "abcd"} | {"e": record("e", 35), "f": record("f", 45)}
+    assert small_crops(cohort) == {
+        "e": "the crop to the body keeps 35% of the field, and of the cohort's scans usually 80%"
+    }
+
+
+def test_few_scans_and_those_set_aside_say_nothing_of_what_is_usual() -> None:
+    cohort = {name: record(name, 80) for name in "abc"} | {"e": record("e", 10)}
+    assert small_crops(cohort) == {}
+    assert small_crops(cohort | {"d": record("d", 80, reason="cut")}) == {}
