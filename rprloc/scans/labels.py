@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,26 @@ class Label:
 
 
 def read_label(
-    source: Path | Mapping[str, Path], native: Native, *, image_name: str, structures: Mapping[str, int] | None
+    source: Path | Mapping[str, Path],
+    native: Native,
+    *,
+    image_name: str,
+    structures: Mapping[str, int] | None,
+    known: Collection[str] = (),
 ) -> Label:
     """Return a scan's label as one image, and its structures' landmarks and surfaces in mm.
 
     `native` is the scan's grid. `source` is an image whose values stand for the structures as `structures` says (None:
     each value found is one), or a mask a structure by its name: what is not 0 is the structure, and masks may overlap.
     Landmarks are those of each whole mask; in the one image a later mask hides an earlier one and has the value of
-    `structures` or, without, its position in the order of names.
+    `structures` or, without, its position in the order of names. `known` is what is said of the scan: of the label's
+    frame only what is odd beside it is.
     Raises InputError for what `open_volume` refuses, for a label that does not lie where its scan does, and for values
     that are no whole numbers, too large or too many.
     """
     if not isinstance(source, Path):
-        return _from_masks(source, native, image_name, structures)
-    image, findings = _read_on(native, source, image_name)
+        return _from_masks(source, native, image_name, structures, known)
+    image, findings = _read_on(native, source, image_name, known)
     values = sitk.GetArrayViewFromImage(image)
     findings += _values_found(values, source.name)
     found = structure_landmarks(values, structures, native)
@@ -61,7 +67,11 @@ def read_label(
 
 
 def _from_masks(
-    masks: Mapping[str, Path], native: Native, image_name: str, structures: Mapping[str, int] | None
+    masks: Mapping[str, Path],
+    native: Native,
+    image_name: str,
+    structures: Mapping[str, int] | None,
+    known: Collection[str],
 ) -> Label:
     """Return the label of a mask a structure, as `read_label` says."""
     combined = np.zeros(native.size[::-1], dtype=np.uint16)
@@ -71,7 +81,7 @@ def _from_masks(
     names = sorted(masks) if structures is None else [name for name in structures if name in masks]
     for number, name in enumerate(names, start=1):
         # A view does not keep its image alive.
-        image, said = _read_on(native, masks[name], image_name)
+        image, said = _read_on(native, masks[name], image_name, known)
         findings += said
         mask = sitk.GetArrayViewFromImage(image) != 0
         alone = structure_landmarks(mask.view(np.uint8), {name: 1}, native)
@@ -82,13 +92,14 @@ def _from_masks(
     return Label(native.image(combined), found, surfaces, findings)
 
 
-def _read_on(native: Native, path: Path, image_name: str) -> tuple[sitk.Image, tuple[str, ...]]:
+def _read_on(native: Native, path: Path, image_name: str, known: Collection[str]) -> tuple[sitk.Image, tuple[str, ...]]:
     """Return a label on its scan's voxels and what is to be said; raises InputError as `read_label` says."""
     opened = open_volume(path)
     label, said = _whole_numbers(opened.image, path.name)
-    # The scan's own file says the same of a frame that they share.
     placed, more = placed_on(native, label, image_name=image_name, name=path.name)
-    return placed, tuple(f"{path.name}: {one}" for one in (*said, *more))
+    # The scan's own file says the same of a frame that they share.
+    frame = [one for one in opened.findings if one not in known]
+    return placed, tuple(f"{path.name}: {one}" for one in (*frame, *said, *more))
 
 
 def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:

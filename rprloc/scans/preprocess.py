@@ -98,7 +98,13 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
     structures: Mapping[str, Structure] = {}
     findings = body.findings
     if source.label is not None:
-        label = read_label(source.label, body.native, image_name=source.image.name, structures=target.structures)
+        label = read_label(
+            source.label,
+            body.native,
+            image_name=source.image.name,
+            structures=target.structures,
+            known=body.findings,
+        )
         structures = _write_label(folder, label, body.grid)
         findings += label.findings
         del label

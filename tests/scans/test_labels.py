@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -107,3 +108,19 @@ def test_a_label_value_beyond_the_largest_is_refused(tmp_path: Path) -> None:
     large = sitk.Cast(patient()[1], sitk.sitkInt32) * 1_000_000
     with pytest.raises(InputError, match=re.escape("l.mha: found the value 2000000, expected at most 65535")):
         read(write(large, tmp_path / "l.mha"), None)
+
+
+def test_what_is_odd_about_a_label_s_own_frame_is_said_unless_its_scan_is_so_too(tmp_path: Path) -> None:
+    image, label = patient()
+    path = write(label, tmp_path / "label.nii.gz")
+    whole = nib.load(path)
+    away = np.array(whole.affine)
+    away[:3, 3] += 30
+    whole.set_qform(away, 1)
+    whole.set_sform(whole.affine if whole.get_sform(coded=True)[1] else np.array(whole.affine), 1)
+    nib.save(whole, path)
+    native = Native.of(image)
+    said = read_label(path, native, image_name="scan.mha", structures=LABELS).findings
+    assert len(said) == 1 and said[0].startswith("label.nii.gz: its sform and its qform")
+    known = (said[0].removeprefix("label.nii.gz: "),)
+    assert read_label(path, native, image_name="scan.mha", structures=LABELS, known=known).findings == ()
