@@ -23,8 +23,6 @@ _DELIMITERS = ",;\t"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 """How the files of spreadsheet programs begin, whatever they are called: zip archives, or OLE's."""
-# A preprocessed scan's files are <subject>.nii.gz, <subject>_body.nii.gz and <subject>_label.nii.gz.
-_DERIVED = ("_body", "_label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,11 +272,6 @@ def _check_names(rows: list[Row], reading: _Reading, cohorts: Collection[str] | 
         elif cohorts is not None and row.cohort not in cohorts:
             expected = f"a cohort with settings: {listed(sorted(cohorts))}{nearest(row.cohort, cohorts)}"
             reading.fault(row.line, "cohort", row.cohort, expected, sure=False)
-    for (cohort, subject), row in subjects.items():
-        for ending in _DERIVED:
-            if subject.endswith(ending) and (cohort, subject.removesuffix(ending)) in subjects:
-                expected = f"a name that does not end in {ending}, because a file of another subject is called so"
-                reading.fault(row.line, "subject", row.subject, expected)
 
 
 def _by_cohort(rows: list[Row]) -> dict[str, list[Row]]:
