@@ -8,7 +8,9 @@ the mean, or where the structure is not there.
 
 The weights of `rprloc.methods.lost` are fitted on these answers, those before a repair of the frame among them. What is
 printed of a cohort is by weights, and by a threshold, from the others alone: how often a lost answer has the larger
-probability (AUROC), how many of the lost are called so, and of the good. With --write all answers go to FOLDER.
+probability (AUROC), how many of the lost are called so, and of the good. Left and right structures of scans of which it
+is said that their sides cannot be told, or that are exchanged left to right alone, are counted apart. With --write all
+answers go to FOLDER, and `--read FOLDER` prints the same of them once more.
 """
 
 from __future__ import annotations
@@ -32,19 +34,21 @@ from scipy.optimize import minimize
 
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.answer import Found
+from rprloc.methods.answer import Answers, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import RegistrationStart
 from rprloc.networks.device import set_up_cpu
+from rprloc.results.measure.calibration import DOUBTFUL
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import auroc
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import Scan, Volume
 from rprloc.scans.target import Target, scan_folder
 from rprloc.scans.turned import Turn, turned
+from rprloc.seeds import generator_of
 
 LOST_MM = 20.0
 KEPT = 0.99
@@ -58,6 +62,8 @@ _TURNS = {
     "x and y": Turn((1, 0, 2), (1, 1, 1)), "y and z": Turn((0, 2, 1), (1, 1, 1)),
     "x and z": Turn((2, 1, 0), (1, 1, 1)), "quarter round x": Turn((0, 2, 1), (1, -1, 1)),
 }  # fmt: skip
+_ELSEWHERE = "elsewhere"
+"""Answers that are moved away; they teach, and are too easy to be counted."""
 _RIDGE = 0.01
 
 Boxes = Mapping[str, FloatArray]
@@ -78,6 +84,9 @@ class _Cohort:
 
 def main(arguments: Sequence[str]) -> None:
     """Search, fit and print."""
+    if "--read" in arguments:
+        told(pd.read_csv(Path(arguments[arguments.index("--read") + 1]) / "answers.csv"))
+        return
     write = Path(arguments[arguments.index("--write") + 1]) if "--write" in arguments else None
     asked = [one for one in arguments if "," in one]
     with tempfile.TemporaryDirectory() as folder:
@@ -147,11 +156,25 @@ def _searched(task: tuple[_Cohort, str]) -> list[dict[str, Any]]:
         judged = court.answered(method, bare, Clock())
         known = set(query.structures) if kind != "another body part" else set(support.structures)
         rows += _rows(about, judged, truth, known, repaired=judged.turned is not None)
+        if kind == "as it is":
+            away = _elsewhere(judged.answers, generator_of(1, cohort.name, subject, "elsewhere"))
+            moved = Judged(away, court.signs(bare, away))
+            rows += _rows(about | {"kind": _ELSEWHERE}, moved, truth, known, repaired=False)
         if judged.turned is not None:
             first = Judged(method.locate(bare, Clock()))
             first = replace(first, signs=court.signs(bare, first.answers))
             rows += _rows(about | {"before": True}, first, truth, known, repaired=False)
     return rows
+
+
+def _elsewhere(answers: Answers, generator: np.random.Generator) -> Answers:
+    """Return answers all of which lie 60 mm further, some way: methods that do not compare whole scans give such."""
+    way = generator.normal(size=3)
+    move = 60 * way / np.linalg.norm(way)
+    return {
+        key: answer if isinstance(answer, str) else replace(answer, points_mm=answer.points_mm + move)
+        for key, answer in answers.items()
+    }
 
 
 def _rows(
@@ -246,12 +269,16 @@ def told(answers: pd.DataFrame) -> None:
     """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
     judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > LOST_MM)
     before = judged.reindex(columns=["before"])["before"].notna()
+    paired = judged["structure"].str.endswith(("_left", "_right"))
+    undecided = paired & ((judged["kind"] == "left to right") | (judged["repaired"] & ~judged["sided"].astype(bool)))
+    wrong = (undecided & judged["lost"]).sum()
+    print(f"{undecided.sum()} answers of sides that cannot be told, {wrong} on the wrong one\n")
+    judged, before = judged[~undecided], before[~undecided]
     # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
     teaching = judged[~((before | judged["kind"].isin(_TURNS)) & ~judged["repaired"] & ~judged["lost"])]
-    final = judged[~before]
-    print(
-        "| cohort | answers | lost | AUROC | of spread_mm | lost called lost | good called lost |\n" + "|---" * 7 + "|"
-    )
+    final = judged[~before & (judged["kind"] != _ELSEWHERE)]
+    print("| cohort | answers | lost | AUROC | of spread_mm | called lost: the lost, the others | doubtful: the same |")
+    print("|---" * 7 + "|")
     for cohort in [*final["cohort"].unique(), "all, in sample"]:
         others = teaching[teaching["cohort"] != cohort]
         weights, bias = fitted(others)
@@ -261,8 +288,10 @@ def told(answers: pd.DataFrame) -> None:
             limit = _limit(others, weights, bias)
             lost = rows["lost"].to_numpy()
             tells = auroc(chance, lost), auroc(rows["spread_mm"].to_numpy(dtype=float), lost)
-            called = chance >= limit
-            shares = [f"{100 * called[mask].mean():.0f} %" if mask.any() else "–" for mask in (lost, ~lost)]
+            shares = [
+                ", ".join(f"{100 * (chance >= at)[of].mean():.0f} %" if of.any() else "–" for of in (lost, ~lost))
+                for at in (limit, DOUBTFUL)
+            ]
             counts = f"{len(rows)} | {lost.sum()} | {tells[0]:.3f} | {tells[1]:.3f}"
             print(f"| {cohort}{part} | {counts} | {' | '.join(shares)} |")
     print("\n| change | scans | repaired | answers | lost | called lost | probability of the lost, of the others |")

@@ -1,8 +1,8 @@
 """Whether an answer is lost: how the query looks where it lies, against how it looks elsewhere.
 
-An answer lays a support's surroundings over the query. What they cost there is compared with what they cost at other
-places of the query, and the query's surroundings at other places of the support: a null distribution of each pair's
-own. A small logistic model weighs these signs; it needs no label, and one support is enough.
+An answer lays a support's surroundings over the query. What they cost there, and how the grey values correlate, is
+compared with what the query's surroundings cost at other places of the support: a null distribution of the pair's own.
+A small logistic model weighs these signs; it needs no label, and one support is enough.
 `python -m benchmarks.lost` has fitted it and says how well it tells.
 """
 
@@ -26,18 +26,19 @@ SPACING_MM = 6.0
 _PLACES, _OWN_PLACES = 400, 250
 """Points that are compared around all structures, and around one."""
 _NULL = 120
-"""Other places of a scan that are tried."""
+"""Other places of the support that are tried."""
 _NEAR_MM = 25.0
 """A place that is nearer is not another."""
 _OWN_MARGIN_MM = 20.0
 _LEAST_SEEN = 0.3
 """Least part of the points that a scan must show at a place that is to count."""
 
-SIGNS = (
-    "cost", "correlation", "best", "back_best", "seen",
-    "pair_cost", "pair_correlation", "pair_best", "pair_back_best", "pair_seen", "pair_stretch",
-)  # fmt: skip
-"""What an answer is judged by; those of its structure, and those of all structures that its method found together."""
+SIGNS = ("cost", "correlation", "back_best", "seen", "pair_correlation", "pair_stretch")
+"""What an answer is judged by: the logarithm of the cost of its structure's surroundings, the correlation of their grey
+values, that cost against the least elsewhere in the support, and the part of them that both scans show; the correlation
+around all structures that its method found together, and the logarithm of how much longer one axis was made than
+another to bring them there.
+"""
 
 
 def lost_of(signs: FloatArray) -> FloatArray:
@@ -47,9 +48,9 @@ def lost_of(signs: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-(signs @ np.array(_WEIGHTS) + _BIAS))))
 
 
-_WEIGHTS = (0.35, -2.20, 0.55, 1.24, -6.52, 0.09, -3.44, -0.08, -0.02, 0.06, 2.89)
-_BIAS = 10.22
-LOST_AT = 0.83
+_WEIGHTS = (0.91, -1.34, 1.02, -3.56, -3.15, 3.10)
+_BIAS = 7.16
+LOST_AT = 0.84
 """From here on an answer is lost: 99 % of the good ones have less."""
 
 
@@ -90,9 +91,9 @@ class Judge:
         points = {name: corners_of(scan, name, there) for name, there in answers.items()}
         laid = affine_of(np.concatenate(list(points.values())), np.concatenate(list(answers.values())))
         places = points_in_body(scan, region_of(scan, list(answers)), _PLACES, generator)
-        together = pair.compared(places, laid.carried(places))
+        together = pair.there(places, laid.carried(places))
         stretch = np.log(np.maximum(np.linalg.svd(laid.matrix, compute_uv=False), 1e-3))
-        shared = [*together, float(np.ptp(stretch))]
+        shared = [float(together.correlations[0]), float(np.ptp(stretch))]
         return {
             name: np.array([*self._own(pair, points[name], there, laid), *shared]) for name, there in answers.items()
         }
@@ -103,7 +104,8 @@ class Judge:
         box = np.stack([points_mm.min(axis=0) - _OWN_MARGIN_MM, points_mm.max(axis=0) + _OWN_MARGIN_MM])
         places = pair.generator.uniform(box[0], box[1], (_OWN_PLACES, 3))
         moved = (places - points_mm.mean(axis=0)) @ laid.matrix.T + found_mm.mean(axis=0)
-        return pair.compared(places, moved)
+        there, back = pair.there(places, moved), pair.back(places, moved)
+        return _log(there.costs[0]), float(there.correlations[0]), _best(back), float(there.seen[0])
 
     def _judging(self, key: Key, query: Scan) -> str | None:
         """Return the support that an answer is judged by."""
@@ -124,20 +126,18 @@ class _Pair:
     query: Looks
     generator: np.random.Generator
 
-    def compared(self, places_mm: FloatArray, laid_mm: FloatArray) -> tuple[float, ...]:
-        """Return the signs of places (n, 3) of the support laid on the query (n, 3): the cost there, the correlation
-        of the grey values, the cost against the least elsewhere in the query and in the support, and the part seen.
-        """
-        there = likeness(self.support, places_mm, self.query, laid_mm, self._moves(self.query, laid_mm))
-        back = likeness(self.query, laid_mm, self.support, places_mm, self._moves(self.support, places_mm))
-        cost = np.log(max(float(there.costs[0]), 1e-4))
-        return cost, float(there.correlations[0]), _best(there), _best(back), float(there.seen[0])
+    def there(self, places_mm: FloatArray, laid_mm: FloatArray) -> Likeness:
+        """Compare places (n, 3) of the support with those of the query on which they are laid (n, 3)."""
+        return likeness(self.support, places_mm, self.query, laid_mm, np.zeros((1, 3)))
 
-    def _moves(self, looks: Looks, places_mm: FloatArray) -> FloatArray:
-        """Return displacements (m, 3) of places (n, 3) to anywhere in a scan, none first."""
-        middle = places_mm.mean(axis=0)
-        low, high = looks.scan.grid.box_mm
-        moves = self.generator.uniform(low, high, (_NULL, 3)) - middle
+    def back(self, places_mm: FloatArray, laid_mm: FloatArray) -> Likeness:
+        """Compare the query there with the support at the same places and then at others."""
+        return likeness(self.query, laid_mm, self.support, places_mm, self._moves(places_mm))
+
+    def _moves(self, places_mm: FloatArray) -> FloatArray:
+        """Return displacements (m, 3) of places (n, 3) to anywhere in the support, none first."""
+        low, high = self.support.scan.grid.box_mm
+        moves = self.generator.uniform(low, high, (_NULL, 3)) - places_mm.mean(axis=0)
         far = moves[np.linalg.norm(moves, axis=1) > _NEAR_MM]
         return np.concatenate([np.zeros((1, 3)), far])
 
@@ -145,5 +145,9 @@ class _Pair:
 def _best(found: Likeness) -> float:
     """Return the logarithm of the cost of no displacement against the least of the others."""
     others = found.costs[1:][found.seen[1:] >= _LEAST_SEEN]
-    least = others.min() if len(others) else found.costs[0]
-    return float(np.log(max(found.costs[0], 1e-4) / max(least, 1e-4)))
+    return _log(found.costs[0]) - _log(others.min() if len(others) else found.costs[0])
+
+
+def _log(cost: float) -> float:
+    """Return the logarithm of a cost, which may be 0."""
+    return float(np.log(max(cost, 1e-4)))

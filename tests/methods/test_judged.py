@@ -10,7 +10,6 @@ import pytest
 from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court
-from rprloc.methods.lost import LOST_AT
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import UNTURNED, Turn, turned
 from tests.methods.patients import ORGANS, SHIFT_MM, WINDOW, patient
@@ -62,7 +61,7 @@ def test_a_query_that_lies_otherwise_is_searched_again_and_answered_where_it_lie
     judged = court().answered(Knows(otherwise), lying, clock)
     assert judged.turned is not None and judged.turned.turn == TURN and judged.turned.sided
     for key, answer in judged.answers.items():
-        assert isinstance(answer, Found) and judged.lost[key] < LOST_AT
+        assert isinstance(answer, Found) and judged.lost[key] < 0.5
         true = QUERY.structures[key.structure].extreme_mm @ TURN.matrix
         box = np.stack([true.min(axis=0), true.max(axis=0)])
         # Walls are those of the file: each point lies on its own.
@@ -75,7 +74,7 @@ def test_a_query_that_lies_otherwise_is_searched_again_and_answered_where_it_lie
 
 def test_in_another_body_nothing_is_repaired_and_the_answers_are_lost() -> None:
     judged = court().answered(Knows(), patient("o", seed=7), Clock())
-    assert judged.turned is None and min(judged.lost.values()) > LOST_AT
+    assert judged.turned is None and min(judged.lost.values()) > 0.5
 
 
 def test_a_query_that_does_not_show_the_structures_is_answered_as_it_is() -> None:

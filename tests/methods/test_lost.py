@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
-from rprloc.methods.lost import LOST_AT, SIGNS, Judge, lost_of
+from rprloc.methods.lost import SIGNS, Judge, lost_of
 from rprloc.scans.scan import Scan
 from tests.methods.patients import SHIFT_MM, WINDOW, patient
 
@@ -35,13 +35,13 @@ def lost(query: Scan, given: Answers, supports: tuple[Scan, ...] = (SUPPORT,)) -
 def test_right_answers_are_likely_and_wrong_ones_are_lost_by_one_support_alone(names: tuple[str, ...]) -> None:
     assert max(lost(QUERY, answers(names=names)).values()) < 0.2
     for off in ([60.0, 0, 0], [0, 45, 0], [0, 0, -50], [30, 30, 30]):
-        assert min(lost(QUERY, answers(np.array(off), names=names)).values()) > LOST_AT
+        assert min(lost(QUERY, answers(np.array(off), names=names)).values()) > 0.5
 
 
 def test_what_is_found_in_another_body_is_lost_wherever_it_is() -> None:
     other = patient("o", seed=7)
     for off in ([0.0, 0, 0], [20, 10, 0], [0, 0, 40]):
-        assert min(lost(other, answers(np.array(off))).values()) > LOST_AT
+        assert min(lost(other, answers(np.array(off))).values()) > 0.5
 
 
 def test_one_of_two_that_lies_elsewhere_is_the_likelier_lost() -> None:
@@ -56,7 +56,7 @@ def test_two_corners_are_judged_as_six_points_are() -> None:
     key = Key("m", "box", "s", "organ")
     box = SUPPORT.structures["organ"].box_mm + SHIFT_MM
     assert lost(QUERY, {key: Found(points_mm=box, half_voxel_mm=None)})[key] < 0.2
-    assert lost(QUERY, {key: Found(points_mm=box + np.array([0, 50, 0]), half_voxel_mm=None)})[key] > LOST_AT
+    assert lost(QUERY, {key: Found(points_mm=box + np.array([0, 50, 0]), half_voxel_mm=None)})[key] > 0.5
 
 
 def test_an_answer_without_a_support_is_judged_by_the_first_that_has_the_structure() -> None:
