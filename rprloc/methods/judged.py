@@ -12,7 +12,7 @@ from rprloc.methods.answer import OUTSIDE, Answers, Finder, Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
 from rprloc.methods.lost import LOST_AT, Judge, lost_of
-from rprloc.methods.orientation import Turned, turn_of
+from rprloc.methods.orientation import Turnable, Turned, turn_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
 
@@ -43,6 +43,7 @@ class Court:
         """Take the supports, the cohort's window and the seed of what is drawn."""
         self._judge = Judge(supports, window, seed=seed)
         self._supports, self._window, self._seed = supports, window, seed
+        self._turnable: dict[str, Turnable] = {}
 
     def answered(self, finder: Finder, query: Scan, clock: Clock) -> Judged:
         """Return a method's answers for a query, in the frame of its file.
@@ -79,7 +80,11 @@ class Court:
         """Return how a query lies by the first support that is another scan and has a structure."""
         able = (scan for scan in self._supports if scan.subject != query.subject and scan.structures)
         support = next(able, None)
-        return None if support is None else turn_of(query, support, self._window, seed=self._seed)
+        if support is None:
+            return None
+        if support.subject not in self._turnable:
+            self._turnable[support.subject] = Turnable.of(support, self._window)
+        return turn_of(query, self._turnable[support.subject], seed=self._seed)
 
 
 def _doubt(judged: Judged) -> float:

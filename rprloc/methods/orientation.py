@@ -46,16 +46,31 @@ class Turned:
         return f"{self.turn}, by its looks: answered as if it were turned back, where it lies in the file{doubt}"
 
 
-def turn_of(query: Scan, support: Scan, window: Window, *, seed: int) -> Turned | None:
+@dataclass(frozen=True)
+class Turnable:
+    """A support in all 48 ways, ready to be laid on any query."""
+
+    scan: Scan
+    window: Window
+    parts: Mapping[Turn, tuple[Tensor, FloatArray]]
+    """By turn: what is correlated (channels, z, y, x), and where its first voxel lies (3,) in mm."""
+
+    @classmethod
+    def of(cls, scan: Scan, window: Window) -> Turnable:
+        """Take a support that has a structure."""
+        return cls(scan, window, {turn: _part(scan, turn, window) for turn in TURNS})
+
+
+def turn_of(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
     """Return how a query lies in truth, None where it lies as its header says or nothing else is clearly better.
 
     Costs are mean squared differences of MIND-SSC features (Heinrich et al., MICCAI 2013), in the region around the
     support's structures: at the best of all translations at 10 mm, then at the best affine transform nearby at 6 mm.
     """
-    shifts = _placed(query, support, window)
+    shifts = _placed(query, support)
     best = sorted(shifts, key=lambda turn: shifts[turn][0])[:_TRIED]
     tried = dict.fromkeys([UNTURNED, *best, *(turn.mirrored for turn in best)])
-    costs = _costs(query, support, window, {turn: shifts[turn][1] for turn in tried if turn in shifts}, seed=seed)
+    costs = _costs(query, support, {turn: shifts[turn][1] for turn in tried if turn in shifts}, seed=seed)
     if not costs or UNTURNED not in costs:
         return None
     turn = min(costs, key=lambda one: costs[one])
@@ -74,12 +89,12 @@ def _changes(turn: Turn) -> tuple[int, bool]:
 
 
 @torch.inference_mode()
-def _placed(query: Scan, support: Scan, window: Window) -> dict[Turn, tuple[float, FloatArray]]:
+def _placed(query: Scan, support: Turnable) -> dict[Turn, tuple[float, FloatArray]]:
     """Return by turn the least cost over all translations, and the translation (3,) in mm from the support turned as
     the query would show it.
     """
-    looks = Looks.of(query, window, _COARSE_MM)
-    parts = {turn: _part(support, turn, window) for turn in TURNS}
+    looks = Looks.of(query, support.window, _COARSE_MM)
+    parts = support.parts
     values = looks.features.values[:-1]
     longest = max(max(kernel.shape) for kernel, _ in parts.values())
     size = [-(-(n + longest) // 8) * 8 for n in values.shape[1:]]
@@ -101,6 +116,7 @@ def _placed(query: Scan, support: Scan, window: Window) -> dict[Turn, tuple[floa
     return found
 
 
+@torch.inference_mode()
 def _part(support: Scan, turn: Turn, window: Window) -> tuple[Tensor, FloatArray]:
     """Return what is correlated of a support as the query would show it (channels, z, y, x), and where its first voxel
     lies (3,) in mm.
@@ -125,17 +141,16 @@ def _part(support: Scan, turn: Turn, window: Window) -> tuple[Tensor, FloatArray
     return torch.cat(kernel), grid.world([one.start for one in part])
 
 
-def _costs(
-    query: Scan, support: Scan, window: Window, shifts: Mapping[Turn, FloatArray], *, seed: int
-) -> dict[Turn, float]:
+def _costs(query: Scan, support: Turnable, shifts: Mapping[Turn, FloatArray], *, seed: int) -> dict[Turn, float]:
     """Return the cost of each turn after a descent to the best affine transform near its translation (3,) in mm."""
-    there = Looks.of(query, window, _FINE_MM).features
-    generator = generator_of(seed, query.subject, support.subject, "turn")
-    places = points_in_body(support, region_of(support, list(support.structures)), _PLACES, generator)
+    there = Looks.of(query, support.window, _FINE_MM).features
+    scan = support.scan
+    generator = generator_of(seed, query.subject, scan.subject, "turn")
+    places = points_in_body(scan, region_of(scan, list(scan.structures)), _PLACES, generator)
     found = {}
     for turn, shift in shifts.items():
         to_query = turn.inverse
-        here = Looks.of(turned(support, to_query), window, _FINE_MM).features
+        here = Looks.of(turned(scan, to_query), support.window, _FINE_MM).features
         found[turn] = _descended(here, there, torch.from_numpy(places @ to_query.matrix.T), shift)
     return found
 

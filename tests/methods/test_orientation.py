@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rprloc.methods.orientation import turn_of
+from rprloc.methods.orientation import Turnable, turn_of
 from rprloc.scans.turned import UNTURNED, Turn, turned
 from tests.methods.patients import SHIFT_MM, WINDOW, patient
 
-SUPPORT, QUERY = patient("s"), patient("q", shift_mm=SHIFT_MM)
+SUPPORT = Turnable.of(patient("s"), WINDOW)
+QUERY = patient("q", shift_mm=SHIFT_MM)
 WRONG = {
     "feet up": Turn((0, 1, 2), (1, 1, -1)), "left to right": Turn((0, 1, 2), (-1, 1, 1)),
     "half round y": Turn((0, 1, 2), (-1, 1, -1)), "x and z": Turn((2, 1, 0), (1, 1, 1)),
@@ -19,27 +20,27 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_a_query_that_lies_otherwise_is_turned_back(wrong: Turn) -> None:
-    found = turn_of(turned(QUERY, wrong), SUPPORT, WINDOW, seed=1)
+    found = turn_of(turned(QUERY, wrong), SUPPORT, seed=1)
     assert found is not None and found.turn == wrong.inverse and found.sided
     assert str(found) == f"{wrong.inverse}, by its looks: answered as if it were turned back, where it lies in the file"
 
 
 def test_a_query_that_lies_as_it_says_is_left_and_so_is_another_body() -> None:
-    assert turn_of(QUERY, SUPPORT, WINDOW, seed=1) is None
-    assert turn_of(patient("o", seed=7), SUPPORT, WINDOW, seed=1) is None
+    assert turn_of(QUERY, SUPPORT, seed=1) is None
+    assert turn_of(patient("o", seed=7), SUPPORT, seed=1) is None
 
 
 def test_of_a_patient_whose_sides_are_alike_the_least_change_is_taken_and_doubt_is_said() -> None:
-    support, query = patient("s", even=True), patient("q", even=True)
+    support, query = Turnable.of(patient("s", even=True), WINDOW), patient("q", even=True)
     for wrong in (Turn((0, 1, 2), (1, 1, -1)), Turn((0, 1, 2), (-1, 1, -1))):
-        found = turn_of(turned(query, wrong), support, WINDOW, seed=1)
+        found = turn_of(turned(query, wrong), support, seed=1)
         assert found is not None and found.turn == Turn((0, 1, 2), (1, 1, -1)) and not found.sided
         assert str(found).endswith("; left and right cannot be told apart and may be exchanged")
-    assert turn_of(turned(query, UNTURNED.mirrored), support, WINDOW, seed=1) is None
+    assert turn_of(turned(query, UNTURNED.mirrored), support, seed=1) is None
 
 
 def test_a_support_that_shows_one_grey_value_tells_nothing() -> None:
     flat = patient("s")
     flat.values[:] = -1000
-    assert turn_of(QUERY, flat, WINDOW, seed=1) is None
+    assert turn_of(QUERY, Turnable.of(flat, WINDOW), seed=1) is None
     assert np.isfinite(flat.values).all()
