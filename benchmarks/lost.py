@@ -34,14 +34,13 @@ from scipy.optimize import minimize
 
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.answer import Answers, Found
+from rprloc.methods.answer import DOUBTFUL, Answers, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import RegistrationStart
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.measure.calibration import DOUBTFUL
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import auroc
 from rprloc.scans.preprocess import Source, preprocess
@@ -190,11 +189,7 @@ def _rows(
         if isinstance(answer, Found) and key in judged.signs:
             true = truth.get(key.structure)
             off = np.inf if true is None else float(wall_distance(true, box_of_points(answer.points_mm)))
-            row |= {
-                "off_mm": off,
-                "spread_mm": answer.spread_mm,
-                "shipped": judged.lost[key] if judged.lost else np.nan,
-            }
+            row |= {"off_mm": off, "spread_mm": answer.spread_mm}
             row |= dict(zip(SIGNS, judged.signs[key].tolist(), strict=True))
         yield row
 

@@ -24,6 +24,10 @@ OUTSIDE = "outside_field_of_view"
 _SHOWN = 0.5
 UNSURE = 0.5
 """Most confidence in an answer of a scan of which it is not known how the patient lies."""
+DOUBTFUL = 0.2
+"""An answer that is lost with this probability or a larger one is doubtful: no distance is promised of it, and a query
+half of whose answers are so may lie otherwise than it says.
+"""
 LOST = "lost"
 """The reason of an answer that is more likely wrong than 99 in 100 good ones."""
 

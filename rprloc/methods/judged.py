@@ -8,16 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rprloc.geometry import WALLS, FloatArray
-from rprloc.methods.answer import OUTSIDE, Answers, Finder, Found, Key
+from rprloc.methods.answer import DOUBTFUL, OUTSIDE, Answers, Finder, Found, Key, others
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
 from rprloc.methods.lost import LOST_AT, Judge, lost_of
 from rprloc.methods.orientation import Turnable, Turned, turn_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
-
-_DOUBTFUL = 0.2
-"""Where half of a query's answers are lost with at least this probability, it may lie otherwise than it says."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Court:
         answers = finder.locate(query, clock)
         with clock.part("judge"):
             first = Judged(answers, self.signs(query, answers))
-        if _doubt(first) < _DOUBTFUL:
+        if _doubt(first) < DOUBTFUL:
             return first
         with clock.part("turn"):
             found = self._turn(query)
@@ -78,8 +75,7 @@ class Court:
 
     def _turn(self, query: Scan) -> Turned | None:
         """Return how a query lies by the first support that is another scan and has a structure."""
-        able = (scan for scan in self._supports if scan.subject != query.subject and scan.structures)
-        support = next(able, None)
+        support = next((scan for scan in others(self._supports, query) if scan.structures), None)
         if support is None:
             return None
         if support.subject not in self._turnable:

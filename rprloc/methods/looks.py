@@ -12,16 +12,13 @@ from torch import Tensor
 
 from rprloc.geometry import FloatArray, Grid
 from rprloc.methods.coupled import Features
-from rprloc.methods.images import Window, coarser, image_of
+from rprloc.methods.images import Window, coarser, image_of, region_around
 from rprloc.methods.start import Affine
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 
-MARGIN_MM = 30.0
-"""Of what is compared around a support's structures."""
 _RIGID = 100.0
 """Square mm by which each pair of points pulls an affine transform of few points towards a translation."""
-_DEVICE = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,7 @@ def points_in_body(scan: Scan, box_mm: FloatArray, count: int, generator: np.ran
 
 def region_of(scan: Scan, structures: Sequence[str]) -> FloatArray:
     """Return the box (2, 3) in mm around some of a support's structures that is compared."""
-    points = np.concatenate([scan.structures[name].extreme_mm for name in structures])
-    return np.stack([points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM])
+    return region_around(np.concatenate([scan.structures[name].extreme_mm for name in structures]))
 
 
 def affine_of(from_mm: FloatArray, to_mm: FloatArray) -> Affine:

@@ -128,11 +128,11 @@ def _part(support: Scan, turn: Turn, window: Window) -> tuple[Tensor, FloatArray
     looks = Looks.of(turned(support, to_query), window, _COARSE_MM)
     grid = looks.features.grid
     box = np.sort(region_of(support, list(support.structures)) @ to_query.matrix.T, axis=0)
-    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.size[::-1]], indexing="ij"), axis=-1)
-    places = grid.world(index)
+    places = grid.world(np.moveaxis(np.indices(grid.size[::-1]), 0, -1))
     body = looks.scan.body[tuple(np.moveaxis(looks.scan.grid.nearest_voxel(places), -1, 0))]
     inside = np.all((places >= box[0]) & (places <= box[1]), axis=-1)
-    chosen = inside & body if (inside & body).any() else inside
+    both = inside & body
+    chosen = both if both.any() else inside
     ends = [np.flatnonzero(chosen.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     part = tuple(slice(int(end[0]), int(end[-1]) + 1) for end in ends)
     weights = torch.from_numpy(chosen[part]).float()

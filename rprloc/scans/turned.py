@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.resampling import covering_grid, resample, resample_label
-from rprloc.scans.scan import Scan, Volume
+from rprloc.scans.scan import Native, Scan, Volume
 
 _ENDS = (("left", "right"), ("back", "front"), ("head", "feet"))
 """Where LPS axes point to, and where they come from."""
@@ -106,8 +106,6 @@ def _values(values: NDArray[np.int16], grid: Grid, turn: Turn) -> tuple[NDArray[
 
 def _image(values: NDArray[np.generic], grid: Grid, turn: Turn) -> sitk.Image:
     """Return an array (z, y, x) as an image whose axes lie as a turn says."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin((turn.matrix @ np.asarray(grid.origin_mm)).tolist())
-    image.SetDirection(turn.matrix.ravel().tolist())
-    return image
+    direction, origin = tuple(turn.matrix.ravel().tolist()), tuple((turn.matrix @ grid.origin_mm).tolist())
+    lying = Native(size=grid.size, spacing_mm=grid.spacing_mm, direction=direction, origin_mm=origin)
+    return lying.image(values)

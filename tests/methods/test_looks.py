@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rprloc.geometry import FloatArray
-from rprloc.methods.looks import MARGIN_MM, Looks, affine_of, corners_of, likeness, points_in_body, region_of
+from rprloc.methods.looks import Looks, affine_of, corners_of, likeness, points_in_body, region_of
 from tests.methods.patients import SHIFT_MM, WINDOW, patient
 
 SCAN, FURTHER = patient("s"), patient("s", shift_mm=SHIFT_MM)
@@ -41,7 +41,7 @@ def test_points_lie_in_the_body_within_the_box_or_in_the_box_where_there_is_none
 
 def test_the_region_and_the_points_of_a_structure() -> None:
     about = SCAN.structures["organ"]
-    np.testing.assert_allclose(BOX, about.box_mm + np.array([[-MARGIN_MM], [MARGIN_MM]]))
+    np.testing.assert_allclose(BOX, about.box_mm + np.array([[-30.0], [30.0]]))
     assert corners_of(SCAN, "organ", np.zeros((6, 3))) is about.extreme_mm
     assert corners_of(SCAN, "organ", np.zeros((2, 3))) is about.box_mm
 

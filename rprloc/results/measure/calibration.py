@@ -18,12 +18,9 @@ from numpy.typing import ArrayLike
 
 from rprloc.catalogue.rows import CALIBRATION_IMAGES
 from rprloc.geometry import WALLS, FloatArray
-from rprloc.methods.answer import ALL_SUPPORTS, Prediction
+from rprloc.methods.answer import ALL_SUPPORTS, DOUBTFUL, Prediction
 from rprloc.results.measure.expected import Scans
 from rprloc.results.words import calibrated_methods
-
-DOUBTFUL = 0.2
-"""No distance is promised of a prediction that is lost with this probability or a larger one."""
 
 LEVEL = 0.9
 """How often a wall lies within what its prediction says."""

@@ -12,9 +12,8 @@ import pytest
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import DOUBTFUL, Prediction
 from rprloc.results.measure.calibration import (
-    DOUBTFUL,
     conformal_quantile,
     covered,
     wall_errors,
