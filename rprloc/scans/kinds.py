@@ -38,6 +38,18 @@ def of_file(path: Path) -> str | None:
     return "an archive, which has to be unpacked" if start.startswith(b"PK\x03\x04") else of_name(path.name)
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a scan is read as DICOM: a folder, a zip archive, or a file that says so by content or name."""
+    if path.is_dir():
+        return True
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_MARK.stop)
+    except OSError:  # for the reader to say
+        return False
+    return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(_DICOM)
+
+
 def _holds_dicom(path: Path) -> bool:
     """Tell whether the first file in a zip archive is DICOM; an archive that is damaged or locked tells nothing."""
     try:

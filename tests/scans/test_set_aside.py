@@ -244,13 +244,10 @@ def test_what_is_no_image_is_set_aside(tmp_path: Path, name: str, content: bytes
 
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "dicom"])
-def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_dicom_is_set_aside(tmp_path: Path, name: str) -> None:
     (tmp_path / "in" / name).mkdir(parents=True)
     found = reason(tmp_path, tmp_path / "in" / name)
-    assert found == (
-        f"{name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first, as by "
-        "dcm2niix."
-    )
+    assert found == f"{name}: found no DICOM file, expected the slices of a series."
 
 
 @pytest.mark.parametrize("goal", ["scan.nii.gz", "nowhere"])
