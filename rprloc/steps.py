@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import click
@@ -84,7 +85,7 @@ def check(task: TextIO, folder: Path) -> None:
 
 @step.command()
 @told
-@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
+@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's file, files or folder.")
 @click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's file or masks, if any.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @here_option
@@ -104,9 +105,12 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
     source = Source(
         cohort=what.cohort,
         subject=what.subject,
-        image=next(image.iterdir()),
+        image=_only_file(image, beside=what.voxels) or image,
         # Without masks, which go by structure, the label is the one file there is, if any.
-        label=_only_file(label) if what.masks is None else {name: label / file for name, file in what.masks.items()},
+        label=_only_file(label, beside=what.label[1:])
+        if what.masks is None
+        else {name: label / file for name, file in what.masks.items()},
+        series=what.series,
     )
     record = run(folder, source, what.target)
     click.echo(f"{what.cohort} {what.subject}: {record.reason or 'ok'}")
@@ -194,9 +198,11 @@ def report(task: TextIO, results: Path, scans: Path, logs: Path, folder: Path) -
     report_run(folder, shown, launch, results=results, scans=_folders(scans), logs=_files(logs, "*.jsonl"))
 
 
-def _only_file(folder: Path) -> Path | None:
-    """Return the one file in a folder, None where there is none."""
-    return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
+def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:
+    """Return the one file or folder in a folder, None where there is none; files named as `beside` are others'."""
+    others = {PurePosixPath(name).name for name in beside}
+    found = sorted(one for one in folder.iterdir() if one.name not in others) if folder.is_dir() else []
+    return found[0] if found else None
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -208,6 +208,8 @@ class _Planner:
                     image=files.image,
                     label=files.label,
                     masks=files.masks,
+                    series=row.series,
+                    voxels=files.voxels,
                     target=target,
                     code=code,
                 )

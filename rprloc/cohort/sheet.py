@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, shown
 from rprloc.errors import nearest
 
-COLUMNS = ("subject", "image", "label", "split", "cohort")
+COLUMNS = ("subject", "image", "label", "series", "split", "cohort")
 REQUIRED = ("subject", "image")
 SPLITS = ("train", "validation", "test")
 STRUCTURE = "{structure}"
@@ -29,7 +29,8 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 class Row:
     """One scan of a sheet and what it is used for.
 
-    `image` and `label` are as in the sheet (a label may be a folder or a pattern of masks), `line` counts from 1,
+    `image` and `label` are as in the sheet (a label may be a folder or a pattern of masks), `series` says which one of
+    a DICOM image is meant, by its description, number or UID, `line` counts from 1,
     `batch` is the query's position within its cohort divided by the size of a batch (0 for a scan that is no query).
     `validation` scans measure the training, `support` scans carry the annotation to find structures by, `query` scans
     are searched.
@@ -41,6 +42,7 @@ class Row:
     label: str | None
     split: str | None
     line: int
+    series: str | None = None
     batch: int = 0
     train: bool = False
     validation: bool = False
@@ -84,19 +86,20 @@ def parse_sheet(
     name: str = "sheet",
     cohort: str = "default",
     cohorts: Collection[str] | None = None,
-    training: bool = True,
+    training: bool | None = True,
     queries_per_task: int = 10,
 ) -> Sheet:
     """Read a sample sheet with all its faults; whether the files that it names exist is not asked here.
 
     name: what messages call the sheet. cohort: that of rows which name none. cohorts: the names that have settings
-    (None: not tested). training: whether scans to train on are needed.
+    (None: not tested). training: whether scans to train on are needed; None where supports and queries are not either.
     """
     reading = _Reading(name)
     rows = [row for line, cells in _written(source, reading) if (row := _row(line, cells, cohort, reading))]
     _check_names(rows, reading, cohorts)
     rows = _with_uses(rows)
-    _check_uses(rows, reading, training)
+    if training is not None:
+        _check_uses(rows, reading, training)
     reading.faults.sort(key=_position)
     valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
     warnings = [*reading.notes, *_same_image(valid, name)]
@@ -251,6 +254,7 @@ def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Ro
         label=cells.get("label") or None,
         split=split,
         line=line,
+        series=cells.get("series") or None,
     )
 
 
@@ -351,10 +355,10 @@ def _same_image(rows: list[Row], file: str) -> list[str]:
 
     A warning and no fault: repeated scans are used on purpose in tests of speed and memory.
     """
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, str, str | None], Row] = {}
     warnings = []
     for row in rows:
-        first = seen.setdefault((row.cohort, str(PurePosixPath(row.image))), row)
+        first = seen.setdefault((row.cohort, str(PurePosixPath(row.image)), row.series), row)
         if first is not row:
             warnings.append(
                 f"{file}, line {row.line}, column image: {shown(row.image)} is also that of line {first.line}."

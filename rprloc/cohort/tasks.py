@@ -34,10 +34,16 @@ class Preprocess(Task, frozen=True, kw_only=True):
     image: str
     """As in the sheet."""
     label: tuple[str, ...] = ()
-    """The files of its label: one image, or a mask for each structure."""
+    """The files of its label: one image, then the file of its voxels if that is another; or a mask a structure."""
     target: Target
     masks: Mapping[str, str] | None = None
     """Structure -> its mask's file name, of a label that is a mask for each structure."""
+    series: str | None = None
+    """Which one of an image that is DICOM, as in the sheet."""
+    voxels: tuple[str, ...] = ()
+    """The file that the image needs beside its own, as in the sheet."""
+    content: str = ""
+    """The hash of an image's files by names, sizes and times where it is a folder: Nextflow adds it for its cache."""
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,12 @@ def partner(name: str, head: str, beside: Collection[str]) -> str:
 
 def partner_of(path: Path) -> str:
     """Return the name of the file that a detached one on this machine's disk needs; raises InputError and OSError."""
+    return partner(path.name, head_of(path), [one.name for one in path.parent.iterdir()])
+
+
+def head_of(path: Path) -> str:
+    """Return the text of a header, nothing for one of bytes; raises OSError."""
+    if path.suffix.lower() in _OTHER:
+        return ""
     with path.open("rb") as stream:
-        head = "" if path.name.lower().endswith((".hdr", ".img")) else stream.read(LONGEST).decode("latin-1")
-    return partner(path.name, head, [one.name for one in path.parent.iterdir()])
+        return stream.read(LONGEST).decode("latin-1")

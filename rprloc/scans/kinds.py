@@ -24,6 +24,11 @@ def of_name(name: str) -> str | None:
     return None
 
 
+def may_hold_series(name: str) -> bool:
+    """Tell whether a file's name is one of those in which a series of DICOM is read: a slice's or a zip archive's."""
+    return name.lower().endswith((*_DICOM, ".zip"))
+
+
 def of_file(path: Path) -> str | None:
     """Return what a file is by its content or else by its name, where that is no image; None for other files.
 
