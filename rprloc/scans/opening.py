@@ -20,6 +20,6 @@ def open_scan(path: Path, *, series: str | None = None, modality: str | None = N
         from rprloc.scans.dicom.read import open_dicom
 
         return open_dicom(path, series=series, modality=modality)
-    if series:
+    if series and path.exists():
         raise InputError(f"{path.name}: found an image of one volume, expected DICOM where the column series is given.")
     return open_volume(path)

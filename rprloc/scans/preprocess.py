@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +89,12 @@ def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
         record = ScanRecord(cohort=source.cohort, subject=source.subject, file=source.image.name, reason=str(error))
     record.write(parent)
     return record
+
+
+def inspected(source: Source, target: Target) -> ScanRecord:
+    """Return the record that `preprocess` would write, and leave nothing behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        return preprocess(Path(folder), source, target)
 
 
 def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
+
 import numpy as np
 
 from rprloc.scans.nifti import listed
 from rprloc.scans.scan import ScanRecord
+
+SCAN_COLUMNS = (
+    "cohort", "subject", "file", "status", "findings", "done", "voxels", "spacing_mm", "field_mm", "body_box_mm",
+    "oriented", "structures",
+)  # fmt: skip
+"""Of scans.csv, all of them texts; what is not known of a scan is empty."""
 
 
 def told(scan: ScanRecord) -> dict[str, str]:
@@ -36,3 +46,25 @@ def _measured(scan: ScanRecord) -> dict[str, str]:
         "oriented": "yes" if scan.oriented else "no",
         "structures": str(len(scan.structures)),
     }
+
+
+def csv_line(scan: ScanRecord | None) -> str:
+    """Return a scan's line of scans.csv without its end, or the line of the columns' names."""
+    cells: Mapping[str, str] = dict(zip(SCAN_COLUMNS, SCAN_COLUMNS, strict=True))
+    if scan is not None:
+        cells = {"cohort": scan.cohort, "subject": scan.subject, "file": scan.file} | told(scan)
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow([cells.get(name, "") for name in SCAN_COLUMNS])
+    return stream.getvalue()
+
+
+def page_lines(scan: ScanRecord) -> list[str]:
+    """Return what is told of a scan as lines for a person: its status, what was measured, and each finding."""
+    about = told(scan)
+    measured = []
+    if "voxels" in about:
+        measured = [f"{about['voxels']} voxels of {about['spacing_mm']} mm", f"body {about['body_box_mm']} mm"]
+        measured += [] if scan.oriented else ["orientation unknown"]
+        measured += [f"structures {', '.join(scan.structures)}"] if scan.structures else []
+    first = f"{about['status']}  {scan.subject}" + (f": {', '.join(measured)}" if measured else "")
+    return [first, *(f"      {one}" for one in (scan.findings if scan.reason is None else [scan.reason]))]

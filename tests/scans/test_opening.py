@@ -29,4 +29,4 @@ def test_a_series_of_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^a\.nii\.gz: found an image of one volume, expected DICOM where"):
         open_scan(path, series="3")
     with pytest.raises(InputError, match="found no such file"):
-        open_scan(tmp_path / "nowhere.nii")
+        open_scan(tmp_path / "nowhere.nii", series="3")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rprloc.scans.scan import Native
-from rprloc.scans.told import told
+from rprloc.scans.told import SCAN_COLUMNS, csv_line, page_lines, told
 from tests.scans.written import record_of, set_aside_record
 
 NATIVE = Native(
@@ -28,3 +28,19 @@ def test_a_scan_that_was_set_aside() -> None:
     assert told(set_aside_record()) == {
         "status": "FAIL", "findings": "s.nii.gz: found nothing, expected a scan", "done": "set aside",
     }  # fmt: skip
+
+
+def test_the_line_of_a_csv() -> None:
+    assert csv_line(None) == ",".join(SCAN_COLUMNS)
+    odd = record_of(native=NATIVE, findings=('a "b", c: d',))
+    assert csv_line(odd).startswith('c,s,s.nii.gz,WARN,"a ""b"", c",d,10 x 20 x 30,0.5 x 1 x 2,')
+    assert csv_line(set_aside_record()).endswith("set aside,,,,,,")
+
+
+def test_lines_for_a_person() -> None:
+    assert page_lines(record_of(native=NATIVE, findings=("a: b", "c"), oriented=False)) == [
+        "WARN  s: 10 x 20 x 30 voxels of 0.5 x 1 x 2 mm, body 12 x 10 x 8 mm, orientation unknown",
+        "      a: b",
+        "      c",
+    ]
+    assert page_lines(set_aside_record()) == ["FAIL  s", "      s.nii.gz: found nothing, expected a scan."]

@@ -12,9 +12,8 @@ import pandas as pd
 from rprloc.catalogue import BY_LABELS, BY_SUPPORTS
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.methods.answer import NO_SUPPORT, Prediction
-from rprloc.results.frame import SCAN_COLUMNS
 from rprloc.scans.scan import ScanRecord
-from rprloc.scans.told import told
+from rprloc.scans.told import SCAN_COLUMNS, told
 
 Scans = Mapping[str, ScanRecord]
 """One cohort's records by subject; a scan without one died in its task."""
