@@ -57,7 +57,7 @@ def test_scans_are_inspected_before_any_run(tmp_path: Path) -> None:
     head, first, second, third, last = printed.splitlines()
     assert head.startswith("cohort,subject,file,status,findings,done,") and status == cli.EXIT_INPUT
     assert first.startswith("default,x,p.nii.gz,PASS,,,22 x 18 x 14,2 x 2.5 x 3,44 x 45 x 42,") and first.endswith(",2")
-    assert second.startswith("default,y,series,WARN,its header says") and third.startswith("default,z,series,FAIL,")
+    assert second.startswith('default,y,series,WARN,"its header says') and third.startswith("default,z,series,FAIL,")
     assert last == "found 1 of 3 scans that cannot be used, expected none."
     sheet.write_text("subject,image\nx,gone.nii\n")
     status, printed = inspect(sheet)

@@ -65,7 +65,7 @@ def slice_of(
     slope: float | None = 1.0,
     intercept: float = -1024.0,
     signed: bool = False,
-    bits: int = 16,
+    bits: int = 12,
     sop_class: str = CT,
     series: str = "one",
     fields: dict[str, Any] | None = None,
@@ -76,7 +76,7 @@ def slice_of(
     made = dataset(sop_class, uid_of("instance", series, number), series)
     made.update(_pixels(stored(sitk.GetArrayViewFromImage(image)[number], slope, intercept), bits, signed))
     made.Rows, made.Columns = image.GetSize()[1], image.GetSize()[0]
-    made.InstanceNumber = number + 1
+    made.InstanceNumber, made.AcquisitionNumber = number + 1, 1
     made.ImagePositionPatient = texts(frame.world(np.array([0, 0, number])))
     made.ImageOrientationPatient = texts([*frame.direction[:, 0], *frame.direction[:, 1]])
     made.PixelSpacing = texts(frame.spacing_mm[[1, 0]])
@@ -96,15 +96,26 @@ def multiframe_of(image: sitk.Image, *, intercept: float = -1024.0, order: Itera
     made.update(_pixels(stored(values, 1.0, intercept), 16, False))
     made.Rows, made.Columns, made.NumberOfFrames = image.GetSize()[1], image.GetSize()[0], len(numbers)
     shared = Dataset()
-    shared.PixelMeasuresSequence = _item(PixelSpacing=texts(frame.spacing_mm[[1, 0]]))
+    thick = texts(frame.spacing_mm[[2]])[0]
+    shared.PixelMeasuresSequence = _item(
+        PixelSpacing=texts(frame.spacing_mm[[1, 0]]), SliceThickness=thick, SpacingBetweenSlices=thick
+    )
     shared.PlaneOrientationSequence = _item(
         ImageOrientationPatient=texts([*frame.direction[:, 0], *frame.direction[:, 1]])
     )
     shared.PixelValueTransformationSequence = _item(RescaleSlope="1", RescaleIntercept=str(intercept), RescaleType="HU")
     made.SharedFunctionalGroupsSequence = Items([shared])
+    made.InstanceNumber = 1
+    indices = (0x00209056, 0x00209057)
+    made.DimensionIndexSequence = Items(
+        [_of(DimensionIndexPointer=index, FunctionalGroupPointer=0x00209111) for index in indices]
+    )
     frames = []
     for number in numbers:
         one = Dataset()
+        one.FrameContentSequence = _item(
+            StackID="1", InStackPositionNumber=number + 1, DimensionIndexValues=[1, number + 1]
+        )
         one.PlanePositionSequence = _item(ImagePositionPatient=texts(frame.world(np.array([0, 0, number]))))
         frames.append(one)
     made.PerFrameFunctionalGroupsSequence = Items(frames)
@@ -122,6 +133,10 @@ def dataset(sop_class: str, instance: str, series: str) -> FileDataset:
     made.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     made.StudyInstanceUID, made.SeriesInstanceUID = uid_of("study"), uid_of("series", series)
     made.FrameOfReferenceUID = uid_of("frame")
+    made.Manufacturer, made.PatientPosition = "Nobody", "HFS"
+    for name in ("Study", "Series", "Acquisition", "Content", "InstanceCreation"):
+        setattr(made, f"{name}Date", "20200102")
+        setattr(made, f"{name}Time", "101112")
     made.SeriesNumber, made.SeriesDescription = "1", f"Body {series}"
     for name, value in SECRETS.items():
         setattr(made, name, value)
@@ -175,9 +190,14 @@ def _pixels(values: NDArray[np.int64], bits: int, signed: bool) -> Dataset:
 
 def _item(**fields: Any) -> Items:
     """Return a sequence of one item."""
+    return Items([_of(**fields)])
+
+
+def _of(**fields: Any) -> Dataset:
+    """Return a data set of fields."""
     made = Dataset()
     _set(made, fields)
-    return Items([made])
+    return made
 
 
 def _set(made: Dataset, fields: dict[str, Any] | None) -> None:

@@ -81,8 +81,8 @@ EXACT: dict[str, tuple[Callable[[Path], None], sitk.Image]] = {
     "oblique": (as_series(turned(20.0)), turned(20.0)),
     "tilted": (as_series(sheared()), sheared()),
     "signed": (as_series(PATIENT, signed=True, intercept=0.0), PATIENT),
-    "signed, 12 bits": (as_series(PATIENT, signed=True, intercept=0.0, bits=12), PATIENT),
-    "unsigned, 12 bits": (as_series(PATIENT, bits=12), PATIENT),
+    "signed, 16 bits": (as_series(PATIENT, signed=True, intercept=0.0, bits=16), PATIENT),
+    "unsigned, 16 bits": (as_series(PATIENT, bits=16), PATIENT),
     "slope 0.5, intercept -1024": (as_series(PATIENT, slope=0.5), PATIENT),
     "JPEG 2000": (as_series(PATIENT, syntax=made.JPEG_2000), PATIENT),
     "JPEG 2000, signed": (as_series(PATIENT, syntax=made.JPEG_2000, signed=True, intercept=0.0), PATIENT),
@@ -288,7 +288,7 @@ def test_a_tilt_that_the_positions_do_not_show_is_said(tmp_path: Path) -> None:
 def test_values_beyond_two_bytes_are_kept(tmp_path: Path) -> None:
     image = sitk.Cast(PATIENT, sitk.sitkInt32)
     image[3, 3, 3] = 60_000
-    made.write_series(tmp_path, image, intercept=-1024.0)
+    made.write_series(tmp_path, image, bits=16)
     found = opened(tmp_path)
     assert found.image[3, 3, 3] == 60_000
     same_world(found.image, image)
