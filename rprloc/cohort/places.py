@@ -143,8 +143,9 @@ def _kind_faults(column: str, name: str, place: Place) -> list[tuple[str, str, s
     """Return what is wrong with what lies at an image's or a label's path: (column, value, expected) each."""
     if place.kind == "nothing":
         return [(column, name, "a file that exists")]
+    # A folder is a series of DICOM or a label's masks.
     if place.kind == "folder":
-        return [] if column == "image" else [(column, name, f"a file and not a folder ({kinds.CONVERT})")]
+        return []
     kind = kinds.of_name(name)
     if kind and not (column == "image" and kinds.may_hold_series(name)):
         return [(column, name, f"an image ({_IMAGES}), not {kind}")]

@@ -128,7 +128,7 @@ def _check_kind(path: Path) -> None:
 def _format(path: Path) -> str:
     """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
     if path.is_dir():
-        raise InputError(f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); {kinds.CONVERT}.")
+        raise InputError(f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd).")
     formats = [suffix for suffix in _READERS if path.name.lower().endswith(suffix)]
     if not formats:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")

@@ -15,7 +15,7 @@ from rprloc.errors import UNSTEADY, InputError
 from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
 from rprloc.scans.dicom.headers import Header, Slice, read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
-from rprloc.scans.dicom.series import Chosen, chosen
+from rprloc.scans.dicom.series import Chosen, Series, chosen
 from rprloc.scans.dicom.stack import Stack, stacked
 from rprloc.scans.volume import Opened
 
@@ -34,10 +34,7 @@ def open_dicom(path: Path, *, series: str | None = None, modality: str | None = 
     """
     try:
         with opened_files(path) as files:
-            headers = _headers(files)
-            found = chosen(headers, path.name, wanted=series, modality=modality)
-            first = found.series.first
-            stack = stacked(found.series.slices, path.name, tilt_degrees=first.tilt_degrees)
+            found, stack = _stack(files, series, modality)
             values, copies = _values(stack, files)
             used = {one.file for place in stack.places for one in place}
             paths = [one for name, one in zip(files.names, files.paths, strict=False) if name in used] or files.paths
@@ -51,10 +48,20 @@ def open_dicom(path: Path, *, series: str | None = None, modality: str | None = 
     return Opened(image, (*_said(found, copies), *stack.findings), files=tuple(paths))
 
 
-def read_headers(path: Path) -> list[Header]:
-    """Return what the headers of the DICOM files below a folder, in an archive, or of one file say."""
+def read_stack(path: Path, *, series: str | None = None, modality: str | None = None) -> tuple[Series, Stack]:
+    """Return the series that `open_dicom` reads and where its slices lie, by their headers alone.
+
+    Raises InputError as it does, but for what is wrong with pixels, and OSError.
+    """
     with opened_files(path) as files:
-        return _headers(files)
+        found, stack = _stack(files, series, modality)
+    return found.series, stack
+
+
+def _stack(files: Files, wanted: str | None, modality: str | None) -> tuple[Chosen, Stack]:
+    """Return the series of files that is the scan, and its slices in their places."""
+    found = chosen(_headers(files), files.name, wanted=wanted, modality=modality)
+    return found, stacked(found.series.slices, files.name, tilt_degrees=found.series.first.tilt_degrees)
 
 
 def _headers(files: Files) -> list[Header]:

@@ -15,6 +15,8 @@ from rprloc.scans.dicom.stack import usual_gap_mm
 
 _ONE_VOLUME = 0.8
 """Least part of a volume's slices that have the same orientation, size and spacing; the others are left out."""
+_ROUNDED = 1e-3
+"""Directions, and spacings by this part of them, differ by less where they are one but for rounding."""
 _MOST_LISTED = 12
 """Series in a sentence."""
 
@@ -33,10 +35,14 @@ class Series:
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Its slices of the orientation, size and spacing that most of them have."""
-        groups: dict[tuple[float, ...], list[Slice]] = defaultdict(list)
+        groups: list[list[Slice]] = []
         for one in (each for header in self.headers for each in header.slices):
-            groups[_form(one)].append(one)
-        return tuple(sorted(groups.values(), key=len)[-1])
+            fitting = next((group for group in groups if _of_one_form(group[0], one)), None)
+            if fitting is None:
+                groups.append([one])
+            else:
+                fitting.append(one)
+        return tuple(sorted(groups, key=len)[-1])
 
     @property
     def others(self) -> int:
@@ -94,9 +100,13 @@ def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality
     return Chosen(series, _left_out(series, found, headers, wanted))
 
 
-def _form(one: Slice) -> tuple[float, ...]:
-    """Return what slices of one stack have in common."""
-    return (*one.size, *np.round(one.spacing_mm, 4), *(np.round(one.orientation.ravel(), 3) + 0.0))
+def _of_one_form(one: Slice, other: Slice) -> bool:
+    """Tell whether two slices may be of one stack."""
+    return (
+        one.size == other.size
+        and np.allclose(one.spacing_mm, other.spacing_mm, rtol=_ROUNDED)
+        and bool(np.abs(one.orientation - other.orientation).max() < _ROUNDED)
+    )
 
 
 def _series_of(headers: Iterable[Header]) -> list[Series]:

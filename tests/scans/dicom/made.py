@@ -21,6 +21,8 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 PET = "1.2.840.10008.5.1.4.1.1.128"
 CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"
+IMPLICIT = UID("1.2.840.10008.1.2")
+DEFLATED = UID("1.2.840.10008.1.2.1.99")
 RLE = UID("1.2.840.10008.1.2.5")
 JPEG_2000 = UID("1.2.840.10008.1.2.4.90")
 JPEG_LS = UID("1.2.840.10008.1.2.4.80")
@@ -147,6 +149,8 @@ def save(made: FileDataset, path: Path, syntax: UID | None = None) -> Path:
     """Write a data set to a file, its pixels in a transfer syntax."""
     if syntax == RLE:
         made.compress(RLE, generate_instance_uid=False)
+    if syntax in (IMPLICIT, DEFLATED):
+        made.file_meta.TransferSyntaxUID = syntax
     path.parent.mkdir(parents=True, exist_ok=True)
     made.save_as(path, enforce_file_format=True)
     if syntax in _GDCM:

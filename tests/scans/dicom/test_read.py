@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
-from rprloc.scans.dicom.read import open_dicom
+from rprloc.scans.dicom.read import open_dicom, read_stack
 from rprloc.scans.frame import Frame
 from rprloc.scans.volume import Opened, read_volume
 from tests.scans.dicom import made
@@ -90,6 +90,8 @@ EXACT: dict[str, tuple[Callable[[Path], None], sitk.Image]] = {
     "JPEG lossless": (as_series(PATIENT, syntax=made.JPEG_LOSSLESS), PATIENT),
     "RLE": (as_series(PATIENT, syntax=made.RLE), PATIENT),
     "RLE, signed": (as_series(PATIENT, syntax=made.RLE, signed=True, intercept=0.0), PATIENT),
+    "implicit": (as_series(PATIENT, syntax=made.IMPLICIT), PATIENT),
+    "deflated": (as_series(PATIENT, syntax=made.DEFLATED), PATIENT),
     "multi-frame": (multiframe, PATIENT),
 }
 
@@ -129,6 +131,14 @@ def test_a_zip_archive_is_a_folder(tmp_path: Path) -> None:
     found = open_dicom(tmp_path / "s.zip")
     same_world(found.image, PATIENT)
     assert found.files == (tmp_path / "s.zip",)
+
+
+def test_headers_alone_tell_where_the_slices_lie(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s", PATIENT)
+    series, stack = read_stack(tmp_path / "s", modality="ct")
+    assert (series.first.series_uid, series.first.reference_uid) == (made.uid_of("series", "one"), made.uid_of("frame"))
+    assert [place[0].instance_uid for place in stack.places] == [made.uid_of("instance", "one", k) for k in range(14)]
+    np.testing.assert_allclose(stack.frame.origin_mm, PATIENT.GetOrigin())
 
 
 def opened(folder: Path, **asked: Any) -> Opened:

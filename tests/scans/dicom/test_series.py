@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_the_one_volume_is_taken() -> None:
 def test_a_name_that_fits_two_series_is_refused() -> None:
     headers = [*series_of("1", 4, described="Head"), *series_of("2", 5, described="Head")]
     assert "found 2 series, 1 'Head' (CT, 4 slices of 1 mm), 2 'Head' (CT, 5 slices" in refusal(headers, "head")
+
+
+def test_directions_that_are_one_but_for_rounding_are_one() -> None:
+    headers = series_of("1", 9)
+    for number, header in enumerate(headers):
+        turn = 0.0005 + 1e-6 * (-1) ** number
+        orientation = np.array([[1, turn, 0], [-turn, 1, 0]])
+        headers[number] = replace(header, slices=(replace(header.slices[0], orientation=orientation),))
+    found = chosen(headers, "s", wanted=None, modality="ct").series
+    assert len(found.slices) == 9 and found.others == 0
 
 
 def test_a_long_list_ends() -> None:
