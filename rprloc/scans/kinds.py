@@ -8,7 +8,8 @@ from pathlib import Path
 
 CONVERT = "DICOM has to be converted first, as by dcm2niix"
 
-_DICOM = (".dcm", ".dicom", ".ima")
+DICOM = (".dcm", ".dicom", ".ima")
+"""Endings of files of DICOM, of which many have none."""
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _MARK = slice(128, 132)
 """Where a DICOM file says DICM."""
@@ -17,7 +18,7 @@ _MARK = slice(128, 132)
 def of_name(name: str) -> str | None:
     """Return what a file's name says that it is, where that is no image, and what to do; None for other names."""
     folded = name.lower()
-    if folded.endswith(_DICOM):
+    if folded.endswith(DICOM):
         return f"a DICOM file; {CONVERT}"
     if folded.endswith(_ARCHIVES):
         return f"an archive, which has to be unpacked; {CONVERT}"
@@ -26,7 +27,7 @@ def of_name(name: str) -> str | None:
 
 def may_hold_series(name: str) -> bool:
     """Tell whether a file's name is one of those in which a series of DICOM is read: a slice's or a zip archive's."""
-    return name.lower().endswith((*_DICOM, ".zip"))
+    return name.lower().endswith((*DICOM, ".zip"))
 
 
 def of_file(path: Path) -> str | None:
@@ -52,7 +53,7 @@ def is_dicom(path: Path) -> bool:
             start = stream.read(_MARK.stop)
     except OSError:  # for the reader to say
         return False
-    return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(_DICOM)
+    return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(DICOM)
 
 
 def _holds_dicom(path: Path) -> bool:
@@ -60,7 +61,7 @@ def _holds_dicom(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-            if not files or files[0].filename.lower().endswith(_DICOM):
+            if not files or files[0].filename.lower().endswith(DICOM):
                 return bool(files)
             with archive.open(files[0]) as stream:
                 return stream.read(_MARK.stop)[_MARK] == b"DICM"

@@ -100,7 +100,7 @@ def read_header(file: str, stream: BinaryIO) -> Header | None:
     except OSError:
         raise
     except Exception:  # of whatever kind: a header may be damaged in any way
-        return Header(file=file, kind="a file that is damaged", whole=False)
+        return Header(file=file, kind="file that is damaged", whole=False)
 
 
 def _header(file: str, fields: Dataset) -> Header | None:
@@ -116,7 +116,7 @@ def _header(file: str, fields: Dataset) -> Header | None:
     }
     cut = "SOPClassUID" not in fields and UID(sop).name == sop
     if cut or (sop in MODALITIES and "Columns" not in fields):
-        return Header(kind="a file that ends early", whole=False, **about)
+        return Header(kind="file that ends early", whole=False, **about)
     kind = UID(sop).name.removesuffix(" Storage") if UID(sop).name != sop else "object of an unknown class"
     types = [str(one).upper() for one in _listed(fields.get("ImageType"))]
     if sop not in MODALITIES:

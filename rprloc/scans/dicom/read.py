@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.errors import UNSTEADY, InputError
+from rprloc.scans import kinds
 from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
 from rprloc.scans.dicom.headers import Header, Slice, read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
@@ -72,6 +73,8 @@ def _headers(files: Files) -> list[Header]:
             start = stream.read(132)
             stream.seek(0)
             header = read_header(name, stream) if may_be_dicom(start) else None
+        if header is None and not may_be_dicom(start) and name.lower().endswith(kinds.DICOM):
+            header = Header(file=name, kind="file without DICOM in it", whole=False)
         if header is not None:
             found.append(header)
     return found

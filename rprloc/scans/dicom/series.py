@@ -83,9 +83,7 @@ def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality
         raise InputError(f"{name}: found no DICOM file, expected the slices of a series.")
     found = _series_of(headers)
     if not found:
-        broken = next((header for header in headers if not header.whole), None)
-        what = broken.kind if broken else _counted(header.kind for header in headers)
-        raise InputError(f"{name}: found {what}, expected a series of CT or MR.")
+        raise InputError(f"{name}: found {_counted(header.kind for header in headers)}, expected a series of CT or MR.")
     fitting = [one for one in found if one.volume and one.first.modality == (modality or one.first.modality)]
     if wanted:
         fitting = [one for one in found if _is_called(one, wanted)]
@@ -147,8 +145,8 @@ def _check_one(series: Series, headers: Sequence[Header], name: str) -> None:
     """Refuse a series that is not whole or lies in several frames of reference; raises InputError."""
     broken = [one for one in headers if not one.whole and one.series_uid in ("", series.first.series_uid)]
     if broken:
-        count = f"{len(broken)} files that end early or are" if len(broken) > 1 else "a file that ends early or is"
-        raise InputError(f"{name}: found {count} damaged beside the slices, expected whole files.")
+        what = _counted(header.kind for header in broken)
+        raise InputError(f"{name}: found {what} beside the slices, expected whole files.")
     used = {one.file for one in series.slices}
     references = {header.reference_uid for header in series.headers if header.file in used}
     if len(references) > 1:

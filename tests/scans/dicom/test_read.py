@@ -274,6 +274,12 @@ def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "s") == "found no DICOM file, expected the slices of a series."
 
 
+def test_an_empty_file_that_is_called_a_slice_is_not_passed_over(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s", PATIENT, names=[f"{number}.dcm" for number in range(14)])[13].write_bytes(b"")
+    assert refusal(tmp_path / "s") == ("found 1 x file without DICOM in it beside the slices, expected whole files.")
+    assert refusal(tmp_path / "s" / "13.dcm") == "found 1 x file without DICOM in it, expected a series of CT or MR."
+
+
 def test_one_slice_is_no_volume(tmp_path: Path) -> None:
     path = made.write_series(tmp_path / "s", PATIENT)[0]
     assert refusal(path) == "found 1 series, 1 'Body one' (CT, 1 slice, no volume), expected a volume of CT."

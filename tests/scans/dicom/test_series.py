@@ -74,10 +74,10 @@ def test_a_long_list_ends() -> None:
 def test_a_damaged_file_of_another_series_does_no_harm() -> None:
     headers = series_of("1", 6)
     assert chosen([*headers, *series_of("2", 1, whole=False)], "s", wanted=None, modality=None).series.first.number == 1
-    assert "a file that ends early or is damaged beside" in refusal([*headers, *series_of("1", 1, whole=False)])
-    lost = [Header(file=name, kind="a file that is damaged", whole=False) for name in "xy"]
-    assert "2 files that end early or are damaged beside" in refusal([*headers, *lost])
-    assert refusal(lost) == "s: found a file that is damaged, expected a series of CT or MR."
+    assert "found 1 x CT Image beside" in refusal([*headers, *series_of("1", 1, whole=False)])
+    lost = [Header(file=name, kind="file that is damaged", whole=False) for name in "xy"]
+    assert "found 2 x file that is damaged beside the slices, expected whole" in refusal([*headers, *lost])
+    assert refusal(lost) == "s: found 2 x file that is damaged, expected a series of CT or MR."
 
 
 def test_series_that_nobody_here_wrote() -> None:
