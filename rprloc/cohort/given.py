@@ -12,6 +12,7 @@ from rprloc.cohort.places import Place, file_faults, files_of, places_beside
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, named_files, parse_sheet
 from rprloc.errors import InputError, nearest
+from rprloc.scans import kinds
 from rprloc.scans.preprocess import Source
 from rprloc.scans.target import Target
 
@@ -31,13 +32,17 @@ class GivenScan:
 def scans_of_paths(paths: Sequence[Path], cohort: str, folders: Sequence[Path], series: str | None) -> list[GivenScan]:
     """Return scans at paths, called as their files or folders are, each with the settings of a cohort.
 
-    `cohort` is a name in `folders` of settings, or a settings file. Raises InputError for settings that are none.
+    `cohort` is a name in `folders` of settings, or a settings file; `series` is for those that are DICOM. Raises
+    InputError for settings that are none.
     """
     name, settings = _settings(cohort, folders)
     return [
-        GivenScan(Source(name, subject_of_path(path), path, series=series), _target(settings))
+        GivenScan(
+            Source(name, subject_of_path(path), path, series=series if kinds.is_dicom(path) else None),
+            _target(settings),
+        )
         for path in paths
-    ]  # fmt: skip
+    ]
 
 
 def scans_of_sheet(sheet: Path, cohort: str, folders: Sequence[Path]) -> list[GivenScan]:

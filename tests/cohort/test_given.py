@@ -30,8 +30,11 @@ def test_a_scan_is_called_as_its_file(path: str, subject: str) -> None:
 
 
 def test_scans_of_paths_have_the_settings_of_a_cohort(tmp_path: Path) -> None:
-    (one,) = scans_of_paths([tmp_path / "a.nii"], "openkbp", [COHORTS], "3")
-    assert one.source == Source("openkbp", "a", tmp_path / "a.nii", series="3")
+    (tmp_path / "series").mkdir()
+    (tmp_path / "a.nii").touch()
+    one, other = scans_of_paths([tmp_path / "series", tmp_path / "a.nii"], "openkbp", [COHORTS], "3")
+    assert one.source == Source("openkbp", "series", tmp_path / "series", series="3")
+    assert other.source == Source("openkbp", "a", tmp_path / "a.nii")
     assert (one.target.modality, one.target.spacing, one.target.matching_spacing) == ("ct", (6.0, 6.0, 6.0), None)
     (tmp_path / "mine.yml").write_text("modality: mr\nspacing: [2, 2, 2]\n")
     (one,) = scans_of_paths([tmp_path / "a.nii"], str(tmp_path / "mine.yml"), [COHORTS], None)
