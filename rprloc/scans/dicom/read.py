@@ -18,12 +18,15 @@ from rprloc.scans.dicom.headers import Header, Slice, read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
 from rprloc.scans.dicom.series import Chosen, Series, chosen
 from rprloc.scans.dicom.stack import Stack, stacked
+from rprloc.scans.nifti import listed
 from rprloc.scans.volume import Opened
 
 _HU = ("", "HU", "US", "HU_MOD")
 """What headers call Hounsfield units, or say where they say nothing."""
 
 _INT16 = np.iinfo(np.int16)
+MOST_VOXELS = 1 << 32
+"""Of a series: a patient of two metres in voxels of half a millimetre has fewer."""
 
 
 def open_dicom(path: Path, *, series: str | None = None, modality: str | None = None) -> Opened:
@@ -84,6 +87,9 @@ def _values(stack: Stack, files: Files) -> tuple[NDArray[Any], int]:
     """Return the values (z, y, x) of a stack, and how many copies of slices were left out; raises InputError."""
     first = stack.places[0][0]
     columns, rows = first.size
+    if columns * rows * len(stack.places) > MOST_VOXELS:
+        size = listed([columns, rows, len(stack.places)])
+        raise InputError(f"{files.name}: found slices of {size} voxels, expected the size of a scan.")
     values: NDArray[Any] = np.empty((len(stack.places), rows, columns), dtype=np.int16)
     by_file: dict[str, list[tuple[int, Slice]]] = defaultdict(list)
     for number, place in enumerate(stack.places):
@@ -111,15 +117,15 @@ def _values(stack: Stack, files: Files) -> tuple[NDArray[Any], int]:
 def _planes(file: str, members: Sequence[tuple[int, Slice]], files: Files) -> Iterator[NDArray[Any]]:
     """Yield the rescaled values (y, x) of slices of a file; raises InputError where they cannot be had."""
     slices = [one for _, one in members]
-    where = f"{files.name}: {files.place(file)}"
     if any(one.unit == "LUT" for one in slices):
+        where = f"{files.name}: {files.place(file)}"
         raise InputError(f"{where}: found a table of values (Modality LUT), expected slope and intercept.")
     try:
         with files.open(file) as stream:
             for plane, one in zip(stored_values(stream, [one.frame for one in slices]), slices, strict=True):
                 yield rescaled(plane, one)
     except PixelsError as error:
-        raise InputError(f"{where}: found {error}, expected a whole slice.") from error
+        raise InputError(f"{files.name}: {files.place(file)}: found {error}, expected a whole slice.") from error
 
 
 def _widened(values: NDArray[Any], plane: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
 
 from rprloc.errors import InputError
 from rprloc.scans.dicom.read import open_dicom, read_stack
@@ -299,6 +300,18 @@ def test_a_tilt_that_the_positions_do_not_show_is_said(tmp_path: Path) -> None:
     assert opened(tmp_path).findings == (
         "its header says that the gantry is tilted by 12.0 degrees, its positions do not: the positions are taken",
     )
+
+
+def test_a_header_that_promises_too_much_takes_no_memory(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s", PATIENT, fields={"Rows": 65535, "Columns": 65535})
+    assert refusal(tmp_path / "s") == (
+        "found slices of 6.554e+04 x 6.554e+04 x 14 voxels, expected the size of a scan."
+    )
+
+
+def test_a_table_of_values_is_refused(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s", PATIENT, fields={"ModalityLUTSequence": [Dataset()]})
+    assert "file 1 of 14 by name: found a table of values (Modality LUT), exp" in refusal(tmp_path / "s")
 
 
 def test_values_beyond_two_bytes_are_kept(tmp_path: Path) -> None:
