@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from rprloc.scans.target import Target
 
 SHEETS = (".csv", ".tsv", ".txt")
 """Endings of sample sheets."""
-_ENDING = re.compile(r"(?i)\.(nii|nii\.gz|mha|mhd|nrrd|nhdr|hdr|img|dcm|dicom|ima|zip)$")
+_ENDING = re.compile(r"(?i)\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|hdr|img(\.gz)?|dcm|dicom|ima|zip)$")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def scans_of_paths(paths: Sequence[Path], cohort: str, folders: Sequence[Path], 
     name, settings = _settings(cohort, folders)
     return [
         GivenScan(
-            Source(name, subject_of_path(path), path, series=series if kinds.is_dicom(path) else None),
+            Source(name, subject_for(path), path, series=series if kinds.is_dicom(path) else None),
             _target(settings),
         )
         for path in paths
@@ -72,10 +73,15 @@ def scans_of_sheet(sheet: Path, cohort: str, folders: Sequence[Path]) -> list[Gi
     return list(_given(found.rows, places, settings, sheet.parent))
 
 
-def subject_of_path(path: Path) -> str:
-    """Return the subject of a scan that no sheet names: its file's or folder's name without the ending."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", _ENDING.sub("", path.absolute().name))[:64]
-    return name if NAME.fullmatch(name) else re.sub(r"^[^A-Za-z0-9]+", "", name) or "scan"
+def subject_for(path: Path) -> str:
+    """Return the subject of a scan that no sheet names: its file's name without the ending, or its folder's.
+
+    Letters lose their accents, and whatever a subject may not hold becomes `_`.
+    """
+    name = path.name if path.name not in ("", "..") else path.resolve().name
+    letters = unicodedata.normalize("NFKD", _ENDING.sub("", name))
+    plain = "".join(one for one in letters if not unicodedata.combining(one))
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip("._-")[:64] or "scan"
 
 
 def _given(

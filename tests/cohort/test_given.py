@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rprloc.cohort.given import scans_of_paths, scans_of_sheet, subject_of_path
+from rprloc.cohort.given import scans_of_paths, scans_of_sheet, subject_for
 from rprloc.errors import InputError
 from rprloc.scans.preprocess import Source
 from tests.cohort.planned import COHORTS
@@ -21,12 +21,13 @@ from tests.cohort.planned import COHORTS
         ("1.2.840.7", "1.2.840.7"),
         ("a.b.mha", "a.b"),
         ("_x.zip", "x"),
-        ("ä.dcm", "scan"),
+        ("ä.dcm", "a"),
+        ("中.dcm", "scan"),
         ("x" * 90, "x" * 64),
     ],
 )
 def test_a_scan_is_called_as_its_file(path: str, subject: str) -> None:
-    assert subject_of_path(Path(path)) == subject
+    assert subject_for(Path(path)) == subject
 
 
 def test_scans_of_paths_have_the_settings_of_a_cohort(tmp_path: Path) -> None:
