@@ -138,7 +138,7 @@ def contentOf(path) {
 
 /** The files below a folder; links to folders are not followed. */
 def filesBelow(folder) {
-    folder.listFiles().collectMany { one ->
+    (folder.listFiles() ?: []).collectMany { one ->
         !one.isDirectory() ? [one] : java.nio.file.Files.isSymbolicLink(one) ? [] : filesBelow(one)
     }
 }

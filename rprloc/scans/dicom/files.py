@@ -71,12 +71,17 @@ def is_archive(path: Path) -> bool:
 def _below(folder: Path) -> list[str]:
     """Return the relative paths of a folder's files, also deeper ones; links to folders are not followed."""
     found: list[str] = []
-    for here, _, names in os.walk(folder):
+    for here, _, names in os.walk(folder, onerror=_raise):
         found += [str((Path(here) / name).relative_to(folder)) for name in names]
         if len(found) > MOST_FILES:
             raise InputError(f"{folder.name}: found more than {MOST_FILES:,} files, expected one examination.")
     # A link to nowhere is no file, and a pipe would never end.
     return sorted(name for name in found if (folder / name).is_file())
+
+
+def _raise(error: OSError) -> None:
+    """Raise the error of a folder that may not be read, which os.walk passes over."""
+    raise error
 
 
 @contextmanager

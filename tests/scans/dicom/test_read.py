@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -300,6 +302,31 @@ def test_a_tilt_that_the_positions_do_not_show_is_said(tmp_path: Path) -> None:
     assert opened(tmp_path).findings == (
         "its header says that the gantry is tilted by 12.0 degrees, its positions do not: the positions are taken",
     )
+
+
+def test_a_folder_that_may_not_be_read_is_refused_without_its_files_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.write_series(tmp_path / "s" / "Zweistein", PATIENT)
+    scandir = os.scandir
+
+    def forbidden(path: Any) -> Any:
+        if str(path).endswith("Zweistein"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    # The tests may run as a user who may read everything.
+    monkeypatch.setattr("os.scandir", forbidden)
+    with pytest.raises(InputError, match=r"^s: expected readable files, found: Permission denied\.$"):
+        opened(tmp_path / "s")
+    monkeypatch.setattr(Path, "open", unsteady)
+    with pytest.raises(OSError) as caught:
+        opened(tmp_path / "s.zip")
+    assert caught.value.errno == errno.EIO
+
+
+def unsteady(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_header_that_promises_too_much_takes_no_memory(tmp_path: Path) -> None:
