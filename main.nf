@@ -26,7 +26,7 @@ workflow RPRLOC {
     plan = CHECK.out.plan.map { json -> accepted(json) }
     LEARN(plan)
     SEARCH(plan, LEARN.out.scans, LEARN.out.models)
-    TELL(plan, LEARN.out.scans, LEARN.out.models, LEARN.out.curves, SEARCH.out.predictions)
+    TELL(plan, LEARN.out.scans, LEARN.out.models, LEARN.out.curves, SEARCH.out.predictions, SEARCH.out.outlines)
 }
 
 workflow {

@@ -141,19 +141,26 @@ def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str, th
 @told
 @scans_option
 @models_option
-@click.option("--output", type=OUTPUT, required=True, help="predictions.jsonl.")
+@click.option("--output", type=OUTPUT, required=True, help="predictions.jsonl; outlines go to a folder beside it.")
 @device_option
 @threads_option
 def localize(task: TextIO, scans: Path, models: Path, output: Path, device: str, threads: int | None) -> None:
-    """Find the structures of all supports in a batch of queries."""
-    from rprloc.cohort.tasks import Search, from_json
+    """Find the structures of all supports in a batch of queries, and draw their outlines."""
+    from functools import partial
+
+    from rprloc.cohort.tasks import CALIBRATING, Search, from_json
     from rprloc.files import write_json_lines
     from rprloc.methods.localize import localize as run
+    from rprloc.methods.outlined import write_query_outlines
     from rprloc.networks.device import device_of, set_up_cpu
 
     set_up_cpu(threads)
     search = from_json(json.load(task), Search)
-    rows = run(search, _given(scans, models), device=device_of(device), threads=threads)
+    drawn = output.with_suffix(".outlines")
+    drawn.mkdir(parents=True, exist_ok=True)
+    # Supports that are searched from each other for calibration are no answers to anybody.
+    keep = None if search.batch == CALIBRATING else partial(write_query_outlines, drawn, search.family)
+    rows = run(search, _given(scans, models), device=device_of(device), threads=threads, keep=keep)
     write_json_lines(output, [row.to_json() for row in rows])
 
 
@@ -161,14 +168,16 @@ def localize(task: TextIO, scans: Path, models: Path, output: Path, device: str,
 @told
 @scans_option
 @click.option("--predictions", type=NEW_FOLDER, required=True, help="Folder of the batches' predictions.")
+@click.option("--outlines", type=NEW_FOLDER, required=True, help="Folder of the batches' outlines, a folder each.")
 @here_option
-def evaluate(task: TextIO, scans: Path, predictions: Path, folder: Path) -> None:
+def evaluate(task: TextIO, scans: Path, predictions: Path, outlines: Path, folder: Path) -> None:
     """Measure every expected prediction of a cohort."""
     from rprloc.cohort.tasks import Measure, from_json
-    from rprloc.results.measure.evaluate import evaluate_cohort
+    from rprloc.results.measure.evaluate import Came, evaluate_cohort
 
     measure = from_json(json.load(task), Measure)
-    evaluate_cohort(folder, measure, _folders(scans), _files(predictions, "*.jsonl"))
+    came = Came(_files(predictions, "*.jsonl"), _files(outlines, "*/*.safetensors"))
+    evaluate_cohort(folder, measure, _folders(scans), came)
 
 
 @step.command()

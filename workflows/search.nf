@@ -14,7 +14,9 @@ workflow SEARCH {
     // The same without a GPU.
     REGISTER(staged(plan.flatMap { all -> all.register }, scans, models))
     predictions = LOCALIZE.out.predictions.mix(REGISTER.out.predictions)
+    outlines = LOCALIZE.out.outlines.mix(REGISTER.out.outlines)
 
     emit:
     predictions                                         // [id of a search, its file]
+    outlines                                            // [id of a search, the folder of its queries' outlines]
 }

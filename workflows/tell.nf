@@ -12,15 +12,17 @@ workflow TELL {
     models                                              // [id of a network, its file]
     curves                                              // a file each
     predictions                                         // [id of a search, its file]
+    outlines                                            // [id of a search, the folder of its queries' outlines]
 
     main:
-    // [cohort, task as JSON, scans, predictions]; a cohort without any is measured too
+    // [cohort, task as JSON, scans, predictions, outlines]; a cohort without any is measured too
     measures = plan.flatMap { all -> all.evaluate }
     EVALUATE(
         measures.map { one -> [one.id, toJson(one)] }
             .join(gathered(measures, 'scans', scans), remainder: true)
             .join(gathered(measures, 'searches', predictions), remainder: true)
-            .map { id, json, folders, files -> [id, json, folders ?: [], files ?: []] }
+            .join(gathered(measures, 'searches', outlines), remainder: true)
+            .map { id, json, folders, files, drawn -> [id, json, folders ?: [], files ?: [], drawn ?: []] }
     )
     EVALUATE.out.evaluated.subscribe { folder -> tellCompared(folder) }
 

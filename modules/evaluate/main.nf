@@ -4,14 +4,14 @@ process EVALUATE {
     label 'process_single'
 
     input:
-    tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*')
+    tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(predictions, stageAs: 'predictions/*'), path(outlines, stageAs: 'outlines/*')
 
     output:
     path "${id}", emit: evaluated
 
     script:
     """
-    rprloc step evaluate --scans scans --predictions predictions --folder ${id} <<'JSON'
+    rprloc step evaluate --scans scans --predictions predictions --outlines outlines --folder ${id} <<'JSON'
     ${json}
     JSON
     """

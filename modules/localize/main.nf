@@ -9,6 +9,7 @@ process LOCALIZE {
 
     output:
     tuple val(id), path("${id}.jsonl"), emit: predictions
+    tuple val(id), path("${id}.outlines"), emit: outlines
 
     script:
     """
@@ -20,7 +21,7 @@ process LOCALIZE {
 
     stub:
     """
-    mkdir ${id.tokenize('/').first()}
+    mkdir -p ${id}.outlines
     touch ${id}.jsonl
     """
 }

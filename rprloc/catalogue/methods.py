@@ -23,6 +23,7 @@ _registration = Family(
     name="registration",
     make="rprloc.methods.registration:make",
     matching=True,
+    outlines=True,
     gpu=False,
     most_supports="registration_supports",
 )
@@ -58,6 +59,7 @@ METHODS = (
             optional=True,
             matching=True,
             calibrated=True,
+            outlines=True,
         ),
         sentence="An affine start from the position map, or from a registration without a network; then what surrounds "
         "points of the structures' surfaces is matched, all points together.",

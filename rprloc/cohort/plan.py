@@ -26,6 +26,7 @@ from rprloc.cohort.places import Place, files_of, places_beside
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, named_files
 from rprloc.cohort.tasks import (
+    CALIBRATING,
     Asked,
     Cohort,
     Learning,
@@ -251,7 +252,7 @@ class _Planner:
         for family in self._families:
             own = dict(batches)
             if family.calibrated and self._calibrates():
-                own["supports"] = sorted(self._order)[:MOST_CALIBRATING]
+                own[CALIBRATING] = sorted(self._order)[:MOST_CALIBRATING]
             found += [self._search(family, batch, queries) for batch, queries in own.items()]
         return found
 

@@ -17,6 +17,10 @@ Window = tuple[tuple[float, float], ...]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
 
 
+CALIBRATING = "supports"
+"""The batch of supports that are searched from each other so that predictions can say how sure they are."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What all tasks have."""
 

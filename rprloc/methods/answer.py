@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -41,6 +41,13 @@ class Key(NamedTuple):
     structure: str
 
 
+class Carry(Protocol):
+    """How a support's space became a query's."""
+
+    def sources(self, points_mm: FloatArray) -> FloatArray:
+        """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """Where a structure lies, LPS mm."""
@@ -53,6 +60,8 @@ class Found:
     """Root mean square distance of several answers to their mean, averaged over the points."""
     confidence: float | None = None
     """A network's own score, for an answer that cannot be judged otherwise."""
+    carry: Carry | None = field(default=None, repr=False, compare=False)
+    """What brings the support's mask into the query as well, where the method has it."""
 
 
 Answers = dict[Key, Found | str]
@@ -122,6 +131,17 @@ def spread_of(positions_mm: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt((moved**2).sum(axis=-1).mean(axis=-1)))
 
 
+class OutlineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an outline; how like it is to the true one where that is known."""
+
+    voxels: int
+    """Of the query's own grid."""
+    volume_ml: float
+    dice: float | None = None
+    surface_95_mm: float | None = None
+    surface_dice_2mm: float | None = None
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Where a structure of a query lies, from one support (or all, or none) by one method and setting: one row."""
 
@@ -158,6 +178,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """By wall, the mm within which the true one lies nine times in ten; EVALUATE says it."""
     calibrated_on: int = 0
     """How many images that rests on."""
+    outline: OutlineFacts | None = None
+    """Of its outline, where it has one; EVALUATE says it."""
 
     @property
     def key(self) -> Key:

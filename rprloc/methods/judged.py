@@ -9,6 +9,7 @@ import numpy as np
 
 from rprloc.geometry import WALLS, FloatArray
 from rprloc.methods.answer import DOUBTFUL, OUTSIDE, Answers, Finder, Found, Key, others
+from rprloc.methods.carry import TurnedBack
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
 from rprloc.methods.lost import LOST_AT, Judge, lost_of
@@ -108,4 +109,5 @@ def _back(answer: Found, turn: Turn) -> Found:
             own[2 * of : 2 * of + 2] = ends if sign > 0 else ends[::-1]
     if half is not None:
         half = [half[turn.axes.index(axis)] for axis in range(3)]
-    return replace(answer, points_mm=own, half_voxel_mm=half)
+    carry = None if answer.carry is None else TurnedBack(answer.carry, turn)
+    return replace(answer, points_mm=own, half_voxel_mm=half, carry=carry)

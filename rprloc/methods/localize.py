@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,7 @@ from rprloc.methods.answer import Finder, Found, Key, Prediction, judged_predict
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
+from rprloc.methods.outlined import Artist, Outlines
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.scan import Scan
 
@@ -48,12 +49,24 @@ class Work:
         return tuple(self.search.methods.get(method, ()))
 
 
-def localize(search: Search, folders: Folders, *, device: torch.device, threads: int | None = None) -> list[Prediction]:
+Keep = Callable[[Scan, Outlines], None]
+"""Takes the outlines of a query's answers."""
+
+
+def localize(
+    search: Search,
+    folders: Folders,
+    *,
+    device: torch.device,
+    threads: int | None = None,
+    keep: Keep | None = None,
+) -> list[Prediction]:
     """Return a family's predictions for every query that can be used, in the queries' sorted order.
 
     A structure that a support does not have is a failed one. Each one's seconds hold its share of reading (`read`) and
     of the supports' preparation (`support`). Scans that never came are passed over: their predictions are missed later.
-    Raises InputError where a model is no model, does not fit the settings, or one is missing.
+    `keep` is given the outlines of each query's answers, which are drawn for it alone. Raises InputError where a model
+    is no model, does not fit the settings, or one is missing.
     """
     if not search.queries:
         raise InputError("Found no query, expected at least one scan to search.")
@@ -68,6 +81,7 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
     finder.prepare(used)
     judges = used or [scan for name in search.judges if (scan := _read(folders, name)) is not None]
     court = Court(judges, search.seen.window, seed=search.seed)
+    artist = None if keep is None else Artist(used)
     prepared = time.perf_counter() - began
     by_name = {f"{scan.cohort}@{scan.subject}": scan for scan in supports}
     drawn = supports[0].subject if supports else None
@@ -78,7 +92,10 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
             query = by_name.get(name) or _read(folders, name)
         if query is None:
             continue
-        own = _rows(query, court.answered(finder, query, clock), clock, drawn=drawn)
+        judged = court.answered(finder, query, clock)
+        if artist is not None and keep is not None:
+            keep(query, artist.outlines(query, judged, clock))
+        own = _rows(query, judged, clock, drawn=drawn)
         missing = _absent(work, used, query)
         own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
         rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]

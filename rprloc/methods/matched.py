@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
-from rprloc.methods.answer import OUTSIDE, Answers, Key, others, placed, present
+from rprloc.methods.answer import OUTSIDE, Answers, Found, Key, others, placed, present
+from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.images import RegistrationError, Window
@@ -192,7 +193,11 @@ def _answers(query: Scan, support: _Support, start: Affine | str, features: Feat
     for name, surface in support.surfaces.items():
         points = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
         spread = float(moves.apart_mm[surface.own].mean())
-        answers[keys[name]] = placed(points, support.half_voxel_mm[name], query, spread_mm=spread)
+        answer = placed(points, support.half_voxel_mm[name], query, spread_mm=spread)
+        if isinstance(answer, Found):
+            carry = Matching(start, support.points_mm[surface.own], moved[surface.own])
+            answer = replace(answer, carry=carry)
+        answers[keys[name]] = answer
     return answers
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.answer import Answers, Found, Key, others, present
 from rprloc.methods.bspline import bspline
+from rprloc.methods.carry import Registered
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import (
     MaskedImage,
@@ -155,7 +156,8 @@ def _answer(support: _Support, structure: str, outcome: _Outcome) -> Found | str
     points_mm = carried(outcome.transform, support.points_mm[structure])
     if not np.isfinite(points_mm).all():
         return "the registration's answer is not a number"
-    return Found(points_mm=points_mm, half_voxel_mm=support.half_voxel_mm[structure])
+    carry = Registered(outcome.transform, box_of_points(support.points_mm[structure]))
+    return Found(points_mm=points_mm, half_voxel_mm=support.half_voxel_mm[structure], carry=carry)
 
 
 def _read(scan: Scan, window: Window) -> tuple[MaskedImage | None, str]:

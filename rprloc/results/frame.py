@@ -31,9 +31,12 @@ MEASURES = (
     "confidence",
     "within_90_mm",
     "covered",
+    "dice",
+    "surface_95_mm",
+    "surface_dice_2mm",
     "seconds",
 )
-"""The columns of metrics.csv that are numbers: IoU and `covered` are fractions, the others as their names say."""
+"""The columns of metrics.csv that are numbers: IoU, Dice and `covered` are fractions, the others as their names say."""
 
 COLUMNS = (
     "cohort", "subject", "structure", "method", "setting", "support", "drawn", "n_supports",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from rprloc.errors import InputError
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
+from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import Native, Structure, Surfaces
 from rprloc.scans.surfaces import structure_surfaces
 from rprloc.scans.volume import image_like, open_volume
@@ -35,6 +37,8 @@ class Label:
     structures: Mapping[str, Structure]
     """With the values that they have in the image."""
     surfaces: Surfaces
+    outlines: Mapping[str, Outline] = field(default_factory=dict)
+    """The whole mask of each structure."""
     findings: tuple[str, ...] = ()
     """What was guessed or doubted, each with its file's name."""
 
@@ -63,7 +67,7 @@ def read_label(
     values = sitk.GetArrayViewFromImage(image)
     findings += _values_found(values, source.name)
     found = structure_landmarks(values, structures, native)
-    return Label(image, found, structure_surfaces(values, found, native), findings)
+    return Label(image, found, structure_surfaces(values, found, native), _outlines(values, found), findings)
 
 
 def _from_masks(
@@ -77,6 +81,7 @@ def _from_masks(
     combined = np.zeros(native.size[::-1], dtype=np.uint16)
     found: dict[str, Structure] = {}
     surfaces: Surfaces = {}
+    outlines: dict[str, Outline] = {}
     findings: tuple[str, ...] = ()
     names = sorted(masks) if structures is None else [name for name in structures if name in masks]
     for number, name in enumerate(names, start=1):
@@ -86,10 +91,23 @@ def _from_masks(
         mask = sitk.GetArrayViewFromImage(image) != 0
         alone = structure_landmarks(mask.view(np.uint8), {name: 1}, native)
         surfaces |= structure_surfaces(mask.view(np.uint8), alone, native)
+        outlines |= _outlines(mask.view(np.uint8), alone)
         value = number if structures is None else structures[name]
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
-    return Label(native.image(combined), found, surfaces, findings)
+    return Label(native.image(combined), found, surfaces, outlines, findings)
+
+
+def _outlines(label: NDArray[np.integer[Any]], structures: Mapping[str, Structure]) -> dict[str, Outline]:
+    """Return the outline of each structure that was found in a label (z, y, x)."""
+    objects = ndimage.find_objects(label)
+    found = {}
+    for name, structure in structures.items():
+        box = objects[structure.value - 1]
+        outline = Outline.of(label[box] == structure.value, [axis.start for axis in box[::-1]])
+        if outline is not None:
+            found[name] = outline
+    return found
 
 
 def _read_on(native: Native, path: Path, image_name: str, known: Collection[str]) -> tuple[sitk.Image, tuple[str, ...]]:

@@ -22,7 +22,15 @@ from rprloc.scans.nifti import listed
 from rprloc.scans.opening import open_scan
 from rprloc.scans.plausible import body_findings, mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
-from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
+from rprloc.scans.scan import (
+    Native,
+    ScanRecord,
+    Structure,
+    remove_scan_files,
+    write_scan_outlines,
+    write_scan_surfaces,
+    write_scan_volume,
+)
 from rprloc.scans.target import Target, Triple, scan_folder
 from rprloc.scans.volume import value_range
 
@@ -76,7 +84,7 @@ class _Body:
 
 
 def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
-    """Write a scan in model space, its body mask, label and its surfaces, and its record to a folder in `parent`.
+    """Write a scan in model space, its body mask, label, surfaces, outlines and its record to a folder in `parent`.
 
     A scan that cannot be used leaves only a record with the reason: the cohort goes on. The model's grid lies along
     the LPS axes whatever the file's orientation; landmarks come from the native label. Returns the record.
@@ -199,8 +207,9 @@ def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> 
 
 
 def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structure]:
-    """Write a scan's label in model space and its surfaces; return its structures."""
+    """Write a scan's label in model space, its surfaces and outlines; return its structures."""
     write_scan_surfaces(folder, label.surfaces)
+    write_scan_outlines(folder, label.outlines)
     write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
     return label.structures
 

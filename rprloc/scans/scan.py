@@ -7,6 +7,7 @@ A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, 
     <subject>_matching.nii.gz         values on the finer grid of image matching, where a method asks for it
     <subject>_label.nii.gz            the label in model space, where there is one
     <subject>_surface.safetensors     the surface of each structure of the label, in mm
+    <subject>_outline.safetensors     the mask of each structure of the label, on the file's own voxels
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rprloc.errors import InputError
 from rprloc.files import read_json, whole_file, write_json
 from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.scans.frame import Frame
+from rprloc.scans.outlines import Outline, read_outlines, write_outlines
 from rprloc.scans.target import scan_folder, subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
@@ -299,6 +301,10 @@ class Scan:
             for name, structure in self.structures.items()
         }
 
+    def outlines(self) -> dict[str, Outline]:
+        """Return the mask of each labelled structure that has one, on the file's own voxels."""
+        return {} if self.folder is None else read_scan_outlines(self.folder)
+
 
 KINDS = ("", "body", "matching", "label")
 """Of a scan's volumes; the values' is the empty one."""
@@ -335,9 +341,25 @@ def read_scan_surfaces(folder: Path) -> Surfaces:
         raise InputError(f"{path.name}: expected the surfaces that PREPROCESS writes, found: {error}.") from error
 
 
+def outline_path(folder: Path) -> Path:
+    """Return the file of a scan's outlines."""
+    return folder / f"{subject_of(folder)}_outline.safetensors"
+
+
+def write_scan_outlines(folder: Path, outlines: Mapping[str, Outline]) -> None:
+    """Write the outlines of a scan's structures, whole; raises OSError, as for a full disk."""
+    write_outlines(outline_path(folder), list(outlines.values()), [{"structure": name} for name in outlines])
+
+
+def read_scan_outlines(folder: Path) -> dict[str, Outline]:
+    """Return a scan's outlines by structure, none where it has no label; raises InputError for a damaged file."""
+    path = outline_path(folder)
+    return {about["structure"]: outline for about, outline in read_outlines(path)} if path.exists() else {}
+
+
 def remove_scan_files(folder: Path) -> None:
     """Remove what a scan's folder holds beside the record: a scan that is set aside has nothing else."""
-    for path in (*(volume_path(folder, kind) for kind in KINDS), surface_path(folder)):
+    for path in (*(volume_path(folder, kind) for kind in KINDS), surface_path(folder), outline_path(folder)):
         path.unlink(missing_ok=True)
 
 

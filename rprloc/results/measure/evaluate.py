@@ -28,6 +28,7 @@ from rprloc.results.measure.expected import (
 )
 from rprloc.results.measure.landmarks import tidy_landmarks
 from rprloc.results.measure.metrics import metrics_of
+from rprloc.results.measure.outlines import NOTHING, Drawn, facts_of, true_outlines, with_outlines
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
@@ -46,20 +47,31 @@ class Evaluated:
     scans: pd.DataFrame
 
 
-def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batches: Sequence[Path]) -> None:
+@dataclass(frozen=True)
+class Came:
+    """What came of a cohort's searches."""
+
+    batches: Sequence[Path]
+    """The prediction files of all batches."""
+    outlines: Sequence[Path] = ()
+    """The files of the queries' outlines."""
+
+
+def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came: Came) -> None:
     """Write a cohort's complete predictions, metrics, lines of its tables and set-aside scans to `folder`, and what the
     comparison of its scans found, which is among their findings from then on.
 
-    `scans` are the folders of preprocessed scans and `batches` the prediction files of all batches. Raises InputError
-    where one of them is none, and as `evaluate`.
+    `scans` are the folders of preprocessed scans. Raises InputError where a file is none of its kind, and as
+    `evaluate`.
     """
     records = records_of(scans)
-    predictions = list(read_predictions(*batches))
+    predictions = list(read_predictions(*came.batches))
     compared = (small_crops(records), _copied_queries(measure, records), _turned_queries(predictions))
     said = [one for found in compared for one in found.items()]
     for name, finding in said:
         records[name] = replace(records[name], findings=(*records[name].findings, finding))
-    found = evaluate(measure, records, predictions)
+    drawn = Drawn(facts_of(came.outlines), true_outlines(scans))
+    found = evaluate(measure, records, predictions, drawn)
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
@@ -84,13 +96,14 @@ def _turned_queries(predictions: Iterable[Prediction]) -> dict[str, str]:
     return {one.subject: one.turned for one in predictions if one.turned is not None}
 
 
-def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) -> Evaluated:
+def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction], drawn: Drawn = NOTHING) -> Evaluated:
     """Return one cohort's complete predictions, their metrics and the scans that were set aside.
 
     `predictions` are those that came. One that was expected and did not come becomes a failed one with the reason;
     nothing is dropped. Behind them stand the predictions of several supports together (`combined_predictions`). Those
     of a calibrated method for supports that are no queries say how sure the others are (`with_intervals`), and take no
-    place themselves. Raises InputError for a prediction that is there twice or belongs to no query of the cohort.
+    place themselves. `drawn` says what is known of outlines. Raises InputError for a prediction that is there twice or
+    belongs to no query of the cohort.
     """
     came = _by_name(measure, predictions)
     queries = {member.subject for member in measure.members if member.query}
@@ -103,10 +116,10 @@ def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) 
     supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
     rows.extend(combined_predictions(rows, supports, measure.methods))
     calibration.extend(combined_predictions(calibration, supports, measure.methods))
-    rows = with_intervals(rows, [*rows, *calibration], supports, scans)
+    rows = with_outlines(with_intervals(rows, [*rows, *calibration], supports, scans), drawn)
     labelled = {member.subject for member in measure.members if member.labelled}
     main = {Main(asked.name, asked.settings[-1]) for asked in measure.methods}
-    metrics = metrics_of(rows, scans, labelled=labelled, main=main)
+    metrics = metrics_of(rows, scans, labelled=labelled, drawn=drawn.true, main=main)
     return Evaluated(rows, metrics, set_aside_table(measure, scans), scans_table(measure, scans))
 
 

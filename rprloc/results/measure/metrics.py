@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rprloc.catalogue import method_named
 from rprloc.geometry import CORNERS, WALLS, FloatArray
 from rprloc.methods.answer import Prediction
 from rprloc.results.frame import COLUMNS, TYPES, Main
@@ -67,13 +68,19 @@ def point_error(true_mm: ArrayLike, found_mm: ArrayLike) -> FloatArray:
 
 
 def metrics_of(
-    predictions: Sequence[Prediction], scans: Scans, *, labelled: Collection[str] = (), main: Collection[Main] = ()
+    predictions: Sequence[Prediction],
+    scans: Scans,
+    *,
+    labelled: Collection[str] = (),
+    drawn: Collection[tuple[str, str]] = (),
+    main: Collection[Main] = (),
 ) -> pd.DataFrame:
     """Return metrics.csv's table of one cohort, one line for each prediction.
 
     A miss has IoU 0 and no distances; a structure without truth has no metrics. A query that was set aside counts as a
     miss where it is one of the `labelled`, the subjects to which the sheet gives a label: what the label holds is then
-    unknown. `main` are the methods' settings to use.
+    unknown. `drawn` are the subjects and structures whose true outline is known: a miss of a method that gives outlines
+    has Dice 0. `main` are the methods' settings to use.
     """
     truths = [_truth(scans, one) for one in predictions]
     given = {name: [getattr(one, name) for one in predictions] for name in COLUMNS if hasattr(Prediction, name)}
@@ -87,7 +94,17 @@ def metrics_of(
     failed = table["failed"].to_numpy(dtype=bool)
     table.loc[failed & (true | np.array(unknown, dtype=bool)), ["iou", "iou_reference"]] = 0.0
     _compare(table, predictions, truths, np.flatnonzero(true & ~failed))
-    return table
+    for name in ("dice", "surface_95_mm", "surface_dice_2mm"):
+        table[name] = [np.nan if one.outline is None else getattr(one.outline, name) for one in predictions]
+    misses = failed & np.array([_would_be_outlined(one, drawn) for one in predictions], dtype=bool)
+    table.loc[misses, ["dice", "surface_dice_2mm"]] = 0.0
+    return table.astype(TYPES)
+
+
+def _would_be_outlined(prediction: Prediction, drawn: Collection[tuple[str, str]]) -> bool:
+    """Tell whether an outline would be compared, had the prediction one."""
+    known = (prediction.subject, prediction.structure) in drawn
+    return known and method_named(prediction.method).family.outlines
 
 
 def _truth(scans: Scans, prediction: Prediction) -> Structure | None:

@@ -35,6 +35,7 @@ from rprloc.results.tables.summary import summary
 from rprloc.results.tables.table3 import accuracy_tables, tidy_table3
 from rprloc.results.tables.table4 import supports_tables
 from rprloc.results.tables.table5 import landmark_tables
+from rprloc.results.tables.table6 import outline_tables, tidy_outlines
 from rprloc.results.tables.tables12 import KINDS, cohort_tables, tidy_table
 
 
@@ -107,6 +108,7 @@ def make_tables(run: Run) -> dict[str, Table]:
     third, compared = tidy_table3(run.metrics), tidy_comparison(run.metrics)
     seconds = tidy_seconds(run.predictions, run.metrics, run.trained)
     fourth, fifth, sources = (run.measured[name] for name in ("table4", "table5", "error_sources"))
+    sixth = tidy_outlines(run.metrics)
     sure = tidy_calibration(run.metrics, run.predictions)
     return {
         **{f"table{number}": Table(tidy, cohort_tables(number, tidy, run.cohorts)) for number, tidy in first.items()},
@@ -115,6 +117,7 @@ def make_tables(run: Run) -> dict[str, Table]:
         "table3_seconds": Table(seconds, seconds_tables(seconds, run.metrics, run.cohorts)),
         "table4": Table(fourth, supports_tables(fourth, run.cohorts)),
         "table5": Table(fifth, landmark_tables(fifth, run.cohorts)),
+        "table6": Table(sixth, outline_tables(sixth, run.cohorts)),
         "error_sources": Table(sources, error_source_tables(sources, run.cohorts)),
         "calibration": Table(sure, calibration_tables(sure, run.cohorts)),
     }
@@ -154,7 +157,7 @@ def _shown_tables(cohort: CohortFacts, tables: Mapping[str, Table], *, several: 
     own = {name: [one for one in table.laid_out if one.cohort == cohort.name] for name, table in tables.items()}
     beside = {"table3", "comparison", "table3_seconds"} if several else set()
     names = {"table1", "table2", "table4", "table5"} | beside if cohort.known else beside & {"table3_seconds"}
-    telling = {name for name in ("error_sources", "calibration") if any(one.lines for one in own[name])}
+    telling = {name for name in ("table6", "error_sources", "calibration") if any(one.lines for one in own[name])}
     said = [] if cohort.known else [CohortTable(0, cohort.name, "", (), (), (WITHOUT_TRUTH,))]
     return said + [one for name, laid_out in own.items() if name in names | telling for one in laid_out]
 

@@ -1,0 +1,122 @@
+"""The outlines of a query's answers: each support's mask, carried by what its method found, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rprloc.geometry import box_of_points
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OutlineFacts
+from rprloc.methods.carry import FARTHEST_MM, Part, Shape
+from rprloc.methods.clock import Clock
+from rprloc.methods.judged import Judged
+from rprloc.methods.lost import LOST_AT
+from rprloc.methods.overlap import overlaps
+from rprloc.scans.outlines import Outline, write_outlines
+from rprloc.scans.scan import Native, Scan
+from rprloc.scans.target import scan_folder
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """An answer's outline."""
+
+    outline: Outline
+    facts: OutlineFacts
+
+
+Outlines = Mapping[Key, Outlined]
+"""Of the answers of a query that have one, those of all supports together among them."""
+
+
+class Artist:
+    """Draws the outlines of answers from the supports' masks."""
+
+    def __init__(self, supports: Sequence[Scan]) -> None:
+        """Take the supports; those whose structures have no mask give no outlines."""
+        self._supports = {scan.subject: (scan.record.native, scan.outlines()) for scan in supports}
+        self._shapes: dict[tuple[str, str], Shape] = {}
+
+    def outlines(self, query: Scan, judged: Judged, clock: Clock) -> dict[Key, Outlined]:
+        """Return the outlines, on the query's own voxels, of its answers that are not lost.
+
+        Where several supports answered, the mean of what they carried is that of all together, unless more of them say
+        that the query does not show the structure than find it.
+        """
+        native = query.record.native
+        if native is None:
+            return {}
+        groups: dict[Key, list[Key]] = {}
+        for key in judged.answers:
+            groups.setdefault(key._replace(support=ALL_SUPPORTS), []).append(key)
+        found: dict[Key, Outline] = {}
+        with clock.part("outline"):
+            for together, keys in groups.items():
+                found |= self._drawn(native, together, {key: judged.answers[key] for key in keys}, judged.lost)
+        return _measured(found, native, query.outlines())
+
+    def _drawn(
+        self, native: Native, together: Key, answers: Mapping[Key, Found | str], lost: Mapping[Key, float]
+    ) -> dict[Key, Outline]:
+        """Return the outlines of a structure from each support and from all."""
+        good = {
+            key: answer for key, answer in answers.items() if isinstance(answer, Found) and lost.get(key, 0.0) < LOST_AT
+        }
+        carried: list[tuple[Key, Shape, Carry]] = []
+        for key, answer in good.items():
+            shape = self._shape(key.support, key.structure)
+            if shape is not None and answer.carry is not None:
+                carried.append((key, shape, answer.carry))
+        part = Part.around(native, [box_of_points(good[key].points_mm) for key, _, _ in carried]) if carried else None
+        if part is None:
+            return {}
+        found: dict[Key, Outline | None] = {}
+        total: NDArray[np.float32] | None = None
+        for key, shape, carry in carried:
+            distances = part.distances(shape, carry)
+            found[key] = part.outline(distances)
+            near = np.clip(distances, -FARTHEST_MM, FARTHEST_MM)
+            total = near if total is None else total + near
+        outside = sum(answer == OUTSIDE for answer in answers.values() if isinstance(answer, str))
+        if total is not None and len(answers) > 1 and outside <= len(good):
+            found[together] = part.outline(total)
+        return {key: outline for key, outline in found.items() if outline is not None}
+
+    def _shape(self, support: str, structure: str) -> Shape | None:
+        """Return a structure of a support, None where it has no mask."""
+        native, outlines = self._supports.get(support, (None, {}))
+        if native is None or structure not in outlines:
+            return None
+        key = (support, structure)
+        if key not in self._shapes:
+            self._shapes[key] = Shape.of(outlines[structure], native)
+        return self._shapes[key]
+
+
+def _measured(found: Mapping[Key, Outline], native: Native, true: Mapping[str, Outline]) -> dict[Key, Outlined]:
+    """Return outlines with what is known of each."""
+    voxel_ml = float(abs(np.linalg.det(native.frame.axes_mm))) / 1000
+    facts = {}
+    for key, outline in found.items():
+        voxels = int(outline.inside.sum())
+        facts[key] = OutlineFacts(voxels=voxels, volume_ml=round(voxels * voxel_ml, 6))
+    for structure, truth in true.items():
+        keys = [key for key in found if key.structure == structure]
+        for key, own in zip(keys, overlaps([found[key] for key in keys], truth, native.spacing_mm), strict=True):
+            facts[key] = msgspec.structs.replace(facts[key], **own._asdict())
+    return {key: Outlined(outline, facts[key]) for key, outline in found.items()}
+
+
+def write_query_outlines(folder: Path, family: str, query: Scan, outlines: Outlines) -> None:
+    """Write the outlines of a query's answers by a family of methods to a file in a folder, whole."""
+    path = folder / f"{scan_folder(query.cohort, query.subject)}.{family}.safetensors"
+    about = [
+        {"cohort": query.cohort, "subject": query.subject, **key._asdict(), "facts": msgspec.to_builtins(one.facts)}
+        for key, one in outlines.items()
+    ]
+    write_outlines(path, [one.outline for one in outlines.values()], about)

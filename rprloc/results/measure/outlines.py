@@ -1,0 +1,64 @@
+"""What LOCALIZE found of a cohort's outlines, beside the predictions that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rprloc.errors import InputError
+from rprloc.methods.answer import OutlineFacts, Prediction
+from rprloc.results.measure.expected import Name, name_of
+from rprloc.scans.outlines import read_about
+from rprloc.scans.scan import outline_path
+from rprloc.scans.target import subject_of
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is known of a cohort's outlines."""
+
+    facts: Mapping[Name, OutlineFacts]
+    """Of the predictions that have one."""
+    true: Collection[tuple[str, str]]
+    """The subjects and structures whose true outline is known."""
+
+
+NOTHING = Drawn({}, frozenset())
+
+
+def facts_of(paths: Iterable[Path]) -> dict[Name, OutlineFacts]:
+    """Return what the files of a cohort's outlines say of each; raises InputError for a file that is none."""
+    found = {}
+    for path in paths:
+        for about in read_about(path):
+            name, facts = _read(path, about)
+            found[name] = facts
+    return found
+
+
+def _read(path: Path, about: Mapping[str, Any]) -> tuple[Name, OutlineFacts]:
+    """Return what is known of one outline."""
+    try:
+        return Name(*(str(about[field]) for field in Name._fields)), msgspec.convert(about["facts"], OutlineFacts)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise InputError(f"{path.name}: expected outlines as LOCALIZE writes them, found: {error}.") from error
+
+
+def true_outlines(scans: Iterable[Path]) -> frozenset[tuple[str, str]]:
+    """Return the subjects and structures of preprocessed scans whose true outline is known."""
+    paths = [(subject_of(folder), outline_path(folder)) for folder in scans]
+    return frozenset(
+        (subject, about["structure"]) for subject, path in paths if path.exists() for about in read_about(path)
+    )
+
+
+def with_outlines(predictions: Iterable[Prediction], drawn: Drawn) -> list[Prediction]:
+    """Return predictions that were found with what is known of their outlines."""
+    return [
+        one if one.failed else msgspec.structs.replace(one, outline=drawn.facts.get(name_of(one)))
+        for one in predictions
+    ]

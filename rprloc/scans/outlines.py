@@ -1,0 +1,113 @@
+"""Outlines: which voxels of a scan's own grid are a structure. They are kept packed, a bit a voxel, around it alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rprloc.errors import InputError
+from rprloc.files import whole_file
+
+Voxel = tuple[int, int, int]
+_ABOUT = "outlines"
+"""What a file's header calls what is known of its outlines."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The voxels of a structure, in the least box around them."""
+
+    first: Voxel
+    """(i, j, k) of the box's first voxel in the scan's grid."""
+    size: Voxel
+    """Of the box, voxels along i, j, k."""
+    packed: bytes
+    """The box's voxels (k, j, i) as bits, compressed."""
+
+    @classmethod
+    def of(cls, inside: NDArray[np.bool_], first: Sequence[int] = (0, 0, 0)) -> Outline | None:
+        """Return the outline of voxels (z, y, x) that begin at a scan's voxel `first`, (x, y, z); None without any."""
+        ends = []
+        for axis in range(3):
+            found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
+            if not len(found):
+                return None
+            ends.append((int(found[0]), int(found[-1]) + 1))
+        (z, far_z), (y, far_y), (x, far_x) = ends
+        bits = np.packbits(inside[z:far_z, y:far_y, x:far_x]).tobytes()
+        place = (x + int(first[0]), y + int(first[1]), z + int(first[2]))
+        return cls(place, (far_x - x, far_y - y, far_z - z), zlib.compress(bits))
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """The box's voxels (z, y, x)."""
+        bits = np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8)
+        return np.unpackbits(bits, count=math.prod(self.size)).view(np.bool_).reshape(self.size[::-1])
+
+    @property
+    def stop(self) -> Voxel:
+        """The voxel (i, j, k) after the box's last one."""
+        (i, j, k), (di, dj, dk) = self.first, self.size
+        return i + di, j + dj, k + dk
+
+    def within(self, first: Sequence[int], stop: Sequence[int]) -> NDArray[np.bool_]:
+        """Return the voxels (z, y, x) of the part of the scan from a voxel to another, (i, j, k), which is left out."""
+        whole = np.zeros([int(b) - int(a) for a, b in zip(first[::-1], stop[::-1], strict=True)], dtype=np.bool_)
+        low = [max(a, int(b)) for a, b in zip(self.first, first, strict=True)]
+        high = [min(a, int(b)) for a, b in zip(self.stop, stop, strict=True)]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            into = tuple(slice(a - int(f), b - int(f)) for a, b, f in zip(low, high, first, strict=True))[::-1]
+            own = tuple(slice(a - f, b - f) for a, b, f in zip(low, high, self.first, strict=True))[::-1]
+            whole[into] = self.inside[own]
+        return whole
+
+
+def write_outlines(path: Path, outlines: Sequence[Outline], about: Sequence[Mapping[str, Any]]) -> None:
+    """Write outlines and what is known of each, plain values, to a file, whole; raises OSError, as for a full disk."""
+    header = [{**known, "first": one.first, "size": one.size} for one, known in zip(outlines, about, strict=True)]
+    packed = {str(number): np.frombuffer(one.packed, dtype=np.uint8) for number, one in enumerate(outlines)}
+    with whole_file(path) as temporary:
+        save_file(packed, temporary, metadata={_ABOUT: json.dumps(header, ensure_ascii=False, allow_nan=False)})
+
+
+def read_about(path: Path) -> list[dict[str, Any]]:
+    """Return what is known of each outline in a file, whose voxels are not read; raises InputError for another file."""
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            found: list[dict[str, Any]] = json.loads(opened.metadata()[_ABOUT])
+            return found
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_outlines(path: Path) -> list[tuple[dict[str, Any], Outline]]:
+    """Return each outline of a file with what is known of it; raises InputError for another file."""
+    about = read_about(path)
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            packed = [opened.get_tensor(str(number)).tobytes() for number in range(len(about))]
+        boxes = [(_voxel(one["first"]), _voxel(one["size"])) for one in about]
+        return [(one, Outline(*box, bits)) for one, box, bits in zip(about, boxes, packed, strict=True)]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _voxel(values: Sequence[int]) -> Voxel:
+    """Return three whole numbers."""
+    i, j, k = (int(value) for value in values)
+    return i, j, k
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    """Return the refusal of a file that holds no outlines."""
+    return InputError(f"{path.name}: expected outlines as PREPROCESS and LOCALIZE write them, found: {error}.")
