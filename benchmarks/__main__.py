@@ -12,7 +12,10 @@ NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
     if module.name
-    not in ("__main__", "ablation", "bundled", "confidence", "dicom_readers", "lost", "measurement", "support_choice")
+    not in (
+        "__main__", "ablation", "bundled", "confidence", "dicom_readers", "lost", "measurement", "outlines",
+        "support_choice",
+    )  # fmt: skip
 )
 
 

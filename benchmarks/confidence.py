@@ -27,7 +27,7 @@ from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray
 from rprloc.methods import coupled
 from rprloc.methods.answer import Prediction
-from rprloc.methods.coupled import REACH, Features, Moves, Surroundings
+from rprloc.methods.coupled import FAR, Features, Moves, Surroundings
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import Affine, MapStart
 from rprloc.networks.checkpoint import read_model
@@ -98,7 +98,7 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
     vertex, moves = coupled._vertex, Surroundings.moves
 
     def flattened(total: Tensor, best: Tensor) -> Tensor:
-        side = 2 * REACH + 1
+        side = FAR.side
         costs = np.pad(total.cpu().numpy(), [(0, 0), *[(1, 1)] * 3], mode="edge")
         at = np.stack(np.unravel_index(best.cpu().numpy(), (side,) * 3)) + 1
         rows = np.arange(len(costs))

@@ -15,7 +15,7 @@ from rprloc.cohort.tasks import Folders, Launch, Preprocess, Search, from_json, 
 from rprloc.files import write_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.methods.localize import localize
-from rprloc.results.measure.evaluate import evaluate_cohort
+from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.report.run import report_run
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.preprocess import Source, preprocess
@@ -61,7 +61,7 @@ def results(plan: Plan, sheet: Path, tmp_path_factory: pytest.TempPathFactory) -
         rows = localize(told, folders, device=torch.device("cpu"))
         write_json_lines(work / "predictions.jsonl", [row.to_json() for row in rows])
     (measure,) = plan.evaluate
-    evaluate_cohort(work / "evaluated" / measure.id, measure, scans, [work / "predictions.jsonl"])
+    evaluate_cohort(work / "evaluated" / measure.id, measure, scans, Came([work / "predictions.jsonl"]))
     tabulate_cohorts(work / "results", [work / "evaluated" / measure.id], [])
     launch = Launch(command="nextflow run main.nf", pipeline="0")
     report_run(work / "results", plan.report, launch, results=work / "results", scans=scans, logs=[])

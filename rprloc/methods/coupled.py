@@ -21,19 +21,39 @@ from rprloc.methods.start import Affine
 
 STEP_MM = 3.0
 """Between compared voxels and between displacements."""
-REACH = 10
-"""Steps of the largest displacement along each axis: 30 mm."""
-_NARROW, _WIDE = 4, 8
-"""Steps from a landmark to the edges of the two cubes around it that are compared, each counting half."""
-_NEAR = 0.9e-5
-"""Cost of a displacement, per mm squared."""
-_TOGETHER, _NEIGHBOURHOOD_MM = 3e-3, 25.0
-"""Cost of moving otherwise than the landmarks around, per mm squared; standard deviation of their weights."""
 _ROUNDS = 10
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
 """The same at the start, for any displacement to be compared: 12 mm outside the query, less than a start may be off."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of what surrounds a point is compared, in steps, and how far it may move."""
+
+    narrow: int
+    wide: int
+    """Steps from a point to the edges of the two cubes around it that are compared, each counting half."""
+    reach: int
+    """Steps of the largest displacement along each axis."""
+    far: float
+    """Cost of a displacement, per mm squared."""
+    together: float
+    """Cost of moving otherwise than the points around, per mm squared."""
+    neighbourhood_mm: float
+    """Standard deviation of their weights."""
+
+    @property
+    def side(self) -> int:
+        """Displacements along each axis."""
+        return 2 * self.reach + 1
+
+
+FAR = Extent(4, 8, 10, far=0.9e-5, together=3e-3, neighbourhood_mm=25.0)
+"""From an affine start on: 30 mm."""
+NEAR = Extent(2, 4, 3, far=0.0, together=1.2e-2, neighbourhood_mm=12.0)
+"""Of many points of a surface, from where few have moved."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +102,10 @@ class Moves:
 class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
-    def __init__(self, features: Features, points_mm: FloatArray) -> None:
-        """Take a support's features and its landmarks (n, 3) in mm."""
-        low, high = self.region_mm(box_of_points(points_mm))
+    def __init__(self, features: Features, points_mm: FloatArray, extent: Extent = FAR) -> None:
+        """Take a support's features, its landmarks (n, 3) in mm, and what is compared."""
+        low, high = self.region_mm(box_of_points(points_mm), extent)
+        self._extent = extent
         size = np.ceil((high - low) / STEP_MM).astype(int) + 1
         self._points_mm = points_mm
         self.grid = Grid((*size.tolist(),), (STEP_MM,) * 3, (*low.tolist(),))
@@ -94,36 +115,48 @@ class Surroundings:
         axes = [torch.arange(n, device=device) * STEP_MM + start for n, start in zip(size, low, strict=True)]
         z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
-        self._window = 2 * (_WIDE + REACH) + 1
+        self._window = 2 * (extent.wide + extent.reach) + 1
         self._fft = (-(-self._window // 8) * 8,) * 3
         around = features.at(self._places_mm)
-        cubes = torch.stack([_cube(around, voxel, _WIDE) for voxel in self._voxels])
+        cubes = torch.stack([_cube(around, voxel, extent.wide) for voxel in self._voxels])
         templates, seen = cubes[:, :-1], cubes[:, -1:]
-        weights = _weights(device) * seen
+        weights = _weights(extent, device) * seen
         squares = (templates.square() * weights).sum(dim=1, keepdim=True)
         # Their transforms are 14 times as large: too much to keep of many supports and structures.
         self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
 
     @staticmethod
-    def region_mm(box_mm: FloatArray) -> FloatArray:
+    def region_mm(box_mm: FloatArray, extent: Extent = FAR) -> FloatArray:
         """Return the box (2, 3) in mm that is compared for landmarks in a box (2, 3)."""
-        reach = (_WIDE + REACH + 1) * STEP_MM
+        reach = (extent.wide + extent.reach + 1) * STEP_MM
         return box_mm + np.array([[-reach], [reach]])
 
-    def moves(self, query: Features, start: Affine) -> Moves:
-        """Return how the landmarks move beyond the start to where the query is like their surroundings."""
-        costs = self._costs(query, start)
-        steps = torch.arange(-REACH, REACH + 1, device=costs.device) * STEP_MM
+    @property
+    def places_mm(self) -> FloatArray:
+        """The compared voxels (z, y, x, 3) around all landmarks."""
+        return self._places_mm.double().cpu().numpy()
+
+    def moves(self, query: Features, start: Affine, before_mm: FloatArray | None = None) -> Moves:
+        """Return how the landmarks move beyond the start to where the query is like their surroundings.
+
+        Before the start the compared voxels may have moved already, by `before_mm` (z, y, x, 3) in mm.
+        """
+        places = self._places_mm
+        if before_mm is not None:
+            places = places + torch.from_numpy(before_mm).to(places)
+        costs = self._costs(query, start, places)
+        reach, side = self._extent.reach, self._extent.side
+        steps = torch.arange(-reach, reach + 1, device=costs.device) * STEP_MM
         z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
         moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
-        total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs))
+        total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs), self._extent)
         best = total.argmin(dim=1)
-        refined = moves_mm[best] + _vertex(total.view(-1, *(2 * REACH + 1,) * 3), best)
+        refined = moves_mm[best] + _vertex(total.view(-1, side, side, side), best)
         moved = refined.double().cpu().numpy()
         least = costs.gather(1, best[:, None])[:, 0].double().cpu().numpy()
-        return Moves(moved, least, _apart_mm(moved, self._points_mm))
+        return Moves(moved, least, _apart_mm(moved, self._points_mm, self._extent.neighbourhood_mm))
 
-    def _costs(self, query: Features, start: Affine) -> Tensor:
+    def _costs(self, query: Features, start: Affine, places_mm: Tensor) -> Tensor:
         """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
 
         With S, Q the features, w the weights and m what the query shows (1 or 0) it is the sum of w m (S - Q)^2, so of
@@ -131,12 +164,12 @@ class Surroundings:
         little have the worst cost of the landmark, and one whose start shows too little has none, 0.
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
-        found = query.at(self._places_mm @ matrix.T + shift)
+        found = query.at(places_mm @ matrix.T + shift)
         found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
-        count = 2 * REACH + 1
+        count, reach = self._extent.side, self._extent.wide + self._extent.reach
         parts = []
         for kernel, voxel in zip(self._kernels, self._voxels, strict=True):
-            window = _cube(found, voxel, _WIDE + REACH)
+            window = _cube(found, voxel, reach)
             seen, compared = (torch.fft.rfftn(part, s=self._fft) for part in (window, kernel))
             compared = compared.conj()
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
@@ -162,35 +195,35 @@ def _mean(sums: Tensor, weights: Tensor) -> Tensor:
     return torch.where(enough, means, means[enough].max())
 
 
-def _weights(device: torch.device) -> Tensor:
+def _weights(extent: Extent, device: torch.device) -> Tensor:
     """Return the weights (d, d, d) of the two cubes around a landmark; they sum to 1."""
-    side = 2 * _WIDE + 1
+    side = 2 * extent.wide + 1
     weights = torch.full((side,) * 3, 0.5 / side**3, device=device)
-    inner = slice(_WIDE - _NARROW, _WIDE + _NARROW + 1)
-    weights[inner, inner, inner] += 0.5 / (2 * _NARROW + 1) ** 3
+    inner = slice(extent.wide - extent.narrow, extent.wide + extent.narrow + 1)
+    weights[inner, inner, inner] += 0.5 / (2 * extent.narrow + 1) ** 3
     return weights
 
 
-def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor) -> Tensor:
+def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor, extent: Extent) -> Tensor:
     """Return the costs (n, displacements) with those of being far from the start and from what the others do.
 
     Starting from each landmark's own best, all move at once to what is best with the weighted mean around them, as in
     the coupled convex optimisation of Heinrich et al. (WBIR 2014).
     """
     far = moves_mm.square().sum(dim=1)
-    weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * _NEIGHBOURHOOD_MM**2))
+    weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * extent.neighbourhood_mm**2))
     weights = weights / weights.sum(dim=1, keepdim=True)
-    total = costs + _NEAR * far
+    total = costs + extent.far * far
     for _ in range(_ROUNDS):
         mean = weights @ moves_mm[total.argmin(dim=1)]
         apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
-        total = costs + _NEAR * far + _TOGETHER * apart
+        total = costs + extent.far * far + extent.together * apart
     return total
 
 
-def _apart_mm(moves_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
+def _apart_mm(moves_mm: FloatArray, points_mm: FloatArray, neighbourhood_mm: float) -> FloatArray:
     """Return how far the moves (n, 3) of points (n, 3) are from the weighted mean of the other points' moves."""
-    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * _NEIGHBOURHOOD_MM**2))
+    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * neighbourhood_mm**2))
     np.fill_diagonal(weights, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm, axis=1))

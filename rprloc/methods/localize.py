@@ -32,6 +32,8 @@ class Work:
     """By network."""
     device: torch.device
     threads: int | None = None
+    outlines: bool = False
+    """Whether outlines are wanted as well."""
 
     def model(self, network: str) -> Model:
         """Return a network's model; raises InputError where it is missing."""
@@ -75,7 +77,9 @@ def localize(
     used = supports[: search.most_supports]
     structures = search.structures or tuple(sorted({name for scan in supports for name in scan.structures})) or None
     models = _models(search, folders, device)
-    work = Work(search=search, structures=structures, models=models, device=device, threads=threads)
+    work = Work(
+        search=search, structures=structures, models=models, device=device, threads=threads, outlines=keep is not None
+    )
     finder: Finder = load(search.make)(work)
     began = time.perf_counter()
     finder.prepare(used)

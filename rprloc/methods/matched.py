@@ -20,6 +20,7 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
+from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
 from rprloc.methods.start import Affine, MapStart, RegistrationStart, Start
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
@@ -29,8 +30,6 @@ _BESIDE = 8
 """Points of a structure's surface that are matched beside its extreme points."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
-_SAME_MM = 0.01
-"""Points that are nearer to each other are one."""
 _LEAST_WEIGHT = 1e-6
 """Smaller weights are none: a structure of the head has no say in the pelvis, nor memory."""
 _RIM = 4
@@ -61,6 +60,8 @@ class _Support:
     surfaces: dict[str, _Surface]
     start: Any = None
     surroundings: Surroundings | None = None
+    nearby: Nearby | None = None
+    """Many more points, for outlines."""
     reason: str = ""
 
 
@@ -73,11 +74,18 @@ class Matched:
     """
 
     def __init__(
-        self, start: Start, *, window: Window, device: torch.device, structures: Sequence[str] | None = None
+        self,
+        start: Start,
+        *,
+        window: Window,
+        device: torch.device,
+        structures: Sequence[str] | None = None,
+        outlines: bool = False,
     ) -> None:
-        """Take the way of starting, the cohort's window, what computes, and the structures (None: all that a support
-        has).
+        """Take the way of starting, the cohort's window, what computes, the structures (None: all that a support has),
+        and whether answers are to carry outlines as well.
         """
+        self._outlines = outlines
         self._start = start
         self._window = window
         self._structures = structures
@@ -100,7 +108,7 @@ class Matched:
             features = self._features(query, supports, starts)
         with clock.part("search"):
             for support, start in zip(supports, starts, strict=True):
-                answers |= _answers(query, support, start, features)
+                answers |= _answers(query, support, start, features, outlines=self._outlines)
         return answers
 
     @torch.inference_mode()
@@ -109,7 +117,7 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: _spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in names}
+        spread = {name: spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in names}
         points = np.concatenate([np.zeros((0, 3)), *spread.values()])
         ends = np.cumsum([0, *(len(some) for some in spread.values())])
         carried = {
@@ -121,12 +129,12 @@ class Matched:
         try:
             start = self._start.support(scan, points)
             region = Surroundings.region_mm(box_of_points(points))
-            surroundings = Surroundings(
-                self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}"), points
-            )
+            features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
+            surroundings = Surroundings(features, points)
+            nearby = Nearby.of(features, {name: surfaces[name] for name in names}) if self._outlines else None
         except RegistrationError as error:
             return _Support(scan.subject, half, points, carried, reason=str(error))
-        return _Support(scan.subject, half, points, carried, start, surroundings)
+        return _Support(scan.subject, half, points, carried, start, surroundings, nearby)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[Affine | str]:
         """Return the transform from each support to the query, or why there is none."""
@@ -179,8 +187,10 @@ class Matched:
         return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
 
 
-def _answers(query: Scan, support: _Support, start: Affine | str, features: Features | str) -> Answers:
-    """Return the answers of one support."""
+def _answers(
+    query: Scan, support: _Support, start: Affine | str, features: Features | str, *, outlines: bool
+) -> Answers:
+    """Return the answers of one support, with what carries their outlines where these are wanted."""
     keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
     if isinstance(start, str):
         return dict.fromkeys(keys.values(), start)
@@ -189,29 +199,18 @@ def _answers(query: Scan, support: _Support, start: Affine | str, features: Feat
     assert support.surroundings is not None
     moves = support.surroundings.moves(features, start)
     moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
+    first = Matching(start, support.points_mm, moves.displacements_mm)
+    refinement = None if support.nearby is None else Refinement(support.nearby, features, first)
     answers: Answers = {}
     for name, surface in support.surfaces.items():
         points = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
         spread = float(moves.apart_mm[surface.own].mean())
         answer = placed(points, support.half_voxel_mm[name], query, spread_mm=spread)
-        if isinstance(answer, Found):
-            carry = Matching(start, support.points_mm[surface.own], moved[surface.own])
-            answer = replace(answer, carry=carry)
+        if outlines and isinstance(answer, Found):
+            few = Matching(start, support.points_mm[surface.own], moved[surface.own])
+            answer = replace(answer, carry=few if refinement is None else Refined(refinement, name))
         answers[keys[name]] = answer
     return answers
-
-
-def _spread_out(points_mm: FloatArray, count: int) -> FloatArray:
-    """Return `count` points of a surface (n, 3), or all there are: the extreme ones, which come first, and then always
-    the one that is farthest from those chosen.
-    """
-    chosen = list(range(len(WALLS)))
-    distance = cdist(points_mm, points_mm[chosen]).min(axis=1)
-    # A surface of few voxels may hold an extreme point twice, rounded otherwise.
-    while len(chosen) < count and distance.max() > _SAME_MM:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(points_mm - points_mm[chosen[-1]], axis=1))
-    return points_mm[chosen]
 
 
 def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
@@ -252,4 +251,4 @@ def make(work: Work) -> Matched:
         if "position_map" in work.models
         else RegistrationStart(window, seed=seed, threads=threads)
     )
-    return Matched(start, window=window, structures=work.structures, device=work.device)
+    return Matched(start, window=window, structures=work.structures, device=work.device, outlines=work.outlines)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from rprloc.geometry import Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import REACH, STEP_MM, Features, Surroundings, _apart_mm
+from rprloc.methods.coupled import FAR, STEP_MM, Features, Surroundings, _apart_mm
 from rprloc.methods.start import Affine
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
 HERE = Affine(np.eye(3), np.zeros(3))
-SIDE = 2 * REACH + 1
+SIDE = 2 * FAR.reach + 1
 POINTS = LANDMARKS[::7] * 0.5
 
 
@@ -38,10 +38,10 @@ def noise(grid: Grid = GRID, seed: int = 0) -> Features:
 
 def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:
     points = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]])
-    apart = _apart_mm(np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 6]]), points)
+    apart = _apart_mm(np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 6]]), points, 25.0)
     assert apart[2] == pytest.approx(6)
     assert 0 < apart[0] < 6 and 0 < apart[1] < 6
-    assert _apart_mm(np.ones((3, 3)), points) == pytest.approx(0, abs=1e-9)
+    assert _apart_mm(np.ones((3, 3)), points, 25.0) == pytest.approx(0, abs=1e-9)
 
 
 def test_features_at_the_centres_of_voxels_are_the_voxels() -> None:
@@ -76,10 +76,10 @@ def test_costs_are_the_sums_that_they_stand_for(where: str) -> None:
     support, query = noise(seed=1), noise(seed=2)
     start = Affine(np.diag([1.05, 0.95, 1.0]), np.array([4.0, -2.0, 1.5]))
     surroundings = Surroundings(support, points)
-    costs = surroundings._costs(query, start).view(len(points), SIDE, SIDE, SIDE)
-    steps = np.arange(-coupled._WIDE, coupled._WIDE + 1) * STEP_MM
+    costs = surroundings._costs(query, start, surroundings._places_mm).view(len(points), SIDE, SIDE, SIDE)
+    steps = np.arange(-FAR.wide, FAR.wide + 1) * STEP_MM
     around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij")[::-1], axis=-1)
-    weights = coupled._weights(torch.device("cpu"))
+    weights = coupled._weights(FAR, torch.device("cpu"))
     assert float(weights.sum()) == pytest.approx(1)
 
     def seen(features: Features, places: Any) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ def test_costs_are_the_sums_that_they_stand_for(where: str) -> None:
         assert np.abs(centre - point).max() <= STEP_MM / 2 + 1e-6
         template, known = seen(support, centre + around)
         for z, y, x in [(10, 10, 10), (0, 0, 0), (20, 3, 11), (9, 20, 20), (20, 20, 0)]:
-            move = (np.array([x, y, z]) - REACH) * STEP_MM
+            move = (np.array([x, y, z]) - FAR.reach) * STEP_MM
             window, shown = seen(query, start.carried(centre + around + move))
             part = weights * known * shown
             if float(part.sum()) < coupled._SEEN + 1e-3:
@@ -135,21 +135,21 @@ def test_landmarks_at_the_edges_of_a_volume_and_beyond_move_by_numbers() -> None
     points = np.array([low, high, high + 100, (low + high) / 2])
     moves = Surroundings(textured(), points).moves(textured((3.0, 0.0, 0.0)), HERE)
     assert np.isfinite(moves.displacements_mm).all() and np.isfinite(moves.costs).all()
-    assert np.abs(moves.displacements_mm).max() <= (REACH + 0.5) * STEP_MM
+    assert np.abs(moves.displacements_mm).max() <= (FAR.reach + 0.5) * STEP_MM
 
 
 def test_a_landmark_in_nothing_goes_with_those_around_it() -> None:
-    axis = torch.arange(-REACH, REACH + 1) * STEP_MM
+    axis = torch.arange(-FAR.reach, FAR.reach + 1) * STEP_MM
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
     moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
     wanted = torch.tensor([6.0, -3.0, 9.0])
     clear = (moves_mm - wanted).norm(dim=1) * 0.1
     costs = torch.stack([clear, clear, torch.zeros(len(moves_mm))])
     near = torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
-    best = moves_mm[coupled._agreed(costs, moves_mm, near).argmin(dim=1)]
+    best = moves_mm[coupled._agreed(costs, moves_mm, near, FAR).argmin(dim=1)]
     assert torch.equal(best, wanted.expand(3, 3))
     far = near + torch.tensor([[0.0], [0.0], [300.0]])
-    assert not moves_mm[coupled._agreed(costs, moves_mm, far).argmin(dim=1)][2].any()
+    assert not moves_mm[coupled._agreed(costs, moves_mm, far, FAR).argmin(dim=1)][2].any()
 
 
 @given(st.lists(st.tuples(*[st.floats(-1.45, 1.45)] * 3), min_size=1, max_size=4))

@@ -48,7 +48,8 @@ def test_metrics_have_the_promised_columns_and_rows(full: Run) -> None:
     assert not metrics.duplicated(KEY).any()
     assert ",".join(metrics.columns) == (
         "cohort,subject,structure,method,setting,support,drawn,n_supports,"
-        "iou,iou_reference,awd_mm,mre_mm,spread_mm,lost,confidence,within_90_mm,covered,failed,reason,seconds,main"
+        "iou,iou_reference,awd_mm,mre_mm,spread_mm,lost,confidence,within_90_mm,covered,"
+        "dice,surface_95_mm,surface_dice_2mm,failed,reason,seconds,main"
     )
     metrics = metrics[metrics.method == "regression"]
     assert set(metrics.setting[metrics.main]) == {MAIN}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -52,11 +52,16 @@ def tidy_outlines(metrics: pd.DataFrame) -> pd.DataFrame:
         count = int(single["support"].nunique())
         for size, rows in {1: single, count: together(group.rows) if count > 1 else single}.items():
             names: dict[str, str | float] = {**group.names, "supports": size, "of_supports": count}
-            for structure in [*group.structures, MEAN]:
-                chosen = rows if structure == MEAN else rows[rows["structure"] == structure]
-                if len(chosen):
-                    lines.append({**names, "structure": structure, **_numbers(chosen)})
+            lines += [{**names, **line} for line in _lines(rows, group.structures)]
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _lines(rows: pd.DataFrame, structures: Sequence[str]) -> Iterator[dict[str, str | float]]:
+    """Yield the numbers of one method and kind of support: the structures with truth, and a mean."""
+    for structure in [*structures, MEAN]:
+        chosen = rows if structure == MEAN else rows[rows["structure"] == structure]
+        if len(chosen):
+            yield {"structure": structure, **_numbers(chosen)}
 
 
 def _numbers(rows: pd.DataFrame) -> dict[str, float]:

@@ -12,7 +12,7 @@ from rprloc.cohort.tasks import Asked, Measure
 from rprloc.errors import InputError
 from rprloc.files import write_json_lines
 from rprloc.results.frame import COLUMNS, read_metrics, read_predictions
-from rprloc.results.measure.evaluate import evaluate, evaluate_cohort
+from rprloc.results.measure.evaluate import Came, evaluate, evaluate_cohort
 from tests.results import cohorts
 from tests.results.cohorts import replace
 
@@ -107,7 +107,7 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
     half = len(made.predictions) // 2
     for path, own in zip(batches, (made.predictions[:half], made.predictions[half:]), strict=True):
         write_json_lines(path, [one.to_json() for one in own])
-    evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
+    evaluate_cohort(tmp_path / "demo", made.measure, folders, Came(batches))
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
         "error_sources.csv", "findings.csv", "metrics.csv", "predictions.jsonl", "scans.csv", "set_aside.csv",
         "table4.csv",
@@ -119,7 +119,7 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read, found.metrics, check_exact=False, rtol=1e-12)
     batches[0].write_text('{"cohort": 3}\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.jsonl: expected predictions"):
-        evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
+        evaluate_cohort(tmp_path / "demo", made.measure, folders, Came(batches))
 
 
 def test_what_was_found_and_what_was_done_stand_apart_and_a_scan_with_findings_is_a_warning() -> None:
@@ -138,7 +138,7 @@ def test_a_copy_of_a_support_among_the_queries_is_told_and_measured_all_the_same
         made.scans[subject] = dataclasses.replace(made.scans[subject], values_sha256=values, findings=("first",))
     scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
     write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in made.predictions])
-    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
     assert (tmp_path / "out" / "findings.csv").read_text() == (
         "cohort,subject,finding\n"
         "demo,q1,its voxels are those of the support s0: its answer from s0 is no measure of anything\n"
@@ -153,7 +153,7 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
     scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
     rows = [replace(one, turned=said if one.subject == "q1" else None) for one in made.predictions]
     write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in rows])
-    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
     assert (tmp_path / "out" / "findings.csv").read_text() == f'cohort,subject,finding\ndemo,q1,"{said}"\n'
     table = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("subject")
     assert table.loc["q1", "status"] == "WARN" and table.loc["q0", "status"] == "PASS"
@@ -164,5 +164,5 @@ def test_without_a_copy_there_is_nothing_to_tell(tmp_path: Path) -> None:
     made = cohorts.cohort(queries=1, tables=False)
     scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
     write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in made.predictions])
-    evaluate_cohort(tmp_path / "out", made.measure, scans, [tmp_path / "all.jsonl"])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
     assert (tmp_path / "out" / "findings.csv").read_text() == "cohort,subject,finding\n"

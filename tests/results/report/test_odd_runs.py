@@ -9,7 +9,7 @@ import pytest
 
 from rprloc.cohort.tasks import Cohort, Report, Sheet
 from rprloc.files import write_json_lines
-from rprloc.results.measure.evaluate import evaluate_cohort
+from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.report.run import report_run
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
@@ -26,7 +26,7 @@ def page_of(folder: Path, *made: cohorts.Cohort) -> Html:
         name = one.measure.cohort
         scans = [write_scan(folder / "scans", record) for record in one.scans.values()]
         write_json_lines(folder / f"{name}.jsonl", [prediction.to_json() for prediction in one.predictions])
-        evaluate_cohort(folder / "evaluated" / name, one.measure, scans, [folder / f"{name}.jsonl"])
+        evaluate_cohort(folder / "evaluated" / name, one.measure, scans, Came([folder / f"{name}.jsonl"]))
     tabulate_cohorts(folder / "results", sorted((folder / "evaluated").iterdir()), [])
     asked = tuple(Cohort(name=one.measure.cohort, modality="ct", members=one.measure.members) for one in made)
     report_run(

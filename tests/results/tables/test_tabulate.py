@@ -13,13 +13,13 @@ from rprloc.cohort.tasks import Asked
 from rprloc.files import write_json_lines
 from rprloc.methods.answer import Prediction
 from rprloc.results.frame import read_metrics, read_predictions, read_tables
-from rprloc.results.measure.evaluate import evaluate_cohort
+from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.shown import CohortShown, read_shown
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
 from tests.results.cohorts import Cohort
 
-TABLES = ("table1", "table2", "table3", "comparison", "table4", "table5", "error_sources", "calibration")
+TABLES = ("table1", "table2", "table3", "comparison", "table4", "table5", "table6", "error_sources", "calibration")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def run(folder: Path, *made: Cohort) -> Written:
         name = one.measure.cohort
         scans = [record.write(folder / "scans") for record in one.scans.values()]
         write_json_lines(folder / f"{name}.jsonl", [prediction.to_json() for prediction in one.predictions])
-        evaluate_cohort(folder / "evaluated" / name, one.measure, scans, [folder / f"{name}.jsonl"])
+        evaluate_cohort(folder / "evaluated" / name, one.measure, scans, Came([folder / f"{name}.jsonl"]))
     results = folder / "results"
     small = tabulate_cohorts(results, sorted((folder / "evaluated").iterdir()), [])
     assert (results / "tables" / "summary.md").read_text(encoding="utf-8") == small

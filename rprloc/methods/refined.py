@@ -1,0 +1,116 @@
+"""Many points of the structures' surfaces, matched from where a few have moved: what their outlines are carried by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.distance import cdist
+
+from rprloc.geometry import WALLS, FloatArray
+from rprloc.methods.carry import Matching, moves_between
+from rprloc.methods.coupled import NEAR, STEP_MM, Features, Surroundings
+from rprloc.methods.start import Affine
+
+_APART_MM, _MOST, _FEWEST = 8.0, 100, 20
+"""No place of a surface is farther from a matched point, unless there were more of them; with fewer there are none."""
+_ALTOGETHER = 1500
+"""Points of a support: what surrounds each takes 40 kB."""
+_ROUNDS = 3
+_EVERY = 3
+"""Steps between the places at which the spline is computed."""
+_SAME_MM = 0.01
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """Points of a support's surfaces and what surrounds them, ready for any query."""
+
+    points_mm: FloatArray
+    """(n, 3), of all structures."""
+    own: Mapping[str, slice]
+    """Which of them are a structure's."""
+    surroundings: Surroundings
+
+    @classmethod
+    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray]) -> Nearby | None:
+        """Choose points of surfaces (n, 3) by structure; None where there are so many that each would have too few."""
+        most = min(_MOST, _ALTOGETHER // max(1, len(surfaces_mm)))
+        if most < _FEWEST or not surfaces_mm:
+            return None
+        chosen = {name: spread_out(surface, most, apart_mm=_APART_MM) for name, surface in surfaces_mm.items()}
+        ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
+        own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
+        points = np.concatenate(list(chosen.values()))
+        return cls(points, own, Surroundings(features, points, NEAR))
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A support's many points in a query, found when they are first asked for."""
+
+    nearby: Nearby
+    features: Features
+    """The query's."""
+    first: Matching
+    """How the few points of all structures have moved."""
+
+    @cached_property
+    def moves_mm(self) -> FloatArray:
+        """How the many points move (n, 3) in the support's space before the affine start."""
+        points, surroundings = self.nearby.points_mm, self.nearby.surroundings
+        places = surroundings.places_mm
+        known, moves = self.first.points_mm, self.first.moves_mm
+        for _ in range(_ROUNDS):
+            before = _spread(known, moves, places)
+            own = surroundings.moves(self.features, self.first.start, before).displacements_mm
+            moves = own + _at(before, places, points + own)
+            known = points
+        return moves
+
+
+@dataclass(frozen=True)
+class Refined:
+    """How one structure of a support came into a query, by its own points."""
+
+    refinement: Refinement
+    structure: str
+
+    def sources(self, points_mm: FloatArray) -> FloatArray:
+        """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
+        all_, own = self.refinement, self.refinement.nearby.own[self.structure]
+        start: Affine = all_.first.start
+        return Matching(start, all_.nearby.points_mm[own], all_.moves_mm[own]).sources(points_mm)
+
+
+def spread_out(points_mm: FloatArray, count: int, *, apart_mm: float = _SAME_MM) -> FloatArray:
+    """Return `count` points of a surface (n, 3): the extreme ones, which come first, and then always the one that is
+    farthest from those chosen, until none is farther than `apart_mm`.
+    """
+    chosen = list(range(len(WALLS)))
+    distance = cdist(points_mm, points_mm[chosen]).min(axis=1)
+    # A surface of few voxels may hold an extreme point twice, rounded otherwise.
+    while len(chosen) < count and distance.max() > apart_mm:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points_mm - points_mm[chosen[-1]], axis=1))
+    return points_mm[chosen]
+
+
+def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) -> FloatArray:
+    """Return the moves (z, y, x, 3) of places, those of points between them."""
+    some = places_mm[::_EVERY, ::_EVERY, ::_EVERY]
+    coarse = moves_between(points_mm, moves_mm, some.reshape(-1, 3)).reshape(some.shape)
+    index = np.stack(np.meshgrid(*[np.arange(n) / _EVERY for n in places_mm.shape[:3]], indexing="ij"))
+    axes = [ndimage.map_coordinates(coarse[..., axis], index, order=1, mode="nearest") for axis in range(3)]
+    return np.stack(axes, axis=-1)
+
+
+def _at(moves_mm: FloatArray, places_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
+    """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of places STEP_MM apart."""
+    index = ((points_mm - places_mm[0, 0, 0]) / STEP_MM).T[::-1]
+    axes = [ndimage.map_coordinates(moves_mm[..., axis], index, order=1, mode="nearest") for axis in range(3)]
+    return np.stack(axes, axis=-1)

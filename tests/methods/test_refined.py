@@ -1,0 +1,77 @@
+"""Many points of surfaces find where they went from where a few have moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from rprloc.geometry import Grid
+from rprloc.methods import refined
+from rprloc.methods.carry import Matching
+from rprloc.methods.coupled import Features
+from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
+from rprloc.methods.start import Affine
+
+GRID = Grid((40, 40, 40), (3.0,) * 3, (-58.5,) * 3)
+START = Affine(np.eye(3), np.array([6.0, 3.0, -3.0]))
+
+
+def sphere(radius: float = 18.0, count: int = 500) -> np.ndarray:
+    """Return a surface, its extreme points first."""
+    ends = np.array([[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]])
+    points = np.random.default_rng(2).normal(size=(count, 3))
+    return radius * np.concatenate([ends, points / np.linalg.norm(points, axis=1, keepdims=True)])
+
+
+def features(shift_voxels: tuple[int, int, int] = (0, 0, 0)) -> Features:
+    """Return a scan's features of which everything lies so many voxels (z, y, x) further."""
+    levels = gaussian_filter(np.random.default_rng(1).normal(size=(60, 60, 60)), 1.2)
+    z, y, x = (slice(10 - n, 50 - n) for n in shift_voxels)
+    part = levels[z, y, x]
+    return Features.of(torch.from_numpy(np.ascontiguousarray(part)).float(), GRID)
+
+
+def test_the_rest_of_the_way_is_found() -> None:
+    surface = sphere()
+    nearby = Nearby.of(features(), {"organ": surface})
+    assert nearby is not None and len(nearby.points_mm) > 30
+    # The start says 6, 3, -3 mm and the few points 2 more along x; in truth it is 9, 3, 0.
+    few = Matching(START, surface[:6], np.tile([2.0, 0.0, 0.0], (6, 1)))
+    with torch.inference_mode():
+        refinement = Refinement(nearby, features((0, 1, 3)), few)
+        assert np.abs(refinement.moves_mm - [3.0, 0.0, 3.0]).max() < 1.0
+    own = surface[::7]
+    found = Refined(refinement, "organ").sources(START.carried(own + np.array([3.0, 0.0, 3.0])))
+    np.testing.assert_allclose(found, own, atol=0.6)
+
+
+def test_of_so_many_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refined, "_ALTOGETHER", 39)
+    surfaces = {"organ": sphere(), "gland": sphere(10.0)}
+    assert Nearby.of(features(), surfaces) is None and Nearby.of(features(), {}) is None
+    one = Nearby.of(features(), {"organ": sphere()})
+    assert one is not None and one.own == {"organ": slice(0, len(one.points_mm))} and len(one.points_mm) <= 39
+
+
+def test_points_are_spread_until_they_are_near_enough() -> None:
+    surface = sphere()
+    chosen = spread_out(surface, 100, apart_mm=8.0)
+    assert 6 < len(chosen) < 100
+    assert max(np.linalg.norm(chosen - point, axis=1).min() for point in surface) <= 8.0
+    np.testing.assert_array_equal(chosen[:6], surface[:6])
+    assert len(spread_out(surface, 14)) == 14
+
+
+def test_a_refinement_is_computed_once() -> None:
+    nearby = Nearby.of(features(), {"organ": sphere()})
+    assert nearby is not None
+    refinement = Refinement(
+        nearby, features(), Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3)))
+    )
+    with torch.inference_mode():
+        assert refinement.moves_mm is refinement.moves_mm
+        assert np.abs(refinement.moves_mm).max() < 0.5
