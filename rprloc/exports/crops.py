@@ -1,0 +1,41 @@
+"""What a scan shows around each box: its own voxels, where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from rprloc.exports.boxes import voxels_of
+from rprloc.exports.masks import write_nifti
+from rprloc.exports.query import Query
+from rprloc.scans.frame import Frame
+from rprloc.scans.opening import open_scan
+
+_PLAIN = {"int64": "int32", "uint64": "uint32", "bool": "uint8"}
+"""Types that few programs read, and those that take their place."""
+
+
+def write_crops(parent: Path, query: Query, *, margin_mm: float) -> list[str]:
+    """Write crops/<cohort>/<subject>/<structure>.nii.gz, the scan's values around each box and a margin; return what is
+    to be said.
+
+    Raises InputError where the scan cannot be read.
+    """
+    if not query.found:
+        return []
+    image = open_scan(query.image, series=query.series, modality=query.modality).image
+    values, frame = sitk.GetArrayViewFromImage(image), query.native.frame
+    folder, names, said = query.folder(parent, "crops") / query.name, query.files, []
+    for one in query.found:
+        first, stop = voxels_of(np.array(one.box_mm), query.native, margin_mm)
+        if not (stop > first).all():
+            said.append(f"{query.record.subject}: the box of {one.structure} holds no voxel, so there is no crop.")
+            continue
+        part = values[tuple(slice(int(a), int(b)) for a, b in zip(first[::-1], stop[::-1], strict=True))]
+        part = part.astype(_PLAIN.get(part.dtype.name, part.dtype.name))
+        write_nifti(
+            folder / f"{names[one.structure]}.nii.gz", part, Frame(frame.axes_mm, frame.world(first.astype(np.float64)))
+        )
+    return said
