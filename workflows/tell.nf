@@ -1,9 +1,10 @@
 // How good the predictions are, and what people read.
 
 include { EVALUATE } from '../modules/evaluate'
+include { EXPORT } from '../modules/export'
 include { TABULATE } from '../modules/tabulate'
 include { REPORT } from '../modules/report'
-include { fileHash ; gathered ; launch ; tellCompared ; toJson } from '../modules/support'
+include { contentOf ; fileHash ; gathered ; launch ; sheetFile ; tellCompared ; toJson } from '../modules/support'
 
 workflow TELL {
     take:
@@ -24,6 +25,17 @@ workflow TELL {
             .join(gathered(measures, 'searches', outlines), remainder: true)
             .map { id, json, folders, files, drawn -> [id, json, folders ?: [], files ?: [], drawn ?: []] }
     )
+    // [id of a query, task as JSON, files of the image, scan, answers, folder of outlines if there is one]
+    exports = plan.flatMap { all -> all.export }
+    EXPORT(
+        exports.map { one ->
+            [one.id, toJson(one + [content: contentOf(sheetFile(one.image))]), [sheetFile(one.image)] + one.voxels.collect { name -> sheetFile(name) }]
+        }
+            .join(scans)
+            .join(EVALUATE.out.answers.flatMap { cohort, files -> [files].flatten().collect { path -> ["${cohort}@${path.baseName}".toString(), path] } })
+            .join(gathered(exports, 'outlines', outlines))
+    )
+    EXPORT.out.said.flatMap { path -> path.readLines() }.take(20).subscribe { line -> log.warn(line) }
     EVALUATE.out.evaluated.subscribe { folder -> tellCompared(folder) }
 
     logs = curves.collect(sort: { path -> path.name }).ifEmpty([])

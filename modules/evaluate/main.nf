@@ -8,6 +8,7 @@ process EVALUATE {
 
     output:
     path "${id}", emit: evaluated
+    tuple val(id), path("${id}/answers/*.jsonl"), emit: answers, optional: true
 
     script:
     """

@@ -18,6 +18,7 @@ from rprloc.catalogue import (
     network_named,
     networks_of,
 )
+from rprloc.cohort.exports import parse_exports
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, parameter_fault
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.places import Place, file_faults
@@ -63,6 +64,8 @@ class Checked:
     """Typed, all of them."""
     methods: tuple[str, ...] = ()
     """In the order of the tables."""
+    exports: tuple[str, ...] = ()
+    """As what answers are exported."""
     rows: tuple[Row, ...] = ()
     cohorts: Mapping[str, Settings] = field(default_factory=dict)
     """The settings of each cohort of the sheet, as its models need them."""
@@ -82,6 +85,8 @@ def check(given: Given) -> Checked:
     cohort, wrong = _default_cohort(str(parameters["cohort"]), known, given.settings_file)
     faults += wrong
     asked, wrong = parse_methods(str(parameters["methods"]))
+    faults += wrong
+    exports, wrong = parse_exports(parameters["exports"])
     faults += wrong
     sheet = _read(given, parameters, cohort, known, training=bool(trained(parameters["weights"], networks_of(asked))))
     faults += [*sheet.faults, *_parameter_faults(parameters, asked, sheet.rows)]
@@ -113,6 +118,7 @@ def check(given: Given) -> Checked:
     return Checked(
         parameters=parameters,
         methods=tuple(asked),
+        exports=exports,
         rows=sheet.rows,
         cohorts=cohorts,
         models=models,

@@ -10,6 +10,7 @@ import msgspec
 
 from rprloc.catalogue import (
     BY_SUPPORTS,
+    DEFAULT,
     Family,
     Network,
     families_of,
@@ -29,6 +30,7 @@ from rprloc.cohort.tasks import (
     CALIBRATING,
     Asked,
     Cohort,
+    Export,
     Learning,
     Measure,
     Member,
@@ -73,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     register: tuple[Search, ...] = ()
     """The searches that have no use for a GPU."""
     evaluate: tuple[Measure, ...] = ()
+    export: tuple[Export, ...] = ()
     tabulate: str = ""
     """The hash of the code that TABULATE runs."""
     report: Report
@@ -80,7 +83,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
         values: dict[str, Any] = msgspec.to_builtins(self)
-        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "export")
         return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
 
 
@@ -112,6 +115,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         localize=tuple(task for task in searches if task.gpu),
         register=tuple(task for task in searches if not task.gpu),
         evaluate=tuple(one.measure(searches) for one in planned),
+        export=tuple(task for one in planned for task in one.exports(searches)),
         tabulate=_code("rprloc.steps:tabulate"),
         report=report,
     )
@@ -143,7 +147,7 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
 
 def _counts(plan: Plan) -> dict[str, int]:
     """Return how many tasks each process has."""
-    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "export")
     counts = {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
     return {process: count for process, count in counts.items() if count}
 
@@ -296,10 +300,48 @@ class _Planner:
             structures=None if self._settings.structures is None else tuple(self._settings.structures),
             order=self._order,
             tables=self._tables,
+            answers=bool(self._checked.exports),
             searches=tuple(task.id for task in searches if task.cohort == self._cohort),
             seed=self._seed,
             code=_code("rprloc.steps:evaluate"),
         )
+
+    def exports(self, searches: Sequence[Search]) -> list[Export]:
+        """Return a task for each query where files for other programs are asked for."""
+        kinds, settings = self._checked.exports, self._settings
+        if not kinds:
+            return []
+        main = method_named(DEFAULT if DEFAULT in self._checked.methods else self._checked.methods[0]).family
+        code = code_hash(["rprloc.steps:export"])
+        drawn = {
+            query: task.id
+            for task in searches
+            if task.cohort == self._cohort and task.family == main.name and main.outlines
+            for query in task.queries
+            if task.batch != CALIBRATING
+        }
+        tasks = []
+        for row in self._members:
+            if not row.query:
+                continue
+            name, files = scan_folder(self._cohort, row.subject), files_of(row, self._places, settings.structures)
+            tasks.append(
+                Export(
+                    id=name,
+                    cohort=self._cohort,
+                    subject=row.subject,
+                    image=files.image,
+                    series=row.series,
+                    voxels=files.voxels,
+                    modality=settings.modality,
+                    kinds=kinds,
+                    margin_mm=int(self._parameters["margin"]),
+                    values=settings.structures,
+                    outlines=(drawn[name],) if name in drawn else (),
+                    code=code,
+                )
+            )
+        return tasks
 
     def _asked(self, name: str) -> Asked:
         family = method_named(name).family

@@ -174,6 +174,8 @@ class Measure(Task, frozen=True, kw_only=True):
     """The supports in the order of the draw."""
     tables: bool = True
     """Whether the paper's tables can be made: not without a query whose label tells the truth."""
+    answers: bool = False
+    """Whether the answers to use of each query go to a file of their own."""
     searches: tuple[str, ...] = ()
     """The ids of the cohort's searches."""
     seed: int = 1
@@ -182,6 +184,27 @@ class Measure(Task, frozen=True, kw_only=True):
     def scans(self) -> tuple[str, ...]:
         """The names of all scans' folders."""
         return tuple(scan_folder(self.cohort, member.subject) for member in self.members)
+
+
+class Export(Task, frozen=True, kw_only=True):
+    """A query's answers as files for other programs; `id` is the name of its folder."""
+
+    subject: str
+    image: str
+    """As in the sheet."""
+    series: str | None = None
+    """Which one of an image that is DICOM, as in the sheet."""
+    voxels: tuple[str, ...] = ()
+    """The file that the image needs beside its own, as in the sheet."""
+    modality: str
+    kinds: tuple[str, ...]
+    margin_mm: int
+    values: Mapping[str, int] | None = None
+    """Structure -> label value, of the settings."""
+    outlines: tuple[str, ...] = ()
+    """The search that draws its outlines, if there is one."""
+    content: str = ""
+    """The hash of an image's files where it is a folder, as PREPROCESS has it."""
 
 
 class Cohort(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rprloc.cohort.tasks import Export
 from rprloc.exports.names import file_name, file_names
-from rprloc.methods.answer import Prediction
-from rprloc.scans.outlines import Outline
+from rprloc.files import read_json_lines
+from rprloc.methods.answer import Key, Prediction
+from rprloc.scans.outlines import Outline, read_outlines
 from rprloc.scans.scan import Native, ScanRecord
 
 
@@ -65,6 +67,37 @@ class Query:
     def name(self) -> str:
         """A file's name for the subject."""
         return file_name(self.record.subject)
+
+
+def read_query(task: Export, image: Path, scan: Path, answers: Path, outlines: Sequence[Path]) -> Query | None:
+    """Return a query of a run from its scan's folder, the file of its answers to use and the files of its batch's
+    outlines; None for one that was set aside. Raises InputError where a file is none of its kind.
+    """
+    record = ScanRecord.read(scan)
+    if not record.usable:
+        return None
+    rows = tuple(Prediction.from_json(row) for row in read_json_lines(answers))
+    own = [path for path in outlines if path.name.startswith(f"{task.id}.")]
+    return Query(
+        record=record,
+        answers=rows,
+        outlines=outlines_of(rows, own),
+        image=image,
+        series=task.series,
+        modality=task.modality,
+        values=task.values,
+    )
+
+
+def outlines_of(answers: Sequence[Prediction], paths: Iterable[Path]) -> dict[str, Outline]:
+    """Return by structure the outlines of answers in a query's files of outlines."""
+    keys = {one.key for one in answers if not one.failed}
+    found = {}
+    for path in paths:
+        for known, outline in read_outlines(path):
+            if Key(*(known[field] for field in Key._fields)) in keys:
+                found[known["structure"]] = outline
+    return found
 
 
 def about(one: Prediction) -> str:

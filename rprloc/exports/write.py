@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rprloc.errors import InputError, nearest
+from rprloc.cohort.exports import MARGIN_MM
+from rprloc.errors import InputError
 from rprloc.exports.boxes import write_boxes
 from rprloc.exports.crops import write_crops
 from rprloc.exports.masks import write_masks
 from rprloc.exports.query import Query
 from rprloc.exports.slicer import write_slicer
-
-KINDS = ("slicer", "masks", "csv", "crops")
-MARGIN_MM = 10
-"""Around the boxes of crops."""
-
-
-def parse_kinds(text: str | None) -> tuple[str, ...]:
-    """Return the kinds that `--exports` names, between commas; none for no text. Raises InputError for unknown ones."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    for name in names:
-        if name not in KINDS:
-            raise InputError(f"exports: found {name!r}, expected some of {', '.join(KINDS)}{nearest(name, KINDS)}.")
-    return tuple(kind for kind in KINDS if kind in names)
 
 
 def write_exports(folder: Path, kinds: Sequence[str], query: Query, *, margin_mm: float = MARGIN_MM) -> list[str]:

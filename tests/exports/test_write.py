@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from rprloc.errors import InputError
-from rprloc.exports.write import KINDS, parse_kinds, write_exports
+from rprloc.exports.write import write_exports
 from tests.exports.queries import query
 
 
@@ -24,10 +21,3 @@ def test_a_scan_that_is_gone_is_said_and_the_others_are_written(tmp_path: Path) 
     (said,) = write_exports(tmp_path / "exports", ("csv", "crops"), one)
     assert said.startswith("gone.nii.gz: found no such file")
     assert (tmp_path / "exports" / "csv" / "c" / "q1.csv").is_file()
-
-
-def test_kinds_are_read_in_their_order() -> None:
-    assert parse_kinds("csv, slicer,csv") == ("slicer", "csv") and parse_kinds(None) == () == parse_kinds("")
-    assert parse_kinds(",".join(KINDS)) == KINDS
-    with pytest.raises(InputError, match=r"exports: found 'mask', expected some of slicer, .*did you mean 'masks'"):
-        parse_kinds("mask")

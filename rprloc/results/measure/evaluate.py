@@ -12,7 +12,7 @@ from rprloc.cohort.tasks import Measure
 from rprloc.errors import InputError
 from rprloc.files import write_json_lines
 from rprloc.methods.answer import Prediction
-from rprloc.results.frame import DIGITS, Main, read_predictions, write_frame
+from rprloc.results.frame import DIGITS, Main, main_of, read_predictions, shown_predictions, write_frame
 from rprloc.results.measure.by_support import by_support
 from rprloc.results.measure.calibration import with_intervals
 from rprloc.results.measure.combined import combined_predictions
@@ -75,6 +75,10 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
+    if measure.answers:
+        main = main_of(found.metrics, measure.cohort)
+        for subject, answers in shown_predictions(found.predictions, measure.cohort, main).items():
+            write_json_lines(folder / "answers" / f"{subject}.jsonl", (one.to_json() for one in answers))
     write_frame(folder / "table4.csv", tidy_supports(arrays, measure.seed), digits=DIGITS)
     write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)

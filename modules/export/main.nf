@@ -1,0 +1,25 @@
+// A query's answers to use, as files for other programs.
+process EXPORT {
+    tag "${id}"
+    label 'process_low'
+    publishDir params.outdir, mode: 'copy', pattern: 'exports/**'
+
+    input:
+    tuple val(id), val(json), path(image, stageAs: 'image/*'), path(scan, stageAs: 'scans/*'), path(answers, stageAs: 'answers/*'), path(outlines, stageAs: 'outlines/*')
+
+    output:
+    path 'exports/**', emit: files, optional: true
+    path 'said.txt', emit: said
+
+    script:
+    """
+    rprloc step export --image image --scans scans --answers answers --outlines outlines <<'JSON'
+    ${json}
+    JSON
+    """
+
+    stub:
+    """
+    touch said.txt
+    """
+}
