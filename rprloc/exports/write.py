@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rprloc.cohort.exports import MARGIN_MM
@@ -27,8 +27,18 @@ def write_exports(folder: Path, kinds: Sequence[str], query: Query, *, margin_mm
     if "masks" in kinds:
         said += write_masks(folder, query)
     if "crops" in kinds:
-        try:
-            said += write_crops(folder, query, margin_mm=margin_mm)
-        except InputError as error:
-            said += error.errors
+        said += _tried(lambda: write_crops(folder, query, margin_mm=margin_mm))
+    if wanted := [kind for kind in ("rtstruct", "dicomseg") if kind in kinds]:
+        # pydicom takes as long to load as a small scan to read.
+        from rprloc.exports.dicom import write_dicom
+
+        said += _tried(lambda: write_dicom(folder, query, wanted))
     return said
+
+
+def _tried(write: Callable[[], list[str]]) -> list[str]:
+    """Return what is to be said after writing, a scan that cannot be read among it."""
+    try:
+        return write()
+    except InputError as error:
+        return error.errors

@@ -16,6 +16,12 @@ def test_every_kind_has_its_folder(tmp_path: Path) -> None:
     assert write_exports(tmp_path / "none", (), query(tmp_path)) == [] and not (tmp_path / "none").exists()
 
 
+def test_dicom_of_a_scan_that_is_none_is_said(tmp_path: Path) -> None:
+    (said,) = write_exports(tmp_path / "exports", ("csv", "rtstruct", "dicomseg"), query(tmp_path))
+    assert said.startswith("q1: its scan is no DICOM")
+    assert [path.name for path in (tmp_path / "exports").iterdir()] == ["csv"]
+
+
 def test_a_scan_that_is_gone_is_said_and_the_others_are_written(tmp_path: Path) -> None:
     one = replace(query(tmp_path), image=tmp_path / "gone.nii.gz")
     (said,) = write_exports(tmp_path / "exports", ("csv", "crops"), one)
