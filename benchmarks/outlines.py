@@ -1,7 +1,8 @@
-"""How good are the outlines? `python -m benchmarks.outlines SHEET [SPLIT [SUPPORTS [QUERIES]]]`.
+"""How good are the outlines? `python -m benchmarks.outlines SHEET [SPLIT [SUPPORTS [QUERIES [METHODS]]]]`.
 
 The scans of a split of a sample sheet (validation) are outlined by matched and by the registrations, from each of the
-first supports (3) among the labelled validation scans, by the shipped position map; so many queries (all) take part.
+first supports (3) among the labelled validation scans, by the shipped position map; so many queries (all) take part, and of
+the registrations (affine,bspline,convex) those that are named.
 For each method: Dice, 95 % surface distance and surface Dice at 2 mm with their 95 % intervals over the queries, Dice
 of each structure, and seconds a pair with the outlines, and those of the outlines alone. Last comes matched less
 convex.
@@ -35,7 +36,7 @@ from rprloc.scans.scan import Scan
 MEASURES = ("dice", "surface_95_mm", "surface_dice_2mm")
 
 
-def main(sheet: Path, split: str = "validation", supports: int = 3, queries: int | None = None) -> None:
+def main(sheet: Path, split: str, supports: int, queries: int | None, methods: Sequence[str]) -> None:
     """Print the figures of a sheet."""
     set_up_cpu(None)
     settings = openkbp_settings()
@@ -43,7 +44,7 @@ def main(sheet: Path, split: str = "validation", supports: int = 3, queries: int
     start = MapStart(read_model(shipped_folder("head-neck-ct") / "position_map.safetensors"), seed=1)
     finders: list[Finder] = [
         Matched(start, window=settings.window, structures=names, device=torch.device("cpu"), outlines=True),
-        Registration(dict.fromkeys(METHODS, "extreme"), window=settings.window, structures=names, seed=1),
+        Registration(dict.fromkeys(methods, "extreme"), window=settings.window, structures=names, seed=1),
     ]
     with tempfile.TemporaryDirectory() as folder:
         given = labelled_scans(sheet, Path(folder) / "validation", "validation")[:supports]
@@ -105,10 +106,12 @@ def _print_difference(rows: pd.DataFrame) -> None:
     """Print matched less convex, query by query."""
     for measure in MEASURES:
         means = rows.groupby(["method", "subject"])[measure].mean()
+        if "convex" not in means:
+            return
         found = mean_interval(means["matched"] - means["convex"])
         print(f"matched less convex, {measure}: {found.mean:.3f} +- {found.half_width:.3f}, n = {found.n}")
 
 
 if __name__ == "__main__":
-    own = [*sys.argv[2:], *("validation", "3", "")[len(sys.argv) - 2 :]]
-    main(Path(sys.argv[1]), own[0], int(own[1]), int(own[2]) if own[2] else None)
+    own = [*sys.argv[2:], *("validation", "3", "", ",".join(METHODS))[len(sys.argv) - 2 :]]
+    main(Path(sys.argv[1]), own[0], int(own[1]), int(own[2]) if own[2] else None, own[3].split(","))

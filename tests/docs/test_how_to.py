@@ -26,7 +26,7 @@ from rprloc.files import write_json_lines
 from rprloc.methods.answer import Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import Work
-from rprloc.results.measure.evaluate import evaluate_cohort
+from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.scan import Scan
 from tests.docs.pages import DOCS, HOW_TO, PAGES, ROOT, commands, fenced, indented, name_of, text_of
@@ -216,7 +216,7 @@ def odd_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predictions = [msgspec.structs.replace(one, method="matched").to_json() for one in made.predictions]
     write_json_lines(folder / "all.jsonl", predictions)
     scans = [record.write(folder / "scans") for record in made.scans.values()]
-    evaluate_cohort(folder / "evaluated" / "020", made.measure, scans, [folder / "all.jsonl"])
+    evaluate_cohort(folder / "evaluated" / "020", made.measure, scans, Came([folder / "all.jsonl"]))
     tabulate_cohorts(folder / "results", [folder / "evaluated" / "020"], [])
     return folder
 
