@@ -1,7 +1,8 @@
 """How a support's mask comes into a query: where each place of the query lies in the support, and what is drawn there.
 
 An outline is carried as a signed distance: linear between voxels, it keeps a surface between them where a mask has
-steps, and those that several supports carry have a mean (Rohlfing & Maurer, IEEE Transactions on Image Processing 2007).
+steps, and those that several supports carry have a mean (Rohlfing & Maurer, IEEE Transactions on Image Processing,
+2007).
 """
 
 from __future__ import annotations
