@@ -3,8 +3,8 @@
 The scans of a split of a sample sheet (validation) are outlined by matched and by the registrations, from each of the
 first supports (3) among the labelled validation scans, by the shipped position map; so many queries (all) take part,
 and of the registrations (affine,bspline,convex) those that are named. For each method: Dice, 95 % surface distance and
-surface Dice at 2 mm with their 95 % intervals over the queries, Dice of each structure, and seconds a pair with the outlines, and those of the outlines alone. Last comes matched less
-convex.
+surface Dice at 2 mm with their 95 % intervals over the queries, Dice of each structure, seconds a pair with the
+outlines, and those of the outlines alone. Last comes matched less convex.
 """
 
 from __future__ import annotations
