@@ -24,12 +24,12 @@ from torch import Tensor
 from benchmarks.matched import matched_from
 from benchmarks.registration import iou_of, labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled
 from rprloc.methods.answer import Prediction
 from rprloc.methods.coupled import REACH, Features, Moves, Surroundings
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import Affine, MapStart
+from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance

@@ -19,9 +19,9 @@ from scipy import stats
 from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import Affine, MapStart
+from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import metrics_of

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.start import Affine
+from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 
 STEP_MM = 3.0
 """Between compared voxels and between displacements."""

@@ -10,10 +10,9 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import Affine, FloatArray, Grid
 from rprloc.methods.coupled import Features
 from rprloc.methods.images import Window, coarser, image_of, region_around
-from rprloc.methods.start import Affine
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 

@@ -13,13 +13,13 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
-from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
+from rprloc.geometry import WALLS, Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Answers, Key, others, placed, present
 from rprloc.methods.clock import Clock
 from rprloc.methods.coupled import Features, Surroundings
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
-from rprloc.methods.start import Affine, MapStart, RegistrationStart, Start
+from rprloc.methods.start import MapStart, RegistrationStart, Start
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rprloc.errors import InputError
-from rprloc.geometry import FloatArray, box_of_points
+from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.affine import affine
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.images import (
@@ -35,20 +35,6 @@ _ROUNDS, _TOLERANCE_MM = 12, 10.0
 """Of iteratively reweighted least squares: a place that is off by the tolerance counts half."""
 _VOLUME = (0.4, 2.5)
 """Least and most volume that a part of a patient may have in another patient, times its own."""
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A point p (x, y, z) of the support lies at matrix p + shift in the query, in mm."""
-
-    matrix: FloatArray
-    """(3, 3)."""
-    shift: FloatArray
-    """(3,)."""
-
-    def carried(self, points_mm: FloatArray) -> FloatArray:
-        """Return where points (..., 3) lie in the query."""
-        return np.asarray(points_mm @ self.matrix.T + self.shift)
 
 
 def robust_affine(from_mm: FloatArray, to_mm: FloatArray) -> Affine:

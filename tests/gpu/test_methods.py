@@ -15,7 +15,7 @@ from torch import Tensor
 from rprloc.catalogue import families_of, load, network_named
 from rprloc.cohort.tasks import Folders, Learning, Seen
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import Grid
+from rprloc.geometry import Affine, Grid
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.coupled import Features, Surroundings
@@ -24,7 +24,6 @@ from rprloc.methods.images import RegistrationError
 from rprloc.methods.localize import _name, localize
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.start import Affine
 from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.patches import AIR

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rprloc.geometry import Grid
+from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
 from rprloc.methods.coupled import REACH, STEP_MM, Features, Surroundings, _apart_mm
-from rprloc.methods.start import Affine
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))

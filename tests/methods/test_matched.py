@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from rprloc.geometry import WALLS, Grid, box_of_points
+from rprloc.geometry import WALLS, Affine, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Prediction
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.matched import Matched, _carrying, _landmarks, _spread_out
-from rprloc.methods.start import Affine
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
 from tests.methods.heads import GRID, ORGANS, WINDOW, head

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rprloc.geometry import Affine
 from rprloc.methods.images import RegistrationError
-from rprloc.methods.start import Affine, MapStart, RegistrationStart, robust_affine
+from rprloc.methods.start import MapStart, RegistrationStart, robust_affine
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import Place, scan
 from tests.methods.heads import LANDMARKS, WINDOW, Head, head
