@@ -27,7 +27,8 @@ from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled
 from rprloc.methods.answer import Prediction
-from rprloc.methods.coupled import REACH, Features, Moves, Surroundings
+from rprloc.methods.bend import Bend
+from rprloc.methods.coupled import FINE, Features, Moves, Surroundings
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
@@ -98,7 +99,7 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
     vertex, moves = coupled._vertex, Surroundings.moves
 
     def flattened(total: Tensor, best: Tensor) -> Tensor:
-        side = 2 * REACH + 1
+        side = total.shape[-1]
         costs = np.pad(total.cpu().numpy(), [(0, 0), *[(1, 1)] * 3], mode="edge")
         at = np.stack(np.unravel_index(best.cpu().numpy(), (side,) * 3)) + 1
         rows = np.arange(len(costs))
@@ -106,9 +107,11 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
         flat.append(-(np.sum(around, axis=0) - 6 * costs[(rows, *at)]))
         return vertex(total, best)
 
-    def kept(self: Surroundings, query: Features, affine: Affine) -> Moves:
-        found = moves(self, query, affine)
-        records.append((found, flat.pop()))
+    def kept(self: Surroundings, query: Features, affine: Affine, bend: Bend | None = None) -> Moves:
+        found = moves(self, query, affine, bend)
+        own = flat.pop()
+        if self._level is FINE:
+            records.append((found, own))
         return found
 
     with patch.object(coupled, "_vertex", flattened), patch.object(Surroundings, "moves", kept):

@@ -8,31 +8,50 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
+from rprloc.methods.bend import Bend
 
-STEP_MM = 3.0
-"""Between compared voxels and between displacements."""
-REACH = 10
-"""Steps of the largest displacement along each axis: 30 mm."""
 _NARROW, _WIDE = 4, 8
 """Steps from a landmark to the edges of the two cubes around it that are compared, each counting half."""
-_NEAR = 0.9e-5
-"""Cost of a displacement, per mm squared."""
-_TOGETHER, _NEIGHBOURHOOD_MM = 3e-3, 25.0
-"""Cost of moving otherwise than the landmarks around, per mm squared; standard deviation of their weights."""
+_TOGETHER = 3e-3
+"""Cost of moving otherwise than the landmarks around, per mm squared."""
+_OF_SIZE = 0.5
+"""The standard deviation of the landmarks' weights on each other is at least this part of their structure's size."""
 _ROUNDS = 10
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
 """The same at the start, for any displacement to be compared: 12 mm outside the query, less than a start may be off."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of the matching."""
+
+    step_mm: float
+    """Between compared voxels and between displacements."""
+    reach: int
+    """Steps of the largest displacement along each axis."""
+    near: float
+    """Cost of a displacement, per mm squared."""
+    neighbourhood_mm: float
+    """Standard deviation of the landmarks' weights on each other."""
+    between: float
+    """How much less a landmark of another structure weighs: organs slide."""
+
+
+COARSE = Level(step_mm=6.0, reach=10, near=0.3e-5, neighbourhood_mm=50.0, between=0.03)
+AGAIN = replace(COARSE, reach=5)
+FINE = Level(step_mm=3.0, reach=6, near=0.9e-5, neighbourhood_mm=25.0, between=0.3)
 
 
 @dataclass(frozen=True)
@@ -81,20 +100,25 @@ class Moves:
 class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
-    def __init__(self, features: Features, points_mm: FloatArray) -> None:
-        """Take a support's features and its landmarks (n, 3) in mm."""
-        low, high = self.region_mm(box_of_points(points_mm))
-        size = np.ceil((high - low) / STEP_MM).astype(int) + 1
+    def __init__(self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> None:
+        """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), and the
+        resolution.
+        """
+        self._level = level
+        low, high = self.region_mm(box_of_points(points_mm), level)
+        step = level.step_mm
+        size = np.ceil((high - low) / step).astype(int) + 1
         self._points_mm = points_mm
-        self.grid = Grid((*size.tolist(),), (STEP_MM,) * 3, (*low.tolist(),))
+        self.grid = Grid((*size.tolist(),), (step,) * 3, (*low.tolist(),))
         """The voxels around all landmarks that are compared."""
         self._voxels: NDArray[np.int64] = self.grid.nearest_voxel(points_mm)
         device = features.values.device
-        axes = [torch.arange(n, device=device) * STEP_MM + start for n, start in zip(size, low, strict=True)]
+        axes = [torch.arange(n, device=device) * step + start for n, start in zip(size, low, strict=True)]
         z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
-        self._window = 2 * (_WIDE + REACH) + 1
-        self._fft = (-(-self._window // 8) * 8,) * 3
+        self._weights = _coupling(points_mm, owners, level)
+        self._window = 2 * (_WIDE + level.reach) + 1
+        self._fft = (next_fast_len(self._window, real=True),) * 3
         around = features.at(self._places_mm)
         cubes = torch.stack([_cube(around, voxel, _WIDE) for voxel in self._voxels])
         templates, seen = cubes[:, :-1], cubes[:, -1:]
@@ -104,25 +128,30 @@ class Surroundings:
         self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
 
     @staticmethod
-    def region_mm(box_mm: FloatArray) -> FloatArray:
+    def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
         """Return the box (2, 3) in mm that is compared for landmarks in a box (2, 3)."""
-        reach = (_WIDE + REACH + 1) * STEP_MM
+        reach = (_WIDE + level.reach + 1) * level.step_mm
         return box_mm + np.array([[-reach], [reach]])
 
-    def moves(self, query: Features, start: Affine) -> Moves:
-        """Return how the landmarks move beyond the start to where the query is like their surroundings."""
-        costs = self._costs(query, start)
-        steps = torch.arange(-REACH, REACH + 1, device=costs.device) * STEP_MM
+    def moves(self, query: Features, start: Affine, bend: Bend | None = None) -> Moves:
+        """Return how the landmarks move beyond the start to where the query is like their surroundings; what `bend`
+        says of them is where the search begins, and part of the moves.
+        """
+        level = self._level
+        costs = self._costs(query, start, bend)
+        steps = torch.arange(-level.reach, level.reach + 1, device=costs.device) * level.step_mm
         z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
         moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
-        total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs))
+        total = _agreed(costs + level.near * moves_mm.square().sum(dim=1), moves_mm, self._weights)
         best = total.argmin(dim=1)
-        refined = moves_mm[best] + _vertex(total.view(-1, *(2 * REACH + 1,) * 3), best)
+        refined = moves_mm[best] + level.step_mm * _vertex(total.view(-1, *(2 * level.reach + 1,) * 3), best)
         moved = refined.double().cpu().numpy()
+        if bend is not None:
+            moved += bend.at(self._points_mm)
         least = costs.gather(1, best[:, None])[:, 0].double().cpu().numpy()
-        return Moves(moved, least, _apart_mm(moved, self._points_mm))
+        return Moves(moved, least, _apart_mm(moved, self._weights))
 
-    def _costs(self, query: Features, start: Affine) -> Tensor:
+    def _costs(self, query: Features, start: Affine, bend: Bend | None = None) -> Tensor:
         """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
 
         With S, Q the features, w the weights and m what the query shows (1 or 0) it is the sum of w m (S - Q)^2, so of
@@ -130,12 +159,13 @@ class Surroundings:
         little have the worst cost of the landmark, and one whose start shows too little has none, 0.
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
-        found = query.at(self._places_mm @ matrix.T + shift)
+        places = self._places_mm if bend is None else self._places_mm + bend.on(self.grid).to(self._places_mm)
+        found = query.at(places @ matrix.T + shift)
         found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
-        count = 2 * REACH + 1
+        count = 2 * self._level.reach + 1
         parts = []
         for kernel, voxel in zip(self._kernels, self._voxels, strict=True):
-            window = _cube(found, voxel, _WIDE + REACH)
+            window = _cube(found, voxel, _WIDE + self._level.reach)
             seen, compared = (torch.fft.rfftn(part, s=self._fft) for part in (window, kernel))
             compared = compared.conj()
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
@@ -170,33 +200,44 @@ def _weights(device: torch.device) -> Tensor:
     return weights
 
 
-def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor) -> Tensor:
-    """Return the costs (n, displacements) with those of being far from the start and from what the others do.
+def _coupling(points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> FloatArray:
+    """Return the weights (n, n), each row of which sums to 1, that landmarks (n, 3) have in what one of them does."""
+    widths = np.full(len(points_mm), level.neighbourhood_mm)
+    for owner in np.unique(owners):
+        own = owners == owner
+        size_mm = np.linalg.norm(np.ptp(points_mm[own], axis=0)) / np.sqrt(3)
+        widths[own] = max(level.neighbourhood_mm, _OF_SIZE * size_mm)
+    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * widths[:, np.newaxis] ** 2))
+    weights[owners[:, np.newaxis] != owners] *= level.between
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _agreed(costs: Tensor, moves_mm: Tensor, coupling: FloatArray) -> Tensor:
+    """Return the costs (n, displacements) with that of moving otherwise than what weights (n, n) say of the others.
 
     Starting from each landmark's own best, all move at once to what is best with the weighted mean around them, as in
     the coupled convex optimisation of Heinrich et al. (WBIR 2014).
     """
     far = moves_mm.square().sum(dim=1)
-    weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * _NEIGHBOURHOOD_MM**2))
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    total = costs + _NEAR * far
+    weights = torch.from_numpy(coupling).to(costs)
+    total = costs
     for _ in range(_ROUNDS):
         mean = weights @ moves_mm[total.argmin(dim=1)]
         apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
-        total = costs + _NEAR * far + _TOGETHER * apart
+        total = costs + _TOGETHER * apart
     return total
 
 
-def _apart_mm(moves_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
-    """Return how far the moves (n, 3) of points (n, 3) are from the weighted mean of the other points' moves."""
-    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * _NEIGHBOURHOOD_MM**2))
+def _apart_mm(moves_mm: FloatArray, coupling: FloatArray) -> FloatArray:
+    """Return how far the moves (n, 3) of points are from the mean of the others' by their weights (n, n)."""
+    weights = coupling.copy()
     np.fill_diagonal(weights, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm, axis=1))
 
 
 def _vertex(total: Tensor, best: Tensor) -> Tensor:
-    """Return the way in mm (n, 3), (x, y, z), from the best step of costs (n, z, y, x) to their parabolas' vertices."""
+    """Return the steps (n, 3), (x, y, z), from the least of costs (n, z, y, x) to the vertices of their parabolas."""
     side = total.shape[-1]
     places = torch.stack(torch.unravel_index(best, (side,) * 3), dim=1)
     rows = torch.arange(len(total), device=total.device)
@@ -207,5 +248,5 @@ def _vertex(total: Tensor, best: Tensor) -> Tensor:
         before, here, after = (total[(rows, *(places + k * step).clamp(0, side - 1).T)] for k in (-1, 0, 1))
         bend = before - 2 * here + after
         inside = (places[:, axis] > 0) & (places[:, axis] < side - 1) & (bend > 0)
-        found[:, 2 - axis] = torch.where(inside, (before - after) / (2 * bend), 0) * STEP_MM
+        found[:, 2 - axis] = torch.where(inside, (before - after) / (2 * bend), 0)
     return found

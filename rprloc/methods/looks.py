@@ -27,6 +27,11 @@ class Looks:
     scan: Scan
     features: Features
 
+    @property
+    def grey(self) -> Tensor:
+        """The grey values (z, y, x)."""
+        return self.features.values[-1]
+
     @classmethod
     def of(cls, scan: Scan, window: Window, spacing_mm: float) -> Looks:
         """Compute them from a scan's values in model space, smoothed to a spacing where they are finer."""
