@@ -18,17 +18,19 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from benchmarks.bundled import openkbp_settings
 from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled, matched
-from rprloc.methods.coupled import Moves, Surroundings
+from rprloc.methods.approach import Approach
+from rprloc.methods.bend import Bend
+from rprloc.methods.coupled import Level, Moves, Surroundings, _coupling
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import MapStart, RegistrationStart
+from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.frame import Main
@@ -46,13 +48,25 @@ class Variant:
     words: str
     instead: Sequence[tuple[Any, str, Any]] = ()
     """(module or class, name, what stands there instead)."""
-    registered: bool = False
-    """Whether it starts from SimpleITK's affine registration in place of the position map."""
+    laid: bool = False
+    """Whether it starts by laying the support over the query in place of the position map."""
 
 
-def _unmoved(self: Surroundings, _query: Any, _start: Any) -> Moves:
+def _unmoved(self: Surroundings, _query: Any, _start: Any, _before_mm: FloatArray | None = None) -> Moves:
     count = len(self._points_mm)
     return Moves(np.zeros((count, 3)), np.zeros(count), np.zeros(count))
+
+
+def _alone(costs: Tensor, _moves_mm: Tensor, _coupling: FloatArray, _together: float) -> Tensor:
+    return costs
+
+
+def _unbent(self: Approach, _query: Any, start: Affine) -> tuple[Affine, Bend]:
+    return start, Bend(self._points_mm, np.zeros_like(self._points_mm))
+
+
+def _bound(points_mm: FloatArray, _owners: Any, level: Level) -> FloatArray:
+    return _coupling(points_mm, np.zeros(len(points_mm), dtype=np.int64), level)
 
 
 def _extreme_points(self: Scan) -> dict[str, FloatArray]:
@@ -62,12 +76,14 @@ def _extreme_points(self: Scan) -> dict[str, FloatArray]:
 _SIX = ((matched, "_BESIDE", 0), (Scan, "surfaces_mm", _extreme_points))
 VARIANTS = (
     Variant("affine start alone, six points", (*_SIX, (Surroundings, "moves", _unmoved))),
-    Variant("+ each of the six points matched by itself", (*_SIX, (coupled, "_TOGETHER", 0.0))),
+    Variant("+ each of the six points matched by itself", (*_SIX, (coupled, "_agreed", _alone))),
     Variant("+ points around agree", _SIX),
     Variant("+ the whole surface carried", ((matched, "_BESIDE", 0),)),
     Variant("+ eight more points: matched"),
     Variant("matched with 24 more points", ((matched, "_BESIDE", 32),)),
-    Variant("matched, started by affine registration", registered=True),
+    Variant("matched without the coarse steps", ((Approach, "bent", _unbent),)),
+    Variant("matched, organs bound as if they were one", ((coupled, "_coupling", _bound),)),
+    Variant("matched, started by laying the support over", laid=True),
 )
 
 
@@ -79,11 +95,8 @@ def main(sheet: Path, split: str) -> None:
         supports = labelled_scans(sheet, Path(folder), "validation")
         queries = supports if split == "validation" else labelled_scans(sheet, Path(folder), split)
 
-        def method(*, registered: bool) -> Matched:
-            threads = torch.get_num_threads()
-            start = (
-                RegistrationStart(settings.window, seed=1, threads=threads) if registered else MapStart(model, seed=1)
-            )
+        def method(*, laid: bool) -> Matched:
+            start: Start = LaidStart(settings.window, seed=1) if laid else MapStart(model, seed=1)
             return matched_from(start)
 
         for variant in VARIANTS:
@@ -98,7 +111,7 @@ def _lines(
     with ExitStack() as stack:
         for owner, name, value in variant.instead:
             stack.enter_context(patch.object(owner, name, value))
-        chosen = method(registered=variant.registered)
+        chosen = method(laid=variant.laid)
         chosen.prepare(supports)
         began = time.perf_counter()
         rows = rows_of(chosen, queries)

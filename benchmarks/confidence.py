@@ -24,12 +24,12 @@ from torch import Tensor
 from benchmarks.matched import matched_from
 from benchmarks.registration import iou_of, labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled
 from rprloc.methods.answer import Prediction
-from rprloc.methods.coupled import FAR, Features, Moves, Surroundings
+from rprloc.methods.coupled import FINE, Features, Moves, Surroundings
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import Affine, MapStart
+from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
@@ -98,7 +98,7 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
     vertex, moves = coupled._vertex, Surroundings.moves
 
     def flattened(total: Tensor, best: Tensor) -> Tensor:
-        side = FAR.side
+        side = total.shape[-1]
         costs = np.pad(total.cpu().numpy(), [(0, 0), *[(1, 1)] * 3], mode="edge")
         at = np.stack(np.unravel_index(best.cpu().numpy(), (side,) * 3)) + 1
         rows = np.arange(len(costs))
@@ -106,9 +106,11 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
         flat.append(-(np.sum(around, axis=0) - 6 * costs[(rows, *at)]))
         return vertex(total, best)
 
-    def kept(self: Surroundings, query: Features, affine: Affine) -> Moves:
-        found = moves(self, query, affine)
-        records.append((found, flat.pop()))
+    def kept(self: Surroundings, query: Features, affine: Affine, before_mm: FloatArray | None = None) -> Moves:
+        found = moves(self, query, affine, before_mm)
+        own = flat.pop()
+        if self._level is FINE:
+            records.append((found, own))
         return found
 
     with patch.object(coupled, "_vertex", flattened), patch.object(Surroundings, "moves", kept):

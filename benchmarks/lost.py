@@ -39,7 +39,7 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import RegistrationStart
+from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import auroc
@@ -144,7 +144,7 @@ def _searched(task: tuple[_Cohort, str]) -> list[dict[str, Any]]:
     if query is None or support is None:
         return []
     window = cohort.settings.window
-    method = Matched(RegistrationStart(window, seed=1, threads=1), window=window, device=torch.device("cpu"))
+    method = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
     method.prepare([support])
     court = Court([support], window, seed=1)
     rows: list[dict[str, Any]] = []

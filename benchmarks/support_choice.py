@@ -16,12 +16,15 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from benchmarks.bundled import openkbp_settings
 from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
+from rprloc.methods.approach import SPACING_MM
+from rprloc.methods.looks import Looks
 from rprloc.methods.matched import Matched
-from rprloc.methods.start import Affine, MapStart
+from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import metrics_of
@@ -58,8 +61,9 @@ def _how_good(method: Matched, supports: Sequence[Scan], queries: Sequence[Scan]
 
 def _scores(start: MapStart, scans: Sequence[Scan]) -> dict[str, FloatArray]:
     """Return the scores (n,) by name: of the affine transforms to the other scans, and of a scan's own map."""
-    maps = [start.query(scan) for scan in scans]
-    places = [start.support(scan, scan.grid.box_mm) for scan in scans]
+    looks = [Looks.of(scan, openkbp_settings().window, SPACING_MM) for scan in scans]
+    maps = [start.query(one) for one in looks]
+    places = [start.support(one, one.scan.grid.box_mm) for one in looks]
     distortion, residual = np.full((2, len(scans), len(scans)), np.nan)
     for column, body_map in enumerate(maps):
         for row, found in enumerate(start.affines(places, body_map)):

@@ -70,6 +70,20 @@ class Grid:
         return np.clip(np.rint(self.voxel(points_mm)), 0, last).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Affine:
+    """A point p (x, y, z) of the support lies at matrix p + shift in the query, in mm."""
+
+    matrix: FloatArray
+    """(3, 3)."""
+    shift: FloatArray
+    """(3,)."""
+
+    def carried(self, points_mm: FloatArray) -> FloatArray:
+        """Return where points (..., 3) lie in the query."""
+        return np.asarray(points_mm @ self.matrix.T + self.shift)
+
+
 def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
     """Return the mean of values in mm along an axis, in which what is far away has only so much say; NaN are left out.
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.geometry import FloatArray
-from rprloc.methods.images import MaskedImage, RegistrationError, carried, coarser, cropped
+from rprloc.methods.images import MaskedImage, RegistrationError, carried, coarser, cropped, too_short
 
 BINS = 32
 """Of the joint histogram (Mattes et al., IEEE TMI 2003)."""
@@ -76,16 +76,6 @@ def affine(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, *, s
         _optimised(support, query, region_mm, transform, level, seed)
     _check(support, query, region_mm, transform)
     return transform
-
-
-def _too_short(query: MaskedImage, region_mm: FloatArray) -> str:
-    """Return what to add to a reason where a query is shorter than half the region along an axis, else nothing."""
-    shown = np.array(query.grey.GetSize()) * np.array(query.grey.GetSpacing())
-    wanted = region_mm[1] - region_mm[0]
-    axis = int((shown / wanted).argmin())
-    if shown[axis] >= wanted[axis] / 2:
-        return ""
-    return f"; the query shows {shown[axis]:.0f} mm along {'xyz'[axis]}, and the region measures {wanted[axis]:.0f} mm"
 
 
 def _shifts_mm(support: MaskedImage, query: MaskedImage) -> list[FloatArray]:
@@ -214,4 +204,6 @@ def _check(support: MaskedImage, query: MaskedImage, region_mm: FloatArray, tran
     inside = float(np.mean(np.all((moved >= low) & (moved <= high), axis=1)))
     if inside < _LEAST_INSIDE:
         found = f"the scans hardly overlap: {inside:.0%} of the region lies inside the query"
-        raise RegistrationError(found + _too_short(query, region_mm))
+        raise RegistrationError(
+            found + too_short(np.array(query.grey.GetSize()) * np.array(query.grey.GetSpacing()), region_mm)
+        )

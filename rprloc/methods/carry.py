@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import RBFInterpolator
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.answer import Carry
-from rprloc.methods.start import Affine
 from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import Native
 from rprloc.scans.turned import Turn

@@ -8,19 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.start import Affine
+from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 
-STEP_MM = 3.0
-"""Between compared voxels and between displacements."""
 _ROUNDS = 10
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
@@ -29,20 +27,26 @@ _SEEN_AT_START = 0.15
 
 
 @dataclass(frozen=True)
-class Extent:
-    """How much of what surrounds a point is compared, in steps, and how far it may move."""
+class Level:
+    """One resolution of the matching."""
 
+    step_mm: float
+    """Between compared voxels and between displacements."""
     narrow: int
     wide: int
-    """Steps from a point to the edges of the two cubes around it that are compared, each counting half."""
+    """Steps from a landmark to the edges of the two cubes around it that are compared, each counting half."""
     reach: int
     """Steps of the largest displacement along each axis."""
     far: float
     """Cost of a displacement, per mm squared."""
     together: float
-    """Cost of moving otherwise than the points around, per mm squared."""
+    """Cost of moving otherwise than the landmarks around, per mm squared."""
     neighbourhood_mm: float
-    """Standard deviation of their weights."""
+    """Standard deviation of the landmarks' weights on each other."""
+    of_size: float
+    """It is at least this part of the size of their structure."""
+    between: float
+    """How much less a landmark of another structure weighs: organs slide."""
 
     @property
     def side(self) -> int:
@@ -50,9 +54,17 @@ class Extent:
         return 2 * self.reach + 1
 
 
-FAR = Extent(4, 8, 10, far=0.9e-5, together=3e-3, neighbourhood_mm=25.0)
-"""From an affine start on: 30 mm."""
-NEAR = Extent(2, 4, 3, far=0.0, together=1.2e-2, neighbourhood_mm=12.0)
+COARSE = Level(
+    step_mm=6.0, narrow=4, wide=8, reach=10, far=0.3e-5, together=3e-3, neighbourhood_mm=50.0, of_size=0.5, between=0.03
+)
+"""From an affine start on."""
+AGAIN = replace(COARSE, reach=5)
+FINE = Level(
+    step_mm=3.0, narrow=4, wide=8, reach=6, far=0.9e-5, together=3e-3, neighbourhood_mm=25.0, of_size=0.5, between=0.3
+)
+NEAR = Level(
+    step_mm=3.0, narrow=2, wide=4, reach=3, far=0.0, together=1.2e-2, neighbourhood_mm=12.0, of_size=0.0, between=1.0
+)
 """Of many points of a surface, from where few have moved."""
 
 
@@ -102,33 +114,37 @@ class Moves:
 class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
-    def __init__(self, features: Features, points_mm: FloatArray, extent: Extent = FAR) -> None:
-        """Take a support's features, its landmarks (n, 3) in mm, and what is compared."""
-        low, high = self.region_mm(box_of_points(points_mm), extent)
-        self._extent = extent
-        size = np.ceil((high - low) / STEP_MM).astype(int) + 1
+    def __init__(self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> None:
+        """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), and the
+        resolution.
+        """
+        self._level = level
+        low, high = self.region_mm(box_of_points(points_mm), level)
+        step = level.step_mm
+        size = np.ceil((high - low) / step).astype(int) + 1
         self._points_mm = points_mm
-        self.grid = Grid((*size.tolist(),), (STEP_MM,) * 3, (*low.tolist(),))
+        self.grid = Grid((*size.tolist(),), (step,) * 3, (*low.tolist(),))
         """The voxels around all landmarks that are compared."""
         self._voxels: NDArray[np.int64] = self.grid.nearest_voxel(points_mm)
         device = features.values.device
-        axes = [torch.arange(n, device=device) * STEP_MM + start for n, start in zip(size, low, strict=True)]
+        axes = [torch.arange(n, device=device) * step + start for n, start in zip(size, low, strict=True)]
         z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
-        self._window = 2 * (extent.wide + extent.reach) + 1
-        self._fft = (-(-self._window // 8) * 8,) * 3
+        self._weights = _coupling(points_mm, owners, level)
+        self._window = 2 * (level.wide + level.reach) + 1
+        self._fft = (next_fast_len(self._window, real=True),) * 3
         around = features.at(self._places_mm)
-        cubes = torch.stack([_cube(around, voxel, extent.wide) for voxel in self._voxels])
+        cubes = torch.stack([_cube(around, voxel, level.wide) for voxel in self._voxels])
         templates, seen = cubes[:, :-1], cubes[:, -1:]
-        weights = _weights(extent, device) * seen
+        weights = _weights(level, device) * seen
         squares = (templates.square() * weights).sum(dim=1, keepdim=True)
         # Their transforms are 14 times as large: too much to keep of many supports and structures.
         self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
 
     @staticmethod
-    def region_mm(box_mm: FloatArray, extent: Extent = FAR) -> FloatArray:
+    def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
         """Return the box (2, 3) in mm that is compared for landmarks in a box (2, 3)."""
-        reach = (extent.wide + extent.reach + 1) * STEP_MM
+        reach = (level.wide + level.reach + 1) * level.step_mm
         return box_mm + np.array([[-reach], [reach]])
 
     @property
@@ -141,20 +157,20 @@ class Surroundings:
 
         Before the start the compared voxels may have moved already, by `before_mm` (z, y, x, 3) in mm.
         """
+        level = self._level
         places = self._places_mm
         if before_mm is not None:
             places = places + torch.from_numpy(before_mm).to(places)
         costs = self._costs(query, start, places)
-        reach, side = self._extent.reach, self._extent.side
-        steps = torch.arange(-reach, reach + 1, device=costs.device) * STEP_MM
+        steps = torch.arange(-level.reach, level.reach + 1, device=costs.device) * level.step_mm
         z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
         moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
-        total = _agreed(costs, moves_mm, torch.from_numpy(self._points_mm).to(costs), self._extent)
+        total = _agreed(costs + level.far * moves_mm.square().sum(dim=1), moves_mm, self._weights, level.together)
         best = total.argmin(dim=1)
-        refined = moves_mm[best] + _vertex(total.view(-1, side, side, side), best)
+        refined = moves_mm[best] + level.step_mm * _vertex(total.view(-1, *(level.side,) * 3), best)
         moved = refined.double().cpu().numpy()
         least = costs.gather(1, best[:, None])[:, 0].double().cpu().numpy()
-        return Moves(moved, least, _apart_mm(moved, self._points_mm, self._extent.neighbourhood_mm))
+        return Moves(moved, least, _apart_mm(moved, self._weights))
 
     def _costs(self, query: Features, start: Affine, places_mm: Tensor) -> Tensor:
         """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
@@ -166,7 +182,7 @@ class Surroundings:
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
         found = query.at(places_mm @ matrix.T + shift)
         found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
-        count, reach = self._extent.side, self._extent.wide + self._extent.reach
+        count, reach = self._level.side, self._level.wide + self._level.reach
         parts = []
         for kernel, voxel in zip(self._kernels, self._voxels, strict=True):
             window = _cube(found, voxel, reach)
@@ -195,42 +211,54 @@ def _mean(sums: Tensor, weights: Tensor) -> Tensor:
     return torch.where(enough, means, means[enough].max())
 
 
-def _weights(extent: Extent, device: torch.device) -> Tensor:
+def _weights(level: Level, device: torch.device) -> Tensor:
     """Return the weights (d, d, d) of the two cubes around a landmark; they sum to 1."""
-    side = 2 * extent.wide + 1
+    side = 2 * level.wide + 1
     weights = torch.full((side,) * 3, 0.5 / side**3, device=device)
-    inner = slice(extent.wide - extent.narrow, extent.wide + extent.narrow + 1)
-    weights[inner, inner, inner] += 0.5 / (2 * extent.narrow + 1) ** 3
+    inner = slice(level.wide - level.narrow, level.wide + level.narrow + 1)
+    weights[inner, inner, inner] += 0.5 / (2 * level.narrow + 1) ** 3
     return weights
 
 
-def _agreed(costs: Tensor, moves_mm: Tensor, points_mm: Tensor, extent: Extent) -> Tensor:
-    """Return the costs (n, displacements) with those of being far from the start and from what the others do.
+def _coupling(points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> FloatArray:
+    """Return the weights (n, n), each row of which sums to 1, that landmarks (n, 3) have in what one of them does."""
+    widths = np.empty(len(points_mm))
+    for owner in np.unique(owners):
+        own = owners == owner
+        size_mm = np.linalg.norm(np.ptp(points_mm[own], axis=0)) / np.sqrt(3)
+        widths[own] = max(level.neighbourhood_mm, level.of_size * size_mm)
+    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * widths[:, np.newaxis] ** 2))
+    weights[owners[:, np.newaxis] != owners] *= level.between
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _agreed(costs: Tensor, moves_mm: Tensor, coupling: FloatArray, together: float) -> Tensor:
+    """Return the costs (n, displacements) with that of moving otherwise than what weights (n, n) say of the others,
+    `together` per mm squared.
 
     Starting from each landmark's own best, all move at once to what is best with the weighted mean around them, as in
     the coupled convex optimisation of Heinrich et al. (WBIR 2014).
     """
     far = moves_mm.square().sum(dim=1)
-    weights = torch.exp(-torch.cdist(points_mm, points_mm).square() / (2 * extent.neighbourhood_mm**2))
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    total = costs + extent.far * far
+    weights = torch.from_numpy(coupling).to(costs)
+    total = costs
     for _ in range(_ROUNDS):
         mean = weights @ moves_mm[total.argmin(dim=1)]
         apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
-        total = costs + extent.far * far + extent.together * apart
+        total = costs + together * apart
     return total
 
 
-def _apart_mm(moves_mm: FloatArray, points_mm: FloatArray, neighbourhood_mm: float) -> FloatArray:
-    """Return how far the moves (n, 3) of points (n, 3) are from the weighted mean of the other points' moves."""
-    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * neighbourhood_mm**2))
+def _apart_mm(moves_mm: FloatArray, coupling: FloatArray) -> FloatArray:
+    """Return how far the moves (n, 3) of points are from the mean of the others' by their weights (n, n)."""
+    weights = coupling.copy()
     np.fill_diagonal(weights, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
     return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm, axis=1))
 
 
 def _vertex(total: Tensor, best: Tensor) -> Tensor:
-    """Return the way in mm (n, 3), (x, y, z), from the best step of costs (n, z, y, x) to their parabolas' vertices."""
+    """Return the steps (n, 3), (x, y, z), from the least of costs (n, z, y, x) to the vertices of their parabolas."""
     side = total.shape[-1]
     places = torch.stack(torch.unravel_index(best, (side,) * 3), dim=1)
     rows = torch.arange(len(total), device=total.device)
@@ -241,5 +269,5 @@ def _vertex(total: Tensor, best: Tensor) -> Tensor:
         before, here, after = (total[(rows, *(places + k * step).clamp(0, side - 1).T)] for k in (-1, 0, 1))
         bend = before - 2 * here + after
         inside = (places[:, axis] > 0) & (places[:, axis] < side - 1) & (bend > 0)
-        found[:, 2 - axis] = torch.where(inside, (before - after) / (2 * bend), 0) * STEP_MM
+        found[:, 2 - axis] = torch.where(inside, (before - after) / (2 * bend), 0)
     return found

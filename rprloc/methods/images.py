@@ -103,6 +103,18 @@ def region_around(points_mm: FloatArray) -> FloatArray:
     return box_of_points(points_mm) + np.array([[-_REGION_MARGIN_MM], [_REGION_MARGIN_MM]])
 
 
+def too_short(shown_mm: FloatArray, region_mm: FloatArray) -> str:
+    """Return what to add to a reason where a query that shows (3,) mm is shorter than half a region (2, 3) along an
+    axis, else nothing.
+    """
+    wanted = region_mm[1] - region_mm[0]
+    axis = int((shown_mm / wanted).argmin())
+    if shown_mm[axis] >= wanted[axis] / 2:
+        return ""
+    shown = f"the query shows {shown_mm[axis]:.0f} mm along {'xyz'[axis]}"
+    return f"; {shown}, and the region measures {wanted[axis]:.0f} mm"
+
+
 def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:
     """Return the points (..., 3) in mm to which a transform takes points (..., 3)."""
     flat = points_mm.reshape(-1, 3).tolist()

@@ -10,10 +10,9 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import Affine, FloatArray, Grid
 from rprloc.methods.coupled import Features
 from rprloc.methods.images import Window, coarser, image_of, region_around
-from rprloc.methods.start import Affine
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 
@@ -27,6 +26,11 @@ class Looks:
 
     scan: Scan
     features: Features
+
+    @property
+    def grey(self) -> Tensor:
+        """The grey values (z, y, x)."""
+        return self.features.values[-1]
 
     @classmethod
     def of(cls, scan: Scan, window: Window, spacing_mm: float) -> Looks:

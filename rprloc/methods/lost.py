@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
 from rprloc.methods.images import Window
 from rprloc.methods.looks import Likeness, Looks, Points, affine_of, corners_of, likeness, points_in_body, region_of
-from rprloc.methods.start import Affine
 from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 

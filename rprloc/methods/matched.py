@@ -1,27 +1,31 @@
-"""The default method: a start from the position map, then the landmarks' surroundings matched, all together."""
+"""The default method: a start, then the landmarks' surroundings matched, all together, coarsely and then finely."""
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
-from rprloc.geometry import WALLS, FloatArray, Grid, box_of_points
+from rprloc.geometry import WALLS, Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Answers, Found, Key, others, placed, present
+from rprloc.methods.approach import SPACING_MM, Approach, mind
+from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import Features, Surroundings
+from rprloc.methods.coupled import FINE, Features, Surroundings
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
+from rprloc.methods.looks import Looks
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
-from rprloc.methods.start import Affine, MapStart, RegistrationStart, Start
+from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 
@@ -58,11 +62,27 @@ class _Support:
     points_mm: FloatArray
     """(n, 3), those that are matched, of all structures."""
     surfaces: dict[str, _Surface]
-    start: Any = None
-    surroundings: Surroundings | None = None
-    nearby: Nearby | None = None
-    """Many more points, for outlines."""
+    ready: _Ready | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is compared of a support: for the start, coarsely and finely."""
+
+    start: Any
+    approach: Approach
+    surroundings: Surroundings
+    nearby: Nearby | None
+    """Many more points, for outlines."""
+
+
+@dataclass(frozen=True)
+class _Bent:
+    """Where a query has what is around a support's landmarks: the affine transform, after what the bend moves."""
+
+    affine: Affine
+    bend: Bend
 
 
 class Matched:
@@ -70,7 +90,8 @@ class Matched:
 
     The whole surface is carried by the points' moves; the landmarks lie on the walls of the box around it.
 
-    The features of a query are computed once for all supports, where the starts say that the landmarks are.
+    The features of a query are computed once for all supports: the coarse ones of all of it, the fine ones where the
+    landmarks are by then.
     """
 
     def __init__(
@@ -96,7 +117,7 @@ class Matched:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
         self._supports = [self._support(scan) for scan in supports]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def locate(self, query: Scan, clock: Clock) -> Answers:
         """Return the answers for a query from each other support."""
         supports = others(self._supports, query)
@@ -111,7 +132,7 @@ class Matched:
                 answers |= _answers(query, support, start, features, outlines=self._outlines)
         return answers
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _support(self, scan: Scan) -> _Support:
         """Read one support."""
         names = present(scan, self._structures)
@@ -126,37 +147,54 @@ class Matched:
         }
         if not names:
             return _Support(scan.subject, half, points, carried)
+        owners = np.repeat(np.arange(len(names)), [len(some) for some in spread.values()])
         try:
-            start = self._start.support(scan, points)
-            region = Surroundings.region_mm(box_of_points(points))
-            features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
-            surroundings = Surroundings(features, points)
-            nearby = Nearby.of(features, {name: surfaces[name] for name in names}) if self._outlines else None
+            ready = self._ready(scan, points, owners, surfaces)
         except RegistrationError as error:
             return _Support(scan.subject, half, points, carried, reason=str(error))
-        return _Support(scan.subject, half, points, carried, start, surroundings, nearby)
+        return _Support(scan.subject, half, points, carried, ready)
 
-    def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[Affine | str]:
-        """Return the transform from each support to the query, or why there is none."""
+    def _ready(
+        self, scan: Scan, points: FloatArray, owners: NDArray[np.int64], surfaces: Mapping[str, FloatArray]
+    ) -> _Ready:
+        """Prepare what is compared of a support with landmarks (n, 3), each of the structure of a number (n,), of
+        surfaces (m, 3).
+        """
+        looks = Looks.of(scan, self._window, SPACING_MM)
+        start = self._start.support(looks, points)
+        region = Surroundings.region_mm(box_of_points(points), FINE)
+        features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
+        approach = Approach(looks, points, owners, self._device)
+        nearby = Nearby.of(features, surfaces) if self._outlines else None
+        return _Ready(start, approach, Surroundings(features, points, owners, FINE), nearby)
+
+    def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
+        """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
         try:
             with clock.part("network"):
-                seen = self._start.query(query)
+                looks = Looks.of(query, self._window, SPACING_MM)
+                seen = self._start.query(looks)
         except RegistrationError as error:
             return [support.reason or str(error) for support in supports]
-        usable = [support for support in supports if support.surroundings is not None]
+        ready = [support.ready for support in supports if support.ready is not None]
         with clock.part("start"):
-            found = dict(
-                zip((s.subject for s in usable), self._start.affines([s.start for s in usable], seen), strict=True)
-            )
-        outcomes = [found.get(support.subject, RegistrationError(support.reason)) for support in supports]
-        return [str(outcome) if isinstance(outcome, RegistrationError) else outcome for outcome in outcomes]
+            affines = iter(self._start.affines([one.start for one in ready], seen))
+            features = mind(looks, self._device)
+            found: list[_Bent | str] = []
+            for support in supports:
+                affine = RegistrationError(support.reason) if support.ready is None else next(affines)
+                if isinstance(affine, RegistrationError) or support.ready is None:
+                    found.append(str(affine))
+                else:
+                    found.append(_Bent(*support.ready.approach.bent(features, affine)))
+        return found
 
-    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[Affine | str]) -> Features | str:
+    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[_Bent | str]) -> Features | str:
         """Return the features of the part of a query to which the starts take what surrounds the landmarks."""
         corners = [
-            start.carried(_corners(support.surroundings.grid))
+            start.affine.carried(_corners(support.ready.surroundings.grid, start.bend))
             for support, start in zip(supports, starts, strict=True)
-            if isinstance(start, Affine) and support.surroundings is not None
+            if isinstance(start, _Bent) and support.ready is not None
         ]
         if not corners:
             return "no support could be placed in the query"
@@ -188,7 +226,7 @@ class Matched:
 
 
 def _answers(
-    query: Scan, support: _Support, start: Affine | str, features: Features | str, *, outlines: bool
+    query: Scan, support: _Support, start: _Bent | str, features: Features | str, *, outlines: bool
 ) -> Answers:
     """Return the answers of one support, with what carries their outlines where these are wanted."""
     keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
@@ -196,18 +234,20 @@ def _answers(
         return dict.fromkeys(keys.values(), start)
     if isinstance(features, str):
         return dict.fromkeys(keys.values(), features)
-    assert support.surroundings is not None
-    moves = support.surroundings.moves(features, start)
-    moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], moves.displacements_mm, np.nan)
-    first = Matching(start, support.points_mm, moves.displacements_mm)
-    refinement = None if support.nearby is None else Refinement(support.nearby, features, first)
+    ready, points = support.ready, support.points_mm
+    assert ready is not None
+    moves = ready.surroundings.moves(features, start.affine, start.bend.on(ready.surroundings.grid))
+    all_moves = start.bend.at(points) + moves.displacements_mm
+    moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
+    first = Matching(start.affine, points, all_moves)
+    refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
     answers: Answers = {}
     for name, surface in support.surfaces.items():
-        points = _landmarks(start.carried(surface.points_mm + surface.weights @ moved))
+        found = _landmarks(start.affine.carried(surface.points_mm + surface.weights @ moved))
         spread = float(moves.apart_mm[surface.own].mean())
-        answer = placed(points, support.half_voxel_mm[name], query, spread_mm=spread)
+        answer = placed(found, support.half_voxel_mm[name], query, spread_mm=spread)
         if outlines and isinstance(answer, Found):
-            few = Matching(start, support.points_mm[surface.own], moved[surface.own])
+            few = Matching(start.affine, points[surface.own], moved[surface.own])
             answer = replace(answer, carry=few if refinement is None else Refined(refinement, name))
         answers[keys[name]] = answer
     return answers
@@ -236,19 +276,19 @@ def _landmarks(surface_mm: FloatArray) -> FloatArray:
     return landmarks
 
 
-def _corners(grid: Grid) -> FloatArray:
-    """Return the centres (8, 3) of a grid's corner voxels."""
-    ends = [(0, n - 1) for n in grid.size[::-1]]
-    return grid.world(np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T)
+def _corners(grid: Grid, bend: Bend) -> FloatArray:
+    """Return the corners (8, 3) of the box to which a bend may move a grid's voxels."""
+    low, high = grid.world(np.zeros(3)), grid.world(np.array(grid.size[::-1]) - 1)
+    far = np.abs(bend.moves_mm).max(axis=0)
+    return np.array(list(itertools.product(*zip(low - far, high + far, strict=True))))
 
 
 def make(work: Work) -> Matched:
-    """Return matching from the position map or, without one, from a registration."""
+    """Return matching from the position map or, without one, from laying the support over the query."""
     window, seed = work.search.seen.window, work.search.seed
-    threads = work.threads or os.cpu_count() or 1
     start: Start = (
         MapStart(work.models["position_map"], seed=seed)
         if "position_map" in work.models
-        else RegistrationStart(window, seed=seed, threads=threads)
+        else LaidStart(window, seed=seed)
     )
     return Matched(start, window=window, structures=work.structures, device=work.device, outlines=work.outlines)

@@ -11,10 +11,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import WALLS, Affine, FloatArray
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import NEAR, STEP_MM, Features, Surroundings
-from rprloc.methods.start import Affine
+from rprloc.methods.coupled import NEAR, Features, Surroundings
 
 _APART_MM, _MOST, _FEWEST = 8.0, 100, 20
 """No place of a surface is farther from a matched point, unless there were more of them; with fewer there are none."""
@@ -46,7 +45,7 @@ class Nearby:
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
         own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
         points = np.concatenate(list(chosen.values()))
-        return cls(points, own, Surroundings(features, points, NEAR))
+        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), NEAR))
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) 
 
 
 def _at(moves_mm: FloatArray, places_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
-    """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of places STEP_MM apart."""
-    index = ((points_mm - places_mm[0, 0, 0]) / STEP_MM).T[::-1]
+    """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of places of that resolution."""
+    index = ((points_mm - places_mm[0, 0, 0]) / NEAR.step_mm).T[::-1]
     axes = [ndimage.map_coordinates(moves_mm[..., axis], index, order=1, mode="nearest") for axis in range(3)]
     return np.stack(axes, axis=-1)

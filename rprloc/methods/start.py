@@ -1,28 +1,20 @@
-"""Where matching starts: an affine transform from a support to a query, by the position map or by registration."""
+"""Where matching starts: an affine transform from a support to a query, by the position map or by laying it over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
-from rprloc.errors import InputError
-from rprloc.geometry import FloatArray, box_of_points
-from rprloc.methods.affine import affine
+from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.body_map import BodyMap
-from rprloc.methods.images import (
-    MaskedImage,
-    RegistrationError,
-    Window,
-    faults_of_a_pair,
-    one_thread_each,
-    region_around,
-)
+from rprloc.methods.images import RegistrationError, Window, region_around, too_short
+from rprloc.methods.laid import Costs, Places, Searched, Template, descended
+from rprloc.methods.looks import Looks, points_in_body
 from rprloc.networks.checkpoint import Model
-from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 
 _MARGIN_MM = 40.0
@@ -33,22 +25,13 @@ _MET_MM, _FEWEST = 15.0, 80
 """A place is met where a latent is nearer than this; with fewer of them the whole body takes part."""
 _ROUNDS, _TOLERANCE_MM = 12, 10.0
 """Of iteratively reweighted least squares: a place that is off by the tolerance counts half."""
+_COARSE_MM = 9.0
+"""Spacing of the features by which all translations are tried."""
+_SHIFTS, _SHIFTS_APART_MM = 6, 30.0
+"""Translations that are followed, and the least distance between them along some axis."""
+_LAID_PLACES = 600
 _VOLUME = (0.4, 2.5)
 """Least and most volume that a part of a patient may have in another patient, times its own."""
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A point p (x, y, z) of the support lies at matrix p + shift in the query, in mm."""
-
-    matrix: FloatArray
-    """(3, 3)."""
-    shift: FloatArray
-    """(3,)."""
-
-    def carried(self, points_mm: FloatArray) -> FloatArray:
-        """Return where points (..., 3) lie in the query."""
-        return np.asarray(points_mm @ self.matrix.T + self.shift)
 
 
 def robust_affine(from_mm: FloatArray, to_mm: FloatArray) -> Affine:
@@ -80,10 +63,10 @@ def robust_affine(from_mm: FloatArray, to_mm: FloatArray) -> Affine:
 class Start(Protocol):
     """A way of starting: supports and queries are prepared once each, pairs are cheap or not."""
 
-    def support(self, scan: Scan, points_mm: FloatArray) -> Any:
+    def support(self, looks: Looks, points_mm: FloatArray) -> Any:
         """Return what is needed of a support with landmarks (n, 3); raises RegistrationError."""
 
-    def query(self, scan: Scan) -> Any:
+    def query(self, looks: Looks) -> Any:
         """Return what is needed of a query; raises RegistrationError."""
 
     def affines(self, supports: Sequence[Any], query: Any) -> list[Affine | RegistrationError]:
@@ -107,10 +90,11 @@ class MapStart:
         """Take the position map and the seed of the draw of places."""
         self._model, self._seed = model, seed
 
-    def support(self, scan: Scan, points_mm: FloatArray) -> _Places:
+    def support(self, looks: Looks, points_mm: FloatArray) -> _Places:
         """Draw places of the body around the landmarks, and as many anywhere."""
+        scan = looks.scan
         try:
-            body_map = self.query(scan)
+            body_map = self.query(looks)
         except RegistrationError as error:
             raise RegistrationError(f"support {scan.subject}: {error}") from error
         low, high = box_of_points(points_mm)
@@ -121,9 +105,9 @@ class MapStart:
         both = np.concatenate(drawn)
         return _Places(places[both], body_map.latents_mm[both], near=len(drawn[0]))
 
-    def query(self, scan: Scan) -> BodyMap:
+    def query(self, looks: Looks) -> BodyMap:
         """Pass a scan through the position map."""
-        body_map = BodyMap(self._model, scan)
+        body_map = BodyMap(self._model, looks.scan)
         if fault := body_map.fault():
             raise RegistrationError(fault)
         return body_map
@@ -149,42 +133,89 @@ class MapStart:
 
 
 @dataclass(frozen=True)
-class _Region:
-    """A support's image and the box (2, 3) in mm that is registered."""
+class _Laid:
+    """What is laid of a support."""
 
-    image: MaskedImage
-    box_mm: FloatArray
+    template: Template
+    places: Places
+    region_mm: FloatArray
+    """(2, 3), the box around the landmarks that is compared."""
 
 
-class RegistrationStart:
-    """Start from an affine registration: no network is needed, and each pair takes a second or more."""
+@dataclass(frozen=True)
+class _Query:
+    """A query at two resolutions."""
 
-    def __init__(self, window: Window, *, seed: int, threads: int) -> None:
-        """Take the cohort's window, the seed of the metric's samples, and how many supports to register at once."""
-        self._window, self._seed, self._threads = window, seed, threads
+    coarse: Looks
+    fine: Looks
 
-    def support(self, scan: Scan, points_mm: FloatArray) -> _Region:
-        """Read a support's image."""
-        return _Region(self.query(scan), region_around(points_mm))
 
-    def query(self, scan: Scan) -> MaskedImage:
-        """Read a scan's image."""
-        try:
-            return MaskedImage.of(scan, self._window)
-        except InputError as error:
-            raise RegistrationError(str(error).rstrip(".")) from error
+class LaidStart:
+    """Start where the support's region, laid over the query, fits best: no network is needed.
 
-    def affines(self, supports: Sequence[_Region], query: MaskedImage) -> list[Affine | RegistrationError]:
-        """Register each support."""
-        # SimpleITK lets other threads go on while it works.
-        with one_thread_each(), ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(lambda support: self._registered(support, query), supports))
+    Every translation is tried by MIND-SSC features (Heinrich et al., MICCAI 2013) at 9 mm; the best few, apart from
+    each other, are moved to the best affine transform nearby at 6 mm, and the one of the least cost is taken. What the
+    query does not show costs as much as at the worst of them: hardly any overlap is no good fit.
+    """
 
-    def _registered(self, support: _Region, query: MaskedImage) -> Affine | RegistrationError:
-        """Register one support."""
-        try:
-            with faults_of_a_pair():
-                transform = affine(support.image, query, support.box_mm, seed=self._seed)
-        except RegistrationError as error:
-            return error
-        return Affine(np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.TransformPoint((0.0, 0.0, 0.0))))
+    def __init__(self, window: Window, *, seed: int) -> None:
+        """Take the cohort's window and the seed of the draw of places."""
+        self._window, self._seed = window, seed
+
+    def support(self, looks: Looks, points_mm: FloatArray) -> _Laid:
+        """Take the region around the landmarks (n, 3)."""
+        scan = looks.scan
+        region = region_around(points_mm)
+        generator = generator_of(self._seed, scan.cohort, scan.subject, "laid")
+        places = Places.of(looks.features, points_in_body(scan, region, _LAID_PLACES, generator))
+        if np.ptp(places.grey) == 0:
+            raise RegistrationError(f"the support {scan.subject} shows one grey value only around the structures")
+        return _Laid(Template.of(Looks.of(scan, self._window, _COARSE_MM), region), places, region)
+
+    def query(self, looks: Looks) -> _Query:
+        """Compute what all translations are tried by."""
+        if looks.grey.min() == looks.grey.max():
+            raise RegistrationError("the query shows one grey value only")
+        return _Query(Looks.of(looks.scan, self._window, _COARSE_MM), looks)
+
+    def affines(self, supports: Sequence[_Laid], query: _Query) -> list[Affine | RegistrationError]:
+        """Lay each support over the query."""
+        longest = max((max(one.template.kernel.shape[1:]) for one in supports), default=1)
+        searched = Searched(query.coarse, longest)
+        found: list[Affine | RegistrationError] = []
+        for support in supports:
+            costs = searched.costs(support.template)
+            starts = [Affine(np.eye(3), searched.shift_mm(at, support.template)) for at in _least(costs)]
+            if not starts:
+                found.append(RegistrationError(_hardly(costs, support.region_mm, query.coarse.scan.grid)))
+                continue
+            laid = descended(support.places, query.fine.features, starts)
+            worst = max(one.cost for one in laid)
+            found.append(min(laid, key=lambda one: one.cost * one.seen + worst * (1 - one.seen)).affine)
+        return found
+
+
+def _least(costs: Costs) -> list[list[int]]:
+    """Return the entries (z, y, x) of the least costs, best first, apart from each other; what is not seen costs as
+    much as the median of all.
+    """
+    known = torch.isfinite(costs.means)
+    if not known.any():
+        return []
+    blind = costs.means[known].median()
+    left = (costs.means * costs.seen + blind * (1 - costs.seen)).where(known, torch.inf).numpy()
+    apart = int(_SHIFTS_APART_MM / _COARSE_MM)
+    found: list[list[int]] = []
+    while len(found) < _SHIFTS and np.isfinite(left.min()):
+        index = [int(at) for at in np.unravel_index(int(left.argmin()), left.shape)]
+        found.append(index)
+        around = [np.arange(at - apart, at + apart + 1) % n for at, n in zip(index, left.shape, strict=True)]
+        left[np.ix_(*around)] = np.inf
+    return found
+
+
+def _hardly(costs: Costs, region_mm: FloatArray, query: Grid) -> str:
+    """Return why a region (2, 3) of a support cannot be laid over a query."""
+    low, high = query.box_mm
+    said = f"the scans hardly overlap: {float(costs.seen.max()):.0%} of the region lies inside the query"
+    return said + too_short(high - low, region_mm)

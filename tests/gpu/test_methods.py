@@ -15,16 +15,15 @@ from torch import Tensor
 from rprloc.catalogue import families_of, load, network_named
 from rprloc.cohort.tasks import Folders, Learning, Seen
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import Grid
+from rprloc.geometry import Affine, Grid
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock, Part
-from rprloc.methods.coupled import Features, Surroundings
+from rprloc.methods.coupled import Features
 from rprloc.methods.feature import Feature
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.localize import _name, localize
 from rprloc.methods.matched import Matched
 from rprloc.methods.position_map import PositionMapMethod
-from rprloc.methods.start import Affine
 from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.patches import AIR
@@ -128,7 +127,7 @@ def test_features_and_the_moves_that_they_tell_are_the_cpu_s(shift: Any) -> None
     of_device = []
     for device in (GPU, CPU):
         support, query = features(device), features(device, shift)
-        moves = Surroundings(support, test_coupled.POINTS).moves(query, start)
+        moves = test_coupled.surroundings_of(support).moves(query, start)
         of_device.append((support.values.cpu(), moves))
     (found, moves), (expected, true) = of_device
     print(f"features: {(found - expected).abs().mean():.2g} apart, at most {(found - expected).abs().max():.2g}")

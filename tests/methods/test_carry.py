@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from rprloc.geometry import Affine
 from rprloc.methods.carry import Matching, Part, Registered, Shape, TurnedBack
-from rprloc.methods.start import Affine
 from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import Native
 from rprloc.scans.turned import Turn

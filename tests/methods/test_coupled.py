@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rprloc.geometry import Grid
+from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import FAR, STEP_MM, Features, Surroundings, _apart_mm
-from rprloc.methods.start import Affine
+from rprloc.methods.coupled import COARSE, FINE, Features, Level, Surroundings, _apart_mm, _coupling
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
 HERE = Affine(np.eye(3), np.zeros(3))
-SIDE = 2 * FAR.reach + 1
+REACH, STEP_MM = FINE.reach, FINE.step_mm
+SIDE = 2 * REACH + 1
 POINTS = LANDMARKS[::7] * 0.5
 
 
@@ -30,6 +31,11 @@ def textured(shift: Any = (0.0, 0.0, 0.0), *, grid: Grid = GRID) -> Features:
     return Features.of(torch.from_numpy(np.clip(values / 400 + 0.3, 0, 1)).float(), grid)
 
 
+def surroundings_of(features: Features, points: Any = POINTS, level: Level = FINE) -> Surroundings:
+    """Return the surroundings of landmarks of one structure."""
+    return Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level)
+
+
 def noise(grid: Grid = GRID, seed: int = 0) -> Features:
     """Return three channels of noise."""
     values = torch.rand(3, *grid.size[::-1], generator=torch.Generator().manual_seed(seed))
@@ -38,10 +44,11 @@ def noise(grid: Grid = GRID, seed: int = 0) -> Features:
 
 def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:
     points = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]])
-    apart = _apart_mm(np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 6]]), points, 25.0)
+    coupling = _coupling(points, np.zeros(3, dtype=np.int64), FINE)
+    apart = _apart_mm(np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 6]]), coupling)
     assert apart[2] == pytest.approx(6)
     assert 0 < apart[0] < 6 and 0 < apart[1] < 6
-    assert _apart_mm(np.ones((3, 3)), points, 25.0) == pytest.approx(0, abs=1e-9)
+    assert _apart_mm(np.ones((3, 3)), coupling) == pytest.approx(0, abs=1e-9)
 
 
 def test_features_at_the_centres_of_voxels_are_the_voxels() -> None:
@@ -75,11 +82,11 @@ def test_costs_are_the_sums_that_they_stand_for(where: str) -> None:
     points = POINTS[:2] if where == "inside" else np.array([[-64.0, -20.0, 10.0], [60.0, 62.0, -50.0]])
     support, query = noise(seed=1), noise(seed=2)
     start = Affine(np.diag([1.05, 0.95, 1.0]), np.array([4.0, -2.0, 1.5]))
-    surroundings = Surroundings(support, points)
+    surroundings = surroundings_of(support, points)
     costs = surroundings._costs(query, start, surroundings._places_mm).view(len(points), SIDE, SIDE, SIDE)
-    steps = np.arange(-FAR.wide, FAR.wide + 1) * STEP_MM
+    steps = np.arange(-FINE.wide, FINE.wide + 1) * STEP_MM
     around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij")[::-1], axis=-1)
-    weights = coupled._weights(FAR, torch.device("cpu"))
+    weights = coupled._weights(FINE, torch.device("cpu"))
     assert float(weights.sum()) == pytest.approx(1)
 
     def seen(features: Features, places: Any) -> tuple[Tensor, Tensor]:
@@ -92,8 +99,8 @@ def test_costs_are_the_sums_that_they_stand_for(where: str) -> None:
         centre = surroundings.grid.world(surroundings.grid.nearest_voxel(point))
         assert np.abs(centre - point).max() <= STEP_MM / 2 + 1e-6
         template, known = seen(support, centre + around)
-        for z, y, x in [(10, 10, 10), (0, 0, 0), (20, 3, 11), (9, 20, 20), (20, 20, 0)]:
-            move = (np.array([x, y, z]) - FAR.reach) * STEP_MM
+        for z, y, x in [(6, 6, 6), (0, 0, 0), (12, 3, 7), (5, 12, 12), (12, 12, 0)]:
+            move = (np.array([x, y, z]) - REACH) * STEP_MM
             window, shown = seen(query, start.carried(centre + around + move))
             part = weights * known * shown
             if float(part.sum()) < coupled._SEEN + 1e-3:
@@ -117,7 +124,7 @@ def test_a_landmark_that_starts_outside_is_not_drawn_inside() -> None:
 
 @pytest.mark.parametrize("shift", [(7.0, 0.0, 0.0), (0.0, -7.0, 0.0), (0.0, 0.0, 7.0), (4.0, -10.0, 5.5)])
 def test_tissue_that_lies_elsewhere_is_found_within_half_a_millimetre(shift: Any) -> None:
-    moves = Surroundings(textured(), POINTS).moves(textured(shift), HERE)
+    moves = surroundings_of(textured()).moves(textured(shift), HERE)
     assert moves.displacements_mm.shape == (len(POINTS), 3) and np.isfinite(moves.costs).all()
     np.testing.assert_allclose(moves.displacements_mm, np.broadcast_to(shift, POINTS.shape), atol=0.5)
 
@@ -125,7 +132,7 @@ def test_tissue_that_lies_elsewhere_is_found_within_half_a_millimetre(shift: Any
 def test_a_good_start_leaves_nothing_to_move() -> None:
     shift = np.array([40.0, -25.0, 13.0])
     grid = Grid(GRID.size, GRID.spacing_mm, (*(np.array(GRID.origin_mm) + shift).tolist(),))
-    moves = Surroundings(textured(), POINTS).moves(textured(shift, grid=grid), Affine(np.eye(3), shift))
+    moves = surroundings_of(textured()).moves(textured(shift, grid=grid), Affine(np.eye(3), shift))
     np.testing.assert_allclose(moves.displacements_mm, 0, atol=0.1)
     assert moves.costs.max() < 1e-3
 
@@ -133,23 +140,27 @@ def test_a_good_start_leaves_nothing_to_move() -> None:
 def test_landmarks_at_the_edges_of_a_volume_and_beyond_move_by_numbers() -> None:
     low, high = GRID.world([0, 0, 0]), GRID.world(np.array(GRID.size[::-1]) - 1)
     points = np.array([low, high, high + 100, (low + high) / 2])
-    moves = Surroundings(textured(), points).moves(textured((3.0, 0.0, 0.0)), HERE)
+    moves = surroundings_of(textured(), points).moves(textured((3.0, 0.0, 0.0)), HERE)
     assert np.isfinite(moves.displacements_mm).all() and np.isfinite(moves.costs).all()
-    assert np.abs(moves.displacements_mm).max() <= (FAR.reach + 0.5) * STEP_MM
+    assert np.abs(moves.displacements_mm).max() <= (REACH + 0.5) * STEP_MM
 
 
 def test_a_landmark_in_nothing_goes_with_those_around_it() -> None:
-    axis = torch.arange(-FAR.reach, FAR.reach + 1) * STEP_MM
+    axis = torch.arange(-REACH, REACH + 1) * STEP_MM
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
     moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
     wanted = torch.tensor([6.0, -3.0, 9.0])
     clear = (moves_mm - wanted).norm(dim=1) * 0.1
     costs = torch.stack([clear, clear, torch.zeros(len(moves_mm))])
-    near = torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
-    best = moves_mm[coupled._agreed(costs, moves_mm, near, FAR).argmin(dim=1)]
+    costs += FINE.far * moves_mm.square().sum(dim=1)
+    near = np.array([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    one = np.zeros(3, dtype=np.int64)
+    best = moves_mm[coupled._agreed(costs, moves_mm, _coupling(near, one, FINE), FINE.together).argmin(dim=1)]
     assert torch.equal(best, wanted.expand(3, 3))
-    far = near + torch.tensor([[0.0], [0.0], [300.0]])
-    assert not moves_mm[coupled._agreed(costs, moves_mm, far, FAR).argmin(dim=1)][2].any()
+    # Another structure, which slides, goes its own way; and so does what is far.
+    far = near + np.array([[0.0], [0.0], [300.0]])
+    for coupling in (_coupling(near, np.array([0, 0, 1]), replace(FINE, between=0.0)), _coupling(far, one, FINE)):
+        assert not moves_mm[coupled._agreed(costs, moves_mm, coupling, FINE.together).argmin(dim=1)][2].any()
 
 
 @given(st.lists(st.tuples(*[st.floats(-1.45, 1.45)] * 3), min_size=1, max_size=4))
@@ -160,10 +171,37 @@ def test_a_parabola_s_vertex_is_found_between_the_steps(vertices: Any) -> None:
     total = torch.stack([(x - vx) ** 2 + 2 * (y - vy) ** 2 + 3 * (z - vz) ** 2 for vx, vy, vz in vertices])
     best = total.flatten(1).argmin(dim=1)
     nearest = torch.stack([axis.flatten()[best] for axis in (x, y, z)], dim=1)
-    assert torch.allclose(coupled._vertex(total, best), (true - nearest) * STEP_MM, atol=1e-9)
+    assert torch.allclose(coupled._vertex(total, best), true - nearest, atol=1e-9)
 
 
 def test_a_best_at_the_end_of_the_reach_stays_there() -> None:
     total = torch.arange(125.0).view(1, 5, 5, 5)
     assert not coupled._vertex(total, total.view(1, -1).argmin(dim=1)).any()
     assert not coupled._vertex(torch.zeros(1, 5, 5, 5), torch.tensor([62])).any()
+
+
+def test_the_landmarks_of_a_large_structure_hold_together_over_more_of_it() -> None:
+    points = np.array([[0.0, 0, 0], [100.0, 0, 0], [0.0, 200, 0], [0.0, 10, 0]])
+    one, two = np.zeros(4, dtype=np.int64), np.array([0, 0, 0, 1])
+    small = _coupling(points[[0, 3]], one[:2], FINE)
+    large, apart = _coupling(points, one, FINE), _coupling(points, two, FINE)
+    np.testing.assert_allclose([*small.sum(axis=1), *large.sum(axis=1)], 1)
+    assert large[0, 1] > np.exp(-(100**2) / (2 * 25**2))
+    assert apart[0, 3] / apart[0, 0] == pytest.approx(FINE.between * large[0, 3] / large[0, 0])
+
+
+def test_what_moved_before_is_where_the_search_begins() -> None:
+    shift = np.array([27.0, -6.0, 3.0])
+    far = textured(shift, grid=replace(GRID, origin_mm=(*(np.array(GRID.origin_mm) + shift).tolist(),)))
+    surroundings = surroundings_of(textured(), POINTS[:1])
+    assert np.abs(surroundings.moves(far, HERE).displacements_mm).max() <= (REACH + 0.5) * STEP_MM
+    before = np.array([24.0, -6.0, 0.0])
+    moves = surroundings.moves(far, HERE, np.broadcast_to(before, surroundings.places_mm.shape).copy())
+    np.testing.assert_allclose(moves.displacements_mm, (shift - before)[np.newaxis], atol=1.0)
+
+
+def test_the_coarse_level_reaches_further() -> None:
+    shift = np.array([42.0, 0.0, -24.0])
+    grid = replace(GRID, origin_mm=(*(np.array(GRID.origin_mm) + shift).tolist(),))
+    moves = surroundings_of(textured(), POINTS, COARSE).moves(textured(shift, grid=grid), HERE)
+    np.testing.assert_allclose(moves.displacements_mm, np.broadcast_to(shift, POINTS.shape), atol=3.0)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from rprloc.geometry import WALLS, Grid, box_of_points
+from rprloc.geometry import WALLS, Affine, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Prediction
 from rprloc.methods.images import RegistrationError
+from rprloc.methods.looks import Looks
 from rprloc.methods.matched import Matched, _carrying, _landmarks
 from rprloc.methods.refined import spread_out
-from rprloc.methods.start import Affine
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
 from tests.methods.heads import GRID, ORGANS, WINDOW, head
@@ -36,15 +36,16 @@ class Told:
         self.asked: list[str] = []
         """The scans that were prepared, in order."""
 
-    def support(self, scan: Scan, points_mm: Any) -> str:
-        assert points_mm.shape == (6 * len(scan.structures), 3)
-        return str(self.query(scan))
+    def support(self, looks: Looks, points_mm: Any) -> str:
+        assert points_mm.shape == (6 * len(looks.scan.structures), 3)
+        return str(self.query(looks))
 
-    def query(self, scan: Scan) -> str:
-        self.asked.append(scan.subject)
-        if f"no_{scan.subject}" in self._outcomes:
-            raise self._outcomes[f"no_{scan.subject}"]  # type: ignore[misc]
-        return scan.subject
+    def query(self, looks: Looks) -> str:
+        subject = looks.scan.subject
+        self.asked.append(subject)
+        if f"no_{subject}" in self._outcomes:
+            raise self._outcomes[f"no_{subject}"]  # type: ignore[misc]
+        return subject
 
     def affines(self, supports: Sequence[str], query: str) -> list[Affine | RegistrationError]:
         return [self._outcomes.get(subject, HERE) for subject in supports]
@@ -201,9 +202,9 @@ def test_a_turned_structures_box_is_that_of_its_whole_surface(monkeypatch: pytes
 class Points(Told):
     """Takes any landmarks, and knows how many."""
 
-    def support(self, scan: Scan, points_mm: Any) -> str:
-        assert points_mm.shape == ((6 + 8) * len(scan.structures), 3)
-        return str(self.query(scan))
+    def support(self, looks: Looks, points_mm: Any) -> str:
+        assert points_mm.shape == ((6 + 8) * len(looks.scan.structures), 3)
+        return str(self.query(looks))
 
 
 def test_matched_points_are_the_extreme_ones_and_others_far_from_them_and_from_each_other() -> None:

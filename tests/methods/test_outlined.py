@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.answer import OUTSIDE, Found, Key
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.outlined import Artist, Outlines, write_query_outlines
-from rprloc.methods.start import Affine
 from rprloc.scans.outlines import Outline, read_outlines
 from rprloc.scans.scan import Native, Scan, write_scan_outlines
 from tests.methods.fakes import ORGAN, scan

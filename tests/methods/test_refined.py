@@ -9,12 +9,11 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from rprloc.geometry import Grid
+from rprloc.geometry import Affine, Grid
 from rprloc.methods import refined
 from rprloc.methods.carry import Matching
 from rprloc.methods.coupled import Features
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
-from rprloc.methods.start import Affine
 
 GRID = Grid((40, 40, 40), (3.0,) * 3, (-58.5,) * 3)
 START = Affine(np.eye(3), np.array([6.0, 3.0, -3.0]))

@@ -1,7 +1,8 @@
-"""Where matching starts: affine transforms from points of which some lie, by the position map and by registration."""
+"""Where matching starts: affine transforms from points of which some lie, by the position map and by laying it over."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rprloc.geometry import Affine, Grid
 from rprloc.methods.images import RegistrationError
-from rprloc.methods.start import Affine, MapStart, RegistrationStart, robust_affine
+from rprloc.methods.looks import Looks
+from rprloc.methods.start import LaidStart, MapStart, robust_affine
 from rprloc.scans.scan import Scan
-from tests.methods.fakes import Place, scan
+from tests.methods.fakes import Place
+from tests.methods.heads import GRID as HEADS
 from tests.methods.heads import LANDMARKS, WINDOW, Head, head
 from tests.methods.maps import GRID, ORGAN, known, numbered
 
@@ -21,6 +25,11 @@ SHIFT = np.array([7.0, -3.0, 5.0])
 SEEDS = st.integers(0, 10_000)
 SCANS = numbered("qst", {"organ": ORGAN})
 POINTS = ORGAN.extreme_mm
+
+
+def seen(scan: Scan) -> Looks:
+    """Return a scan as starts take it."""
+    return Looks.of(scan, WINDOW, 6.0)
 
 
 def random_points(generator: np.random.Generator, count: int = 300) -> Any:
@@ -90,7 +99,7 @@ def moved(subject: str, world: Any) -> Any:
 def started(query: Scan, supports: list[Scan], place: Place = moved, *, seed: int = 1) -> Any:
     """Return the outcomes by the position map."""
     start = MapStart(known(SCANS, place), seed=seed)
-    return start.affines([start.support(support, POINTS) for support in supports], start.query(query))
+    return start.affines([start.support(seen(support), POINTS) for support in supports], start.query(seen(query)))
 
 
 def test_the_map_s_start_is_where_the_query_has_the_support_s_latents() -> None:
@@ -115,7 +124,7 @@ def test_a_query_without_the_region_is_placed_by_the_rest_of_the_body() -> None:
     body = query.body & (np.arange(GRID.size[2])[:, None, None] < 4)
     points = POINTS + np.array([0.0, 0.0, 45.0])
     start = MapStart(known(SCANS, moved), seed=1)
-    (found,) = start.affines([start.support(support, points)], start.query(replace(query, body=body)))
+    (found,) = start.affines([start.support(seen(support), points)], start.query(seen(replace(query, body=body))))
     assert isinstance(found, Affine)
     np.testing.assert_allclose(found.carried(points), points + SHIFT, atol=0.1)
 
@@ -139,40 +148,55 @@ def test_a_scan_of_which_the_map_is_of_no_use_has_no_start(which: str) -> None:
         f"support {empty.subject}: the position map finds no body" if which == "support" else "^the position map finds"
     )
     with pytest.raises(RegistrationError, match=said):
-        start.support(empty, POINTS) if which == "support" else start.query(empty)
+        start.support(seen(empty), POINTS) if which == "support" else start.query(seen(empty))
 
 
 def test_places_are_drawn_by_seed_and_subject() -> None:
     def drawn(seed: int, number: int) -> Any:
-        return MapStart(known(SCANS), seed=seed).support(SCANS[number], POINTS).points_mm
+        return MapStart(known(SCANS), seed=seed).support(seen(SCANS[number]), POINTS).points_mm
 
     assert np.array_equal(drawn(1, 1), drawn(1, 1))
     assert not np.array_equal(drawn(1, 1), drawn(2, 1)) and not np.array_equal(drawn(1, 1), drawn(1, 2))
 
 
-def registered(query: Head, supports: list[Head], threads: int = 1) -> Any:
-    """Return the outcomes by registration."""
-    start = RegistrationStart(WINDOW, seed=1, threads=threads)
-    return start.affines([start.support(support, LANDMARKS) for support in supports], start.query(query))
+def laid(query: Head, supports: list[Head]) -> Any:
+    """Return the outcomes of laying supports over a query."""
+    start = LaidStart(WINDOW, seed=1)
+    return start.affines([start.support(seen(support), LANDMARKS) for support in supports], start.query(seen(query)))
 
 
-def test_a_registration_s_start_takes_landmarks_where_the_patient_went() -> None:
-    query, supports = head("q", lambda p: p - SHIFT), [head("s"), head("t", lambda p: p + SHIFT)]
-    first, second = registered(query, supports)
-    np.testing.assert_allclose(first.carried(LANDMARKS), LANDMARKS + SHIFT, atol=0.4)
-    np.testing.assert_allclose(second.carried(LANDMARKS), LANDMARKS + 2 * SHIFT, atol=0.4)
+@pytest.mark.parametrize("shift", [SHIFT, np.array([-40.0, 22.0, 61.0])])
+def test_laid_over_the_query_landmarks_go_where_the_patient_went(shift: Any) -> None:
+    grid = replace(HEADS, origin_mm=(*(np.array(HEADS.origin_mm) + shift).tolist(),))
+    query = head("q", lambda p: p - shift, grid=grid)
+    for found in laid(query, [head("s"), head("t")]):
+        np.testing.assert_allclose(found.carried(LANDMARKS), LANDMARKS + shift, atol=1.5)
 
 
-def test_a_registration_that_fails_is_a_reason_and_the_others_go_on() -> None:
-    flat = head("t")
-    flat = replace(flat, values=np.full_like(flat.values, -1000))
-    first, second = registered(head("q"), [flat, head("s")], threads=2)
-    assert isinstance(first, RegistrationError) and "one grey value only" in str(first)
-    np.testing.assert_allclose(second.carried(LANDMARKS), LANDMARKS, atol=0.3)
+def test_laid_over_a_larger_patient_the_support_is_stretched() -> None:
+    (found,) = laid(head("q", lambda p: p / [1.08, 0.94, 1.05]), [head("s")])
+    np.testing.assert_allclose(found.carried(LANDMARKS), LANDMARKS * [1.08, 0.94, 1.05], atol=2.0)
+
+
+def test_a_query_that_hardly_shows_the_region_says_how_little() -> None:
+    slab = head("q", grid=Grid((*HEADS.size[:2], 6), HEADS.spacing_mm, HEADS.origin_mm))
+    (found,) = laid(slab, [head("s")])
+    assert isinstance(found, RegistrationError)
+    words = r"the scans hardly overlap: \d+% of the region lies inside the query; the query shows 24 mm along z, and "
+    assert re.fullmatch(words + r"the region measures \d+ mm", str(found))
 
 
 @pytest.mark.parametrize("which", ["support", "query"])
-def test_a_scan_without_a_volume_for_matching_cannot_be_registered(which: str) -> None:
-    start = RegistrationStart(WINDOW, seed=1, threads=1)
-    with pytest.raises(RegistrationError, match=r"found no volume for image matching, expected one from PREPROCESS$"):
-        start.support(scan("s"), LANDMARKS) if which == "support" else start.query(scan("q"))
+def test_a_scan_of_one_value_is_laid_nowhere(which: str) -> None:
+    flat = head("f")
+    flat = replace(flat, values=np.full_like(flat.values, -1000))
+    with pytest.raises(RegistrationError, match="shows one grey value only"):
+        laid(*((head("q"), [flat]) if which == "support" else (flat, [head("s")])))
+
+
+def test_what_is_laid_does_not_depend_on_the_other_supports() -> None:
+    query, supports = head("q", lambda p: p - SHIFT), [head("s"), head("t", lambda p: p * 1.03)]
+    together = laid(query, supports)
+    for support, expected in zip(supports, together, strict=True):
+        (found,) = laid(query, [support])
+        np.testing.assert_allclose(found.carried(LANDMARKS), expected.carried(LANDMARKS), atol=0.1)

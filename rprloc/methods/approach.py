@@ -1,0 +1,55 @@
+"""From a start to within reach of the fine matching: organs that slide on each other are followed at a coarse step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rprloc.geometry import Affine, FloatArray
+from rprloc.methods.bend import Bend
+from rprloc.methods.coupled import AGAIN, COARSE, Features, Surroundings
+from rprloc.methods.looks import Looks, affine_of
+
+SPACING_MM = 6.0
+"""Of the features."""
+
+
+class Approach:
+    """A support's landmarks, matched coarsely with any query."""
+
+    def __init__(self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device) -> None:
+        """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), and what
+        computes.
+        """
+        self._points_mm, self._owners = points_mm, owners
+        features = mind(looks, device)
+        self._first, self._again = (Surroundings(features, points_mm, owners, level) for level in (COARSE, AGAIN))
+
+    def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:
+        """Return a better affine transform and how the landmarks move beyond it: each structure's as one piece.
+
+        The moves are found twice, as the first ones bring more of what surrounds each structure to where it belongs.
+        """
+        points = self._points_mm
+        moved = points + self._first.moves(query, start).displacements_mm
+        all_ = affine_of(points, moved)
+        better = Affine(start.matrix @ all_.matrix, start.carried(all_.shift))
+        back = np.linalg.solve(all_.matrix, (moved - all_.shift).T).T
+        bend = self._settled(back - points)
+        again = self._again.moves(query, better, bend.on(self._again.grid))
+        return better, self._settled(bend.at(points) + again.displacements_mm)
+
+    def _settled(self, moves_mm: FloatArray) -> Bend:
+        """Return moves (n, 3) of which each structure's are those of one affine transform, drawn to a translation."""
+        points = self._points_mm
+        settled = np.empty_like(points)
+        for owner in np.unique(self._owners):
+            own = self._owners == owner
+            settled[own] = affine_of(points[own], points[own] + moves_mm[own]).carried(points[own]) - points[own]
+        return Bend(points, settled)
+
+
+def mind(looks: Looks, device: torch.device) -> Features:
+    """Return a scan's features for matching: its looks but for the grey values."""
+    return Features(looks.features.values[:-1].to(device), looks.features.grid)

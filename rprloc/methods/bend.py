@@ -1,0 +1,47 @@
+"""How points of a support move beyond an affine transform, and what lies around them with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+from torch import nn
+
+from rprloc.geometry import FloatArray, Grid
+
+_AROUND_MM = 20.0
+"""Standard deviation of the Gaussian weights by which points carry what lies around them."""
+_STILL = 0.05
+"""Weight of not moving at all: what is far from all points stays."""
+_LATTICE_MM = 9.0
+"""Between places of a grid at which the moves are computed; those between are interpolated."""
+
+
+@dataclass(frozen=True)
+class Bend:
+    """Moves of points of a support, in the support's space."""
+
+    points_mm: FloatArray
+    """(n, 3)."""
+    moves_mm: FloatArray
+    """(n, 3)."""
+
+    def at(self, points_mm: FloatArray) -> FloatArray:
+        """Return the moves (m, 3) of points (m, 3)."""
+        weights = np.exp(-(cdist(points_mm, self.points_mm) ** 2) / (2 * _AROUND_MM**2))
+        return np.asarray(weights @ self.moves_mm / (weights.sum(axis=1, keepdims=True) + _STILL))
+
+    def on(self, grid: Grid) -> FloatArray:
+        """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels."""
+        steps = [max(1, int(_LATTICE_MM // mm)) for mm in grid.spacing_mm[::-1]]
+        counts = [-(-(n - 1) // step) + 1 for n, step in zip(grid.size[::-1], steps, strict=True)]
+        axes = [np.arange(count) * step for count, step in zip(counts, steps, strict=True)]
+        coarse = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        moves = self.at(grid.world(coarse).reshape(-1, 3)).reshape(*counts, 3)
+        values = torch.from_numpy(moves).float().permute(3, 0, 1, 2)[None]
+        size = [(count - 1) * step + 1 for count, step in zip(counts, steps, strict=True)]
+        fine = nn.functional.interpolate(values, size=size, mode="trilinear", align_corners=True)[0]
+        z, y, x = grid.size[::-1]
+        return fine[:, :z, :y, :x].permute(1, 2, 3, 0).double().numpy()
