@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from rprloc.errors import InputError
 
@@ -27,25 +27,28 @@ def is_dicom(path: Path) -> bool:
 
 @contextmanager
 def faults_of(path: Path) -> Iterator[None]:
-    """Raise InputError in the place of what the libraries raise of a damaged or strange DICOM file, whose warnings, on
-    what is not asked of it, are passed over. What they say may name a patient and is not repeated.
+    """Raise InputError in the place of whatever the libraries raise of a damaged or strange DICOM file, whose warnings,
+    on what is not asked of it, are passed over. What they say and log may name a patient and is not repeated.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    log = logging.getLogger("pydicom")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
-        except InputError:
-            raise
-        except (
-            InvalidDicomError, AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError, EOFError,
-            NotImplementedError, OverflowError, AssertionError,
-        ) as error:  # fmt: skip
-            raise InputError(
-                f"{path.name}: found a DICOM file that is damaged or lacks what its kind must have "
-                f"({type(error).__name__}), expected a segmentation or a structure set."
-            ) from error
-        except OSError as error:
-            raise InputError(f"{path.name}: found '{error.strerror or error}', expected a DICOM file.") from error
+    except (InputError, MemoryError):
+        raise
+    except OSError as error:
+        raise InputError(f"{path.name}: found '{error.strerror or 'no end'}', expected a DICOM file.") from error
+    # The libraries have no exception in common for it.
+    except Exception as error:
+        raise InputError(
+            f"{path.name}: found a DICOM file that is damaged or lacks what its kind must have "
+            f"({type(error).__name__}), expected a segmentation or a structure set."
+        ) from None
+    finally:
+        log.setLevel(before)
 
 
 def modality_of(path: Path) -> str:

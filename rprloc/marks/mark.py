@@ -9,7 +9,7 @@ import numpy as np
 
 from rprloc.errors import InputError, nearest
 from rprloc.geometry import WALLS, FloatArray, box_of_points, wall_centres
-from rprloc.marks.names import structure_names
+from rprloc.marks.names import printable, structure_names
 
 SPACES = ("LPS", "RAS")
 """The axes in which places may be given."""
@@ -70,11 +70,12 @@ def marks_of(places: Iterable[Place], boxes: Sequence[tuple[str, FloatArray]], f
     plain: dict[str, list[FloatArray]] = {}
     walls: dict[str, dict[str, FloatArray]] = {}
     for place in places:
-        structure, wall = _parted(place.name, file)
+        structure, wall = _parted(printable(place.name), file)
         if wall is None:
             plain.setdefault(structure, []).append(place.at_mm)
         elif walls.setdefault(structure, {}).setdefault(wall, place.at_mm) is not place.at_mm:
             raise InputError(f"{file}: found {structure}:{wall} twice, expected each wall once.")
+    boxes = [(printable(name), corners) for name, corners in boxes]
     texts = [*plain, *walls, *(name for name, _ in boxes)]
     if twice := [text for number, text in enumerate(texts) if text in texts[:number]]:
         raise InputError(f"{file}: found {twice[0]} twice, expected one point, box or set of walls of each name.")

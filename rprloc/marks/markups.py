@@ -14,6 +14,7 @@ import numpy as np
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
 from rprloc.marks.mark import SPACES, Marks, Place, lps, marks_of
+from rprloc.marks.names import printable
 
 ENDING = ".mrk.json"
 _VERSION = re.compile(r"-v(\d+)\.\d+")
@@ -71,10 +72,10 @@ def read_markups(content: Any, path: Path) -> Marks:
             boxes.append((_name(markup, path, alone=rois == 1), _corners(markup, factor, path.name)))
         else:
             findings.append(
-                f"{path.name}: a markup of the type {markup.type[:20]} is neither point nor ROI: passed over"
+                f"{path.name}: a markup of the type {printable(markup.type[:20])} is neither point nor ROI: passed over"
             )
     if not places and not boxes:
-        types = sorted({markup.type[:20] for markup in markups if markup.type != _POINTS})
+        types = sorted({printable(markup.type[:20]) for markup in markups if markup.type != _POINTS})
         found = f"markups of the type {', '.join(types)}" if types else "no point that is placed"
         raise InputError(f"{path.name}: found {found}, expected a ROI or a point list.")
     marks = marks_of(places, boxes, path.name)
@@ -115,7 +116,9 @@ def _places(markup: _Markup, factor: float) -> list[Place]:
 
 def _unplaced(markup: _Markup, name: str) -> list[str]:
     """Return what is to be said of points that are not placed."""
-    labels = [point.label[:40] for point in markup.points if point.position is None or point.status != "defined"]
+    labels = [
+        printable(point.label[:40]) for point in markup.points if point.position is None or point.status != "defined"
+    ]
     return [f"{name}: {', '.join(labels[:5])} not placed: passed over"] if labels else []
 
 

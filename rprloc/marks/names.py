@@ -10,6 +10,8 @@ from rprloc.errors import InputError
 
 LONGEST = 64
 """Characters of a structure's name: it becomes part of file names."""
+_MOST_SAID = 120
+"""Characters of a file's own text in a sentence."""
 _SHOWN = 5
 """Names that a sentence lists."""
 
@@ -37,6 +39,11 @@ def structure_names(texts: Sequence[str], file: str) -> tuple[dict[str, str], tu
         return names, ()
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     return names, (f"{file}: names are written in letters, digits and . _ -: {', '.join(changed[:_SHOWN])}{more}",)
+
+
+def printable(text: str) -> str:
+    """Return a text of a file that may stand in a sentence: on one line, no control characters, not endless."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_MOST_SAID])
 
 
 def asked_names(names: Iterable[str], asked: Iterable[str] | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from rprloc.geometry import FloatArray
 from rprloc.marks.dicom import check_frame, faults_of
 from rprloc.marks.drawn import Drawn, drawn_on
 from rprloc.marks.mark import Mark, Marks
-from rprloc.marks.names import asked_names, check_asked, structure_names
+from rprloc.marks.names import asked_names, check_asked, printable, structure_names
 from rprloc.marks.on_scan import laid_on, together
 from rprloc.scans.body import Mask
 from rprloc.scans.frame import Frame
@@ -97,7 +97,7 @@ def _rois(content: pydicom.Dataset) -> Iterator[_Roi]:
                 points.append(places[0])
             else:
                 others += 1
-        yield _Roi(str(about.get("ROIName", "")), tuple(closed), tuple(points), others)
+        yield _Roi(printable(str(about.get("ROIName", ""))), tuple(closed), tuple(points), others)
 
 
 def _check_place(rois: Sequence[_Roi], native: Native, *, image_name: str, name: str) -> None:

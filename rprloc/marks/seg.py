@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from rprloc.errors import InputError
 from rprloc.marks.dicom import check_frame, faults_of
 from rprloc.marks.drawn import Drawn, drawn_on
-from rprloc.marks.names import structure_names
+from rprloc.marks.names import printable, structure_names
 from rprloc.scans.frame import Frame
 from rprloc.scans.labels import Label
 from rprloc.scans.scan import Native
@@ -32,7 +32,7 @@ def read_seg(path: Path, native: Native, *, image: Path, structures: Mapping[str
         seg = highdicom.seg.segread(path)
         check_frame([str(seg.get("FrameOfReferenceUID", ""))], image, path.name)
         numbers = list(seg.segment_numbers)
-        labels = [str(seg.get_segment_description(number).segment_label) for number in numbers]
+        labels = [printable(str(seg.get_segment_description(number).segment_label)) for number in numbers]
         names, findings = structure_names(_apart(labels), path.name)
         drawn = [
             Drawn(name, _mask(seg, number, path.name)) for number, name in zip(numbers, names.values(), strict=True)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.marks.drawn import Drawn, drawn_on
-from rprloc.marks.names import asked_names, structure_names
+from rprloc.marks.names import asked_names, printable, structure_names
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.scan import Native
 from rprloc.scans.volume import Opened, open_layers
@@ -74,7 +74,7 @@ def _segments(fields: Mapping[str, str], file: str) -> list[_Segment]:
         raise InputError(f"{file}: found no segment in its header, expected a segmentation of 3D Slicer.")
     found = []
     for number, about in sorted(told.items()):
-        name = about.get("Name", f"segment_{number + 1}")
+        name = printable(about.get("Name", f"segment_{number + 1}"))
         layer, value = about.get("Layer", str(number)), about.get("LabelValue", "1")
         if not (layer.isdecimal() and value.isdecimal() and len(layer + value) < 12):
             said = f"the layer {layer[:20]!r} and the value {value[:20]!r} of {name[:40]!r}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from rprloc.errors import InputError, nearest
 from rprloc.marks.mark import SPACES, Marks, Place, lps, marks_of
+from rprloc.marks.names import printable
 
 COLUMNS = ("structure", "x_mm", "y_mm", "z_mm", "space")
 _MOST_BYTES = 10_000_000
@@ -29,7 +30,7 @@ def read_table(path: Path) -> Marks:
     if header.startswith("# Markups fiducial file"):
         raise InputError(f"{path.name}: found points in the form of Slicer 4, expected them saved as .mrk.json.")
     rows = csv.DictReader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True)
-    columns = [(name or "").strip() for name in rows.fieldnames or ()]
+    columns = [printable((name or "").strip()) for name in rows.fieldnames or ()]
     for column in COLUMNS:
         if column not in columns:
             hint = nearest(column, columns)
@@ -97,4 +98,4 @@ def _number(cell: Any, where: str) -> float:
 
 def _text(cell: Any) -> str:
     """Return a cell's text; what lies beyond the header's columns is a list."""
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else printable(str(cell).strip())

@@ -1,5 +1,6 @@
 """What kind of DICOM an annotation is, and whether it is its scan's."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,11 @@ def test_kinds_and_frames(tmp_path: Path) -> None:
         check_frame(["1.2"], tmp_path / "ct", "rs")
 
 
-def test_faults_of_libraries_are_sentences_without_a_patient(tmp_path: Path) -> None:
+def test_faults_of_libraries_are_sentences_without_a_patient(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     said = r"^x\.dcm: found a DICOM file that is damaged or lacks .*\(KeyError\)"
     with pytest.raises(InputError, match=said), faults_of(tmp_path / "x.dcm"):
+        logging.getLogger("pydicom").warning("Nobody^Here")
         raise KeyError("Nobody^Here")
+    assert not caplog.records
     with pytest.raises(InputError, match=r"^x\.dcm: found 'No such file or directory', expected a DICOM file\."):
         modality_of(tmp_path / "x.dcm")

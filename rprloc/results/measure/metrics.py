@@ -90,7 +90,7 @@ def metrics_of(
     missing = failed & ~point & (true | np.array(unknown, dtype=bool))
     table.loc[missing, ["iou", "iou_reference"]] = 0.0
     _compare(table, predictions, truths, np.flatnonzero(true & ~failed & ~point))
-    for i in np.flatnonzero(true & ~failed & point):
+    for i in map(int, np.flatnonzero(true & ~failed & point)):
         error, radius = point_distance(predictions[i], truths[i]), mean_within(predictions[i])
         table.loc[i, "mre_mm"] = error
         table.loc[i, "covered"] = np.nan if radius is None else float(error <= radius)
