@@ -1,8 +1,8 @@
-"""What a box or a point in place of a mask costs: `matched` without weights on validation scans.
+"""What a box or a point in place of a mask costs: `matched`, without weights or with those that ship.
 
-`python -m benchmarks.marks SHEET [SUPPORTS]` searches each labelled validation scan of a sample sheet from the next
-SUPPORTS (2) ones: by their masks, by the boxes of their masks as if somebody had marked these alone, and by the middles
-of these boxes as single landmarks, whose truth is the middle of the query's box.
+`python -m benchmarks.marks SHEET [SUPPORTS [WEIGHTS]]` searches each labelled validation scan of a sample sheet from
+the next SUPPORTS (2) ones: by their masks, by the boxes of these as if somebody had marked them alone, and by the
+middles of these boxes as single landmarks, whose truth is the middle of the query's box.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy as np
 from benchmarks.bundled import openkbp_settings
 from benchmarks.matched import matched_from
 from benchmarks.registration import figures, labelled_scans, rows_of
+from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray, wall_centres
 from rprloc.marks.on_scan import box_surface
 from rprloc.methods.answer import Prediction
-from rprloc.methods.start import RegistrationStart
+from rprloc.methods.start import MapStart, RegistrationStart, Start
+from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.points import DISTANCES_MM
 from rprloc.scans.scan import Scan, Structure
@@ -60,21 +62,24 @@ def _marked(scan: Scan, mark: Callable[[Structure], Structure]) -> Scan:
     return _Marked(replace(scan.record, structures=structures), scan.values, scan.body, scan.folder)
 
 
-def main(sheet: Path, count: int) -> None:
+def main(sheet: Path, count: int, weights: str | None) -> None:
     """Print IoU and wall distance by masks and by boxes, and how far points are off."""
+    start: Start = RegistrationStart(openkbp_settings().window, seed=1, threads=1)
+    if weights is not None:
+        start = MapStart(read_model(shipped_folder(weights) / "position_map.safetensors"), seed=1)
     with tempfile.TemporaryDirectory() as folder:
         scans = labelled_scans(sheet, Path(folder), "validation")
         truth = {scan.subject: scan for scan in scans}
         for words, marked in (("masks", list(scans)), ("boxes", [boxed(scan) for scan in scans])):
-            print(f"{words}: {figures(_rows(scans, marked, count), truth, 'matched')}", flush=True)
-        _print_points(_rows(scans, [pointed(scan) for scan in scans], count), truth)
+            print(f"{words}: {figures(_rows(scans, marked, count, start), truth, 'matched')}", flush=True)
+        _print_points(_rows(scans, [pointed(scan) for scan in scans], count, start), truth)
 
 
-def _rows(queries: Sequence[Scan], supports: Sequence[Scan], count: int) -> list[Prediction]:
+def _rows(queries: Sequence[Scan], supports: Sequence[Scan], count: int, start: Start) -> list[Prediction]:
     """Return what each query is answered from the next supports."""
     rows = []
     for place, query in enumerate(queries):
-        method = matched_from(RegistrationStart(openkbp_settings().window, seed=1, threads=1))
+        method = matched_from(start)
         method.prepare([supports[(place + step) % len(supports)] for step in range(1, count + 1)])
         rows += rows_of(method, [query])
     return rows
@@ -95,4 +100,4 @@ def _print_points(rows: Sequence[Prediction], truth: dict[str, Scan]) -> None:
 
 if __name__ == "__main__":
     set_up_cpu(None)
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 2)
+    main(Path(sys.argv[1]), int([*sys.argv, "2"][2]), next(iter(sys.argv[3:]), None))

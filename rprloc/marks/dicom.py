@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pydicom
-
 from rprloc.errors import InputError
 
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"
@@ -53,6 +51,8 @@ def faults_of(path: Path) -> Iterator[None]:
 
 def modality_of(path: Path) -> str:
     """Return the modality of a DICOM file, such as SEG; raises InputError for one that cannot be read."""
+    import pydicom  # scans without DICOM pay nothing for it
+
     with faults_of(path):
         return str(pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True).get("Modality", ""))
 
@@ -66,6 +66,8 @@ def frame_of_reference(image: Path) -> str | None:
 
 def _frame_of(path: Path) -> str:
     """Return the UID of the frame of reference in a DICOM file, empty where it has none or is no DICOM."""
+    import pydicom
+
     try:
         if not is_dicom(path):
             return ""
