@@ -48,8 +48,8 @@ def laid_on(marks: Marks, native: Native, *, structures: Mapping[str, int] | Non
 def box_surface(box_mm: FloatArray) -> FloatArray:
     """Return points (n, 3) of the ellipsoid that touches the middles of a box's walls.
 
-    What a box holds is rounder than its faces: `python -m benchmarks.marks SHEET` measures both. The points are those
-    of a Fibonacci lattice, evenly spread over a sphere.
+    What a box holds is rounder than its faces, whose corners a turn would move outward. The points are those of a
+    Fibonacci lattice, evenly spread over a sphere.
     """
     number = np.arange(_SURFACE_POINTS) + 0.5
     polar, around = np.arccos(1 - 2 * number / _SURFACE_POINTS), np.pi * (1 + np.sqrt(5)) * number
