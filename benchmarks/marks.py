@@ -1,8 +1,9 @@
 """What a box or a point in place of a mask costs: `matched`, without weights or with those that ship.
 
 `python -m benchmarks.marks SHEET [SUPPORTS [WEIGHTS]]` searches each labelled validation scan of a sample sheet from
-the next SUPPORTS (2) ones: by their masks, by the boxes of these as if somebody had marked them alone, and by the
-middles of these boxes as single landmarks, whose truth is the middle of the query's box.
+the next SUPPORTS (2) ones: by their masks, by the boxes of these as if somebody had marked them alone, by the faces of
+these boxes as if they were drawn, and by the middles of the boxes as single landmarks, whose truth is the middle of the
+query's box.
 """
 
 from __future__ import annotations
@@ -28,15 +29,21 @@ from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.points import DISTANCES_MM
 from rprloc.scans.scan import Scan, Structure
 
+_STEPS = 12
+"""Points along the edges of a face."""
+
 
 @dataclass(frozen=True)
 class _Marked(Scan):
     """A scan whose structures are marked and not drawn."""
 
+    surface: Callable[[FloatArray], FloatArray] = box_surface
+    """Of a box (2, 3); by default what PREPROCESS makes of one."""
+
     def surfaces_mm(self) -> dict[str, FloatArray]:
-        """Return the surfaces that PREPROCESS makes of marks."""
+        """Return the surfaces of the marks."""
         return {
-            name: one.extreme_mm if one.is_point else np.concatenate([one.extreme_mm, box_surface(one.box_mm)])
+            name: one.extreme_mm if one.is_point else np.concatenate([one.extreme_mm, self.surface(one.box_mm)])
             for name, one in self.structures.items()
         }
 
@@ -44,6 +51,20 @@ class _Marked(Scan):
 def boxed(scan: Scan) -> Scan:
     """Return a scan of which only the boxes are marked."""
     return _marked(scan, lambda one: replace(one, value=0, extreme_mm=wall_centres(one.box_mm)))
+
+
+def faced(scan: Scan) -> Scan:
+    """Return a scan whose boxes are taken for what is drawn: their faces are surfaces, and matched as such."""
+    marked = _marked(scan, lambda one: replace(one, extreme_mm=wall_centres(one.box_mm)))
+    return replace(marked, surface=_faces)
+
+
+def _faces(box_mm: FloatArray) -> FloatArray:
+    """Return points (n, 3) all over the faces of a box."""
+    steps = np.linspace(0, 1, _STEPS)
+    parts = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    outer = parts[((parts == 0) | (parts == 1)).any(axis=1)]
+    return np.asarray(box_mm[0] + outer * (box_mm[1] - box_mm[0]))
 
 
 def pointed(scan: Scan) -> Scan:
@@ -56,7 +77,7 @@ def pointed(scan: Scan) -> Scan:
     return _marked(scan, point)
 
 
-def _marked(scan: Scan, mark: Callable[[Structure], Structure]) -> Scan:
+def _marked(scan: Scan, mark: Callable[[Structure], Structure]) -> _Marked:
     """Return a scan with other structures."""
     structures = {name: mark(one) for name, one in scan.structures.items()}
     return _Marked(replace(scan.record, structures=structures), scan.values, scan.body, scan.folder)
@@ -70,7 +91,9 @@ def main(sheet: Path, count: int, weights: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scans = labelled_scans(sheet, Path(folder), "validation")
         truth = {scan.subject: scan for scan in scans}
-        for words, marked in (("masks", list(scans)), ("boxes", [boxed(scan) for scan in scans])):
+        kinds = {"masks": lambda scan: scan, "boxes": boxed, "boxes by their faces": faced}
+        for words, mark in kinds.items():
+            marked = [mark(scan) for scan in scans]
             print(f"{words}: {figures(_rows(scans, marked, count, start), truth, 'matched')}", flush=True)
         _print_points(_rows(scans, [pointed(scan) for scan in scans], count, start), truth)
 
