@@ -12,7 +12,17 @@ NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
     if module.name
-    not in ("__main__", "ablation", "bundled", "confidence", "lost", "marks", "measurement", "support_choice")
+    not in (
+        "__main__",
+        "ablation",
+        "bundled",
+        "confidence",
+        "dicom_readers",
+        "lost",
+        "marks",
+        "measurement",
+        "support_choice",
+    )
 )
 
 

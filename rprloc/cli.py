@@ -120,6 +120,37 @@ def plan(sheet: Path, parameters: tuple[str, ...], pipeline: Path) -> None:
     click.echo(f"{len(found.preprocess)} scans; tasks: {counts}.", err=True)
 
 
+@command.command()
+@click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCAN...|SHEET")
+@click.option("--cohort", default="default", show_default=True, help="Settings: a cohort's name, or a YAML file.")
+@click.option("--series", help="Which series of DICOM: its description, number or UID.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the lines of scans.csv.")
+@click.option("--pipeline", type=FOLDER, default=PIPELINE, help="Folder of main.nf [the one beside the package].")
+def inspect(scans: tuple[Path, ...], cohort: str, series: str | None, as_csv: bool, pipeline: Path) -> None:
+    """Print what a run would say of scans, or of all scans of a sheet: PASS, WARN or FAIL, what was found and done.
+
+    Ends with status 0 where every scan can be used, and 65 where one cannot.
+    """
+    from rprloc.cohort.given import SHEETS, scans_of_paths, scans_of_sheet
+    from rprloc.scans.preprocess import inspected
+    from rprloc.scans.told import csv_line, page_lines
+
+    folders = [pipeline / "assets" / "cohorts"]
+    if len(scans) == 1 and scans[0].suffix.lower() in SHEETS:
+        given = scans_of_sheet(scans[0], cohort, folders)
+    else:
+        given = scans_of_paths(scans, cohort, folders, series)
+    if as_csv:
+        click.echo(csv_line(None))
+    failed = 0
+    for one in given:
+        record = inspected(one.source, one.target)
+        failed += not record.usable
+        click.echo(csv_line(record) if as_csv else "\n".join(page_lines(record)))
+    if failed:
+        raise InputError(f"found {failed} of {len(given)} scans that cannot be used, expected none.")
+
+
 def _named(parameters: tuple[str, ...]) -> dict[str, object]:
     """Return parameters given as `--name value` or `--name=value`; one without a value is true, as in Nextflow."""
     found: dict[str, object] = {}

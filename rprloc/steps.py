@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import click
@@ -84,7 +85,7 @@ def check(task: TextIO, folder: Path) -> None:
 
 @step.command()
 @told
-@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
+@click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's file, files or folder.")
 @click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the annotation's files, if any.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @here_option
@@ -102,19 +103,25 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     what = from_json(json.load(task), Preprocess)
-    scan = next(image.iterdir())
+    scan = _only_file(image, beside=what.voxels) or image
     files = {path.name: path for path in sorted(label.iterdir())} if label.is_dir() else {}
-    apart = {*what.marks, what.colours}
+    apart = {*what.marks, what.colours, *(Path(name).name for name in what.label[1:])}
     annotation = Annotated(
         image=scan,
-        # Without masks, which go by structure, the label is the one other file there is, if any.
+        # Without masks, which go by structure, the label is the first file there is, if any.
         label=next((path for name, path in files.items() if name not in apart), None)
         if what.masks is None
         else {name: files[file] for name, file in what.masks.items()},
         colours=None if what.colours is None else files[what.colours],
         marks=tuple(files[name] for name in what.marks),
     )
-    source = Source(cohort=what.cohort, subject=what.subject, image=scan, label=annotation if files else None)
+    source = Source(
+        cohort=what.cohort,
+        subject=what.subject,
+        image=scan,
+        label=annotation if files else None,
+        series=what.series,
+    )
     record = run(folder, source, what.target)
     click.echo(f"{what.cohort} {what.subject}: {record.reason or 'ok'}")
 
@@ -201,9 +208,11 @@ def report(task: TextIO, results: Path, scans: Path, logs: Path, folder: Path) -
     report_run(folder, shown, launch, results=results, scans=_folders(scans), logs=_files(logs, "*.jsonl"))
 
 
-def _only_file(folder: Path) -> Path | None:
-    """Return the one file in a folder, None where there is none."""
-    return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
+def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:
+    """Return the one file or folder in a folder, None where there is none; files named as `beside` are others'."""
+    others = {PurePosixPath(name).name for name in beside}
+    found = sorted(one for one in folder.iterdir() if one.name not in others) if folder.is_dir() else []
+    return found[0] if found else None
 
 
 def _folders(parent: Path) -> list[Path]:

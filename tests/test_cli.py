@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,8 @@ import rprloc
 from rprloc import cli
 from rprloc.errors import InputError
 from rprloc.training.state import Interrupted
+from tests.scans.dicom import made
+from tests.scans.images import patient, write
 
 
 def test_help_and_version() -> None:
@@ -24,6 +27,41 @@ def test_help_and_version() -> None:
     assert rprloc.__version__ in runner.invoke(cli.command, ["--version"]).output
     for name in ("openkbp", "pddca", "structseg", "pancreas-ct"):
         assert runner.invoke(cli.command, ["import", name, "--help"]).exit_code == 0
+
+
+def inspect(*words: object) -> tuple[int, str]:
+    """Return the exit status of `rprloc inspect` and what it printed."""
+    done = CliRunner().invoke(cli.command, ["inspect", *map(str, words)])
+    status = cli.EXIT_INPUT if isinstance(done.exception, InputError) else done.exit_code
+    return status, f"{done.output}{done.exception or ''}"
+
+
+def test_scans_are_inspected_before_any_run(tmp_path: Path) -> None:
+    image, label = patient()
+    made.write_series(tmp_path / "a b" / "series", image, fields={"GantryDetectorTilt": "-12"})
+    write(image, tmp_path / "p.nii.gz")
+    write(label, tmp_path / "l.nii.gz")
+    status, printed = inspect(tmp_path / "a b" / "series", tmp_path / "p.nii.gz")
+    assert (status, printed.splitlines()) == (
+        0,
+        [
+            "WARN  series: 22 x 18 x 14 voxels of 2 x 2.5 x 3 mm, body 36 x 30 x 30 mm",
+            "      its header says that the gantry is tilted by 12.0 degrees, its positions do not: the positions are "
+            "taken",
+            "PASS  p: 22 x 18 x 14 voxels of 2 x 2.5 x 3 mm, body 36 x 30 x 30 mm",
+        ],
+    )
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("subject,image,label,series\nx,p.nii.gz,l.nii.gz,\ny,a b/series,,body one\nz,a b/series,,7\n")
+    status, printed = inspect("--csv", sheet)
+    head, first, second, third, last = printed.splitlines()
+    assert head.startswith("cohort,subject,file,status,findings,done,") and status == cli.EXIT_INPUT
+    assert first.startswith("default,x,p.nii.gz,PASS,,,22 x 18 x 14,2 x 2.5 x 3,44 x 45 x 42,") and first.endswith(",2")
+    assert second.startswith('default,y,series,WARN,"its header says') and third.startswith("default,z,series,FAIL,")
+    assert last == "found 1 of 3 scans that cannot be used, expected none."
+    sheet.write_text("subject,image\nx,gone.nii\n")
+    status, printed = inspect(sheet)
+    assert status == cli.EXIT_INPUT and "column 'image': found 'gone.nii', expected a file that exists." in printed
 
 
 def raising(error: BaseException) -> Callable[..., None]:

@@ -15,6 +15,8 @@ from rprloc.files import read_json, read_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.steps import step
 from tests.cohort.planned import COHORTS, ROOT, planned
+from tests.scans.dicom import made
+from tests.scans.images import patient, write
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str, task: object = None) -> Result:
@@ -86,6 +88,23 @@ def test_from_a_scan_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (row["subject"], row["structure"], row["support"], row["drawn"]) == (
         "test_01", "heart", "validation_01", True,
     )  # fmt: skip
+
+
+def test_an_image_may_be_two_files_or_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, label = patient()
+    write(image, tmp_path / "a" / "image" / "a z.mhd")
+    write(label, tmp_path / "a" / "label" / "b.hdr")
+    made.write_series(tmp_path / "b" / "image" / "series", image, series="one")
+    made.write_series(tmp_path / "b" / "image" / "series" / "two", image, series="two")
+    target = {"modality": "ct", "spacing": [3, 2.5, 2], "structures": {"organ": 1}}
+    about = {"cohort": "c", "target": target, "image": "x"}
+    one = about | {"id": "c@a", "subject": "a", "voxels": ["s/a z.raw"], "label": ["s/b.hdr", "s/b.img"]}
+    two = about | {"id": "c@b", "subject": "b", "series": "body two", "content": "abc"}
+    for task in (one, two):
+        words = ("preprocess", "--image", f"{task['subject']}/image", "--label", f"{task['subject']}/label")
+        assert run(tmp_path, monkeypatch, *words, task=task).output == f"c {task['subject']}: ok\n"
+    assert read_json(tmp_path / "c@a" / "a.json")["structures"]["organ"]["value"] == 1
+    assert read_json(tmp_path / "c@b" / "b.json")["file"] == "series"
 
 
 def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,20 @@
 
 include { PREPROCESS } from '../modules/preprocess'
 include { TRAIN ; TRAIN as TEACH } from '../modules/train'
-include { sheetFile ; staged ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
+include { contentOf ; sheetFile ; staged ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
 
 workflow LEARN {
     take:
     plan                                                // the plan, once
 
     main:
-    // [id of a scan, task as JSON, image, files of the label]
+    // [id of a scan, task as JSON, files of the image, files of the label]
     PREPROCESS(plan.flatMap { all -> all.preprocess }.map { one ->
-        [one.id, toJson(one), sheetFile(one.image), one.label.collect { name -> sheetFile(name) }]
+        def image = sheetFile(one.image)
+        [
+            one.id, toJson(one + [content: contentOf(image)]),
+            [image] + one.voxels.collect { name -> sheetFile(name) }, one.label.collect { name -> sheetFile(name) },
+        ]
     })
     scans = PREPROCESS.out.scan
     scans.subscribe { _id, folder -> tellFindings(folder) }

@@ -113,14 +113,34 @@ def asked(names_json) {
     ])
 }
 
-/** What lies at a path: its kind, a folder's files, and those of its paths that the shell would take for others too. */
+/** What lies at a path: its kind, a folder's images and marks, those of its paths that the shell would take for others too, and of
+    a header whose voxels lie in another file its text and the files that may hold them. */
 def placeOf(path) {
     def kind = path.exists() ? path.isDirectory() ? 'folder' : 'file' : 'nothing'
-    def inside = kind == 'folder' ? path.listFiles().findAll { one -> !one.isDirectory() }.sort { one -> one.name } : []
-    def ambiguous = (kind == 'file' ? [path] : inside).findAll { one ->
+    def inside = kind == 'folder' ? path.listFiles().findAll { one -> one.name ==~ /(?i).*\.(nii|nii\.gz|nrrd|mha|json|csv)/ && !one.isDirectory() }.sort { one -> one.name } : []
+    def apart = kind == 'file' && path.name ==~ /(?i).*\.(mhd|nhdr|hdr|img)/
+    def head = apart && path.name ==~ /(?i).*\.(mhd|nhdr)/ && path.size() < 1_000_000 ? path.text : ''
+    def beside = apart ? path.parent.listFiles().findAll { one -> one.name.startsWith(path.baseName) || head.contains(one.name) } : []
+    def ambiguous = ([path] + inside).findAll { one ->
         one.toUri().scheme == 'file' && one.toString().find(/[*?\[]/) && files(one.toString()).any { other -> other != one }
     }
-    [path: path.toString(), kind: kind, files: inside.collect { one -> one.name }, ambiguous: ambiguous.collect { one -> one.toString() }]
+    [
+        path: path.toString(), kind: kind, files: inside.collect { one -> one.name }, ambiguous: ambiguous.collect { one -> one.toString() },
+        head: head, beside: beside.collect { one -> one.name }.sort(),
+    ]
+}
+
+/** A hash of what lies in a folder, by names, sizes and times, as the cache knows a folder by its own time only;
+    nothing for a file. */
+def contentOf(path) {
+    path.isDirectory() ? filesBelow(path).collect { one -> "${path.relativize(one)} ${one.size()} ${one.lastModified()}" }.sort().join('\n').md5() : ''
+}
+
+/** The files below a folder; links to folders are not followed. */
+def filesBelow(folder) {
+    (folder.listFiles() ?: []).collectMany { one ->
+        !one.isDirectory() ? [one] : java.nio.file.Files.isSymbolicLink(one) ? [] : filesBelow(one)
+    }
 }
 
 /** The plan, or the end of the run with all its faults, a sentence each. */

@@ -10,21 +10,24 @@ import glob
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from posixpath import basename, normpath
+from posixpath import basename, dirname, join, normpath
 
 import msgspec
 
 from rprloc.cohort.faults import NAME, Fault, listed
 from rprloc.cohort.sheet import STRUCTURE, Row, colour_tables, place_of
-from rprloc.scans import kinds
+from rprloc.errors import InputError
+from rprloc.scans import detached, kinds
 
 # What Nextflow leaves to the shell of a staged file's path, beside * ? [ ] that fit other files.
 _EXPANDED = re.compile(r"\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}")
-_IMAGES = ".nii.gz, .nii, .mha or .nrrd"
+_IMAGES = ".nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr or .hdr"
 _IMAGE = r"(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)"
 _DICOM = (".dcm", ".dicom", ".ima")
 _MARKS = (".json", ".csv")
 _MARKS_EXPECTED = "boxes or points (.mrk.json, .csv or .json)"
+_SINGLE = re.compile(rf".*({_IMAGE}|(?i:\.json|\.csv))")
+_VOLUME = re.compile(rf".*({_IMAGE}|(?i:\.mhd|\.nhdr|\.hdr|\.img))")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -35,9 +38,13 @@ class Place(msgspec.Struct, frozen=True):
     kind: str = "nothing"
     """`file`, `folder` or `nothing`."""
     files: tuple[str, ...] = ()
-    """The names of a folder's files, sorted."""
+    """The names of a folder's images in one file, and of marks, sorted; a series of DICOM has thousands of others."""
     ambiguous: tuple[str, ...] = ()
     """Those of its paths, in full, that the shell would take for others as well."""
+    head: str = ""
+    """The text of a header whose voxels lie in another file."""
+    beside: tuple[str, ...] = ()
+    """The files beside such a header that may hold them."""
 
 
 NOTHING = Place("")
@@ -51,13 +58,20 @@ def places_beside(folder: Path, names: Iterable[str]) -> dict[str, Place]:
 def _place(path: Path) -> Place:
     try:
         kind = "folder" if path.is_dir() else "file" if path.exists() else "nothing"
-        files = sorted(each.name for each in path.iterdir() if not each.is_dir()) if kind == "folder" else []
+        files = sorted(one for one in _names_in(path) if _SINGLE.fullmatch(one)) if kind == "folder" else []
+        apart = kind == "file" and detached.is_detached(path.name)
+        head = detached.head_of(path) if apart else ""
+        beside = sorted(_names_in(path.parent)) if apart else []
     # Too long a name, a character that no file name can hold, or a folder that is not ours.
     except (OSError, ValueError):
         return Place(str(path))
-    staged = [str(path)] if kind == "file" else [str(path / name) for name in files]
+    staged = [str(path), *(str(path / name) for name in files)]
     others = [text for text in staged if re.search(r"[*?\[]", text) and set(glob.glob(text)) - {text}]  # noqa: PTH207
-    return Place(str(path), kind, tuple(files), tuple(others))
+    return Place(str(path), kind, tuple(files), tuple(others), head, tuple(beside))
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir() if not each.is_dir()]
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -70,17 +84,23 @@ class Files(msgspec.Struct, frozen=True):
     colours: str | None = None
     """The colour table of a label."""
     marks: tuple[str, ...] = ()
+    """The files of boxes and points."""
+    voxels: tuple[str, ...] = ()
+    """The file that the image needs, of a header or voxels in another file; a label's stands behind it."""
 
 
 def files_of(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> Files:
     """Return the files that a row's task is given; `structures` are those whose masks are looked for, None for all."""
     masks, marks = _masks(row, places, structures), tuple(_mark_files(row, places))
+    voxels = _partners(row.image, places)
     if masks is None:
         found = (name for name in colour_tables(row.label or "") if places.get(name, NOTHING).kind == "file")
-        return Files(row.image, (row.label,) if row.label else (), colours=next(found, None), marks=marks)
+        label = (row.label, *_partners(row.label, places)) if row.label else ()
+        return Files(row.image, label, voxels=voxels, colours=next(found, None), marks=marks)
     folder = place_of(row.label or "")
     names = {structure: found[0] for structure, found in masks.items()}
-    return Files(row.image, tuple(f"{folder.rstrip('/')}/{name}" for name in names.values()), names, marks=marks)
+    files = tuple(f"{folder.rstrip('/')}/{name}" for name in names.values())
+    return Files(row.image, files, names, voxels=voxels, marks=marks)
 
 
 def _mark_files(row: Row, places: Mapping[str, Place]) -> list[str]:
@@ -94,27 +114,32 @@ def _mark_files(row: Row, places: Mapping[str, Place]) -> list[str]:
     return [f"{row.marks.rstrip('/')}/{name}" for name in names]
 
 
+def _partners(name: str, places: Mapping[str, Place]) -> tuple[str, ...]:
+    """Return the file that an image needs beside its own, as in the sheet; none where it is whole, or is not there."""
+    place = places.get(name, NOTHING)
+    if not (place.beside and detached.is_detached(name)):
+        return ()
+    try:
+        return (join(dirname(name), detached.partner(basename(name), place.head, place.beside)),)
+    except InputError:
+        return ()
+
+
 def file_faults(
     row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str
 ) -> list[Fault]:
-    """Return a fault for each file of a row that does not exist, is a folder, cannot be staged, or is not one mask of
-    what is wanted; messages call the sheet `sheet`.
+    """Return a fault for each file of a row that does not exist, is a folder that is no DICOM or masks, cannot be
+    staged, lacks its voxels, or is not one mask of what is wanted; messages call the sheet `sheet`.
     """
     masks = _masks(row, places, structures)
     columns = [("image", row.image)] + ([("label", row.label)] if row.label and masks is None else [])
     named = [(column, name, places.get(name, NOTHING)) for column, name in columns]
-    found = [(column, name, "a file that exists") for column, name, place in named if place.kind == "nothing"]
-    found += [
-        (column, name, f"a file and not a folder ({kinds.CONVERT})")
-        for column, name, place in named
-        if place.kind == "folder"
-    ]
-    found += [
-        (column, name, f"an image ({_IMAGES}), not {kind}")
-        for column, name, place in named
-        if place.kind == "file" and (kind := _other_kind(column, name))
-    ]
+    found = [fault for one in named for fault in _kind_faults(*one)]
     staged = [(column, name, place, place.path) for column, name, place in named]
+    for column, name, place in named:
+        staged += [
+            (column, other, place, join(dirname(place.path), basename(other))) for other in _partners(name, places)
+        ]
     if masks is not None:
         folder = places.get(place_of(row.label or ""), NOTHING)
         paths = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
@@ -129,6 +154,8 @@ def file_faults(
     if masks is not None:
         found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]
     found += _mark_faults(row, places)
+    if row.series and places.get(row.image, NOTHING).kind == "file" and _VOLUME.fullmatch(row.image):
+        found.append(("series", row.series, "nothing beside an image of one volume: a series is one of DICOM"))
     return [
         Fault(file=sheet, line=row.line, column=column, value=value, expected=expected)
         for column, value, expected in found
@@ -163,6 +190,21 @@ def _mark_faults(row: Row, places: Mapping[str, Place]) -> list[tuple[str, str, 
         return [("marks", row.marks, f"a folder that holds {_MARKS_EXPECTED}")]
     if place.kind == "file" and not row.marks.lower().endswith(_MARKS):
         return [("marks", row.marks, f"{_MARKS_EXPECTED}; what is drawn belongs in the column 'label'")]
+    return []
+
+
+def _kind_faults(column: str, name: str, place: Place) -> list[tuple[str, str, str]]:
+    """Return what is wrong with what lies at an image's or a label's path: (column, value, expected) each."""
+    if place.kind == "nothing":
+        return [(column, name, "a file that exists")]
+    # A folder is a series of DICOM or a label's masks.
+    if place.kind == "folder":
+        return []
+    kind = _other_kind(column, name)
+    if kind and not (column == "image" and kinds.may_hold_series(name)):
+        return [(column, name, f"an image ({_IMAGES}), not {kind}")]
+    if place.beside and detached.is_detached(name) and not _partners(name, {name: place}):
+        return [(column, name, "a header and its voxels in one file each, side by side")]
     return []
 
 

@@ -210,6 +210,8 @@ class _Planner:
                     masks=files.masks,
                     colours=None if files.colours is None else PurePosixPath(files.colours).name,
                     marks=tuple(PurePosixPath(name).name for name in files.marks),
+                    series=row.series,
+                    voxels=files.voxels,
                     target=target,
                     code=code,
                 )

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, shown
 from rprloc.errors import nearest
 
-COLUMNS = ("subject", "image", "label", "marks", "split", "cohort")
+COLUMNS = ("subject", "image", "label", "marks", "series", "split", "cohort")
 REQUIRED = ("subject", "image")
 SPLITS = ("train", "validation", "test")
 STRUCTURE = "{structure}"
@@ -34,7 +34,7 @@ class Row:
     """One scan of a sheet and what it is used for.
 
     `image`, `label` and `marks` are as in the sheet (a label may be a folder or a pattern of masks, marks may be a
-    folder), `line` counts from 1,
+    folder), `series` says which one of a DICOM image is meant, by its description, number or UID, `line` counts from 1,
     `batch` is the query's position within its cohort divided by the size of a batch (0 for a scan that is no query).
     `validation` scans measure the training, `support` scans carry the annotation to find structures by, `query` scans
     are searched.
@@ -47,6 +47,7 @@ class Row:
     marks: str | None = None
     split: str | None
     line: int
+    series: str | None = None
     batch: int = 0
     train: bool = False
     validation: bool = False
@@ -95,19 +96,20 @@ def parse_sheet(
     name: str = "sheet",
     cohort: str = "default",
     cohorts: Collection[str] | None = None,
-    training: bool = True,
+    training: bool | None = True,
     queries_per_task: int = 10,
 ) -> Sheet:
     """Read a sample sheet with all its faults; whether the files that it names exist is not asked here.
 
     name: what messages call the sheet. cohort: that of rows which name none. cohorts: the names that have settings
-    (None: not tested). training: whether scans to train on are needed.
+    (None: not tested). training: whether scans to train on are needed; None where supports and queries are not either.
     """
     reading = _Reading(name)
     rows = [row for line, cells in _written(source, reading) if (row := _row(line, cells, cohort, reading))]
     _check_names(rows, reading, cohorts)
     rows = _with_uses(rows)
-    _check_uses(rows, reading, training)
+    if training is not None:
+        _check_uses(rows, reading, training)
     reading.faults.sort(key=_position)
     valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
     warnings = [*reading.notes, *_same_image(valid, name)]
@@ -274,6 +276,7 @@ def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Ro
         marks=cells.get("marks") or None,
         split=split,
         line=line,
+        series=cells.get("series") or None,
     )
 
 
@@ -374,10 +377,10 @@ def _same_image(rows: list[Row], file: str) -> list[str]:
 
     A warning and no fault: repeated scans are used on purpose in tests of speed and memory.
     """
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, str, str | None], Row] = {}
     warnings = []
     for row in rows:
-        first = seen.setdefault((row.cohort, str(PurePosixPath(row.image))), row)
+        first = seen.setdefault((row.cohort, str(PurePosixPath(row.image)), row.series), row)
         if first is not row:
             warnings.append(
                 f"{file}, line {row.line}, column image: {shown(row.image)} is also that of line {first.line}."

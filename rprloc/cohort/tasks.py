@@ -42,6 +42,12 @@ class Preprocess(Task, frozen=True, kw_only=True):
     """The file name of a label's colour table."""
     marks: tuple[str, ...] = ()
     """The file names of its marks."""
+    series: str | None = None
+    """Which one of an image that is DICOM, as in the sheet."""
+    voxels: tuple[str, ...] = ()
+    """The file that the image needs beside its own, as in the sheet."""
+    content: str = ""
+    """The hash of an image's files by names, sizes and times where it is a folder: Nextflow adds it for its cache."""
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):

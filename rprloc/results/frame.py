@@ -16,12 +16,7 @@ from rprloc.errors import InputError
 from rprloc.files import whole_file
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Prediction
 from rprloc.results.words import label_of
-
-SCAN_COLUMNS = (
-    "cohort", "subject", "file", "status", "findings", "done", "voxels", "spacing_mm", "field_mm", "body_box_mm",
-    "oriented", "structures",
-)  # fmt: skip
-"""Of scans.csv, all of them texts; what is not known of a scan is empty."""
+from rprloc.scans.told import SCAN_COLUMNS
 
 TEXTS = (*SCAN_COLUMNS, "structure", "method", "setting", "support", "reason")
 """The columns of all tables that are texts, also where they look like numbers."""

@@ -58,7 +58,8 @@ class Frame:
     @property
     def direction(self) -> FloatArray:
         """The directions (3, 3) of i, j, k in columns; no rotation where the axes are sheared."""
-        return np.asarray(self.axes_mm / self.spacing_mm)
+        lengths = self.spacing_mm
+        return np.asarray(self.axes_mm / np.where(lengths > 0, lengths, 1))
 
     def world(self, index: FloatArray) -> FloatArray:
         """Return the places (..., 3) in mm of voxels (..., 3), (i, j, k)."""

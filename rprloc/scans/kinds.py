@@ -8,7 +8,8 @@ from pathlib import Path
 
 CONVERT = "DICOM has to be converted first, as by dcm2niix"
 
-_DICOM = (".dcm", ".dicom", ".ima")
+DICOM = (".dcm", ".dicom", ".ima")
+"""Endings of files of DICOM, of which many have none."""
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _MARK = slice(128, 132)
 """Where a DICOM file says DICM."""
@@ -17,11 +18,16 @@ _MARK = slice(128, 132)
 def of_name(name: str) -> str | None:
     """Return what a file's name says that it is, where that is no image, and what to do; None for other names."""
     folded = name.lower()
-    if folded.endswith(_DICOM):
+    if folded.endswith(DICOM):
         return f"a DICOM file; {CONVERT}"
     if folded.endswith(_ARCHIVES):
         return f"an archive, which has to be unpacked; {CONVERT}"
     return None
+
+
+def may_hold_series(name: str) -> bool:
+    """Tell whether a file's name is one of those in which a series of DICOM is read: a slice's or a zip archive's."""
+    return name.lower().endswith((*DICOM, ".zip"))
 
 
 def of_file(path: Path) -> str | None:
@@ -38,12 +44,24 @@ def of_file(path: Path) -> str | None:
     return "an archive, which has to be unpacked" if start.startswith(b"PK\x03\x04") else of_name(path.name)
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a scan is read as DICOM: a folder, a zip archive, or a file that says so by content or name."""
+    if path.is_dir():
+        return True
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_MARK.stop)
+    except OSError:  # for the reader to say
+        return False
+    return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(DICOM)
+
+
 def _holds_dicom(path: Path) -> bool:
     """Tell whether the first file in a zip archive is DICOM; an archive that is damaged or locked tells nothing."""
     try:
         with zipfile.ZipFile(path) as archive:
             files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-            if not files or files[0].filename.lower().endswith(_DICOM):
+            if not files or files[0].filename.lower().endswith(DICOM):
                 return bool(files)
             with archive.open(files[0]) as stream:
                 return stream.read(_MARK.stop)[_MARK] == b"DICM"

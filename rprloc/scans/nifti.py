@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,10 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _COLOURS = {128: 3, 2304: 4}
 """The `datatype` of colours, and their values a voxel."""
 
-_HEADER = 348
+_HEADER, _LONG_HEADER = 348, 540
+"""Bytes of a header of NIfTI-1 and Analyze, and of NIfTI-2."""
+_ANALYZE = slice(112, 348)
+"""Bytes of an Analyze header in which NIfTI has what Analyze does not say."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -47,6 +49,8 @@ class NiftiHeader:
     intercept: float
     fields: nibabel.Nifti1Header
     """All there are."""
+    by_itk: bool = True
+    """Whether ITK reads such files: NIfTI-1 in one file."""
 
     @property
     def kind(self) -> np.dtype[Any]:
@@ -59,8 +63,13 @@ class NiftiHeader:
         return math.prod(self.sizes) * self.kind.itemsize
 
 
-def read_header(path: Path) -> NiftiHeader:
-    """Return the header of a NIfTI file of one image; raises InputError where it is none or says impossible things."""
+def read_header(path: Path, voxels: Path | None = None) -> NiftiHeader:
+    """Return the header of a NIfTI file, whose `voxels` may lie in another one.
+
+    It is of NIfTI-1 or NIfTI-2; of a pair also of Analyze 7.5, of which nothing but sizes, type and spacing count.
+    Raises InputError where it is none or says impossible things.
+    """
+    voxels = voxels or path
     name = path.name
     with path.open("rb") as stream:
         if stream.read(len(_GZIP)) == _GZIP and not name.lower().endswith(".gz"):
@@ -71,16 +80,16 @@ def read_header(path: Path) -> NiftiHeader:
             start = _first_bytes(_unpacked(stream))
         except (EOFError, OSError, zlib.error) as error:
             raise _not_whole(name, error) from error
-    header = _parsed(start, name)
+    header = _parsed(start, name, apart=voxels != path)
     if not 1 <= len(header.sizes) <= 7 or any(n < 1 for n in header.sizes):
         raise InputError(f"{name}: found sizes of {listed(header.sizes)} voxels, expected three positive numbers.")
     if header.datatype in _COLOURS:
         raise InputError(f"{name}: found {_COLOURS[header.datatype]} values a voxel, expected 1.")
     if header.datatype not in _TYPES:
         raise InputError(f"{name}: found voxels of NIfTI's datatype {header.datatype}, expected one real number each.")
-    if not (math.isfinite(header.offset) and header.offset < 1 << 30):
+    if not (math.isfinite(header.offset) and 0 <= header.offset < 1 << 30):
         raise InputError(f"{name}: found voxels that start at byte {header.offset:g}, expected them after the header.")
-    check_promise(path, header.bytes, packed=True)
+    check_promise(voxels, header.bytes, packed=True)
     return header
 
 
@@ -89,7 +98,7 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
     start = b""
     for block in blocks:
         start += block
-        if len(start) >= _HEADER:
+        if len(start) >= _LONG_HEADER:
             break
     return start
 
@@ -107,25 +116,35 @@ def check_promise(path: Path, expected: int, *, packed: bool) -> None:
         )
 
 
-def _parsed(start: bytes, name: str) -> NiftiHeader:
-    """Return the fields of a NIfTI-1 header, unchecked; raises InputError where it is none."""
-    if start[4:7] == b"n+2":
-        raise InputError(f"{name}: expected NIfTI-1, found NIfTI-2.")
-    if len(start) < _HEADER or start[344:348] != b"n+1\0":
-        raise InputError(f"{name}: expected a readable 3D image, found no NIfTI header of a single file.")
-    order = "<" if start[:2] == b"\x5c\x01" else ">"
-    dimensions = struct.unpack_from(f"{order}8h", start, 40)
+def _parsed(start: bytes, name: str, *, apart: bool) -> NiftiHeader:
+    """Return the fields of a header, unchecked; raises InputError where it is none. `apart` is that of a pair."""
+    order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
+    fields: nibabel.Nifti1Header
+    if len(start) >= _LONG_HEADER and start[4:8] == (b"ni2\0" if apart else b"n+2\0"):
+        fields = nibabel.Nifti2Header(start[:_LONG_HEADER], endianness=order, check=False)
+        length = _LONG_HEADER
+    elif len(start) >= _HEADER and start[344:348] == (b"ni1\0" if apart else b"n+1\0"):
+        fields = nibabel.Nifti1Header(start[:_HEADER], endianness=order, check=False)
+        length = _HEADER
+    elif len(start) >= _HEADER and apart and start[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c"):
+        known = start[: _ANALYZE.start] + bytes(_HEADER - _ANALYZE.start)
+        fields = nibabel.Nifti1Header(known, endianness=order, check=False)
+        length = _HEADER
+    else:
+        kind = "pair of files" if apart else "single file"
+        raise InputError(f"{name}: expected a readable 3D image, found no NIfTI header of a {kind}.")
+    dimensions = [int(n) for n in fields["dim"]]
     count = dimensions[0] if 0 < dimensions[0] <= 7 else 0
-    offset, slope, intercept = struct.unpack_from(f"{order}3f", start, 108)
     return NiftiHeader(
-        sizes=dimensions[1 : count + 1],
-        datatype=struct.unpack_from(f"{order}h", start, 70)[0],
+        sizes=tuple(dimensions[1 : count + 1]),
+        datatype=int(fields["datatype"]),
         order=order,
         # Some programs write 0; the voxels then follow the header and its four bytes of extensions.
-        offset=max(offset, _HEADER + 4.0),
-        slope=slope,
-        intercept=intercept,
-        fields=nibabel.Nifti1Header(start[:_HEADER], endianness=order, check=False),
+        offset=float(fields["vox_offset"]) if apart else max(float(fields["vox_offset"]), length + 4.0),
+        slope=float(fields["scl_slope"]),
+        intercept=float(fields["scl_inter"]),
+        fields=fields,
+        by_itk=length == _HEADER and not apart,
     )
 
 

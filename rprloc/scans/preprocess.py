@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,12 @@ from rprloc.scans.copies import values_sha256
 from rprloc.scans.labels import Annotation, Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
+from rprloc.scans.opening import open_scan
 from rprloc.scans.plausible import body_findings, mended
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import Native, ScanRecord, Structure, remove_scan_files, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
-from rprloc.scans.volume import open_volume, value_range
+from rprloc.scans.volume import value_range
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
@@ -37,6 +39,8 @@ class Source:
     image: Path
     label: Path | Mapping[str, Path] | Annotation | None = None
     """One file, a mask for each structure by its name, or what reads an annotation of another form."""
+    series: str | None = None
+    """Which one of DICOM, by its description, number or UID."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class _Read:
     oriented: bool
     values_sha256: str
     """Of its voxels as they were read."""
+    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class _Body:
     to_int16: Int16
     """How other values of the scan become such as these."""
     values_sha256: str
+    files: tuple[Path, ...]
 
 
 def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
@@ -85,12 +91,18 @@ def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
     return record
 
 
+def inspected(source: Source, target: Target) -> ScanRecord:
+    """Return the record that `preprocess` would write, and leave nothing behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        return preprocess(Path(folder), source, target)
+
+
 def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:
     """Write the volumes of a scan that can be used and return its record; raises InputError for one that cannot.
 
     `whole` keeps the whole field; so does a label of which the body's box would cut something away.
     """
-    scan, body = _find_body(source.image, target, whole=whole)
+    scan, body = _find_body(source, target, whole=whole)
     matching = None
     if scan is not None and target.matching_spacing is not None:
         matching = _write_matching(folder, scan, body, target.matching_spacing)
@@ -116,7 +128,7 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
         native=body.native,
         model=body.grid,
         matching=matching,
-        source_sha256=sha256(source.image),
+        source_sha256=sha256(*body.files),
         values_sha256=body.values_sha256,
         label=drawn,
         structures=structures,
@@ -134,15 +146,18 @@ def _annotation(source: Source, body: _Body, structures: Mapping[str, int] | Non
     return label.read(native, structures=structures, known=known)
 
 
-def _read(path: Path, target: Target) -> _Read:
+def _read(source: Source, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
-    opened, modality = open_volume(path), MODALITIES[target.modality]
+    path, modality = source.image, MODALITIES[target.modality]
+    opened = open_scan(path, series=source.series, modality=target.modality)
     hashed = values_sha256(opened.image)
     image, said = mended(opened.image, target.modality)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
     findings = (*opened.findings, *said)
-    return _Read(modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented, hashed)
+    return _Read(
+        modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented, hashed, opened.files
+    )
 
 
 def _cut_away(structures: Mapping[str, Structure], grid: Grid) -> list[str]:
@@ -151,15 +166,15 @@ def _cut_away(structures: Mapping[str, Structure], grid: Grid) -> list[str]:
     return [name for name, one in structures.items() if (one.box_mm[0] < low).any() or (one.box_mm[1] > high).any()]
 
 
-def _find_body(path: Path, target: Target, *, whole: bool) -> tuple[_Read | None, _Body]:
+def _find_body(source: Source, target: Target, *, whole: bool) -> tuple[_Read | None, _Body]:
     """Return a scan's body in model space, and the scan itself where a finer volume is to be made of it; cropped to the
     body, or `whole`.
 
     Raises InputError for a scan that cannot be used. A scan's arrays may be a good part of a task's memory: each goes
     as soon as it can.
     """
-    scan, modality = _read(path, target), MODALITIES[target.modality]
-    findings, oriented, hashed = scan.findings, scan.oriented, scan.values_sha256
+    scan, modality = _read(source, target), MODALITIES[target.modality]
+    findings, oriented, hashed, files = scan.findings, scan.oriented, scan.values_sha256, scan.files
     native, grid = Native.of(scan.image), covering_grid(scan.image, _xyz(target.spacing))
     resampled = resample(scan.image, grid, outside=scan.air)
     kept = None if target.matching_spacing is None else scan
@@ -170,12 +185,13 @@ def _find_body(path: Path, target: Target, *, whole: bool) -> tuple[_Read | None
     mask = body_mask(tissue)
     del tissue
     if not mask.any():
-        raise InputError(f"{path.name}: found nothing but air, expected a body.")
+        raise InputError(f"{source.image.name}: found nothing but air, expected a body.")
     findings += body_findings(float(mask.mean()), float(mask.sum() * np.prod(target.spacing) / 1e6))
     box = body_box(np.ones_like(mask) if whole else modality.kept(values, mask))
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
-    return kept, _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16, hashed)
+    body = _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16, hashed, files)
+    return kept, body
 
 
 def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> Grid:

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.files import whole_file
 from rprloc.geometry import Grid
-from rprloc.scans import kinds
+from rprloc.scans import detached, kinds
 from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
-from rprloc.scans.nifti import check_promise, listed, read_header, read_voxels
+from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, read_voxels
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
 
-_READERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".mha": "MetaImageIO", ".nrrd": "NrrdImageIO"}
+_READERS = {
+    ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".hdr": "NiftiImageIO", ".img": "NiftiImageIO",
+    ".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+}  # fmt: skip
 """SimpleITK's reader of each supported format; naming it keeps other formats' parsers away from unknown files."""
-
-_DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 _LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
 """Bytes of a MetaImage's or NRRD file's header and of one of its fields that ITK is given."""
@@ -53,6 +54,8 @@ class Opened:
     """What was guessed or doubted of where it lies."""
     oriented: bool = True
     """Whether the file says how the patient lies."""
+    files: tuple[Path, ...] = ()
+    """What was read."""
 
 
 def open_volume(path: Path) -> Opened:
@@ -60,10 +63,14 @@ def open_volume(path: Path) -> Opened:
 
     Raises InputError for a file that is missing, is no image or is cut short, for another number of dimensions, for
     colour, for a spacing that is not positive, for axes that span no volume, for a header whose voxels lie in
-    another file or are more than the file can hold. Voxels may be no finite numbers.
+    another file, unless its ending says so, or are more than the file can hold. Voxels may be no finite numbers.
     """
+    files: tuple[Path, ...] = (path,)
     try:
         _check_kind(path)
+        _format(path)
+        if detached.is_detached(path.name):
+            files = (path, path.with_name(detached.partner_of(path)))
         if _format(path) == "NiftiImageIO":
             values, frame = _nifti(path)
             image = sitk.GetImageFromArray(values)
@@ -72,7 +79,7 @@ def open_volume(path: Path) -> Opened:
             image, frame = _other(path)
     except (RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
-    return Opened(image, frame.findings, frame.oriented)
+    return Opened(image, frame.findings, frame.oriented, files)
 
 
 def open_layers(path: Path) -> tuple[tuple[Opened, ...], dict[str, str]]:
@@ -133,18 +140,14 @@ def read_model_volume(path: Path) -> NDArray[np.int16]:
 
 def _check_kind(path: Path) -> None:
     """Refuse a file that is no image, by its content or name; raises InputError, and OSError where it is not read."""
-    if path.is_file() and path.suffix.lower() not in _DETACHED and (kind := kinds.of_file(path)):
+    if path.is_file() and (kind := kinds.of_file(path)):
         raise InputError(f"{path.name}: found {kind}, expected one file (.nii.gz, .mha, .nrrd).")
 
 
 def _format(path: Path) -> str:
     """Return SimpleITK's name of a file's format; raises InputError for a file that is missing or of another kind."""
     if path.is_dir():
-        raise InputError(f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); {kinds.CONVERT}.")
-    if path.suffix.lower() in _DETACHED:
-        raise InputError(
-            f"{path.name}: found a header whose voxels lie in another file, expected one file (.nii.gz, .mha, .nrrd)."
-        )
+        raise InputError(f"{path.name}: found a folder, expected one file (.nii.gz, .mha, .nrrd).")
     formats = [suffix for suffix in _READERS if path.name.lower().endswith(suffix)]
     if not formats:
         raise InputError(f"{path.name}: found an unknown kind of file, expected one of {', '.join(_READERS)}.")
@@ -157,19 +160,30 @@ def _nifti(path: Path) -> tuple[NDArray[Any], Frame]:
     """Return the values (z, y, x) of a NIfTI file and where they lie."""
     if _format(path) != "NiftiImageIO":
         raise InputError(f"{path.name}: found another kind of file, expected NIfTI.")
-    header = read_header(path)
+    if detached.is_detached(path.name):
+        one, other = path, path.with_name(detached.partner_of(path))
+        path, voxels = (one, other) if one.suffix.lower() == ".hdr" else (other, one)
+    else:
+        voxels = path
+    header = read_header(path, voxels)
+    size, by_itk = _itks_opinion(path, header)
+    if math.prod(size) != math.prod(header.sizes):
+        raise InputError(f"{path.name}: expected a readable 3D image, found a header of two meanings.")
+    frame = nifti_frame(header.fields, size, path.name, by_itk=by_itk)
+    return read_voxels(voxels, header).reshape(size[::-1]), frame
+
+
+def _itks_opinion(path: Path, header: NiftiHeader) -> tuple[tuple[int, ...], Frame | None]:
+    """Return the size of a NIfTI file, and where it lies as ITK reads it; None where ITK does not know."""
     try:
-        reader, _ = _checked_reader(path)
-        size, by_itk = reader.GetSize(), Frame.of(reader)
+        if header.by_itk:
+            reader, _ = _checked_reader(path)
+            return reader.GetSize(), Frame.of(reader)
     except RuntimeError as error:
         # ITK reads no axes that are sheared.
         if "orthonormal" not in str(error):
             raise
-        size, by_itk = _spatial(header.sizes, path.name), None
-    if math.prod(size) != math.prod(header.sizes):
-        raise InputError(f"{path.name}: expected a readable 3D image, found a header of two meanings.")
-    frame = nifti_frame(header.fields, size, path.name, by_itk=by_itk)
-    return read_voxels(path, header).reshape(size[::-1]), frame
+    return _spatial(header.sizes, path.name), None
 
 
 def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
@@ -206,7 +220,8 @@ def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFile
     _check_header(reader, path.name, layers=layers)
     count = reader.GetNumberOfComponents()
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID(), count)).itemsize * count
-    check_promise(path, math.prod(reader.GetSize()) * voxel, packed=about.packed)
+    holder = path.with_name(detached.partner_of(path)) if detached.is_detached(path.name) else path
+    check_promise(holder, math.prod(reader.GetSize()) * voxel, packed=about.packed)
     return reader, about.oriented
 
 
@@ -251,6 +266,8 @@ def _about(path: Path) -> _About:
         text = stream.read(_LONGEST_HEADER).replace(b"\r", b"").lower()
     if kind == "NrrdImageIO":
         head, end, _ = text.partition(b"\n\n")
+        # Without voxels behind it a header may end anywhere.
+        end = end or (b"\n" if detached.is_detached(path.name) else b"")
         fields, start = _fields(head, b":"), b"nrrd"
         apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
         oriented = b"space directions" in fields and fields.get(b"space") in _SPACES
@@ -266,7 +283,7 @@ def _about(path: Path) -> _About:
         or max((len(k) + len(v) for k, v in fields.items()), default=0) > _LONGEST_FIELD
     ):
         raise InputError(f"{path.name}: expected a readable 3D image, found no header of this kind of file.")
-    if apart:
+    if apart and not detached.is_detached(path.name):
         raise InputError(f"{path.name}: found a header whose voxels lie in another file, expected one file.")
     dimensions = fields.get(b"ndims", fields.get(b"dimension", b""))
     if dimensions not in [b"%d" % n for n in range(1, 10)]:

@@ -1,5 +1,6 @@
 """The files that a sheet names: what a task is given, and a sentence for each that it cannot have."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,8 @@ def test_what_is_missing_or_a_folder(folder: Path) -> None:
     ]
     assert faults(folder, row_of("masks", "no.nii")) == [
         "'label': found 'no.nii', expected a file that exists.",
-        "'image': found 'masks', expected a file and not a folder (DICOM has to be converted first, as by dcm2niix).",
     ]
+    assert faults(folder, row_of("a.nii", "more/x")) == ["'label': found 'more/x', expected a file that exists."]
     assert faults(folder, row_of("a.nii", "masks/{structure}.mha")) == [
         "'label': found 'masks/{structure}.mha', expected a file that exists, or a folder or pattern with a mask of "
         "any structure, named after it."
@@ -81,11 +82,42 @@ def test_what_is_missing_or_a_folder(folder: Path) -> None:
 )
 def test_dicom_is_called_so_by_its_name(folder: Path, name: str, kind: str) -> None:
     (folder / name).write_bytes(b"")
-    expected = f"found '{name}', expected an image (.nii.gz, .nii, .mha or .nrrd), not {kind}"
-    # A segmentation or a structure set may be a label.
-    both = [f"'image': {expected}"] + ([f"'label': {expected}"] if name.endswith(".zip") else [])
-    assert faults(folder, row_of(name, name)) == both
+    expected = f"found '{name}', expected an image (.nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr or .hdr), not {kind}"
+    # A segmentation or a structure set in DICOM may be a label.
+    assert faults(folder, row_of("a.nii", name)) == ([f"'label': {expected}"] if name.endswith(".zip") else [])
     assert faults(folder, row_of("a.nii")) == []
+
+
+@pytest.mark.parametrize("name", ["series", "a.dcm", "a.IMA", "a.zip", "IM0001"])
+def test_an_image_may_be_dicom(folder: Path, name: str) -> None:
+    (folder / "series" / "deep").mkdir(parents=True)
+    for file in ("a.dcm", "a.IMA", "a.zip", "IM0001", "series/IM1", "series/x.nii"):
+        (folder / file).touch()
+    row = replace(row_of(name), series="Thorax 1.0")
+    assert faults(folder, row) == []
+    assert files(folder, row) == Files(name)
+    assert places_beside(folder, ["series"])["series"].files == ("x.nii",)
+    assert faults(folder, replace(row, image="a.nii")) == [
+        "'series': found 'Thorax 1.0', expected nothing beside an image of one volume: a series is one of DICOM."
+    ]
+    (folder / "a.tar.gz").touch()
+    assert "not an archive, which has to be unpacked" in faults(folder, row_of("a.tar.gz"))[0]
+
+
+def test_a_header_goes_with_the_file_of_its_voxels(folder: Path) -> None:
+    (folder / "s").mkdir()
+    (folder / "s" / "a.mhd").write_text("NDims = 3\nElementDataFile = a b.raw\n")
+    for name in ("a b.raw", "l.hdr", "l.img.gz", "x.nhdr", "[ab].img", "[ab].hdr", "a.hdr"):
+        (folder / "s" / name).touch()
+    row = row_of("s/a.mhd", "s/l.hdr")
+    assert faults(folder, row) == []
+    assert files(folder, row) == Files("s/a.mhd", ("s/l.hdr", "s/l.img.gz"), voxels=("s/a b.raw",))
+    assert faults(folder, row_of("s/x.nhdr")) == [
+        "'image': found 's/x.nhdr', expected a header and its voxels in one file each, side by side."
+    ]
+    # Of another file that its voxels' name would stand for.
+    (folder / "s" / "a.img").touch()
+    assert len(faults(folder, row_of("s/[ab].hdr"))) == 1
 
 
 def test_masks_have_one_name_each_that_can_be_a_structures(folder: Path) -> None:
@@ -155,7 +187,7 @@ def test_marks_are_a_file_or_the_files_of_a_folder_and_a_label_may_have_a_colour
             "'label'."
         ],
         [
-            "s.csv, line 2, column 'label': found 'l.csv', expected an image (.nii.gz, .nii, .mha or .nrrd), "
-            f"not {kinds}, which belong in the column 'marks'."
+            "s.csv, line 2, column 'label': found 'l.csv', expected an image (.nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr or "
+            f".hdr), not {kinds}, which belong in the column 'marks'."
         ],
     ]

@@ -226,7 +226,7 @@ def test_two_columns_without_a_name_are_two_faults() -> None:
     found = messages(GOOD.replace("image,label", ",,image"))
     assert found[:2] == [
         f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, marks, "
-        "split or cohort."
+        "series, split or cohort."
         for n in (2, 3)
     ]
 
@@ -311,6 +311,18 @@ def test_an_image_under_two_subjects_is_a_warning() -> None:
     sheet = parse_sheet(f"{GOOD}d,./c.nii,,test\n".encode(), name="s.csv")
     assert sheet.faults == ()
     assert sheet.warnings == ("s.csv, line 5, column image: './c.nii' is also that of line 4.",)
+
+
+def test_a_series_is_named_in_a_column_of_its_own() -> None:
+    text = "subject,image,label,series\na,x,,3\nb,x,l.nii,Thorax 1.0\nc,x,,\nd,x,,3\n"
+    sheet = sheet_of(text)
+    assert [row.series for row in sheet.rows] == ["3", "Thorax 1.0", None, "3"]
+    # Two series of one folder are two scans.
+    assert sheet.warnings == ("sheet, line 5, column image: 'x' is also that of line 2.",)
+
+
+def test_scans_alone_need_neither_support_nor_query() -> None:
+    assert messages("subject,image\na,a.nii\n", training=None) == []
 
 
 def test_a_label_may_be_a_folder_or_a_pattern_of_masks() -> None:

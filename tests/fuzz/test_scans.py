@@ -31,9 +31,21 @@ TARGET = Target(modality="ct", spacing=(3.0, 2.5, 3.0), structures={"organ": 40}
 def whole(ending: str, packed: bool) -> bytes:
     """Return a good file; NIfTI's as it is before it is packed."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"scan{ending}"
+        path = Path(folder) / f"{'bad' if ending in DETACHED else 'scan'}{ending}"
         sitk.WriteImage(patient()[0], str(path), useCompression=packed)
         return gzip.decompress(path.read_bytes()) if ending == ".nii.gz" else path.read_bytes()
+
+
+DETACHED = {".mhd": ".raw", ".nhdr": ".raw", ".hdr": ".img"}
+"""Headers, and the ending of the file of their voxels."""
+
+
+@cache
+def voxels(ending: str) -> bytes:
+    """Return the voxels that belong to a header."""
+    with tempfile.TemporaryDirectory() as folder:
+        sitk.WriteImage(patient()[0], str(Path(folder) / f"bad{ending}"))
+        return (Path(folder) / f"bad{DETACHED[ending]}").read_bytes()
 
 
 def used_or_set_aside(ending: str, content: bytes) -> None:
@@ -43,10 +55,14 @@ def used_or_set_aside(ending: str, content: bytes) -> None:
         good, bad = folder / "good.mha", folder / f"bad{ending}"
         good.write_bytes(whole(".mha", False))
         bad.write_bytes(content)
+        if ending in DETACHED:
+            (folder / f"bad{DETACHED[ending]}").write_bytes(voxels(ending))
         for number, (image, label) in enumerate([(bad, None), (good, bad)]):
             reason = preprocess(folder, Source("c", f"s{number}", image, label), TARGET).reason
             assert reason is None or (
-                reason.startswith(f"bad{ending}: ") and reason.endswith(".") and reason.isprintable()
+                reason.startswith((f"bad{ending}: ", "bad.raw: ", "bad.img: "))
+                and reason.endswith(".")
+                and reason.isprintable()
             ), reason
 
 
@@ -56,6 +72,14 @@ def used_or_set_aside(ending: str, content: bytes) -> None:
 def test_a_scan_with_a_damaged_header(ending: str, first: int, data: st.DataObject) -> None:
     content = data.draw(damaged(whole(ending, data.draw(st.booleans())), first=first, words=WORDS))
     used_or_set_aside(ending, gzip.compress(content, 1) if ending == ".nii.gz" else content)
+
+
+@pytest.mark.parametrize("ending", DETACHED)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_a_damaged_header_beside_its_voxels(ending: str, data: st.DataObject) -> None:
+    content = whole(ending, False)
+    used_or_set_aside(ending, data.draw(damaged(content, first=len(content), words=WORDS)))
 
 
 @settings(max_examples=40)

@@ -24,7 +24,7 @@ six,$HOME/a.nii,,,,openkbp
 seven,[ab].nii,a.nii,,,openkbp
 seven,a.nii,it's $(there).nii,,,mine
 nine,missing scan.nii,,,,mine
-ten,masks,{folder}/masks/heart.nii.gz,,,mine
+ten,lonely.mhd,{folder}/masks/heart.nii.gz,,,mine
 """
 
 
@@ -53,6 +53,7 @@ def test_all_faults_of_parameters_sheet_files_and_settings_are_printed_and_nothi
     for name in ("masks/heart.nii.gz", "masks/Heart.nrrd", "masks/left lung.nii", "$HOME/a.nii", "a.nii", "[ab].nii"):
         (folder / name).touch()
     (folder / "it's $(there).nii").touch()
+    (folder / "lonely.mhd").write_text("ElementDataFile = gone.raw\n")
     (folder / "my sheet.csv").write_text(SHEET.replace("{folder}", str(folder)))
     (folder / "mine.yml").write_text("starts: 5\nspacing: three\n")
     given = {
@@ -69,7 +70,7 @@ def test_all_faults_of_parameters_sheet_files_and_settings_are_printed_and_nothi
     text = "\n".join(expected)
     assert {int(line) for line in re.findall(r"my sheet\.csv, line (\d+)", text)} == set(range(2, 12)) - {9}
     assert set(re.findall(r"parameter '(\w+)'", text)) == set(given) - {"cohort"}
-    for words in ("what the shell would expand", "a file and not a folder", "one mask a structure", "mine.yml, line 2"):
+    for words in ("what the shell would expand", "voxels in one file each", "one mask a structure", "mine.yml, line 2"):
         assert words in text
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from tests.runs import Run, run_well
 
-SHEET = """subject,image,label,split,cohort
+SHEET = """subject,image,label,split,cohort,series
 a,one.nii,,train,phantom
 b,two.nii,,train,phantom
 c,two.nii,two.nii.gz,validation,phantom
-d,two.nii,,test,phantom
+d,it's a (series),,test,phantom,Thorax $(1)
 a,one.nii,,,free
 b,masks/two.nii,masks,,free
-c,one.nii,,,free
+c,a b.mhd,a.hdr,,free
 a,one.nii,,,named
 b,two.nii,more masks/it's (b) {structure}.nii.gz,,named
 z,one.nii,,train,default
@@ -35,6 +35,11 @@ def folder(place: Path) -> Path:
     folder.mkdir()
     for name in ("one.nii", "two.nii", "two.nii.gz"):
         (folder / name).touch()
+    (folder / "a b.mhd").write_text("NDims = 3\nElementDataFile = ./it's (1).raw\n")
+    for name in ("it's (1).raw", "a.hdr", "a.img.gz", "ab.img", "it's a (series)/1", "it's a (series)/deep/2"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "it's a (series)" / "round").symlink_to(folder)
     (folder / "samples.csv").write_text(SHEET)
     (folder / "my [own] settings").mkdir()
     (folder / "my [own] settings" / "free.yml").write_text("r: {coarse: 77}\n")
@@ -117,6 +122,15 @@ def test_a_label_of_one_mask_a_structure_is_all_of_a_folder_or_what_pattern_and_
     assert staged(wired, "PREPROCESS (free@a)", "label") == set()
     assert staged(wired, "PREPROCESS (free@b)", "label") == {"spleen.nii.gz", "heart.NRRD"}
     assert staged(wired, "PREPROCESS (named@b)", "label") == {"it's (b) heart.nii.gz", "it's (b) lung.nii.gz"}
+
+
+def test_a_series_is_one_folder_and_a_header_goes_with_its_voxels(wired: Run) -> None:
+    assert staged(wired, "PREPROCESS (phantom@a)", "image") == {"one.nii"}
+    assert staged(wired, "PREPROCESS (phantom@d)", "image") == {"it's a (series)"}
+    assert staged(wired, "PREPROCESS (free@c)", "image") == {"a b.mhd", "it's (1).raw"}
+    assert staged(wired, "PREPROCESS (free@c)", "label") == {"a.hdr", "a.img.gz"}
+    given = {task["id"]: task for task in wired.plan()["preprocess"]}
+    assert given["phantom@d"]["series"] == "Thorax $(1)" and given["free@c"]["voxels"] == ["it's (1).raw"]
 
 
 @pytest.mark.parametrize("parser", ["v1", "v2"])

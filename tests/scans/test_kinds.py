@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rprloc.scans.kinds import of_file, of_name
+from rprloc.scans.kinds import is_dicom, of_file, of_name
 
 DICOM = bytes(128) + b"DICM" + bytes(100)
 FILE = "a DICOM file; DICOM has to be converted first, as by dcm2niix"
@@ -45,6 +45,15 @@ def test_other_names_say_nothing(name: str, tmp_path: Path) -> None:
 def test_dicom_is_told_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "IM0001").write_bytes(DICOM)
     assert of_file(tmp_path / "IM0001") == FILE
+
+
+def test_what_is_read_as_dicom(tmp_path: Path) -> None:
+    (tmp_path / "IM0001").write_bytes(DICOM)
+    (tmp_path / "a.dcm").write_bytes(b"")
+    assert is_dicom(tmp_path) and is_dicom(tmp_path / "IM0001") and is_dicom(tmp_path / "a.dcm")
+    assert is_dicom(zipped(tmp_path / "a.zip", ("a", b"")))
+    (tmp_path / "a.nii").write_bytes(bytes(500))
+    assert not is_dicom(tmp_path / "a.nii") and not is_dicom(tmp_path / "nowhere.dcm")
 
 
 def test_dicom_in_a_zip_archive(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import SimpleITK as sitk
 
 from rprloc.files import read_json, sha256
 from rprloc.geometry import Grid
-from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.preprocess import Source, inspected, preprocess
 from rprloc.scans.resampling import resample
 from rprloc.scans.scan import ScanRecord
-from tests.scans.images import LABELS, TARGET, image_of, model_volume, patient, preprocessed
+from tests.scans.dicom import made
+from tests.scans.images import LABELS, TARGET, image_of, model_volume, patient, preprocessed, write
 
 SCANS = Path(__file__).parents[2] / "rprloc" / "scans"
 
@@ -134,6 +135,28 @@ def test_mistake_9_a_scan_of_only_air_is_set_aside(tmp_path: Path, air: int) -> 
 def test_an_image_of_one_value_is_set_aside(tmp_path: Path) -> None:
     record = preprocessed(tmp_path, image_of(np.full((6, 7, 8), 40, dtype=np.int16)))
     assert "found 40 in every voxel" in set_aside(tmp_path, record, "scan.mha")
+
+
+def test_what_is_inspected_is_what_would_be_written(tmp_path: Path) -> None:
+    record = preprocessed(tmp_path, *patient())
+    before = sorted(tmp_path.rglob("*"))
+    source = Source("c", "s", tmp_path / "in" / "scan.mha", tmp_path / "in" / "label.mha")
+    assert inspected(source, TARGET).to_json() == record.to_json()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_series_gives_the_same_as_the_image_that_it_was_made_from(tmp_path: Path) -> None:
+    image, label = patient()
+    record = preprocessed(tmp_path / "image", image, label)
+    paths = made.write_series(tmp_path / "series", image, series="b")
+    made.write_series(tmp_path / "series", image * 0, series="a", names=[f"x{n}" for n in range(14)])
+    label_path = write(label, tmp_path / "label.mha")
+    source = Source("c", "s", tmp_path / "series", label_path, series="body b")
+    found = preprocess(tmp_path, source, TARGET)
+    np.testing.assert_array_equal(model_volume(tmp_path), model_volume(tmp_path / "image"))
+    np.testing.assert_array_equal(model_volume(tmp_path, "label"), model_volume(tmp_path / "image", "label"))
+    assert model_of(found) == model_of(record) and found.structures.keys() == record.structures.keys()
+    assert found.source_sha256 == sha256(*paths)
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])

@@ -123,6 +123,7 @@ HEADERS: list[tuple[str, Edit, str]] = [
     (".nrrd", without_space("spacings: 0 2.5 3"), "expected a readable 3D image, found: axis 0 spacing (0) invalid."),
     (".nii.gz", both(number("h", 252, 0, 2), number("f", 280, *(-2, -2, 0, 0), *(-2, -2, 0, 0), *(0, 0, 3, 0))), FLAT),
     (".mha", line("TransformMatrix", "1 0 0 1 0 0 0 0 1"), FLAT),
+    (".mha", line("TransformMatrix", "0 0 0 0 0 0 0 0 0"), FLAT),
     (".nrrd", line("space directions", "(2,0,0) (2,0,0) (0,0,3)"), FLAT),
     *((ending, edit, PROMISE) for ending, edit in HUGE.items()),
     (".nii.gz", number("h", 42, 0), "found sizes of 0 x 18 x 14 voxels, expected three positive numbers."),
@@ -244,13 +245,10 @@ def test_what_is_no_image_is_set_aside(tmp_path: Path, name: str, content: bytes
 
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "dicom"])
-def test_a_folder_in_the_place_of_a_scan_is_set_aside(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_dicom_is_set_aside(tmp_path: Path, name: str) -> None:
     (tmp_path / "in" / name).mkdir(parents=True)
     found = reason(tmp_path, tmp_path / "in" / name)
-    assert found == (
-        f"{name}: found a folder, expected one file (.nii.gz, .mha, .nrrd); DICOM has to be converted first, as by "
-        "dcm2niix."
-    )
+    assert found == f"{name}: found no DICOM file, expected the slices of a series."
 
 
 @pytest.mark.parametrize("goal", ["scan.nii.gz", "nowhere"])

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.geometry import Grid
-from rprloc.scans.volume import open_layers, read_model_volume, read_volume, write_volume
+from rprloc.scans.frame import UNKNOWN
+from rprloc.scans.volume import open_layers, open_volume, read_model_volume, read_volume, write_volume
 from tests.scans.images import image_of, write
 
 FORMATS = [".nii", ".nii.gz", ".mha", ".nrrd"]
@@ -92,13 +94,56 @@ def test_two_and_four_dimensions_and_colour_are_refused(tmp_path: Path, ending: 
 
 @pytest.mark.parametrize("name", ["a.mhd", "a.nhdr", "a.hdr", "a.img", "a.MHD"])
 def test_a_header_without_its_voxels_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("ObjectType = Image\n", encoding="utf-8")
-    assert "voxels lie in another file" in refusal(tmp_path / name)
+    (tmp_path / name).write_text("ObjectType = Image\nElementDataFile = a.raw\ndata file: a.raw\n", encoding="utf-8")
+    assert "beside it, expected" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr", ".hdr", ".img"])
+def test_a_header_beside_its_voxels_is_read(tmp_path: Path, ending: str, packed: bool) -> None:
+    image = image_of(NOISE, (0.9, 1.1, 2.5), (-120.5, 33.25, 800.0))
+    sitk.WriteImage(image, str(tmp_path / f"a b{ending}"), useCompression=packed)
+    opened = open_volume(tmp_path / f"a b{ending}")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(opened.image), NOISE)
+    np.testing.assert_allclose(opened.image.GetOrigin(), image.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(opened.image.GetDirection(), image.GetDirection(), atol=1e-6)
+    assert opened.oriented and opened.findings == ()
+    assert sorted(opened.files) == sorted(tmp_path.iterdir())
+    for path in opened.files:
+        path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"^a b\..*expected"):
+        open_volume(tmp_path / f"a b{ending}")
+
+
+def test_nifti_2_is_read(tmp_path: Path) -> None:
+    image = image_of(NOISE, (0.9, 1.1, 2.5), (-120.5, 33.25, 800.0))
+    affine = np.diag([-0.9, -1.1, 2.5, 1.0])
+    affine[:3, 3] = 120.5, -33.25, 800.0
+    made = nibabel.Nifti2Image(NOISE.transpose(2, 1, 0), affine)
+    for name in ("a.nii", "a.nii.gz", "b.hdr"):
+        kind = nibabel.Nifti2Pair if name == "b.hdr" else nibabel.Nifti2Image
+        nibabel.save(kind(made.dataobj, affine), tmp_path / name)
+        found = open_volume(tmp_path / name)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found.image), NOISE)
+        np.testing.assert_allclose(found.image.GetOrigin(), image.GetOrigin(), atol=1e-4)
+        np.testing.assert_allclose(found.image.GetSpacing(), image.GetSpacing(), atol=1e-6)
+        assert found.findings == ()
+
+
+def test_of_an_analyze_pair_nobody_knows_how_the_patient_lies(tmp_path: Path) -> None:
+    nibabel.save(nibabel.AnalyzeImage(NOISE.transpose(2, 1, 0), np.diag([0.9, 1.1, 2.5, 1.0])), tmp_path / "a.img")
+    for name in ("a.img", "a.hdr"):
+        found = open_volume(tmp_path / name)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found.image), NOISE)
+        np.testing.assert_allclose(found.image.GetSpacing(), (0.9, 1.1, 2.5), atol=1e-6)
+        assert not found.oriented and found.findings == (UNKNOWN,)
 
 
 def test_missing_and_unknown_files_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.nii.gz") == "a.nii.gz: found no such file, expected an image."
-    assert "unknown kind of file, expected one of .nii, .nii.gz, .mha, .nrrd" in refusal(tmp_path / "a.png")
+    assert "unknown kind of file, expected one of .nii, .nii.gz, .hdr, .img, .mha, .mhd, .nrrd, .nhdr" in refusal(
+        tmp_path / "a.png"
+    )
     assert "unknown kind of file" in refusal(tmp_path / "nii")
 
 

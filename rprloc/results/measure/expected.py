@@ -7,15 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 import pandas as pd
 
 from rprloc.catalogue import BY_LABELS, BY_SUPPORTS
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.methods.answer import NO_SUPPORT, Prediction
-from rprloc.results.frame import SCAN_COLUMNS
-from rprloc.scans.nifti import listed
 from rprloc.scans.scan import ScanRecord
+from rprloc.scans.told import SCAN_COLUMNS, told
 
 Scans = Mapping[str, ScanRecord]
 """One cohort's records by subject; a scan without one died in its task."""
@@ -200,35 +198,14 @@ def set_aside_table(measure: Measure, scans: Scans) -> pd.DataFrame:
 
 
 def scans_table(measure: Measure, scans: Scans) -> pd.DataFrame:
-    """Return one line for each scan of the sheet: PASS, WARN or FAIL, what was found and what was done about it.
-
-    A finding reads "what: done" or, where nothing was done, "what"; those of one scan are joined by semicolons.
-    """
+    """Return one line for each scan of the sheet: PASS, WARN or FAIL, what was found and what was done about it."""
     rows = []
     for member in measure.members:
         scan = scans.get(member.subject)
         about = {"cohort": measure.cohort, "subject": member.subject, "file": _file(scan, member.image)}
-        if scan is None or not scan.usable:
+        if scan is None:
             reason = _aside_reason(scans, member.subject).rstrip(".")
             rows.append(about | {"status": "FAIL", "findings": reason, "done": "set aside"})
-            continue
-        parts = [finding.rpartition(": ") for finding in scan.findings]
-        about["findings"] = "; ".join(what or rest for what, _, rest in parts)
-        about["done"] = "; ".join(rest for what, _, rest in parts if what)
-        rows.append(about | {"status": scan.status} | _measured(scan))
+        else:
+            rows.append(about | told(scan))
     return pd.DataFrame(rows, columns=SCAN_COLUMNS)
-
-
-def _measured(scan: ScanRecord) -> dict[str, str]:
-    """Return what was measured of a scan that can be used."""
-    if scan.native is None or scan.model is None:
-        return {}
-    low, high = scan.model.box_mm
-    return {
-        "voxels": " x ".join(str(n) for n in scan.native.size),
-        "spacing_mm": listed(scan.native.spacing_mm),
-        "field_mm": listed(np.multiply(scan.native.size, scan.native.spacing_mm)),
-        "body_box_mm": listed(high - low),
-        "oriented": "yes" if scan.oriented else "no",
-        "structures": str(len(scan.structures)),
-    }

@@ -1,0 +1,1 @@
+"""A series of DICOM, from its files to an image."""

@@ -1,0 +1,226 @@
+"""What the header of a DICOM file says of its slices; who the patient is, is never kept."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from rprloc.geometry import FloatArray
+
+_CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+_MR = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
+MODALITIES = {**dict.fromkeys(_CT, "ct"), **dict.fromkeys(_MR, "mr")}
+"""By SOP class: plain, enhanced, and converted to enhanced."""
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+_WHO = (
+    "PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "OtherPatientNames", "AccessionNumber",
+    "InstitutionName", "InstitutionAddress", "ReferringPhysicianName", "StudyID",
+)  # fmt: skip
+"""Read to be struck out where a description repeats them, and for nothing else."""
+_READ = (
+    "SOPClassUID", "SOPInstanceUID", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
+    "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
+    "NumberOfFrames", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
+    "GantryDetectorTilt", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+
+_LONGEST = 40
+"""Letters of a description that are shown."""
+_SHORTEST = 3
+"""A shorter word of a patient's name or number is not looked for in descriptions."""
+_ALONG = 0.01
+"""The directions of rows and columns are of length 1 but for this part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """One slice, or one frame of a file with many."""
+
+    file: str
+    """In `Files`."""
+    frame: int
+    instance_uid: str
+    position_mm: FloatArray
+    """(3,), LPS, of the first voxel's centre."""
+    orientation: FloatArray
+    """(2, 3), unit directions along a row and along a column."""
+    spacing_mm: tuple[float, float]
+    """Along a row and along a column."""
+    size: tuple[int, int]
+    """Voxels of a row and of a column."""
+    slope: float | None
+    """None where the header has neither slope nor intercept."""
+    intercept: float
+    unit: str
+    """Of the rescaled values, as the header calls it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a file is, and its slices where it is of a series that can be a scan."""
+
+    file: str
+    kind: str
+    """In words."""
+    modality: str | None = None
+    """ct or mr; None where it is none, or is to be left out."""
+    whole: bool = True
+    """Whether the header did not end early."""
+    series_uid: str = ""
+    number: int | None = None
+    description: str = ""
+    """Fit to be shown."""
+    reference_uid: str = ""
+    """Of the frame of reference."""
+    tilt_degrees: float = 0.0
+    """Of the gantry, as the header says."""
+    slices: tuple[Slice, ...] = ()
+
+
+def read_header(file: str, stream: BinaryIO) -> Header | None:
+    """Return what a file's header says; None for a file that is no DICOM, or the list of a disk's files.
+
+    Raises OSError where the file cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            # What is odd in a header may be a patient's name.
+            warnings.simplefilter("ignore")
+            fields = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_READ, *_WHO])
+            return _header(file, fields)
+    except OSError:
+        raise
+    except Exception:  # of whatever kind: a header may be damaged in any way
+        return Header(file=file, kind="file that is damaged", whole=False)
+
+
+def _header(file: str, fields: Dataset) -> Header | None:
+    """Return the record of a header's fields."""
+    sop = str(fields.get("SOPClassUID") or fields.file_meta.get("MediaStorageSOPClassUID", ""))
+    if sop == _DIRECTORY:
+        return None
+    about: dict[str, Any] = {
+        "file": file,
+        "series_uid": _uid(fields.get("SeriesInstanceUID")),
+        "number": _integer(fields.get("SeriesNumber")),
+        "description": _description(fields),
+    }
+    cut = "SOPClassUID" not in fields and UID(sop).name == sop
+    if cut or (sop in MODALITIES and "Columns" not in fields):
+        return Header(kind="file that ends early", whole=False, **about)
+    kind = UID(sop).name.removesuffix(" Storage") if UID(sop).name != sop else "object of an unknown class"
+    types = [str(one).upper() for one in _listed(fields.get("ImageType"))]
+    if sop not in MODALITIES:
+        return Header(kind=kind, **about)
+    if "LOCALIZER" in types:
+        return Header(kind="localizer", **about)
+    if fields.get("SamplesPerPixel", 1) != 1:
+        return Header(kind="image in colours", **about)
+    slices = tuple(_slices(file, fields))
+    if not slices:
+        return Header(kind="image without a place", **about)
+    return Header(
+        kind=kind,
+        modality=MODALITIES[sop],
+        reference_uid=_uid(fields.get("FrameOfReferenceUID")),
+        tilt_degrees=(_numbers(fields.get("GantryDetectorTilt"), 1) or (0.0,))[0],
+        slices=slices,
+        **about,
+    )
+
+
+def _slices(file: str, fields: Dataset) -> Iterator[Slice]:
+    """Yield a file's slices, none where one of them has no place."""
+    shared = next(iter(fields.get("SharedFunctionalGroupsSequence") or []), Dataset())
+    frames = list(fields.get("PerFrameFunctionalGroupsSequence") or [Dataset()])
+    found = [_slice(file, number, fields, [frame, shared]) for number, frame in enumerate(frames)]
+    if all(found) and len(found) == (_integer(fields.get("NumberOfFrames")) or 1):
+        yield from (one for one in found if one)
+
+
+def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -> Slice | None:
+    """Return a frame's record, None where its place is not said; what all frames share stands behind what it has."""
+
+    def value(group: str, name: str) -> Any:
+        inner = [one for each in groups for one in each.get(group) or []]
+        return next((one[name].value for one in (*inner, fields) if name in one), None)
+
+    position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
+    directions = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    spacing = _numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
+    if position is None or directions is None or spacing is None or not min(spacing) > 0:
+        return None
+    orientation = np.reshape(directions, (2, 3)).astype(np.float64)
+    lengths = np.linalg.norm(orientation, axis=1)
+    if np.abs(lengths - 1).max() > _ALONG:
+        return None
+    scale = "PixelValueTransformationSequence"
+    slope, intercept = (_numbers(value(scale, name), 1) for name in ("RescaleSlope", "RescaleIntercept"))
+    return Slice(
+        file=file,
+        frame=number,
+        instance_uid=_uid(fields.get("SOPInstanceUID")),
+        position_mm=np.array(position, dtype=np.float64),
+        orientation=orientation / lengths[:, np.newaxis],
+        # DICOM says first how far rows lie apart.
+        spacing_mm=(spacing[1], spacing[0]),
+        size=(int(fields.Columns), int(fields.Rows)),
+        slope=None if slope is None and intercept is None else (slope or (1.0,))[0],
+        intercept=(intercept or (0.0,))[0],
+        unit="LUT" if "ModalityLUTSequence" in fields else plain(value(scale, "RescaleType")),
+    )
+
+
+def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """Return as many finite numbers as are wanted, None where there are others."""
+    try:
+        found = tuple(float(one) for one in _listed(value))
+    except (TypeError, ValueError):
+        return None
+    return found if len(found) == count and np.isfinite(found).all() else None
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a value of one or several as a list."""
+    if value is None or value == "":
+        return []
+    return [value] if isinstance(value, str | int | float) else list(value)
+
+
+def _integer(value: Any) -> int | None:
+    """Return a whole number, None where there is none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _uid(value: Any) -> str:
+    """Return an identifier of digits and dots, nothing for any other text."""
+    return str(value) if re.fullmatch(r"[0-9.]{1,64}", str(value)) else ""
+
+
+def plain(text: Any) -> str:
+    """Return a stranger's text on one line, printable, without quotes and marks of pages, and not too long."""
+    found = "".join(one if one.isprintable() and one not in "'\"<>&`|;" else " " for one in str(text or ""))
+    found = " ".join(found.encode("utf-8", "replace").decode("utf-8").split())
+    return found if len(found) <= _LONGEST else f"{found[: _LONGEST - 3]}..."
+
+
+def _description(fields: Dataset) -> str:
+    """Return a series' description without what it repeats of who the patient is."""
+    text = str(fields.get("SeriesDescription") or "")
+    said = " ".join(str(fields.get(name) or "") for name in _WHO)
+    words = {word for word in re.split(r"[\W_]+", said) if len(word) >= _SHORTEST}
+    for word in sorted(words, key=len, reverse=True):
+        text = re.sub(re.escape(word), "...", text, flags=re.IGNORECASE)
+    return plain(text)

@@ -1,0 +1,116 @@
+"""What a header says, of files that nobody here wrote as well, and what of it may be shown."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from rprloc.scans.dicom.headers import Header, plain, read_header
+from tests.scans.dicom import made
+from tests.scans.images import patient
+
+FOREIGN = Path(pydicom.__file__).parent / "data" / "test_files"
+"""Files of many makers, which come with pydicom."""
+
+
+def header_of(**fields: Any) -> Header:
+    """Return the header of a slice with other fields."""
+    stream = io.BytesIO()
+    made.slice_of(patient()[0], 2, fields=fields).save_as(stream, enforce_file_format=True)
+    stream.seek(0)
+    found = read_header("x", stream)
+    assert found is not None
+    return found
+
+
+def test_what_is_read_of_a_slice() -> None:
+    found = header_of(SeriesNumber="7", GantryDetectorTilt="3.5")
+    assert (found.kind, found.modality, found.number, found.whole) == ("CT Image", "ct", 7, True)
+    assert found.tilt_degrees == 3.5 and found.reference_uid == made.uid_of("frame")
+    (one,) = found.slices
+    np.testing.assert_allclose(one.position_mm, [-31.0, 17.5, -198.0])
+    np.testing.assert_allclose(one.orientation, [[1, 0, 0], [0, 1, 0]])
+    assert (one.spacing_mm, one.size, one.slope, one.intercept) == ((2.0, 2.5), (22, 18), 1.0, -1024.0)
+
+
+def test_every_frame_of_a_file_is_a_slice() -> None:
+    stream = io.BytesIO()
+    made.multiframe_of(patient()[0]).save_as(stream, enforce_file_format=True)
+    stream.seek(0)
+    found = read_header("x", stream)
+    assert found is not None and found.kind == "Enhanced CT Image" and len(found.slices) == 14
+    assert [one.frame for one in found.slices] == list(range(14))
+    assert {(one.spacing_mm, one.intercept, one.unit) for one in found.slices} == {((2.0, 2.5), -1024.0, "HU")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"ImagePositionPatient": None}, "image without a place"),
+        ({"ImageOrientationPatient": ["0", "0", "0", "0", "0", "0"]}, "image without a place"),
+        ({"PixelSpacing": ["0", "1"]}, "image without a place"),
+        ({"NumberOfFrames": "3"}, "image without a place"),
+        ({"SamplesPerPixel": 3}, "image in colours"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "LOCALIZER"]}, "localizer"),
+        ({"SOPClassUID": "1.2.3.4"}, "object of an unknown class"),
+    ],
+)
+def test_what_is_no_slice_of_a_volume_has_a_name(fields: dict[str, Any], kind: str) -> None:
+    found = header_of(**fields)
+    assert (found.kind, found.slices, found.modality) == (kind, (), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("CT_small.dcm", "CT Image"),
+        ("MR_small_bigendian.dcm", "MR Image"),
+        ("rtstruct.dcm", "RT Structure Set"),
+        ("ExplVR_LitEndNoMeta.dcm", "RT Ion Plan"),
+        ("liver_1frame.dcm", "Segmentation"),
+        ("test-SR.dcm", "Comprehensive SR"),
+        ("examples_palette.dcm", "Ultrasound Image"),
+        ("rtplan_truncated.dcm", "RT Plan"),
+    ],
+)
+def test_files_that_nobody_here_wrote(name: str, kind: str) -> None:
+    with (FOREIGN / name).open("rb") as stream:
+        found = read_header(name, stream)
+    assert found is not None and found.kind == kind
+    assert len(found.slices) == (kind in ("CT Image", "MR Image"))
+
+
+def test_a_list_of_a_disks_files_is_passed_over() -> None:
+    with (FOREIGN / "dicomdirtests" / "DICOMDIR").open("rb") as stream:
+        assert read_header("DICOMDIR", stream) is None
+
+
+def test_bytes_after_a_mark_are_a_damaged_file() -> None:
+    for content in (b"", b"\xff" * 400, b"\x02\x00\x10\x00UI\x50\x00"):
+        found = read_header("x", io.BytesIO(bytes(128) + b"DICM" + content))
+        assert found is not None and not found.whole
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Thorax  1.0 B31f", "Thorax 1.0 B31f"),
+        ("<b>\x1b[31m'x'\n\"y\"`$(rm)`|&;", "b [31m x y $(rm)"),
+        ("Kopf\u202e\u0000 ä", "Kopf ä"),
+        ("x" * 100, "x" * 37 + "..."),
+        (None, ""),
+    ],
+)
+def test_a_strangers_text_is_plain(text: Any, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_a_description_says_not_who_the_patient_is() -> None:
+    found = header_of(SeriesDescription="zweistein, a. MRN7654321 Abdomen ACC998877")
+    assert found.description == "..., a. ... Abdomen ..."
+    assert not any(secret in repr(found) for secret in made.SECRETS.values())
