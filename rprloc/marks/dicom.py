@@ -13,7 +13,7 @@ from rprloc.errors import InputError
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"
 _MARK = slice(128, 132)
 _MOST_TRIED = 50
-"""Files of a folder that are looked at for one that is DICOM."""
+"""Files of a folder that are looked at."""
 _TAGS = ["FrameOfReferenceUID", "Modality"]
 
 
@@ -57,11 +57,14 @@ def modality_of(path: Path) -> str:
         return str(pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True).get("Modality", ""))
 
 
-def frame_of_reference(image: Path) -> str | None:
-    """Return the UID of the frame of reference of a DICOM scan, a file or a folder; None where it is no DICOM."""
+def frames_of_reference(image: Path) -> set[str]:
+    """Return the UIDs of the frames of reference of a DICOM scan, a file or a folder of one or several series; none
+    where it is no DICOM.
+    """
     files = sorted(one for one in image.rglob("*") if one.is_file()) if image.is_dir() else [image]
-    found = (_frame_of(path) for path in files[:_MOST_TRIED])
-    return next((uid for uid in found if uid), None)
+    # All over the folder: series lie one after the other.
+    found = {_frame_of(path) for path in files[:: -(-len(files) // _MOST_TRIED) or 1]}
+    return found - {""}
 
 
 def _frame_of(path: Path) -> str:
@@ -83,8 +86,8 @@ def check_frame(own: Iterable[str], image: Path, name: str) -> None:
 
     Of other scans nothing is known, and places alone tell.
     """
-    uids, scan = {uid for uid in own if uid}, frame_of_reference(image)
-    if scan is not None and uids and scan not in uids:
+    uids, scan = {uid for uid in own if uid}, frames_of_reference(image)
+    if scan and uids and not scan & uids:
         raise InputError(
             f"{name}: its frame of reference is not that of {image.name}, expected an annotation of the same series."
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rprloc.errors import InputError
-from rprloc.marks.dicom import check_frame, faults_of, frame_of_reference, is_dicom, modality_of
+from rprloc.marks.dicom import check_frame, faults_of, frames_of_reference, is_dicom, modality_of
 from tests.marks.written import FRAME, ct_series, outline, rtstruct
 
 
@@ -17,8 +17,12 @@ def test_kinds_and_frames(tmp_path: Path) -> None:
     (tmp_path / "ct" / "deep").mkdir(parents=True)
     (tmp_path / "ct" / "a.txt").write_text("no DICOM")
     ct_series()[0].save_as(tmp_path / "ct" / "deep" / "1", enforce_file_format=True)
-    assert frame_of_reference(tmp_path / "ct") == FRAME
-    assert frame_of_reference(tmp_path / "ct" / "a.txt") is None and frame_of_reference(tmp_path / "gone.nii") is None
+    assert frames_of_reference(tmp_path / "ct") == {FRAME}
+    assert frames_of_reference(tmp_path / "ct" / "a.txt") == frames_of_reference(tmp_path / "gone.nii") == set()
+    for number in range(120):
+        other = FRAME if number < 90 else "1.2.3"
+        ct_series(frame=other)[0].save_as(tmp_path / "ct" / "deep" / f"{number:03d}", enforce_file_format=True)
+    assert frames_of_reference(tmp_path / "ct") == {FRAME, "1.2.3"}
     check_frame([FRAME, "1.2"], tmp_path / "ct", "rs")
     check_frame([], tmp_path / "ct", "rs")
     check_frame(["1.2"], tmp_path / "ct" / "a.txt", "rs")
