@@ -187,7 +187,7 @@ def test_marks_are_a_file_or_the_files_of_a_folder_and_a_label_may_have_a_colour
             "'label'."
         ],
         [
-            "s.csv, line 2, column 'label': found 'l.csv', expected an image (.nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr or "
-            f".hdr), not {kinds}, which belong in the column 'marks'."
+            "s.csv, line 2, column 'label': found 'l.csv', expected an image (.nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr "
+            f"or .hdr), not {kinds}, which belong in the column 'marks'."
         ],
     ]
