@@ -9,7 +9,8 @@ import sys
 import benchmarks
 
 OTHERS = (
-    "__main__", "ablation", "bundled", "confidence", "dicom_readers", "lost", "measurement", "outlines",
+    "__main__", "ablation", "bundled", "confidence", "dicom_readers", "lost", "marks", "measurement",
+    "outlines",
     "support_choice",
 )  # fmt: skip
 """Modules that measure nothing for `make bench`."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rprloc.geometry import CORNERS, WALLS, Grid, box_of_points, robust_mean
+from rprloc.geometry import CORNERS, WALLS, Grid, box_of_points, robust_mean, wall_centres, walls_of
 
 GRID = Grid((4, 5, 6), (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 numbers = st.floats(-500, 500)
@@ -106,3 +106,10 @@ def test_the_robust_mean_moves_with_its_values_and_keeps_walls_in_order(
     assert first <= last + 1e-3
     assert low.min() - 1e-6 <= first <= low.max() + 1e-6
     assert robust_mean(low + move) == pytest.approx(first + move, abs=1e-3)
+
+
+def test_walls_by_direction_and_their_middles() -> None:
+    assert walls_of([(0, 0, 1), (-0.9, 0.1, 0.2), (0.1, -1, 0), (-1, 0, 0)]) == ("right", "anterior", "superior")
+    centres = wall_centres([[0, 0, 0], [2, 4, 8]])
+    np.testing.assert_array_equal(centres[:3], [[0, 2, 4], [2, 2, 4], [1, 0, 4]])
+    np.testing.assert_array_equal(box_of_points(centres), [[0, 0, 0], [2, 4, 8]])

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from rprloc.cohort.tasks import to_json
 from rprloc.errors import InputError
 from rprloc.files import read_json, read_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.steps import step
-from tests.cohort.planned import COHORTS, ROOT
+from tests.cohort.planned import COHORTS, ROOT, planned
 from tests.scans.dicom import made
 from tests.scans.images import patient, write
 
@@ -109,3 +110,26 @@ def test_an_image_may_be_two_files_or_a_folder(tmp_path: Path, monkeypatch: pyte
 def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="measure: expected what the plan says of a task"):
         run(tmp_path, monkeypatch, "evaluate", "--scans", "none", "--predictions", "none", task={"id": 3})
+
+
+def test_marks_and_a_colour_table_go_from_the_sheet_to_the_record(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = write_phantom(given / "cohort", n_train=0, n_validation=1, n_test=1)
+    folder = sheet.parent
+    (folder / "labels" / "validation_01.ctbl").write_text("0 Background 0 0 0 0\n2 Left kidney 1 1 1 255\n")
+    (folder / "m").mkdir()
+    (folder / "m" / "a.csv").write_text("structure,x_mm,y_mm,z_mm,space\napex,0,0,0,LPS\n")
+    rows = ["subject,image,label,marks", "validation_01,images/validation_01.nii.gz,labels/validation_01.nii.gz,m"]
+    sheet.write_text("\n".join([*rows, "test_01,images/test_01.nii.gz,,"]) + "\n")
+    plan = planned(sheet, methods="affine", weights="none")
+    task = plan.preprocess[0]
+    assert (task.colours, task.marks) == ("validation_01.ctbl", ("a.csv",))
+    assert task.label == ("labels/validation_01.nii.gz", "labels/validation_01.ctbl", "m/a.csv")
+    assert plan.preprocess[1].label == () and plan.preprocess[1].marks == ()
+    for name, files in (("image", [task.image]), ("label", task.label)):
+        (given / name).mkdir()
+        for file in files:
+            shutil.copy(folder / file, given / name)
+    run(given, monkeypatch, "preprocess", "--image", "image", "--label", "label", "--folder", "s", task=to_json(task))
+    structures = read_json(given / "s" / task.id / "validation_01.json")["structures"]
+    assert list(structures) == ["Left_kidney", "apex"]
+    assert structures["apex"]["extreme_mm"] == {"point": [0, 0, 0]}

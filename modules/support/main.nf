@@ -113,11 +113,11 @@ def asked(names_json) {
     ])
 }
 
-/** What lies at a path: its kind, a folder's images, those of its paths that the shell would take for others too, and of
+/** What lies at a path: its kind, a folder's images and marks, those of its paths that the shell would take for others too, and of
     a header whose voxels lie in another file its text and the files that may hold them. */
 def placeOf(path) {
     def kind = path.exists() ? path.isDirectory() ? 'folder' : 'file' : 'nothing'
-    def inside = kind == 'folder' ? path.listFiles().findAll { one -> one.name ==~ /(?i).*\.(nii|nii\.gz|nrrd|mha)/ && !one.isDirectory() }.sort { one -> one.name } : []
+    def inside = kind == 'folder' ? path.listFiles().findAll { one -> one.name ==~ /(?i).*\.(nii|nii\.gz|nrrd|mha|json|csv)/ && !one.isDirectory() }.sort { one -> one.name } : []
     def apart = kind == 'file' && path.name ==~ /(?i).*\.(mhd|nhdr|hdr|img)/
     def head = apart && path.name ==~ /(?i).*\.(mhd|nhdr)/ && path.size() < 1_000_000 ? path.text : ''
     def beside = apart ? path.parent.listFiles().findAll { one -> one.name.startsWith(path.baseName) || head.contains(one.name) } : []

@@ -15,7 +15,7 @@ from posixpath import basename, dirname, join, normpath
 import msgspec
 
 from rprloc.cohort.faults import NAME, Fault, listed
-from rprloc.cohort.sheet import STRUCTURE, Row, place_of
+from rprloc.cohort.sheet import STRUCTURE, Row, colour_tables, place_of
 from rprloc.errors import InputError
 from rprloc.scans import detached, kinds
 
@@ -23,7 +23,10 @@ from rprloc.scans import detached, kinds
 _EXPANDED = re.compile(r"\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}")
 _IMAGES = ".nii.gz, .nii, .mha, .nrrd, .mhd, .nhdr or .hdr"
 _IMAGE = r"(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)"
-_SINGLE = re.compile(rf".*{_IMAGE}")
+_DICOM = (".dcm", ".dicom", ".ima")
+_MARKS = (".json", ".csv")
+_MARKS_EXPECTED = "boxes or points (.mrk.json, .csv or .json)"
+_SINGLE = re.compile(rf".*({_IMAGE}|(?i:\.json|\.csv))")
 _VOLUME = re.compile(rf".*({_IMAGE}|(?i:\.mhd|\.nhdr|\.hdr|\.img))")
 
 
@@ -35,7 +38,7 @@ class Place(msgspec.Struct, frozen=True):
     kind: str = "nothing"
     """`file`, `folder` or `nothing`."""
     files: tuple[str, ...] = ()
-    """The names of a folder's images in one file, sorted; a series of DICOM has thousands of others."""
+    """The names of a folder's images in one file, and of marks, sorted; a series of DICOM has thousands of others."""
     ambiguous: tuple[str, ...] = ()
     """Those of its paths, in full, that the shell would take for others as well."""
     head: str = ""
@@ -78,19 +81,37 @@ class Files(msgspec.Struct, frozen=True):
     label: tuple[str, ...] = ()
     masks: Mapping[str, str] | None = None
     """Structure -> its mask's file name, of a label that is a mask for each structure."""
+    colours: str | None = None
+    """The colour table of a label."""
+    marks: tuple[str, ...] = ()
+    """The files of boxes and points."""
     voxels: tuple[str, ...] = ()
     """The file that the image needs, of a header or voxels in another file; a label's stands behind it."""
 
 
 def files_of(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> Files:
     """Return the files that a row's task is given; `structures` are those whose masks are looked for, None for all."""
-    masks = _masks(row, places, structures)
+    masks, marks = _masks(row, places, structures), tuple(_mark_files(row, places))
     voxels = _partners(row.image, places)
     if masks is None:
-        return Files(row.image, (row.label, *_partners(row.label, places)) if row.label else (), voxels=voxels)
+        found = (name for name in colour_tables(row.label or "") if places.get(name, NOTHING).kind == "file")
+        label = (row.label, *_partners(row.label, places)) if row.label else ()
+        return Files(row.image, label, voxels=voxels, colours=next(found, None), marks=marks)
     folder = place_of(row.label or "")
     names = {structure: found[0] for structure, found in masks.items()}
-    return Files(row.image, tuple(f"{folder.rstrip('/')}/{name}" for name in names.values()), names, voxels)
+    files = tuple(f"{folder.rstrip('/')}/{name}" for name in names.values())
+    return Files(row.image, files, names, voxels=voxels, marks=marks)
+
+
+def _mark_files(row: Row, places: Mapping[str, Place]) -> list[str]:
+    """Return the files of a row's marks: the one that it names, or those in the folder that it names."""
+    if not row.marks:
+        return []
+    place = places.get(row.marks, NOTHING)
+    if place.kind != "folder":
+        return [row.marks]
+    names = [name for name in place.files if name.lower().endswith(_MARKS) and not name.startswith(".")]
+    return [f"{row.marks.rstrip('/')}/{name}" for name in names]
 
 
 def _partners(name: str, places: Mapping[str, Place]) -> tuple[str, ...]:
@@ -123,6 +144,7 @@ def file_faults(
         folder = places.get(place_of(row.label or ""), NOTHING)
         paths = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
         staged += [("label", path, folder, path) for path in paths]
+    staged += _staged_marks(row, places)
     expected = "a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files"
     found += [
         (column, value, expected)
@@ -131,12 +153,44 @@ def file_faults(
     ]
     if masks is not None:
         found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]
+    found += _mark_faults(row, places)
     if row.series and places.get(row.image, NOTHING).kind == "file" and _VOLUME.fullmatch(row.image):
         found.append(("series", row.series, "nothing beside an image of one volume: a series is one of DICOM"))
     return [
         Fault(file=sheet, line=row.line, column=column, value=value, expected=expected)
         for column, value, expected in found
     ]
+
+
+def _other_kind(column: str, name: str) -> str | None:
+    """Return what a file's name says that it is, where that is nothing for its column."""
+    if column == "label" and name.lower().endswith(_MARKS):
+        return f"{_MARKS_EXPECTED}, which belong in the column 'marks'"
+    return None if column == "label" and name.lower().endswith(_DICOM) else kinds.of_name(name)
+
+
+def _staged_marks(row: Row, places: Mapping[str, Place]) -> list[tuple[str, str, Place, str]]:
+    """Return the files of marks that are staged: column, value, place and full path each."""
+    place = places.get(row.marks or "", NOTHING)
+    folder = place.kind == "folder"
+    return [
+        ("marks", name, place, f"{place.path.rstrip('/')}/{basename(name)}" if folder else place.path)
+        for name in _mark_files(row, places)
+    ]
+
+
+def _mark_faults(row: Row, places: Mapping[str, Place]) -> list[tuple[str, str, str]]:
+    """Return what is wrong with a row's marks: (column, value, expected) each."""
+    if not row.marks:
+        return []
+    place = places.get(row.marks, NOTHING)
+    if place.kind == "nothing":
+        return [("marks", row.marks, "a file that exists")]
+    if not _mark_files(row, places):
+        return [("marks", row.marks, f"a folder that holds {_MARKS_EXPECTED}")]
+    if place.kind == "file" and not row.marks.lower().endswith(_MARKS):
+        return [("marks", row.marks, f"{_MARKS_EXPECTED}; what is drawn belongs in the column 'label'")]
+    return []
 
 
 def _kind_faults(column: str, name: str, place: Place) -> list[tuple[str, str, str]]:
@@ -146,7 +200,7 @@ def _kind_faults(column: str, name: str, place: Place) -> list[tuple[str, str, s
     # A folder is a series of DICOM or a label's masks.
     if place.kind == "folder":
         return []
-    kind = kinds.of_name(name)
+    kind = _other_kind(column, name)
     if kind and not (column == "image" and kinds.may_hold_series(name)):
         return [(column, name, f"an image ({_IMAGES}), not {kind}")]
     if place.beside and detached.is_detached(name) and not _partners(name, {name: place}):

@@ -38,10 +38,14 @@ class Preprocess(Task, frozen=True, kw_only=True):
     image: str
     """As in the sheet."""
     label: tuple[str, ...] = ()
-    """The files of its label: one image, then the file of its voxels if that is another; or a mask a structure."""
+    """The files of its annotation, all of them."""
     target: Target
     masks: Mapping[str, str] | None = None
     """Structure -> its mask's file name, of a label that is a mask for each structure."""
+    colours: str | None = None
+    """The file name of a label's colour table."""
+    marks: tuple[str, ...] = ()
+    """The file names of its marks."""
     series: str | None = None
     """Which one of an image that is DICOM, as in the sheet."""
     voxels: tuple[str, ...] = ()
@@ -155,7 +159,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     """As in the sheet."""
     labelled: bool = False
-    """Whether the sheet gives it a label."""
+    """Whether the sheet gives it a label or marks."""
     train: bool = False
     validation: bool = False
     support: bool = False

@@ -12,7 +12,15 @@ import torch
 from rprloc.catalogue.rows import load
 from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
-from rprloc.methods.answer import Finder, Found, Key, Prediction, judged_prediction, prediction_of
+from rprloc.methods.answer import (
+    Finder,
+    Found,
+    Key,
+    Prediction,
+    judged_prediction,
+    prediction_of,
+    with_open_walls,
+)
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
@@ -88,6 +96,7 @@ def localize(
     artist = None if keep is None else Artist(used)
     prepared = time.perf_counter() - began
     by_name = {f"{scan.cohort}@{scan.subject}": scan for scan in supports}
+    by_subject = {scan.subject: scan for scan in supports}
     drawn = supports[0].subject if supports else None
     rows: list[Prediction] = []
     for name in sorted(search.queries):
@@ -100,6 +109,7 @@ def localize(
         if artist is not None and keep is not None:
             keep(query, artist.outlines(query, judged, clock))
         own = _rows(query, judged, clock, drawn=drawn)
+        own = [with_open_walls(row, query, _open_in(by_subject.get(row.support), row)) for row in own]
         missing = _absent(work, used, query)
         own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
         rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]
@@ -123,6 +133,15 @@ def _rows(query: Scan, judged: Judged, clock: Clock, *, drawn: str | None) -> li
         found = isinstance(answer, Found)
         rows[key] = judged_prediction(row, lost.get(key), at=LOST_AT, sure=sure) if found else row
     return _shared(rows, clock)
+
+
+def _open_in(support: Scan | None, row: Prediction) -> Sequence[str]:
+    """Return the walls at which a row's structure touches its support's border; of a query that lies otherwise than it
+    says they may be called otherwise, and are not told.
+    """
+    if support is None or row.turned is not None or row.structure not in support.structures:
+        return ()
+    return support.structures[row.structure].open_walls
 
 
 def _read(folders: Folders, name: str) -> Scan | None:

@@ -27,11 +27,15 @@ from rprloc.methods.looks import Looks
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.patches import apply_window
-from rprloc.scans.scan import Scan
+from rprloc.scans.scan import Scan, Structure
 
 METHOD, SETTING = "matched", "extreme"
 _BESIDE = 8
 """Points of a structure's surface that are matched beside its extreme points."""
+_AROUND_MM = 15.0
+"""From a single landmark to the places around it that are matched with it."""
+_PARTS = (0.1, 0.5, 0.9)
+"""Parts of a box along each axis at which places in it are matched."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
 _LEAST_WEIGHT = 1e-6
@@ -138,7 +142,7 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in names}
+        spread = {name: _matched_points(scan.structures[name], surfaces[name]) for name in names}
         points = np.concatenate([np.zeros((0, 3)), *spread.values()])
         ends = np.cumsum([0, *(len(some) for some in spread.values())])
         carried = {
@@ -165,7 +169,8 @@ class Matched:
         region = Surroundings.region_mm(box_of_points(points), FINE)
         features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
         approach = Approach(looks, points, owners, self._device)
-        nearby = Nearby.of(features, surfaces) if self._outlines else None
+        drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
+        nearby = Nearby.of(features, drawn) if self._outlines else None
         return _Ready(start, approach, Surroundings(features, points, owners, FINE), nearby)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
@@ -248,9 +253,25 @@ def _answers(
         answer = placed(found, support.half_voxel_mm[name], query, spread_mm=spread)
         if outlines and isinstance(answer, Found):
             few = Matching(start.affine, points[surface.own], moved[surface.own])
-            answer = replace(answer, carry=few if refinement is None else Refined(refinement, name))
+            many = ready.nearby is not None and name in ready.nearby.own
+            answer = replace(answer, carry=Refined(refinement, name) if many and refinement is not None else few)
         answers[keys[name]] = answer
     return answers
+
+
+def _matched_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
+    """Return the points (n, 3) that are matched for a structure of a surface (n, 3): some of it, spread out.
+
+    Of a single landmark they are itself and places around it, which keep it from going astray alone; of a box whose
+    surface nobody has drawn places all over it, which lie in the structure more often than on its walls.
+    """
+    if structure.is_point:
+        return np.concatenate([surface_mm, surface_mm + _AROUND_MM * np.concatenate([np.eye(3), -np.eye(3)])])
+    if structure.is_drawn:
+        return spread_out(surface_mm, len(WALLS) + _BESIDE)
+    parts = np.stack(np.meshgrid(*[_PARTS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    low, high = structure.box_mm
+    return np.asarray(low + parts * (high - low))
 
 
 def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
@@ -263,7 +284,8 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
 
 
 def _landmarks(surface_mm: FloatArray) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls; NaN where it is not known.
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself; NaN
+    where they are not known.
 
     They are its own extreme points, which come first, moved onto the walls of the box around it: on a flat wall the
     outermost point would be anywhere.
@@ -271,6 +293,8 @@ def _landmarks(surface_mm: FloatArray) -> FloatArray:
     landmarks = surface_mm[: len(WALLS)].copy()
     if not np.isfinite(surface_mm).all():
         return np.full_like(landmarks, np.nan)
+    if len(landmarks) == 1:
+        return landmarks
     for axis, ends in enumerate(zip(surface_mm.min(axis=0), surface_mm.max(axis=0), strict=True)):
         landmarks[[2 * axis, 2 * axis + 1], axis] = ends
     return landmarks

@@ -194,7 +194,7 @@ def test_sheets_have_the_columns_that_there_are(page: Path) -> None:
     for block in indented(page):
         if block.startswith("subject,"):
             head, *lines = (line.split(",") for line in block.splitlines())
-            assert set(head) <= {"subject", "image", "label", "series", "split", "cohort"}
+            assert set(head) <= {"subject", "image", "label", "marks", "series", "split", "cohort"}
             assert all(len(line) == len(head) for line in lines)
 
 

@@ -54,10 +54,17 @@ def test_the_result_shows_the_drawn_supports_answers(tmp_path: Path) -> None:
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("name", ["result.png", "matched.png", "results/accuracy.png", "explanation/flow.png"])
+@pytest.mark.parametrize(
+    "name", ["result.png", "matched.png", "results/accuracy.png", "explanation/flow.png", "how-to/annotate.png"]
+)
 def test_the_pictures_are_there(name: str) -> None:
     assert (DOCS / name).stat().st_size > 0
 
 
 def test_the_picture_of_the_method_finds_what_it_imports() -> None:
     assert callable(script("picture").main)
+
+
+def test_the_roi_and_the_point_are_drawn_as_they_are_read(tmp_path: Path) -> None:
+    script("annotate").draw(tmp_path, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 0

@@ -25,8 +25,10 @@ from rprloc.methods.answer import (
     prediction_of,
     present,
     spread_of,
+    with_open_walls,
 )
-from tests.methods.fakes import ORGAN, points_of, scan
+from rprloc.scans.scan import Native
+from tests.methods.fakes import ORGAN, altered, points_of, scan
 
 HALF = (0.5, 0.5, 1.0)
 KEY = Key("m", "extreme", "s", "organ")
@@ -145,3 +147,20 @@ def test_points_that_are_no_numbers_fail(wrong: float) -> None:
     points = WALL_POINTS.copy()
     points[3, 1] = wrong
     assert placed_in([10, 9, 9], points) == "the answer is not a number"
+
+
+def test_a_single_landmark_has_a_place_and_no_box() -> None:
+    row = found([[1.0, 2.0, 3.0]])
+    assert (row.point, row.points_mm, row.box_mm, row.half_voxel_mm) == (True, {"point": [1, 2, 3]}, None, None)
+    assert Prediction.from_json(row.to_json()) == row and with_open_walls(row, scan("q"), ("left",)) == row
+    low, high = scan("q").grid.box_mm
+    assert isinstance(placed(low[None], (0, 0, 0), scan("q"), spread_mm=0), Found)
+    assert placed(high[None] + 1, (0, 0, 0), scan("q"), spread_mm=0) == OUTSIDE
+
+
+def test_walls_are_open_where_the_support_s_are_and_at_the_border_of_the_query() -> None:
+    native = Native(size=(20, 20, 20), spacing_mm=(1, 1, 1), direction=(1, 0, 0, 0, 1, 0, 0, 0, 1), origin_mm=(0, 0, 0))
+    query = altered(scan("q"), native=native)
+    row = found([[-0.5, 2, 2], [10, 2, 2], [5, 0, 2], [5, 4, 2], [5, 2, 1], [5, 2, 19.0]])
+    assert with_open_walls(row, query, ("posterior",)).open_walls == ("right", "anterior", "posterior", "superior")
+    assert with_open_walls(row, scan("q"), ()).open_walls == ()

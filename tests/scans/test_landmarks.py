@@ -122,3 +122,39 @@ def test_any_type_of_integers_will_do(kind: Any) -> None:
     label = np.zeros((3, 3, 3), dtype=kind)
     label[1, 1, 1] = 1
     assert landmarks(label, {"a": 1})["a"].voxels == 1
+
+
+def test_walls_at_the_border_of_the_field_are_open() -> None:
+    label = np.zeros((5, 6, 7), dtype=np.uint8)
+    label[1:3, 2:4, 2:5] = 1
+    label[4, 0:3, 6] = 2
+    label[:, 5, 3] = 3
+    found = landmarks(label)
+    assert {name: one.open_walls for name, one in found.items()} == {
+        "label_1": (), "label_2": ("left", "anterior", "superior"), "label_3": ("posterior", "inferior", "superior"),
+    }  # fmt: skip
+
+
+def test_open_walls_are_the_patients_in_any_order_of_the_axes() -> None:
+    # i goes to the back, j to the right, k to the feet.
+    direction = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+    native = Native(size=(7, 6, 5), spacing_mm=(1.0, 1.0, 1.0), direction=direction, origin_mm=(0.0, 0.0, 0.0))
+    label = np.zeros((5, 6, 7), dtype=np.uint8)
+    label[0, 5, 3] = 1
+    assert structure_landmarks(label, None, native)["label_1"].open_walls == ("right", "superior")
+
+
+def test_a_hundred_and_fifty_structures_with_ids_of_freesurfer_in_one_label() -> None:
+    ids = [2, 41, 1001, 2035, 11100, 12175, *range(3000, 3144)]
+    label = np.zeros((5, 10, 30), dtype=np.uint16)
+    label.reshape(-1)[: 10 * len(ids)] = np.repeat(ids, 10)
+    found = landmarks(label, {f"s{value}": value for value in ids})
+    assert len(found) == 150 and {one.voxels for one in found.values()} == {10}
+    assert found["s11100"].value == 11100
+
+
+def test_several_pieces_are_one_structure() -> None:
+    label = np.zeros((5, 6, 7), dtype=np.uint8)
+    label[1, 1, 1] = label[3, 4, 5] = 1
+    low, high = landmarks(label)["label_1"].box_mm
+    np.testing.assert_allclose((high - low) / SPACING, [5, 4, 3])

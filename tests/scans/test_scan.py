@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,21 @@ def test_the_status_follows_from_the_findings_and_the_reason() -> None:
     assert ScanRecord(**about).status == "PASS"  # type: ignore[arg-type]
     assert ScanRecord(**about, findings=("odd: used",)).status == "WARN"  # type: ignore[arg-type]
     assert ScanRecord(**about, findings=("odd: used",), reason="bad.").status == "FAIL"  # type: ignore[arg-type]
+
+
+def test_a_single_landmark_and_open_walls_come_back() -> None:
+    at = np.array([[1.25, -2.5, 3.75]])
+    point = Structure(value=0, box_mm=np.repeat(at, 2, axis=0), extreme_mm=at, half_voxel_mm=(0, 0, 0), voxels=0)
+    assert point.is_point and not point.is_drawn
+    again = Structure.from_json(point.to_json())
+    assert (
+        again.to_json() == point.to_json() and again.is_point and point.to_json()["extreme_mm"] == {"point": [*at[0]]}
+    )
+    box = replace(structure_of([0, 0, 0], [1, 1, 1]), open_walls=("left",))
+    assert Structure.from_json(box.to_json()).open_walls == ("left",) and box.is_drawn and not box.is_point
+
+
+def test_a_field_is_the_box_around_all_voxels() -> None:
+    # i goes to the back, j to the right.
+    np.testing.assert_allclose(NATIVE.field_mm, [[1, 19.5, 28.5], [11, 25.5, 40.5]])
+    assert record_of().field_mm is None

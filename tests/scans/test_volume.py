@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from rprloc.errors import InputError
 from rprloc.geometry import Grid
 from rprloc.scans.frame import UNKNOWN
-from rprloc.scans.volume import open_volume, read_model_volume, read_volume, write_volume
+from rprloc.scans.volume import open_layers, open_volume, read_model_volume, read_volume, write_volume
 from tests.scans.images import image_of, write
 
 FORMATS = [".nii", ".nii.gz", ".mha", ".nrrd"]
@@ -165,3 +165,18 @@ def test_a_written_volume_is_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_model_volume(tmp_path / "new" / "a.nii.gz"), NOISE)
     assert (found.GetSpacing(), found.GetOrigin()) == (grid.spacing_mm, grid.origin_mm)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.nii.gz"]
+
+
+def test_layers_are_read_with_the_header_s_own_fields_and_one_layer_is_no_image_of_several(tmp_path: Path) -> None:
+    values = np.stack([NOISE, -NOISE], axis=-1)
+    image = sitk.GetImageFromArray(values, isVector=True)
+    image.SetMetaData("Segment0_Name", "liver")
+    path = write(image, tmp_path / "a.nrrd")
+    layers, own = open_layers(path)
+    np.testing.assert_array_equal(np.stack([sitk.GetArrayFromImage(one.image) for one in layers], axis=-1), values)
+    assert own["Segment0_Name"] == "liver"
+    assert refusal(path) == "a.nrrd: found 2 values a voxel, expected 1."
+    (single,), _ = open_layers(write(sitk.GetImageFromArray(NOISE), tmp_path / "b.nrrd"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(single.image), NOISE)
+    with pytest.raises(InputError, match=r"c\.mha: found another kind of file, expected NRRD\."):
+        open_layers(write(sitk.GetImageFromArray(NOISE), tmp_path / "c.mha"))

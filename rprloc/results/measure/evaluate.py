@@ -22,6 +22,8 @@ from rprloc.results.measure.expected import (
     expected_predictions,
     missed,
     name_of,
+    of_kind,
+    points_of,
     scans_table,
     set_aside_table,
     usable,
@@ -29,6 +31,7 @@ from rprloc.results.measure.expected import (
 from rprloc.results.measure.landmarks import tidy_landmarks
 from rprloc.results.measure.metrics import metrics_of
 from rprloc.results.measure.outlines import NOTHING, Drawn, facts_of, true_outlines, with_outlines
+from rprloc.results.measure.points import tidy_points
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
@@ -81,6 +84,7 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
             write_json_lines(folder / "answers" / f"{subject}.jsonl", (one.to_json() for one in answers))
     write_frame(folder / "table4.csv", tidy_supports(arrays, measure.seed), digits=DIGITS)
     write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
+    write_frame(folder / "landmarks.csv", tidy_points(found.predictions, found.metrics, records), digits=DIGITS)
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
     write_frame(folder / "scans.csv", found.scans)
@@ -117,6 +121,8 @@ def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction], 
         one = came.pop(name_of(expected), None)
         rows.append(missed(expected, scans) if one is None else one)
     rows.extend(came.values())
+    points = points_of(measure, scans)
+    rows, calibration = ([of_kind(one, points) for one in some] for some in (rows, calibration))
     supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
     rows.extend(combined_predictions(rows, supports, measure.methods))
     calibration.extend(combined_predictions(calibration, supports, measure.methods))

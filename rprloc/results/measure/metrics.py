@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rprloc.catalogue import method_named
-from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.geometry import CORNERS, POINT, WALLS, FloatArray
 from rprloc.methods.answer import Prediction
 from rprloc.results.frame import COLUMNS, TYPES, Main
 from rprloc.results.measure.calibration import covered, mean_within
@@ -77,7 +77,8 @@ def metrics_of(
 ) -> pd.DataFrame:
     """Return metrics.csv's table of one cohort, one line for each prediction.
 
-    A miss has IoU 0 and no distances; a structure without truth has no metrics. A query that was set aside counts as a
+    A miss has IoU 0 and no distances; a structure without truth has no metrics, and a single landmark has no IoU and no
+    walls, but `mre_mm`, its distance from the true one. A query that was set aside counts as a
     miss where it is one of the `labelled`, the subjects to which the sheet gives a label: what the label holds is then
     unknown. `drawn` are the subjects and structures whose true outline is known: a miss of a method that gives outlines
     has Dice 0. `main` are the methods' settings to use.
@@ -92,8 +93,14 @@ def metrics_of(
     unknown = [one.subject in labelled and not usable(scans, one.subject) for one in predictions]
     true = np.array([truth is not None for truth in truths], dtype=bool)
     failed = table["failed"].to_numpy(dtype=bool)
-    table.loc[failed & (true | np.array(unknown, dtype=bool)), ["iou", "iou_reference"]] = 0.0
-    _compare(table, predictions, truths, np.flatnonzero(true & ~failed))
+    point = np.array([one.point for one in predictions], dtype=bool)
+    missing = failed & ~point & (true | np.array(unknown, dtype=bool))
+    table.loc[missing, ["iou", "iou_reference"]] = 0.0
+    _compare(table, predictions, truths, np.flatnonzero(true & ~failed & ~point))
+    for i in map(int, np.flatnonzero(true & ~failed & point)):
+        error, radius = point_distance(predictions[i], truths[i]), mean_within(predictions[i])
+        table.loc[i, "mre_mm"] = error
+        table.loc[i, "covered"] = np.nan if radius is None else float(error <= radius)
     for name in ("dice", "surface_95_mm", "surface_dice_2mm"):
         table[name] = [np.nan if one.outline is None else getattr(one.outline, name) for one in predictions]
     misses = failed & np.array([_would_be_outlined(one, drawn) for one in predictions], dtype=bool)
@@ -108,9 +115,18 @@ def _would_be_outlined(prediction: Prediction, drawn: Collection[tuple[str, str]
 
 
 def _truth(scans: Scans, prediction: Prediction) -> Structure | None:
-    """Return what is true of a prediction, None where the query's label lacks it."""
+    """Return what is true of a prediction, None where the query's label lacks it or has another kind of it."""
     scan = scans.get(prediction.subject)
-    return scan.structures.get(prediction.structure) if scan else None
+    truth = scan.structures.get(prediction.structure) if scan else None
+    return truth if truth is not None and truth.is_point == prediction.point else None
+
+
+def point_distance(prediction: Prediction, truth: Structure | None) -> float:
+    """Return how far in mm a single landmark is from the true one; NaN where one of the two is not known."""
+    if truth is None or prediction.points_mm is None:
+        return float("nan")
+    found = np.array([prediction.points_mm[name] for name in POINT], dtype=np.float64)
+    return float(point_error(truth.extreme_mm, found))
 
 
 def _compare(

@@ -132,3 +132,13 @@ def test_scans_are_read_from_their_folder(tmp_path: Path) -> None:
         Picture.read(tmp_path, record, "ct")
     with pytest.raises(InputError, match="found no volume to draw"):
         Picture.read(folder, set_aside_record("q0"), "ct")
+
+
+def test_a_single_landmark_is_a_mark_and_no_box() -> None:
+    at = np.array([[3.0, -4.0, 5.0]])
+    axes = Figure().add_axes((0, 0, 1, 1))
+    box = Box(np.repeat(at, 2, axis=0), "#E69F00", "-", at, "x")
+    draw_plane(axes, picture(), View(PLANES[0], at[0], 100), [box], "axial")
+    assert not axes.patches
+    (line,) = axes.lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist(), line.get_marker()) == ([3.0], [-4.0], "x")

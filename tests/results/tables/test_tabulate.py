@@ -19,7 +19,10 @@ from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
 from tests.results.cohorts import Cohort
 
-TABLES = ("table1", "table2", "table3", "comparison", "table4", "table5", "table6", "error_sources", "calibration")
+TABLES = (
+    "table1", "table2", "table3", "comparison", "table4", "table5", "table6", "landmarks", "error_sources",
+    "calibration",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
