@@ -77,10 +77,10 @@ def files_of(row: Row, places: Mapping[str, Place], structures: Collection[str] 
 
 
 def file_faults(
-    row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str
+    row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str, staged: bool = True
 ) -> list[Fault]:
     """Return a fault for each file of a row that does not exist, is a folder, cannot be staged, or is not one mask of
-    what is wanted; messages call the sheet `sheet`.
+    what is wanted; messages call the sheet `sheet`, and `staged` says whether Nextflow is to stage the files.
     """
     masks = _masks(row, places, structures)
     columns = [("image", row.image)] + ([("label", row.label)] if row.label and masks is None else [])
@@ -96,16 +96,16 @@ def file_faults(
         for column, name, place in named
         if place.kind == "file" and (kind := kinds.of_name(name))
     ]
-    staged = [(column, name, place, place.path) for column, name, place in named]
+    paths = [(column, name, place, place.path) for column, name, place in named]
     if masks is not None:
         folder = places.get(place_of(row.label or ""), NOTHING)
-        paths = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
-        staged += [("label", path, folder, path) for path in paths]
+        files = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
+        paths += [("label", path, folder, path) for path in files]
     expected = "a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files"
     found += [
         (column, value, expected)
-        for column, value, place, path in staged
-        if _EXPANDED.search(path) or path in place.ambiguous
+        for column, value, place, path in paths
+        if staged and (_EXPANDED.search(path) or path in place.ambiguous)
     ]
     if masks is not None:
         found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]
