@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rprloc"
 
 ORDER = (
     "errors", "files", "seeds", "geometry", "catalogue", "scans", "cohort", "networks", "methods", "training",
-    "results", "importers", "steps", "cli",
+    "results", "importers", "locator", "steps", "locate", "cli",
 )  # fmt: skip
 """Each part of the package imports from those before it alone."""
 RESULTS = ("words", "statistics", "frame", "shown", "measure", "tables", "report")

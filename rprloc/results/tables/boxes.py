@@ -27,8 +27,13 @@ def box_table(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts:
         shown: list[Prediction] = []
         for own in shown_predictions(predictions, cohort, main_of(metrics, cohort)).values():
             shown += own
-        lines += [_line(one) for one in sorted(shown, key=_doubt, reverse=True)]
+        lines += box_lines(shown)
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def box_lines(shown: Iterable[Prediction]) -> list[list[str | float | bool | None]]:
+    """Return the lines of predictions to use, the likeliest lost first, each with the values of COLUMNS."""
+    return [_line(one) for one in sorted(shown, key=_doubt, reverse=True)]
 
 
 def _doubt(one: Prediction) -> float:

@@ -1,0 +1,235 @@
+"""Find structures in scans as a program or a notebook does: supports once, then queries, each as it comes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from rprloc.catalogue import DEFAULT, methods
+from rprloc.cohort.faults import listed, parameter_fault
+from rprloc.cohort.tasks import Folders, Preprocess
+from rprloc.errors import InputError, nearest
+from rprloc.locator.field import AUTO, Weights, given_weights, out_of_field, shipped_weights, without
+from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_structures, with_structures
+from rprloc.locator.names import Named, apart, named
+from rprloc.scans.preprocess import preprocess
+from rprloc.scans.scan import Scan, ScanRecord
+from rprloc.scans.target import scan_folder
+
+if TYPE_CHECKING:
+    from rprloc.locator.results import Located, Results
+    from rprloc.methods.answer import Prediction
+
+Files = str | os.PathLike[str]
+
+
+class How(TypedDict, total=False):
+    """How a Locator finds; what is left out is as in DEFAULTS."""
+
+    settings: str | None
+    """A shipped cohort's name or a YAML file, as the pipeline's `--cohort`."""
+    structures: Sequence[str] | None
+    """Names, or `NAME=VALUE` with the value in the label; None for all that the supports have."""
+    method: str
+    weights: str
+    """Shipped ones by name, a folder, `none`, or `auto`: those that ship where the supports lie in their field."""
+    seed: int
+    device: str
+    """`auto`, `cpu` or `cuda`."""
+
+
+DEFAULTS: How = {
+    "settings": None, "structures": None, "method": DEFAULT, "weights": AUTO, "seed": 1, "device": "auto",
+}  # fmt: skip
+
+
+class Locator:
+    """Finds in any scan what is annotated in one, or in several.
+
+    `Locator("s001.nii.gz", label="s001_organs.nii.gz").locate("query.nii.gz")` has a box for each structure, LPS mm.
+    Scans in model space lie in a temporary folder, which goes with the locator.
+    """
+
+    def __init__(self, support: Files | Sequence[Files], *, label: Files | Sequence[Files], **how: Unpack[How]) -> None:
+        """Take one or several supports with their labels, in the same order, and bring them to model space.
+
+        A label is an image, a folder of masks named after their structures, or a path with `{structure}` in its name.
+        Raises InputError where one of them is missing, where none can be used, and for weights or settings that cannot
+        be.
+        """
+        asked: How = {**DEFAULTS, **how}
+        job, weights = _asked(_supports(_several(support), _several(label)), asked)
+        self._folder = Path(tempfile.mkdtemp(prefix="rprloc-"))
+        self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._records = self._prepared(job)
+        if weights.models and asked["weights"] == AUTO:
+            job, weights = self._in_field(job, weights, asked)
+        self._job, self.weights = job, weights
+        structures = [name for record in self._records.values() for name in record.structures]
+        if faults := unknown_structures(job.structures, structures):
+            raise InputError(faults)
+        self._begin(weights, asked["device"])
+
+    def __enter__(self) -> Locator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary folder; the locator finds nothing any more."""
+        self._end()
+
+    @property
+    def supports(self) -> dict[str, ScanRecord]:
+        """What is known of each support, by subject."""
+        return dict(self._records)
+
+    def locate(self, query: Files) -> Located:
+        """Return what is found in a scan; one that cannot be used has failed answers, which say why.
+
+        Raises InputError for a support, and for a scan that is called as a support is.
+        """
+        (found,) = self.locate_all([query])
+        return found
+
+    def locate_all(self, queries: Iterable[Files], *, jobs: int = 1) -> Iterator[Located]:
+        """Return an iterator over what is found in scans, in their order; `jobs` scans are read at the same time.
+
+        Raises InputError as `locate`, and for two scans of one name.
+        """
+        paths, supports = [Path(query) for query in queries], [one.scan for one in self._job.supports]
+        if own := apart(paths, supports)[1]:
+            raise InputError(f"{one}: found a support, expected another scan to search." for one in own)
+        return self._located(named(paths, supports), jobs)
+
+    def results(self, located: Sequence[Located]) -> Results:
+        """Return the results of all that was found, as the pipeline writes them."""
+        from rprloc.locator.results import results_of
+
+        rows = [row for one in located for row in one.rows]
+        records = self._records | {one.subject: one.record for one in located}
+        return results_of(
+            self._job.measure([Named(one.subject, Path(one.record.file)) for one in located]),
+            records,
+            self._localizer.shared([*self._calibrating, *rows]),
+        )
+
+    def _prepared(self, job: Job) -> dict[str, ScanRecord]:
+        """Bring the supports to model space and return their records; raises InputError where none can be used."""
+        tasks = job.preprocessings(())
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            waiting = [pool.submit(self._preprocessed, task) for task in tasks]
+            # Takes as long as the scans do, and lets them go on.
+            import rprloc.methods.localize  # noqa: F401
+
+            records = [one.result() for one in waiting]
+        usable = [one for one in records if one.structures]
+        if not usable:
+            raise InputError(
+                one.reason or f"{job.supports[number].label}: found no structure, expected one to look for."
+                for number, one in enumerate(records)
+            )
+        return {one.subject: one for one in records}
+
+    def _preprocessed(self, task: Preprocess) -> ScanRecord:
+        """Bring a scan to model space."""
+        return preprocess(self._folder, source_of(task), task.target)
+
+    def _in_field(self, job: Job, weights: Weights, asked: How) -> tuple[Job, Weights]:
+        """Return what is asked with the weights where the supports lie in their field, else without."""
+        scans = [scan for name in self._records if (scan := Scan.read(self._home(job, name))) is not None]
+        if (why := out_of_field(scans)) is None:
+            return job, replace(weights, why=f"{listed(self._records, 'and')} in its field")
+        settings = with_structures(read_settings(asked["settings"])[1], asked["structures"])[0]
+        other = without(weights, settings, job.method, why)
+        own = replace(job, settings=other.settings, weights=other.name)
+        if own.preprocessings(())[0].target != job.preprocessings(())[0].target:
+            self._records = self._prepared(own)
+        return own, other
+
+    def _begin(self, weights: Weights, device: str) -> None:
+        """Take the supports for searches, and search them from each other where there are enough."""
+        from rprloc.methods.localize import Localizer
+        from rprloc.networks.device import device_of
+
+        folders = {path.name: path for path in (self._home(self._job, name) for name in self._records)}
+        self._localizer = Localizer(
+            self._job.search(), Folders(folders, weights.models), device=device_of(device), threads=None
+        )
+        self._calibrating: list[Prediction] = []
+        for name in self._job.calibrating():
+            self._calibrating += self._localizer.predictions(folders.get(name))
+
+    def _home(self, job: Job, subject: str) -> Path:
+        """Return the folder of a scan in model space."""
+        return self._folder / scan_folder(job.cohort, subject)
+
+    def _located(self, queries: Sequence[Named], jobs: int) -> Iterator[Located]:
+        """Yield what is found in scans, of which so many are read ahead; each one's files go when it is searched."""
+        tasks = self._job.preprocessings(queries)[len(self._job.supports) :]
+        waiting: deque[Future[ScanRecord]] = deque()
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            for number, query in enumerate(queries):
+                began = time.perf_counter()
+                for task in tasks[number + len(waiting) : number + jobs]:
+                    waiting.append(pool.submit(self._preprocessed, task))
+                yield self._searched(query, waiting.popleft().result(), began)
+                shutil.rmtree(self._home(self._job, query.subject), ignore_errors=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _searched(self, query: Named, record: ScanRecord, began: float) -> Located:
+        """Search a scan that is in model space."""
+        from rprloc.locator.results import Located, answers_of
+
+        rows = self._localizer.predictions(self._home(self._job, query.subject))
+        records = self._records | {query.subject: record}
+        answers = answers_of(self._job.measure([query]), records, [*self._calibrating, *rows], query.subject)
+        return Located(record, answers, tuple(rows), time.perf_counter() - began)
+
+
+def _several(files: Files | Sequence[Files]) -> list[Path]:
+    """Return one file or several as paths."""
+    return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(one) for one in files]
+
+
+def _supports(scans: Sequence[Path], labels: Sequence[Path]) -> tuple[Support, ...]:
+    """Return supports with their labels; raises InputError where their numbers differ or two have one name."""
+    if not scans or len(scans) != len(labels):
+        expected = "as many, a label for each in the same order"
+        raise InputError(parameter_fault("label", f"{len(labels)} beside {len(scans)} supports", expected).message)
+    return tuple(Support(scan, str(label)) for scan, label in zip(named(scans), labels, strict=True))
+
+
+def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
+    """Return what is asked, with the weights that are to be tried; raises InputError for what cannot be."""
+    known = [method.name for method in methods()]
+    method = asked["method"]
+    if method not in known:
+        raise InputError(parameter_fault("method", method, f"{listed(known)}{nearest(method, known)}").message)
+    cohort, settings = read_settings(asked["settings"])
+    settings, structures = with_structures(settings, asked["structures"])
+    weights = (
+        shipped_weights(settings, cohort, method)
+        if asked["weights"] == AUTO
+        else given_weights(asked["weights"], settings, cohort, method)
+    )
+    job = Job(
+        cohort=cohort, settings=weights.settings, supports=supports, method=method, weights=weights.name,
+        seed=asked["seed"], structures=structures,
+    )  # fmt: skip
+    if faults := job.faults():
+        raise InputError(faults)
+    return job, weights
