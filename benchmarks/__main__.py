@@ -11,7 +11,8 @@ import benchmarks
 NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name not in ("__main__", "ablation", "bundled", "confidence", "lost", "measurement", "support_choice")
+    if module.name
+    not in ("__main__", "ablation", "bundled", "confidence", "field", "lost", "measurement", "support_choice")
 )
 
 

@@ -98,7 +98,9 @@ def _searched(
     from rprloc.locator.console import Teller, print_json, print_table
     from rprloc.locator.locator import Locator
     from rprloc.locator.names import apart, named
+    from rprloc.networks.memory import keep_memory
 
+    keep_memory()
     scans, own = apart(queries, named(supports))
     if not scans:
         raise InputError("SCAN: found the supports alone, expected other scans to search.")

@@ -95,8 +95,11 @@ def print_table(located: Sequence[Located]) -> None:
     console = Console(highlight=False)
     table = Table("scan", "structure", *(f"{axis} mm (LPS)" for axis in "xyz"), "90 % mm", "lost", "why not", box=None)
     for one in located:
-        for answer in one.answers:
-            table.add_row(*(Text(plain(cell)) for cell in _cells(one.subject, answer)))
+        cells = [_cells(one.subject, answer) for answer in one.answers]
+        if one.record.reason:
+            cells = [(one.subject, "", "", "", "", "", "", one.record.reason)]
+        for line in cells:
+            table.add_row(*(Text(plain(cell)) for cell in line))
     if not sys.stdout.isatty():
         console.width = WIDE
     console.print(table)

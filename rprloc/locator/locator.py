@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -29,6 +30,7 @@ from rprloc.scans.target import scan_folder
 if TYPE_CHECKING:
     from rprloc.locator.results import Located, Results
     from rprloc.methods.answer import Prediction
+    from rprloc.methods.localize import Localizer
 
 Files = str | os.PathLike[str]
 
@@ -74,11 +76,10 @@ class Locator:
         self._records = self._prepared(job)
         if weights.models and asked["weights"] == AUTO:
             job, weights = self._in_field(job, weights, asked)
-        self._job, self.weights = job, weights
+        self._job, self.weights, self._device, self._first = job, weights, asked["device"], True
         structures = [name for record in self._records.values() for name in record.structures]
         if faults := unknown_structures(job.structures, structures):
             raise InputError(faults)
-        self._begin(weights, asked["device"])
 
     def __enter__(self) -> Locator:
         return self
@@ -158,25 +159,37 @@ class Locator:
             self._records = self._prepared(own)
         return own, other
 
-    def _begin(self, weights: Weights, device: str) -> None:
-        """Take the supports for searches, and search them from each other where there are enough."""
+    @cached_property
+    def _localizer(self) -> Localizer:
+        """The supports, taken for all searches."""
         from rprloc.methods.localize import Localizer
         from rprloc.networks.device import device_of
 
-        folders = {path.name: path for path in (self._home(self._job, name) for name in self._records)}
-        self._localizer = Localizer(
-            self._job.search(), Folders(folders, weights.models), device=device_of(device), threads=None
-        )
-        self._calibrating: list[Prediction] = []
-        for name in self._job.calibrating():
-            self._calibrating += self._localizer.predictions(folders.get(name))
+        folders = Folders({path.name: path for path in self._support_folders}, self.weights.models)
+        return Localizer(self._job.search(), folders, device=device_of(self._device))
+
+    @cached_property
+    def _calibrating(self) -> list[Prediction]:
+        """What is found in supports from the others, where there are enough, so that answers say how sure they are."""
+        wanted = [path for path in self._support_folders if path.name in self._job.calibrating()]
+        rows: list[Prediction] = []
+        for path in wanted:
+            rows += self._localizer.predictions(path, first=not rows)
+        return rows
+
+    @property
+    def _support_folders(self) -> list[Path]:
+        return [self._home(self._job, name) for name in self._records]
 
     def _home(self, job: Job, subject: str) -> Path:
         """Return the folder of a scan in model space."""
         return self._folder / scan_folder(job.cohort, subject)
 
     def _located(self, queries: Sequence[Named], jobs: int) -> Iterator[Located]:
-        """Yield what is found in scans, of which so many are read ahead; each one's files go when it is searched."""
+        """Yield what is found in scans, of which so many are read ahead; each one's files go when it is searched.
+
+        The first is read while the supports are taken.
+        """
         tasks = self._job.preprocessings(queries)[len(self._job.supports) :]
         waiting: deque[Future[ScanRecord]] = deque()
         pool = ThreadPoolExecutor(jobs)
@@ -185,18 +198,21 @@ class Locator:
                 began = time.perf_counter()
                 for task in tasks[number + len(waiting) : number + jobs]:
                     waiting.append(pool.submit(self._preprocessed, task))
-                yield self._searched(query, waiting.popleft().result(), began)
+                yield self._searched(query, waiting.popleft(), began)
                 shutil.rmtree(self._home(self._job, query.subject), ignore_errors=True)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _searched(self, query: Named, record: ScanRecord, began: float) -> Located:
-        """Search a scan that is in model space."""
+    def _searched(self, query: Named, read: Future[ScanRecord], began: float) -> Located:
+        """Search a scan as soon as it is in model space."""
         from rprloc.locator.results import Located, answers_of
 
-        rows = self._localizer.predictions(self._home(self._job, query.subject))
+        calibrating, localizer = self._calibrating, self._localizer
+        record = read.result()
+        rows = localizer.predictions(self._home(self._job, query.subject), first=self._first)
+        self._first = self._first and not rows
         records = self._records | {query.subject: record}
-        answers = answers_of(self._job.measure([query]), records, [*self._calibrating, *rows], query.subject)
+        answers = answers_of(self._job.measure([query]), records, [*calibrating, *rows], query.subject)
         return Located(record, answers, tuple(rows), time.perf_counter() - began)
 
 

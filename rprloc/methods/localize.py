@@ -62,7 +62,7 @@ def localize(search: Search, folders: Folders, *, device: torch.device, threads:
     localizer = Localizer(search, folders, device=device, threads=threads)
     rows: list[Prediction] = []
     for name in sorted(search.queries):
-        rows += localizer.predictions(folders.scans.get(name))
+        rows += localizer.predictions(folders.scans.get(name), first=not rows)
     return localizer.shared(rows)
 
 
@@ -87,10 +87,11 @@ class Localizer:
         self._seconds = time.perf_counter() - began
         self._by_name = {scan_folder(scan.cohort, scan.subject): scan for scan in supports}
         self._drawn = supports[0].subject if supports else None
-        self._first = True
 
-    def predictions(self, folder: Path | None) -> list[Prediction]:
-        """Return the predictions for the query in a folder; none where there is no folder or it was set aside."""
+    def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
+        """Return the predictions for the query in a folder; none where there is no folder or it was set aside. `first`
+        says whether none was made before.
+        """
         clock = Clock()
         with clock.part("read"):
             query = None if folder is None else self._by_name.get(folder.name) or _read(folder)
@@ -99,7 +100,6 @@ class Localizer:
         rows = _rows(query, self._court.answered(self._finder, query, clock), clock, drawn=self._drawn)
         missing = _absent(self._work, self._used, query)
         rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
-        first, self._first = self._first, self._first and not rows
         name = _name(self._work.device)
         return [msgspec.structs.replace(row, first=first, device=name) for row in rows]
 
