@@ -11,7 +11,7 @@ import msgspec
 import rprloc
 from rprloc.catalogue import method_named
 from rprloc.cohort.check import Checked, is_settings_file
-from rprloc.cohort.faults import Fault, listed, parameter_fault
+from rprloc.cohort.faults import NAME, Fault, listed, parameter_fault
 from rprloc.cohort.places import Place, file_faults, places_beside
 from rprloc.cohort.plan import Planner
 from rprloc.cohort.settings import Settings, known_cohorts, load_settings
@@ -19,6 +19,7 @@ from rprloc.cohort.sheet import Row, place_of
 from rprloc.cohort.tasks import Measure, Preprocess, Search
 from rprloc.errors import InputError, nearest
 from rprloc.locator.names import Named
+from rprloc.scans.labels import MOST_LABEL
 from rprloc.scans.preprocess import Source
 
 COHORT = "default"
@@ -153,9 +154,10 @@ def with_structures(settings: Settings, asked: Sequence[str] | None) -> tuple[Se
     names = tuple(one.partition("=")[0].strip() for one in asked)
     values = [one.partition("=")[2].strip() for one in asked if "=" in one]
     if not values:
-        return settings, names
-    if len(values) < len(names) or not all(value.isdecimal() and 0 < int(value) < 1 << 16 for value in values):
-        expected = "names alone, or a value of the label from 1 to 65535 for each, such as liver=1,spleen=2"
+        return settings, tuple(dict.fromkeys(names))
+    whole = len(values) == len(names) == len(set(names)) == len(set(values)) and all(map(NAME.fullmatch, names))
+    if not whole or not all(value.isdecimal() and 0 < int(value) <= MOST_LABEL for value in values):
+        expected = f"names alone, or a value of the label from 1 to {MOST_LABEL} for each, such as liver=1,spleen=2"
         raise InputError(parameter_fault("structures", ",".join(asked), expected).message)
     return replace(settings, structures=dict(zip(names, map(int, values), strict=True))), names
 

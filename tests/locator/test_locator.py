@@ -151,6 +151,8 @@ def test_enough_supports_say_how_sure_the_answers_are(
     for scan, label in zip(scans, labels, strict=True):
         shutil.copy(folder / "images" / SUPPORTS[0], scan)
         shutil.copy(folder / label_of(SUPPORTS[0]), label)
+    # Our method's answers are doubtful, of which no distance is promised.
+    monkeypatch.setattr("rprloc.results.measure.calibration.DOUBTFUL", 2.0)
     unregister(OURS)
     ours = Method(name="mean_place", family=Family(name="mean_place", make=OURS.family.make, calibrated=True))
     register(ours)

@@ -13,7 +13,9 @@ from rprloc.locator.names import Named, apart, named, subject_for
 NAMES = [
     ("a/query1.nii.gz", "query1"), ("query2.nrrd", "query2"), ("p1.v2.mha", "p1.v2"), ("A.NII", "A"),
     ("dicom/", "dicom"), ("s.seg.nrrd", "s"), ("study.zip", "study"), ("Müller 1.nii.gz", "Muller_1"),
-    ("._x.nii", "x"), ("лёгкое.nii", "scan"), ("a" * 90 + ".nii", "a" * 64), ("../x/..", None), ("-.nii", "scan"), ("[bold]\x1b[31m.nii", "bold_31m"),
+    ("._x.nii", "x"), ("лёгкое.nii", "scan"),
+    ("a" * 90 + ".nii", "a" * 64), ("../x/..", None), ("-.nii", "scan"),
+    ("[bold]\x1b[31m.nii", "bold_31m"),
 ]  # fmt: skip
 
 
