@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from rprloc.catalogue import DEFAULT, methods
+from rprloc.catalogue import DEFAULT, method_named, methods
+from rprloc.cohort.check import NO_WEIGHTS
 from rprloc.cohort.faults import listed, parameter_fault
+from rprloc.cohort.settings import Settings
 from rprloc.cohort.tasks import Folders, Preprocess
 from rprloc.errors import InputError, nearest
 from rprloc.locator.field import AUTO, Weights, given_weights, out_of_field, shipped_weights, without
@@ -25,7 +27,7 @@ from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_s
 from rprloc.locator.names import Named, apart, named
 from rprloc.scans.preprocess import preprocess
 from rprloc.scans.scan import Scan, ScanRecord
-from rprloc.scans.target import scan_folder
+from rprloc.scans.target import Target, scan_folder
 
 if TYPE_CHECKING:
     from rprloc.locator.results import Located, Results
@@ -76,7 +78,7 @@ class Locator:
         self._records = self._prepared(job)
         if weights.models and asked["weights"] == AUTO:
             job, weights = self._in_field(job, weights, asked)
-        self._job, self.weights, self._device, self._first = job, weights, asked["device"], True
+        self._job, self.weights, self._asked, self._first = job, weights, asked, True
         structures = [name for record in self._records.values() for name in record.structures]
         if faults := unknown_structures(job.structures, structures):
             raise InputError(faults)
@@ -152,21 +154,34 @@ class Locator:
         scans = [scan for name in self._records if (scan := Scan.read(self._home(job, name))) is not None]
         if (why := out_of_field(scans)) is None:
             return job, replace(weights, why=f"{listed(self._records, 'and')} in its field")
-        settings = with_structures(read_settings(asked["settings"])[1], asked["structures"])[0]
-        other = without(weights, settings, job.method, why)
+        other = without(weights, _settings(asked)[1], job.method, why)
         own = replace(job, settings=other.settings, weights=other.name)
-        if own.preprocessings(())[0].target != job.preprocessings(())[0].target:
+        if _target(own) != _target(job):
             self._records = self._prepared(own)
         return own, other
 
     @cached_property
     def _localizer(self) -> Localizer:
         """The supports, taken for all searches."""
+        return self._taken(self._job, self.weights.models)
+
+    @cached_property
+    def _plain(self) -> Localizer | None:
+        """The same without a network, for scans out of the field of weights that nobody asked for; None where there
+        are none, where the method cannot do without, and where distances are promised of what the network finds.
+        """
+        own = replace(self._job, settings=_settings(self._asked)[1], weights=NO_WEIGHTS)
+        optional = method_named(own.method).family.optional and not self._calibrating
+        asked = self._asked["weights"] == AUTO and bool(self.weights.models)
+        return self._taken(own, ()) if asked and optional and _target(own) == _target(self._job) else None
+
+    def _taken(self, job: Job, models: Sequence[Path]) -> Localizer:
+        """Take the supports for searches."""
         from rprloc.methods.localize import Localizer
         from rprloc.networks.device import device_of
 
-        folders = Folders({path.name: path for path in self._support_folders}, self.weights.models)
-        return Localizer(self._job.search(), folders, device=device_of(self._device))
+        folders = Folders({path.name: path for path in self._support_folders}, models)
+        return Localizer(job.search(), folders, device=device_of(self._asked["device"]))
 
     @cached_property
     def _calibrating(self) -> list[Prediction]:
@@ -209,7 +224,13 @@ class Locator:
 
         calibrating, localizer = self._calibrating, self._localizer
         record = read.result()
-        rows = localizer.predictions(self._home(self._job, query.subject), first=self._first)
+        home = self._home(self._job, query.subject)
+        rows = localizer.predictions(home, first=self._first)
+        if rows and all(row.failed for row in rows) and self._plain is not None:
+            again = self._plain.predictions(home, first=self._first)
+            if not all(row.failed for row in again):
+                said = f"nothing is found with the weights {self.weights.name}: searched without"
+                rows, record = again, replace(record, findings=(*record.findings, said))
         self._first = self._first and not rows
         records = self._records | {query.subject: record}
         answers = answers_of(self._job.measure([query]), records, [*calibrating, *rows], query.subject)
@@ -235,8 +256,7 @@ def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
     method = asked["method"]
     if method not in known:
         raise InputError(parameter_fault("method", method, f"{listed(known)}{nearest(method, known)}").message)
-    cohort, settings = read_settings(asked["settings"])
-    settings, structures = with_structures(settings, asked["structures"])
+    cohort, settings, structures = _settings(asked)
     weights = (
         shipped_weights(settings, cohort, method)
         if asked["weights"] == AUTO
@@ -249,3 +269,14 @@ def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
     if faults := job.faults():
         raise InputError(faults)
     return job, weights
+
+
+def _settings(asked: How) -> tuple[str, Settings, tuple[str, ...] | None]:
+    """Return the cohort, the settings without those of weights, and the structures that are asked for."""
+    cohort, settings = read_settings(asked["settings"])
+    return cohort, *with_structures(settings, asked["structures"])
+
+
+def _target(job: Job) -> Target:
+    """Return what scans become for a job."""
+    return job.preprocessings(())[0].target

@@ -166,6 +166,22 @@ def test_enough_supports_say_how_sure_the_answers_are(
         register(OURS)
 
 
+def test_what_is_out_of_the_field_is_searched_without_the_weights(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, label = folder / "images" / SUPPORTS[0], folder / label_of(SUPPORTS[0])
+    # No phantom is in the field: the map says that its axes are exchanged.
+    monkeypatch.setattr(module, "out_of_field", lambda _: None)
+    with Locator(image, label=label, structures=["heart=1"]) as ours:
+        assert (ours.weights.name, ours.weights.why) == ("head-neck-ct", "validation_01 in its field")
+        found = ours.locate(folder / "images" / QUERIES[0])
+    assert found.record.findings == ("nothing is found with the weights head-neck-ct: searched without",)
+    assert not found.missing
+    with Locator(image, label=label, structures=["heart=1"], weights="head-neck-ct") as ours:
+        (answer,) = ours.locate(folder / "images" / QUERIES[0]).missing
+    assert "the position map says of the scan" in (answer.reason or "")
+
+
 def test_a_table_is_shown_in_a_notebook(folder: Path) -> None:
     with locator(folder) as ours:
         shown = ours.locate(folder / "images" / QUERIES[0])._repr_html_()
