@@ -31,6 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     unregister(OURS)
 
 
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Iterator[Locator]:
+    """A locator from one support that several tests share."""
+    with locator(folder) as ours:
+        yield ours
+
+
 def label_of(scan: str) -> str:
     return f"labels/{scan}"
 
@@ -69,19 +76,18 @@ def test_the_answers_are_the_pipelines_to_the_last_digit(
     assert located[0]["heart"].box_mm == answers[0]["box_mm"]
 
 
-def test_a_scan_that_cannot_be_used_is_a_sentence_and_the_others_go_on(folder: Path) -> None:
-    with locator(folder) as ours:
-        broken, gone, good = ours.locate_all(
-            [folder / "images" / QUERIES[1], "gone.nii", folder / "images" / QUERIES[0]]
-        )
-        assert [one.record.status for one in (broken, gone, good)] == ["FAIL", "FAIL", "PASS"]
-        assert gone.record.reason == "gone.nii: found no such file, expected an image."
-        assert {one.reason for one in gone.missing} == {f"scan set aside: {gone.record.reason}"}
-        assert len(gone.answers) == 3 and len(good.missing) == 0
-        scans = ours.results([broken, gone, good]).scans
-        assert list(scans["status"]) == ["PASS", "FAIL", "FAIL", "PASS"]
-        with pytest.raises(KeyError):
-            good["liver"]
+def test_a_scan_that_cannot_be_used_is_a_sentence_and_the_others_go_on(folder: Path, plain: Locator) -> None:
+    scans = [folder / "images" / QUERIES[1], "gone.nii", folder / "images" / QUERIES[0]]
+    broken, gone, good = plain.locate_all(scans)
+    assert [one.record.status for one in (broken, gone, good)] == ["FAIL", "FAIL", "PASS"]
+    assert gone.record.reason == "gone.nii: found no such file, expected an image."
+    assert {one.reason for one in gone.missing} == {f"scan set aside: {gone.record.reason}"}
+    assert len(gone.answers) == 3 and len(good.missing) == 0
+    assert list(plain.results([broken, gone, good]).scans["status"]) == ["PASS", "FAIL", "FAIL", "PASS"]
+    with pytest.raises(KeyError):
+        good["liver"]
+    shown = good._repr_html_()  # in a notebook
+    assert shown.startswith("<div>") and "kidney_right" in shown
 
 
 def test_structures_are_those_that_are_asked_for(folder: Path) -> None:
@@ -122,12 +128,11 @@ def test_masks_by_structure_are_a_label_too(folder: Path, tmp_path: Path) -> Non
             assert list(ours.supports["validation_01"].structures) == ["organs"]
 
 
-def test_a_support_is_no_query(folder: Path, tmp_path: Path) -> None:
-    with locator(folder) as ours:
-        with pytest.raises(InputError, match="found a support, expected another scan"):
-            ours.locate(folder / "images" / SUPPORTS[0])
-        with pytest.raises(InputError, match="a scan called validation_01 as"):
-            ours.locate(tmp_path / "validation_01.nii.gz")
+def test_a_support_is_no_query(folder: Path, tmp_path: Path, plain: Locator) -> None:
+    with pytest.raises(InputError, match="found a support, expected another scan"):
+        plain.locate(folder / "images" / SUPPORTS[0])
+    with pytest.raises(InputError, match="a scan called validation_01 as"):
+        plain.locate(tmp_path / "validation_01.nii.gz")
 
 
 def test_the_temporary_folder_goes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,15 +182,6 @@ def test_what_is_out_of_the_field_is_searched_without_the_weights(
         found = ours.locate(folder / "images" / QUERIES[0])
     assert found.record.findings == ("nothing is found with the weights head-neck-ct: searched without",)
     assert not found.missing
-    with Locator(image, label=label, structures=["heart=1"], weights="head-neck-ct") as ours:
-        (answer,) = ours.locate(folder / "images" / QUERIES[0]).missing
-    assert "the position map says of the scan" in (answer.reason or "")
-
-
-def test_a_table_is_shown_in_a_notebook(folder: Path) -> None:
-    with locator(folder) as ours:
-        shown = ours.locate(folder / "images" / QUERIES[0])._repr_html_()
-    assert shown.startswith("<div>") and "kidney_right" in shown
 
 
 def test_the_package_imports_a_locator_by_name_alone() -> None:
