@@ -12,7 +12,7 @@ NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
     if module.name
-    not in ("__main__", "ablation", "bundled", "confidence", "field", "lost", "measurement", "support_choice")
+    not in ("__main__", "ablation", "bundled", "confidence", "field", "lost", "marks", "measurement", "support_choice")
 )
 
 

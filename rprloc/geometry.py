@@ -7,6 +7,7 @@ space has the identity direction: one origin and one spacing say everything.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,11 @@ WALLS = ("right", "left", "anterior", "posterior", "inferior", "superior")
 CORNERS = ("minimum", "maximum")
 """The two diagonal corners of a box."""
 
+POINT = ("point",)
+"""What a single landmark has."""
+
+LANDMARKS = {len(names): names for names in (WALLS, CORNERS, POINT)}
+"""What landmarks are called, by how many there are."""
 
 FAR_MM = 5.0
 """What is further from the robust mean counts as if it were so far."""
@@ -89,6 +95,25 @@ def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
         total = np.maximum(weights.sum(axis=axis, keepdims=True), np.finfo(np.float64).tiny)
         middle = middle + (weights * residuals).sum(axis=axis, keepdims=True) / total
     return np.asarray(middle.squeeze(axis=axis))
+
+
+def walls_of(directions: Iterable[Sequence[float]]) -> tuple[str, ...]:
+    """Return the walls that lie in directions (3,), LPS, each of the axis nearest it, in the order of WALLS."""
+    numbers = set()
+    for direction in directions:
+        axis = max(range(3), key=lambda i: abs(direction[i]))
+        numbers.add(2 * axis + int(direction[axis] > 0))
+    return tuple(WALLS[number] for number in sorted(numbers))
+
+
+def wall_centres(box_mm: Any) -> FloatArray:
+    """Return the middles (6, 3) of the walls of a box (2, 3), in the order of WALLS."""
+    box = np.asarray(box_mm, dtype=np.float64)
+    centres = np.tile(box.mean(axis=0), (len(WALLS), 1))
+    for number in range(len(WALLS)):
+        axis, end = divmod(number, 2)
+        centres[number, axis] = box[end, axis]
+    return centres
 
 
 def box_of_points(points_mm: Any) -> FloatArray:

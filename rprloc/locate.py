@@ -35,6 +35,13 @@ class Options(TypedDict):
     quiet: bool
 
 
+class Annotations(TypedDict):
+    """What the supports are annotated by."""
+
+    label: tuple[Path, ...]
+    marks: tuple[Path, ...]
+
+
 def _weights(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return what a shell offers for `--weights`: names, then folders."""
     folders = (Path(__file__).parent / "weights").iterdir()
@@ -47,9 +54,10 @@ def _weights(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.argument("queries", metavar="SCAN...", nargs=-1, required=True, type=PATH)
 @click.option("--support", "supports", multiple=True, required=True, type=PATH, help="Annotated scan; several: again.")
 @click.option(
-    "--label", "labels", multiple=True, required=True, type=PATH,
+    "--label", "labels", multiple=True, type=PATH,
     help="Its label: an image, a folder of masks, or a path with {structure}. One for each --support, in their order.",
 )  # fmt: skip
+@click.option("--marks", multiple=True, type=PATH, help="Its boxes or points (.mrk.json, .csv, .json), or a folder.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers [a table here].")
 @click.option("--structures", help="Those to find: names, or NAME=VALUE with the value in the label [all].")
 @click.option("--settings", help="A shipped cohort's name or a YAML file, as the pipeline's --cohort.")
@@ -70,6 +78,7 @@ def locate(
     queries: tuple[Path, ...],
     supports: tuple[Path, ...],
     labels: tuple[Path, ...],
+    marks: tuple[Path, ...],
     out: Path | None,
     **options: Unpack[Options],
 ) -> None:
@@ -77,20 +86,21 @@ def locate(
 
     Ends with 0 where everything was found and with 1 where something was not.
     """
-    if len(supports) != len(labels):
-        raise click.UsageError(f"found {len(labels)} --label for {len(supports)} --support, expected one for each.")
+    if {len(labels), len(marks)} - {0} != {len(supports)}:
+        found = f"{len(labels)} --label and {len(marks)} --marks for {len(supports)} --support"
+        raise click.UsageError(f"found {found}, expected one for each.")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     # The temporary folder goes as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    if not _searched(queries, supports, labels, out, options):
+    if not _searched(queries, supports, {"label": labels, "marks": marks}, out, options):
         sys.exit(EXIT_MISSING)
 
 
 def _searched(
     queries: tuple[Path, ...],
     supports: tuple[Path, ...],
-    labels: tuple[Path, ...],
+    annotations: Annotations,
     out: Path | None,
     options: Options,
 ) -> bool:
@@ -110,7 +120,7 @@ def _searched(
         Teller(len(scans), quiet=options["quiet"]) as teller,
         Locator(
             supports,
-            label=labels,
+            **annotations,
             settings=options["settings"],
             structures=[one for one in asked.split(",") if one.strip()] if asked else None,
             method=options["method"],

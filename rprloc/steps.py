@@ -85,7 +85,7 @@ def check(task: TextIO, folder: Path) -> None:
 @step.command()
 @told
 @click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's one file.")
-@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the label's file or masks, if any.")
+@click.option("--label", type=NEW_FOLDER, required=True, help="Folder that holds the annotation's files, if any.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @here_option
 def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Path) -> None:
@@ -96,18 +96,25 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
     import SimpleITK as sitk
 
     from rprloc.cohort.tasks import Preprocess, from_json
+    from rprloc.marks.annotation import Annotated
     from rprloc.scans.preprocess import Source
     from rprloc.scans.preprocess import preprocess as run
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     what = from_json(json.load(task), Preprocess)
-    source = Source(
-        cohort=what.cohort,
-        subject=what.subject,
-        image=next(image.iterdir()),
-        # Without masks, which go by structure, the label is the one file there is, if any.
-        label=_only_file(label) if what.masks is None else {name: label / file for name, file in what.masks.items()},
+    scan = next(image.iterdir())
+    files = {path.name: path for path in sorted(label.iterdir())} if label.is_dir() else {}
+    apart = {*what.marks, what.colours}
+    annotation = Annotated(
+        image=scan,
+        # Without masks, which go by structure, the label is the one other file there is, if any.
+        label=next((path for name, path in files.items() if name not in apart), None)
+        if what.masks is None
+        else {name: files[file] for name, file in what.masks.items()},
+        colours=None if what.colours is None else files[what.colours],
+        marks=tuple(files[name] for name in what.marks),
     )
+    source = Source(cohort=what.cohort, subject=what.subject, image=scan, label=annotation if files else None)
     record = run(folder, source, what.target)
     click.echo(f"{what.cohort} {what.subject}: {record.reason or 'ok'}")
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rprloc"
 
 ORDER = (
-    "errors", "files", "seeds", "geometry", "catalogue", "scans", "cohort", "networks", "methods", "training",
+    "errors", "files", "seeds", "geometry", "catalogue", "scans", "marks", "cohort", "networks", "methods", "training",
     "results", "importers", "locator", "steps", "locate", "cli",
 )  # fmt: skip
 """Each part of the package imports from those before it alone."""
@@ -23,6 +23,7 @@ RESULTS = ("words", "statistics", "frame", "shown", "measure", "tables", "report
 APART = {
     "catalogue": {"errors"},
     "scans": {"errors", "files", "seeds", "geometry"},
+    "marks": {"errors", "files", "geometry", "scans"},
     "results.tables": {"words", "statistics", "frame", "shown", "measure"},
     "results.report": {"words", "statistics", "frame", "shown"},
 }

@@ -52,7 +52,7 @@ def test_what_is_found_is_written_and_told(folder: Path, tmp_path: Path) -> None
     done = run(*words_of(folder, query, folder / "images" / SUPPORTS[0], "--out", tmp_path / "a" / "boxes", "--json"))
     assert done.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "a" / "boxes").iterdir()) == [
-        "boxes.csv", "predictions.jsonl", "scans.csv",
+        "boxes.csv", "landmarks.csv", "predictions.jsonl", "scans.csv",
     ]  # fmt: skip
     said = done.stderr.splitlines()
     assert said[0].endswith("is a support, and is not searched from itself.")
@@ -67,9 +67,25 @@ def test_a_scan_that_cannot_be_used_is_said_and_ends_with_its_code(folder: Path,
     assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [["broken", "broken.nii.gz:"]]
 
 
+def test_a_point_is_found_from_marks(folder: Path, tmp_path: Path) -> None:
+    truth = json.loads((folder / "landmarks.json").read_text())
+    x, y, z = truth["validation_01"]["heart"]["extreme_mm"]["inferior"]
+    (tmp_path / "apex.csv").write_text(f"structure,x_mm,y_mm,z_mm,space\napex,{-x},{-y},{z},RAS\n")
+    support = ("--support", folder / "images" / SUPPORTS[0], "--marks", tmp_path / "apex.csv")
+    done = run("locate", *support, "--json", folder / "images" / QUERIES[0], "--method", "affine")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    (apex,) = found["landmarks"]
+    assert found["boxes"] == [] and apex["structure"] == "apex"
+    there = truth["test_01"]["heart"]["extreme_mm"]["inferior"]
+    assert max(abs(apex[f"{axis}_mm"] - mm) for axis, mm in zip("xyz", there, strict=True)) < 15
+
+
 def test_what_cannot_be_asked_ends_before_anything_is_read(folder: Path) -> None:
     done = run("locate", "--support", "a.nii", "--support", "b.nii", "--label", "l.nii", "q.nii")
-    assert done.exit_code == 2 and "found 1 --label for 2 --support, expected one for each." in done.stderr
+    assert (
+        done.exit_code == 2 and "found 1 --label and 0 --marks for 2 --support, expected one for each." in done.stderr
+    )
     assert run("locate", "--support", "a.nii", "--label", "l.nii").exit_code == 2
     with pytest.raises(InputError, match="found the supports alone"):
         run(*words_of(folder, folder / "images" / SUPPORTS[0]))

@@ -156,9 +156,9 @@ def own_weights(weights: str | None) -> bool:
 
 
 def measured(members: Sequence[Row]) -> bool:
-    """Tell whether a cohort has a query whose label tells the truth about predictions from another scan's support."""
+    """Tell whether a cohort has a query with the truth, its label or marks, about predictions from another scan."""
     return any(
-        query.query and query.label and any(row.support and row.subject != query.subject for row in members)
+        query.query and query.annotated and any(row.support and row.subject != query.subject for row in members)
         for query in members
     )
 
@@ -277,7 +277,8 @@ def _seen(rows: Sequence[Row], cohorts: Sequence[str], asked: Sequence[str]) -> 
 
 def _taught_by(row: Row, family: Family) -> bool:
     """Tell whether a query's label teaches a family."""
-    return bool(row.query and row.label and (row.train if family.learns == BY_LABELS else row.support))
+    taught = row.label is not None and row.train if family.learns == BY_LABELS else row.annotated and row.support
+    return row.query and taught
 
 
 def _labelled(members: Sequence[Row]) -> bool:

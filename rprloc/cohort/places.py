@@ -15,13 +15,16 @@ from posixpath import basename, normpath
 import msgspec
 
 from rprloc.cohort.faults import NAME, Fault, listed
-from rprloc.cohort.sheet import STRUCTURE, Row, place_of
+from rprloc.cohort.sheet import STRUCTURE, Row, colour_tables, place_of
 from rprloc.scans import kinds
 
 # What Nextflow leaves to the shell of a staged file's path, beside * ? [ ] that fit other files.
 _EXPANDED = re.compile(r"\t|\$[\w{\[$!?@#*-]|\{[^{}]*(,|\.\.)[^{}]*\}")
 _IMAGES = ".nii.gz, .nii, .mha or .nrrd"
 _IMAGE = r"(?i:\.nii|\.nii\.gz|\.nrrd|\.mha)"
+_DICOM = (".dcm", ".dicom", ".ima")
+_MARKS = (".json", ".csv")
+_MARKS_EXPECTED = "boxes or points (.mrk.json, .csv or .json)"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -64,16 +67,31 @@ class Files(msgspec.Struct, frozen=True):
     label: tuple[str, ...] = ()
     masks: Mapping[str, str] | None = None
     """Structure -> its mask's file name, of a label that is a mask for each structure."""
+    colours: str | None = None
+    """The colour table of a label."""
+    marks: tuple[str, ...] = ()
 
 
 def files_of(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> Files:
     """Return the files that a row's task is given; `structures` are those whose masks are looked for, None for all."""
-    masks = _masks(row, places, structures)
+    masks, marks = _masks(row, places, structures), tuple(_mark_files(row, places))
     if masks is None:
-        return Files(row.image, (row.label,) if row.label else ())
+        found = (name for name in colour_tables(row.label or "") if places.get(name, NOTHING).kind == "file")
+        return Files(row.image, (row.label,) if row.label else (), colours=next(found, None), marks=marks)
     folder = place_of(row.label or "")
     names = {structure: found[0] for structure, found in masks.items()}
-    return Files(row.image, tuple(f"{folder.rstrip('/')}/{name}" for name in names.values()), names)
+    return Files(row.image, tuple(f"{folder.rstrip('/')}/{name}" for name in names.values()), names, marks=marks)
+
+
+def _mark_files(row: Row, places: Mapping[str, Place]) -> list[str]:
+    """Return the files of a row's marks: the one that it names, or those in the folder that it names."""
+    if not row.marks:
+        return []
+    place = places.get(row.marks, NOTHING)
+    if place.kind != "folder":
+        return [row.marks]
+    names = [name for name in place.files if name.lower().endswith(_MARKS) and not name.startswith(".")]
+    return [f"{row.marks.rstrip('/')}/{name}" for name in names]
 
 
 def file_faults(
@@ -94,13 +112,14 @@ def file_faults(
     found += [
         (column, name, f"an image ({_IMAGES}), not {kind}")
         for column, name, place in named
-        if place.kind == "file" and (kind := kinds.of_name(name))
+        if place.kind == "file" and (kind := _other_kind(column, name))
     ]
     paths = [(column, name, place, place.path) for column, name, place in named]
     if masks is not None:
         folder = places.get(place_of(row.label or ""), NOTHING)
         files = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
         paths += [("label", path, folder, path) for path in files]
+    paths += _staged_marks(row, places)
     expected = "a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files"
     found += [
         (column, value, expected)
@@ -109,10 +128,42 @@ def file_faults(
     ]
     if masks is not None:
         found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]
+    found += _mark_faults(row, places)
     return [
         Fault(file=sheet, line=row.line, column=column, value=value, expected=expected)
         for column, value, expected in found
     ]
+
+
+def _other_kind(column: str, name: str) -> str | None:
+    """Return what a file's name says that it is, where that is nothing for its column."""
+    if column == "label" and name.lower().endswith(_MARKS):
+        return f"{_MARKS_EXPECTED}, which belong in the column 'marks'"
+    return None if column == "label" and name.lower().endswith(_DICOM) else kinds.of_name(name)
+
+
+def _staged_marks(row: Row, places: Mapping[str, Place]) -> list[tuple[str, str, Place, str]]:
+    """Return the files of marks that are staged: column, value, place and full path each."""
+    place = places.get(row.marks or "", NOTHING)
+    folder = place.kind == "folder"
+    return [
+        ("marks", name, place, f"{place.path.rstrip('/')}/{basename(name)}" if folder else place.path)
+        for name in _mark_files(row, places)
+    ]
+
+
+def _mark_faults(row: Row, places: Mapping[str, Place]) -> list[tuple[str, str, str]]:
+    """Return what is wrong with a row's marks: (column, value, expected) each."""
+    if not row.marks:
+        return []
+    place = places.get(row.marks, NOTHING)
+    if place.kind == "nothing":
+        return [("marks", row.marks, "a file that exists")]
+    if not _mark_files(row, places):
+        return [("marks", row.marks, f"a folder that holds {_MARKS_EXPECTED}")]
+    if place.kind == "file" and not row.marks.lower().endswith(_MARKS):
+        return [("marks", row.marks, f"{_MARKS_EXPECTED}; what is drawn belongs in the column 'label'")]
+    return []
 
 
 def _masks(row: Row, places: Mapping[str, Place], structures: Collection[str] | None) -> dict[str, list[str]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -164,7 +164,7 @@ def _member(row: Row) -> Member:
     return Member(
         subject=row.subject,
         image=row.image,
-        labelled=row.label is not None,
+        labelled=row.annotated,
         train=row.train,
         validation=row.validation,
         support=row.support,
@@ -212,8 +212,10 @@ class Planner:
                     cohort=self._cohort,
                     subject=row.subject,
                     image=files.image,
-                    label=files.label,
+                    label=(*files.label, *([files.colours] if files.colours else []), *files.marks),
                     masks=files.masks,
+                    colours=None if files.colours is None else PurePosixPath(files.colours).name,
+                    marks=tuple(PurePosixPath(name).name for name in files.marks),
                     target=target,
                     code=code,
                 )

@@ -13,13 +13,17 @@ from pathlib import PurePosixPath
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, shown
 from rprloc.errors import nearest
 
-COLUMNS = ("subject", "image", "label", "split", "cohort")
+COLUMNS = ("subject", "image", "label", "marks", "split", "cohort")
 REQUIRED = ("subject", "image")
 SPLITS = ("train", "validation", "test")
 STRUCTURE = "{structure}"
 """Stands in a label's file name for the structure's where each structure has a mask of its own."""
 
+COLOURS = ("_ColorTable.ctbl", ".ctbl")
+"""How a colour table of 3D Slicer is called beside its label, in the place of the label's ending."""
+
 _DELIMITERS = ",;\t"
+_LABEL = re.compile(r"(?i)(.+?)(?<!\.seg)(\.nii|\.nii\.gz|\.nrrd|\.mha)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 """How the files of spreadsheet programs begin, whatever they are called: zip archives, or OLE's."""
@@ -29,7 +33,8 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 class Row:
     """One scan of a sheet and what it is used for.
 
-    `image` and `label` are as in the sheet (a label may be a folder or a pattern of masks), `line` counts from 1,
+    `image`, `label` and `marks` are as in the sheet (a label may be a folder or a pattern of masks, marks may be a
+    folder), `line` counts from 1,
     `batch` is the query's position within its cohort divided by the size of a batch (0 for a scan that is no query).
     `validation` scans measure the training, `support` scans carry the annotation to find structures by, `query` scans
     are searched.
@@ -39,6 +44,7 @@ class Row:
     subject: str
     image: str
     label: str | None
+    marks: str | None = None
     split: str | None
     line: int
     batch: int = 0
@@ -46,6 +52,11 @@ class Row:
     validation: bool = False
     support: bool = False
     query: bool = False
+
+    @property
+    def annotated(self) -> bool:
+        """Whether it has a label, or marks."""
+        return self.label is not None or self.marks is not None
 
 
 @dataclass(frozen=True)
@@ -104,13 +115,23 @@ def parse_sheet(
 
 
 def named_files(source: bytes) -> list[str]:
-    """Return every image and label that a sheet's rows name, each once: what has to be looked up before it is judged.
+    """Return every image, label and file of marks that a sheet's rows name, each once, and the colour tables that there
+    may be: all that has to be looked up before it is judged.
 
     Of a pattern of masks it is their folder.
     """
     reading = _Reading("sheet")
-    cells = [record.get(column, "") for _, record in _written(source, reading) for column in ("image", "label")]
-    return list(dict.fromkeys(place_of(cell) for cell in cells if cell))
+    named: list[str] = []
+    for _, record in _written(source, reading):
+        label = record.get("label", "")
+        named += [record.get("image", ""), label, *colour_tables(label), record.get("marks", "")]
+    return list(dict.fromkeys(place_of(cell) for cell in named if cell))
+
+
+def colour_tables(label: str) -> list[str]:
+    """Return the paths at which a label of numbers may have a colour table."""
+    match = None if STRUCTURE in label else _LABEL.fullmatch(label)
+    return [match[1] + ending for ending in COLOURS] if match else []
 
 
 def place_of(path: str) -> str:
@@ -239,8 +260,9 @@ def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Ro
     split = cells.get("split") or None
     if split is not None and split not in SPLITS:
         reading.fault(line, "split", split, f"{listed(SPLITS)}{nearest(split, SPLITS)}")
-    if cells.get("label") and cells.get("label") == cells.get("image"):
-        reading.fault(line, "label", cells["label"], "another file than the image")
+    for column in ("label", "marks"):
+        if cells.get(column) and cells.get(column) == cells.get("image"):
+            reading.fault(line, column, cells[column], "another file than the image")
     masks = [part.count(STRUCTURE) for part in PurePosixPath(cells.get("label", "")).parts]
     if any(masks[:-1]) or sum(masks) > 1:
         reading.fault(line, "label", cells["label"], f"{STRUCTURE} once, in the file's name and not in a folder's")
@@ -249,6 +271,7 @@ def _row(line: int, cells: dict[str, str], cohort: str, reading: _Reading) -> Ro
         subject=cells.get("subject", ""),
         image=cells.get("image", ""),
         label=cells.get("label") or None,
+        marks=cells.get("marks") or None,
         split=split,
         line=line,
     )
@@ -294,7 +317,7 @@ def _with_use(row: Row, divided: bool) -> Row:
         row,
         train=row.split == "train" or not divided,
         validation=row.split == "validation",
-        support=(row.split == "validation" or not divided) and row.label is not None,
+        support=(row.split == "validation" or not divided) and row.annotated,
         query=row.split == "test" or not divided,
     )
 
@@ -336,8 +359,8 @@ def _check_lacks(cohort: str, members: list[Row], reading: _Reading, training: b
         expected = f"a scan to train on in cohort {name}: a row with split train (or trained weights)"
         reading.fault(line, "split", found, expected)
     if not supports:
-        where = "a row with split validation and a label" if divided else "a row with a label"
-        labels = f"{found}, {sum(row.label is not None for row in members)} with a label"
+        where = f"a row with {'split validation and ' if divided else ''}a label or marks"
+        labels = f"{found}, {sum(row.annotated for row in members)} with a label or marks"
         reading.fault(line, "label", labels, f"a support in cohort {name}: {where}")
     if not queries:
         reading.fault(line, "split", found, f"a query in cohort {name}: a row with split test")

@@ -34,10 +34,14 @@ class Preprocess(Task, frozen=True, kw_only=True):
     image: str
     """As in the sheet."""
     label: tuple[str, ...] = ()
-    """The files of its label: one image, or a mask for each structure."""
+    """The files of its annotation, all of them."""
     target: Target
     masks: Mapping[str, str] | None = None
     """Structure -> its mask's file name, of a label that is a mask for each structure."""
+    colours: str | None = None
+    """The file name of a label's colour table."""
+    marks: tuple[str, ...] = ()
+    """The file names of its marks."""
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +149,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     """As in the sheet."""
     labelled: bool = False
-    """Whether the sheet gives it a label."""
+    """Whether the sheet gives it a label or marks."""
     train: bool = False
     validation: bool = False
     support: bool = False

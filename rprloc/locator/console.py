@@ -107,8 +107,11 @@ def print_table(located: Sequence[Located]) -> None:
 
 def _cells(subject: str, answer: Prediction) -> Iterable[str]:
     """Return the texts of an answer's line."""
-    box = answer.box_mm or ()
-    sides = [f"{low:.1f} to {high:.1f}" for low, high in zip(*box, strict=True)] if box else [""] * 3
+    sides = [""] * 3
+    if answer.point and answer.points_mm:
+        sides = [f"{mm:.1f}" for mm in answer.points_mm["point"]]
+    elif answer.box_mm:
+        sides = [f"{low:.1f} to {high:.1f}" for low, high in zip(*answer.box_mm, strict=True)]
     walls = answer.within_90_mm
     within = f"{sum(walls.values()) / len(walls):.1f}" if walls else ""
     lost = "" if answer.lost is None else f"{answer.lost:.2f}"

@@ -15,10 +15,11 @@ from rprloc.cohort.faults import NAME, Fault, listed, parameter_fault
 from rprloc.cohort.places import Place, file_faults, places_beside
 from rprloc.cohort.plan import Planner
 from rprloc.cohort.settings import Settings, known_cohorts, load_settings
-from rprloc.cohort.sheet import Row, place_of
+from rprloc.cohort.sheet import Row, colour_tables, place_of
 from rprloc.cohort.tasks import Measure, Preprocess, Search
 from rprloc.errors import InputError, nearest
 from rprloc.locator.names import Named
+from rprloc.marks.annotation import Annotated
 from rprloc.scans.labels import MOST_LABEL
 from rprloc.scans.preprocess import Source
 
@@ -33,13 +34,13 @@ _COHORTS = Path(rprloc.__file__).parents[1] / "assets" / "cohorts"
 
 @dataclass(frozen=True)
 class Support:
-    """An annotated scan; `label` is as in a sample sheet: a file, a folder of masks, or a pattern with `{structure}`.
-
-    Another form of annotation is another field here, and its place in `Job._row` and `source_of`.
-    """
+    """An annotated scan; `label` and `marks` are as in a sample sheet, one of them at least is there."""
 
     scan: Named
-    label: str
+    label: str | None = None
+    """A file, a folder of masks, or a pattern with `{structure}`."""
+    marks: str | None = None
+    """A file of boxes or points, or a folder of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,29 +100,36 @@ class Job:
     def _rows(self, queries: Sequence[Named]) -> list[Row]:
         """Return the lines of the sheet that one would have written."""
         supports = [
-            self._row(one.scan, number, label=one.label, split="validation", validation=True, support=True)
-            for number, one in enumerate(self.supports)
+            replace(self._row(one.scan, "validation"), label=one.label, marks=one.marks, validation=True, support=True)
+            for one in self.supports
         ]
-        return supports + [self._row(one, len(supports), split="test", query=True) for one in queries]
+        return supports + [replace(self._row(one, "test"), query=True) for one in queries]
 
-    def _row(self, scan: Named, line: int, *, split: str, label: str | None = None, **uses: bool) -> Row:
-        return Row(
-            cohort=self.cohort, subject=scan.subject, image=str(scan.path), label=label, split=split, line=line, **uses
-        )
+    def _row(self, scan: Named, split: str) -> Row:
+        return Row(cohort=self.cohort, subject=scan.subject, image=str(scan.path), label=None, split=split, line=0)
 
     @staticmethod
     def _places(supports: Sequence[Support]) -> Mapping[str, Place]:
         """Return what lies at the paths of supports."""
-        names = [name for one in supports for name in (str(one.scan.path), place_of(one.label))]
-        return places_beside(Path(), names)
+        names = []
+        for one in supports:
+            label = one.label or ""
+            names += [str(one.scan.path), place_of(label), *colour_tables(label), one.marks or ""]
+        return places_beside(Path(), filter(None, names))
 
 
 def source_of(task: Preprocess) -> Source:
     """Return the files of a scan's task where the user has them: nothing is staged."""
-    label: Path | dict[str, Path] | None = Path(task.label[0]) if task.label else None
+    files = [Path(name) for name in task.label]
+    # Behind the label stands its colour table, if any, then the marks.
+    rest, marks = files[: len(files) - len(task.marks)], files[len(files) - len(task.marks) :]
+    colours = rest.pop() if task.colours else None
+    label: Path | dict[str, Path] | None = rest[0] if rest else None
     if task.masks is not None:
-        label = dict(zip(task.masks, map(Path, task.label), strict=True))
-    return Source(task.cohort, task.subject, Path(task.image), label)
+        label = dict(zip(task.masks, rest, strict=True))
+    image = Path(task.image)
+    annotation = Annotated(image=image, label=label, colours=colours, marks=tuple(marks))
+    return Source(task.cohort, task.subject, image, annotation if files else None)
 
 
 def read_settings(name: str | None) -> tuple[str, Settings]:

@@ -64,15 +64,23 @@ class Locator:
     Scans in model space lie in a temporary folder, which goes with the locator.
     """
 
-    def __init__(self, support: Files | Sequence[Files], *, label: Files | Sequence[Files], **how: Unpack[How]) -> None:
-        """Take one or several supports with their labels, in the same order, and bring them to model space.
+    def __init__(
+        self,
+        support: Files | Sequence[Files],
+        *,
+        label: Files | Sequence[Files] = (),
+        marks: Files | Sequence[Files] = (),
+        **how: Unpack[How],
+    ) -> None:
+        """Take one or several supports with their labels or marks, in the same order, and bring them to model space.
 
-        A label is an image, a folder of masks named after their structures, or a path with `{structure}` in its name.
+        A label is an image, a folder of masks named after their structures, or a path with `{structure}` in its name;
+        marks are a file of boxes or points, or a folder of them.
         Raises InputError where one of them is missing, where none can be used, and for weights or settings that cannot
         be.
         """
         asked: How = {**DEFAULTS, **how}
-        job, weights = _asked(_supports(_several(support), _several(label)), asked)
+        job, weights = _asked(_supports(_several(support), _several(label), _several(marks)), asked)
         self._folder = Path(tempfile.mkdtemp(prefix="rprloc-"))
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._records = self._prepared(job)
@@ -137,12 +145,10 @@ class Locator:
             import rprloc.methods.localize  # noqa: F401
 
             records = [one.result() for one in waiting]
-        usable = [one for one in records if one.structures]
-        if not usable:
-            raise InputError(
-                one.reason or f"{job.supports[number].label}: found no structure, expected one to look for."
-                for number, one in enumerate(records)
-            )
+        if not any(one.structures for one in records):
+            given = [one.label or one.marks for one in job.supports]
+            said = [f"{name}: found no structure, expected one to look for." for name in given]
+            raise InputError(one.reason or nothing for one, nothing in zip(records, said, strict=True))
         return {one.subject: one for one in records}
 
     def _preprocessed(self, task: Preprocess) -> ScanRecord:
@@ -242,12 +248,16 @@ def _several(files: Files | Sequence[Files]) -> list[Path]:
     return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(one) for one in files]
 
 
-def _supports(scans: Sequence[Path], labels: Sequence[Path]) -> tuple[Support, ...]:
-    """Return supports with their labels; raises InputError where their numbers differ or two have one name."""
-    if not scans or len(scans) != len(labels):
-        expected = "as many, a label for each in the same order"
-        raise InputError(parameter_fault("label", f"{len(labels)} beside {len(scans)} supports", expected).message)
-    return tuple(Support(scan, str(label)) for scan, label in zip(named(scans), labels, strict=True))
+def _supports(scans: Sequence[Path], labels: Sequence[Path], marks: Sequence[Path]) -> tuple[Support, ...]:
+    """Return supports with their annotation; raises InputError where their numbers differ or two have one name."""
+    counts = {len(labels), len(marks)} - {0}
+    if counts != {len(scans)}:
+        found = f"{len(labels)} labels and {len(marks)} marks beside {len(scans)} supports"
+        raise InputError(parameter_fault("label", found, "one for each support, in their order").message)
+    return tuple(
+        Support(scan, str(labels[number]) if labels else None, str(marks[number]) if marks else None)
+        for number, scan in enumerate(named(scans))
+    )
 
 
 def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:

@@ -16,8 +16,10 @@ from rprloc.methods.answer import DOUBTFUL, Prediction
 from rprloc.results.frame import main_of, shown_predictions, write_frame
 from rprloc.results.measure.evaluate import compared, evaluate
 from rprloc.results.measure.expected import Scans
-from rprloc.results.tables.boxes import COLUMNS, box_lines, box_table
+from rprloc.results.tables.boxes import box_table, boxes_of, by_doubt, landmark_table, landmarks_of
 from rprloc.scans.scan import ScanRecord
+
+TABLES = ("boxes", "landmarks", "scans")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Results:
     """predictions.jsonl: of each support, and of all together."""
     boxes: pd.DataFrame
     """boxes.csv: the answers to use."""
+    landmarks: pd.DataFrame
+    """landmarks.csv: those that are single landmarks."""
     scans: pd.DataFrame
     """scans.csv: supports and queries, with what was found odd."""
     said: Sequence[tuple[str, str]]
@@ -36,12 +40,12 @@ class Results:
     def write(self, folder: Path) -> None:
         """Write the files, each whole; raises OSError, as for a full disk."""
         write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in self.predictions))
-        for name in ("boxes", "scans"):
+        for name in TABLES:
             write_frame(folder / f"{name}.csv", getattr(self, name))
 
     def to_json(self) -> dict[str, Any]:
         """Return the tables as plain values: a list of lines each, null where a cell is empty."""
-        return {name: json.loads(_as_json(getattr(self, name))) for name in ("boxes", "scans")}
+        return {name: json.loads(_as_json(getattr(self, name))) for name in TABLES}
 
 
 def _as_json(table: pd.DataFrame) -> str:
@@ -86,19 +90,26 @@ class Located:
 
     def table(self) -> pd.DataFrame:
         """Return the answers as lines of boxes.csv, the likeliest lost first; LPS millimetres."""
-        return pd.DataFrame(box_lines(self.answers), columns=list(COLUMNS))
+        return boxes_of(by_doubt(self.answers))
+
+    def landmarks(self) -> pd.DataFrame:
+        """Return the answers that are single landmarks as lines of landmarks.csv."""
+        return landmarks_of(by_doubt(self.answers))
 
     def _repr_html_(self) -> str:
         """Return the table as a notebook shows it."""
-        html: str = self.table()._repr_html_()  # type: ignore[operator]
-        return html
+        shown = [table for table in (self.table(), self.landmarks()) if len(table)]
+        return "".join(str(table._repr_html_()) for table in shown)  # type: ignore[operator]
 
 
 def results_of(measure: Measure, scans: Scans, rows: Sequence[Prediction]) -> Results:
     """Return the results of a search: `rows` are its predictions and `scans` the records of all its scans."""
     records, said = compared(measure, scans, rows)
     found = evaluate(measure, records, rows)
-    return Results(found.predictions, box_table(found.predictions, found.metrics, [measure.cohort]), found.scans, said)
+    boxes, landmarks = (
+        make(found.predictions, found.metrics, [measure.cohort]) for make in (box_table, landmark_table)
+    )
+    return Results(found.predictions, boxes, landmarks, found.scans, said)
 
 
 def answers_of(measure: Measure, scans: Scans, rows: Sequence[Prediction], query: str) -> tuple[Prediction, ...]:

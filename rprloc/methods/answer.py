@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from rprloc.errors import InputError
-from rprloc.geometry import CORNERS, WALLS, FloatArray, box_of_points
+from rprloc.geometry import LANDMARKS, POINT, WALLS, FloatArray, box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.scans.scan import Scan
 
@@ -46,7 +46,7 @@ class Found:
     """Where a structure lies, LPS mm."""
 
     points_mm: FloatArray
-    """(6, 3) extreme points in the order of WALLS, or (2, 3) diagonal corners."""
+    """(6, 3) extreme points in the order of WALLS, (2, 3) diagonal corners, or (1, 3) a single landmark."""
     half_voxel_mm: Sequence[float] | None
     """Half a native voxel of the label whose voxel edges the box inherits."""
     spread_mm: float | None = None
@@ -95,9 +95,9 @@ def others(supports: Sequence[S], query: Scan) -> list[S]:
 
 
 def placed(points_mm: FloatArray, half_voxel_mm: Sequence[float], query: Scan, *, spread_mm: float) -> Found | str:
-    """Return what six extreme points (6, 3), which may lie beyond the query's field, say of a structure.
+    """Return what six extreme points (6, 3), or a point (1, 3), say of a structure; they may lie beyond the field.
 
-    What sticks out is cut off; where less than half of the box lies inside, the reason is OUTSIDE.
+    What sticks out is cut off; where less than half of the box, or no point, lies inside, the reason is OUTSIDE.
     """
     if not np.isfinite(points_mm).all():
         return "the answer is not a number"
@@ -133,9 +133,13 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     support: str
     drawn: bool
     n_supports: int = 1
+    point: bool = False
+    """Whether the structure is a single landmark: it has a place and no box."""
     points_mm: dict[str, list[float]] | None = None
-    """Each wall's (or corner's) point in LPS mm."""
+    """Each wall's (or corner's) point, or the `point`, in LPS mm."""
     box_mm: list[list[float]] | None = None
+    open_walls: tuple[str, ...] = ()
+    """Walls that may lie further out: where the support's structure, or the box itself, touches its scan's border."""
     half_voxel_mm: list[float] | None = None
     spread_mm: float | None = None
     lost: float | None = None
@@ -155,7 +159,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None = None
     """What computed it."""
     within_90_mm: dict[str, float] | None = None
-    """By wall, the mm within which the true one lies nine times in ten; EVALUATE says it."""
+    """By wall, or of the `point`, the mm within which the true one lies nine times in ten; EVALUATE says it."""
     calibrated_on: int = 0
     """How many images that rests on."""
 
@@ -192,15 +196,20 @@ def prediction_of(query: Scan, key: Key, answer: Found | str, *, drawn: str | No
     )
     if isinstance(answer, str):
         return msgspec.structs.replace(row, failed=True, reason=answer)
-    return msgspec.structs.replace(
+    names = LANDMARKS[len(answer.points_mm)]
+    found = msgspec.structs.replace(
         row,
-        points_mm=dict(
-            zip(WALLS if len(answer.points_mm) == len(WALLS) else CORNERS, answer.points_mm.tolist(), strict=True)
-        ),
-        box_mm=box_of_points(answer.points_mm).tolist(),
-        half_voxel_mm=None if answer.half_voxel_mm is None else list(answer.half_voxel_mm),
+        point=names == POINT,
+        points_mm=dict(zip(names, answer.points_mm.tolist(), strict=True)),
         spread_mm=answer.spread_mm,
         confidence=answer.confidence,
+    )
+    if found.point:
+        return found
+    return msgspec.structs.replace(
+        found,
+        box_mm=box_of_points(answer.points_mm).tolist(),
+        half_voxel_mm=None if answer.half_voxel_mm is None else list(answer.half_voxel_mm),
     )
 
 
@@ -216,6 +225,20 @@ def judged_prediction(row: Prediction, lost: float | None, *, at: float, sure: b
     if confidence is not None and not sure:
         confidence = min(confidence, UNSURE)
     return msgspec.structs.replace(row, lost=lost, confidence=confidence)
+
+
+def with_open_walls(row: Prediction, query: Scan, of_support: Sequence[str]) -> Prediction:
+    """Return a row with its open walls: those of the support's structure, and of the box at the query's border."""
+    if row.box_mm is None:
+        return row
+    field, box = query.record.field_mm, np.array(row.box_mm)
+    at = (
+        np.zeros((2, 3), dtype=bool)
+        if field is None
+        else np.abs(box - field) <= np.array(row.half_voxel_mm or 0) + 0.01
+    )
+    own = [wall for number, wall in enumerate(WALLS) if at[number % 2, number // 2] or wall in of_support]
+    return msgspec.structs.replace(row, open_walls=tuple(own))
 
 
 class Setting(NamedTuple):

@@ -37,9 +37,9 @@ class _Templates:
     structure: str
     half_voxel_mm: Sequence[float]
     rest_mm: FloatArray
-    """(6, 3), from the centre of a template, a voxel, to the landmark."""
+    """(n, 3), from the centre of a template, a voxel, to the landmark: six extreme points, or a single landmark."""
     values: Tensor
-    """(6, channels, d, h, w), cells of the support's code."""
+    """(n, channels, d, h, w), cells of the support's code."""
 
 
 class Feature:

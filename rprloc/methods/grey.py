@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import LANDMARKS, FloatArray
 from rprloc.methods.answer import Answers, Found, Key, others, present
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import Work
@@ -40,9 +40,9 @@ class _Landmarks:
     structure: str
     half_voxel_mm: Sequence[float]
     rest_mm: FloatArray
-    """(6, 3), from the centre of each point's template, a voxel, to the point."""
+    """(n, 3), from the centre of each point's template, a voxel, to the point: six extreme points, or a landmark."""
     templates: NDArray[np.int64]
-    """(6,), numbers among the support's templates."""
+    """(n,), numbers among the support's templates."""
 
 
 class Grey:
@@ -81,15 +81,18 @@ class Grey:
             names = present(scan, self._structures)
             if not names:
                 continue
-            points_mm = np.stack([scan.structures[name].extreme_mm for name in names])
+            points_mm = np.concatenate([scan.structures[name].extreme_mm for name in names])
+            ends = np.cumsum([len(scan.structures[name].extreme_mm) for name in names])[:-1]
             voxels = scan.grid.nearest_voxel(points_mm)
-            centres, numbers = np.unique(voxels.reshape(-1, 3), axis=0, return_inverse=True)
+            centres, numbers = np.unique(voxels, axis=0, return_inverse=True)
             padded = self._padded(scan)
             self._templates[scan.subject] = padded.crop(torch.from_numpy(centres).to(self._device)).clone()
             rest_mm = points_mm - scan.grid.world(voxels)
             self._landmarks += [
                 _Landmarks(scan.subject, name, scan.structures[name].half_voxel_mm, rest, templates)
-                for name, rest, templates in zip(names, rest_mm, numbers.reshape(-1, len(WALLS)), strict=True)
+                for name, rest, templates in zip(
+                    names, np.split(rest_mm, ends), np.split(numbers.ravel(), ends), strict=True
+                )
             ]
 
     def locate(self, query: Scan, clock: Clock) -> Answers:
@@ -151,9 +154,10 @@ class Grey:
         if not matches:
             where = "" if self._stride == 1 else f" whose coordinates are multiples of {self._stride}"
             return f"found no voxel of the body{where} to search"
-        for wall, number, match in zip(WALLS, marks.templates, matches, strict=True):
+        for wall, number, match in zip(LANDMARKS[len(matches)], marks.templates, matches, strict=True):
             values = self._levels(self._templates[marks.subject][number])
-            patch = f"the patch around {marks.structure}'s {wall} point in the support {marks.subject}"
+            which = f"{marks.structure}'s {wall} point" if len(matches) > 1 else marks.structure
+            patch = f"the patch around {which} in the support {marks.subject}"
             if values.min() == values.max():
                 return f"{patch} holds one grey value only"
             if not math.isfinite(match.score):

@@ -13,7 +13,15 @@ import torch
 from rprloc.catalogue.rows import load
 from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
-from rprloc.methods.answer import Finder, Found, Key, Prediction, judged_prediction, prediction_of
+from rprloc.methods.answer import (
+    Finder,
+    Found,
+    Key,
+    Prediction,
+    judged_prediction,
+    prediction_of,
+    with_open_walls,
+)
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
@@ -86,6 +94,7 @@ class Localizer:
         self._court = Court(judges, search.seen.window, seed=search.seed)
         self._seconds = time.perf_counter() - began
         self._by_name = {scan_folder(scan.cohort, scan.subject): scan for scan in supports}
+        self._by_subject = {scan.subject: scan for scan in supports}
         self._drawn = supports[0].subject if supports else None
 
     def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
@@ -98,6 +107,7 @@ class Localizer:
         if query is None:
             return []
         rows = _rows(query, self._court.answered(self._finder, query, clock), clock, drawn=self._drawn)
+        rows = [with_open_walls(row, query, _open_in(self._by_subject.get(row.support), row)) for row in rows]
         missing = _absent(self._work, self._used, query)
         rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
         name = _name(self._work.device)
@@ -125,6 +135,15 @@ def _rows(query: Scan, judged: Judged, clock: Clock, *, drawn: str | None) -> li
         found = isinstance(answer, Found)
         rows[key] = judged_prediction(row, lost.get(key), at=LOST_AT, sure=sure) if found else row
     return _shared(rows, clock)
+
+
+def _open_in(support: Scan | None, row: Prediction) -> Sequence[str]:
+    """Return the walls at which a row's structure touches its support's border; of a query that lies otherwise than it
+    says they may be called otherwise, and are not told.
+    """
+    if support is None or row.turned is not None or row.structure not in support.structures:
+        return ()
+    return support.structures[row.structure].open_walls
 
 
 def _read(folder: Path | None) -> Scan | None:

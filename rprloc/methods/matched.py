@@ -21,11 +21,15 @@ from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.start import Affine, MapStart, RegistrationStart, Start
 from rprloc.networks.patches import apply_window
-from rprloc.scans.scan import Scan
+from rprloc.scans.scan import Scan, Structure
 
 METHOD, SETTING = "matched", "extreme"
 _BESIDE = 8
 """Points of a structure's surface that are matched beside its extreme points."""
+_AROUND_MM = 15.0
+"""From a single landmark to the places around it that are matched with it."""
+_PARTS = (0.1, 0.5, 0.9)
+"""Parts of a box along each axis at which places in it are matched."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
 _SAME_MM = 0.01
@@ -108,7 +112,7 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: _spread_out(surfaces[name], len(WALLS) + _BESIDE) for name in names}
+        spread = {name: _matched_points(scan.structures[name], surfaces[name]) for name in names}
         points = np.concatenate([np.zeros((0, 3)), *spread.values()])
         ends = np.cumsum([0, *(len(some) for some in spread.values())])
         carried = {
@@ -196,6 +200,21 @@ def _answers(query: Scan, support: _Support, start: Affine | str, features: Feat
     return answers
 
 
+def _matched_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
+    """Return the points (n, 3) that are matched for a structure of a surface (n, 3): some of it, spread out.
+
+    Of a single landmark they are itself and places around it, which keep it from going astray alone; of a box whose
+    surface nobody has drawn places all over it, which lie in the structure more often than on its walls.
+    """
+    if structure.is_point:
+        return np.concatenate([surface_mm, surface_mm + _AROUND_MM * np.concatenate([np.eye(3), -np.eye(3)])])
+    if structure.is_drawn:
+        return _spread_out(surface_mm, len(WALLS) + _BESIDE)
+    parts = np.stack(np.meshgrid(*[_PARTS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    low, high = structure.box_mm
+    return np.asarray(low + parts * (high - low))
+
+
 def _spread_out(points_mm: FloatArray, count: int) -> FloatArray:
     """Return `count` points of a surface (n, 3), or all there are: the extreme ones, which come first, and then always
     the one that is farthest from those chosen.
@@ -219,7 +238,8 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
 
 
 def _landmarks(surface_mm: FloatArray) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls; NaN where it is not known.
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself; NaN
+    where they are not known.
 
     They are its own extreme points, which come first, moved onto the walls of the box around it: on a flat wall the
     outermost point would be anywhere.
@@ -227,6 +247,8 @@ def _landmarks(surface_mm: FloatArray) -> FloatArray:
     landmarks = surface_mm[: len(WALLS)].copy()
     if not np.isfinite(surface_mm).all():
         return np.full_like(landmarks, np.nan)
+    if len(landmarks) == 1:
+        return landmarks
     for axis, ends in enumerate(zip(surface_mm.min(axis=0), surface_mm.max(axis=0), strict=True)):
         landmarks[[2 * axis, 2 * axis + 1], axis] = ends
     return landmarks

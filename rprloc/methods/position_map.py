@@ -24,7 +24,7 @@ class _Support:
 
     subject: str
     latents_mm: dict[str, FloatArray]
-    """Structure -> (6, 3), in the order of the walls."""
+    """Structure -> (6, 3), in the order of the walls, or (1, 3)."""
     half_voxel_mm: Mapping[str, Sequence[float]]
     fault: str | None
     """Why its own map is of no use."""

@@ -40,7 +40,7 @@ class _Support:
     reason: str
     """Why it has no image."""
     points_mm: dict[str, FloatArray]
-    """Structure -> (6, 3), in the order of the walls."""
+    """Structure -> (6, 3), in the order of the walls, or (1, 3)."""
     half_voxel_mm: Mapping[str, Sequence[float]]
 
     @property
@@ -149,7 +149,7 @@ class Registration:
 
 
 def _answer(support: _Support, structure: str, outcome: _Outcome) -> Found | str:
-    """Return a structure's answer, whose points (6, 3) a registration carries over."""
+    """Return a structure's answer, whose points (n, 3) a registration carries over."""
     if outcome.transform is None:
         return outcome.reason
     points_mm = carried(outcome.transform, support.points_mm[structure])

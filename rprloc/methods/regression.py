@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rprloc.errors import InputError
-from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.geometry import FloatArray
 from rprloc.methods.answer import Answers, Found, Key, Setting, others, present, spread_of
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import Work
@@ -22,9 +22,6 @@ from rprloc.scans.scan import Scan, Structure
 from rprloc.seeds import generator_of
 
 METHOD = "regression"
-
-_COUNT = {"extreme": len(WALLS), "diagonal": len(CORNERS)}
-"""Points of each kind."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +138,11 @@ class Regression:
             count = max(setting.starts for setting in of_way)
             own = Clock()
             reached = walk.positions_mm(starts[:count], latents, own, coarse=coarse, fine=fine) + rest_mm
-            reached = reached.reshape(len(landmarks), _COUNT[settings[0].points], count, 3)
+            of_marks = np.split(reached, np.cumsum([len(marks.rest_mm) for marks in landmarks])[:-1])
             for setting in of_way:
                 for part, seconds in own.seconds.items():
                     clock.add(part.name, seconds / len(of_way), setting=str(setting))
-                for marks, positions in zip(landmarks, reached, strict=True):
+                for marks, positions in zip(landmarks, of_marks, strict=True):
                     key = Key(METHOD, str(setting), marks.subject, marks.structure)
                     answers[key] = _answer(positions[:, : setting.starts], marks.half_voxel_mm)
         return answers
@@ -230,8 +227,8 @@ def _r_mm(model: Model) -> float:
 
 
 def _points_mm(structure: Structure, points: str) -> FloatArray:
-    """Return a structure's extreme points (6, 3) or its box's corners (2, 3) in mm."""
-    return structure.extreme_mm if points == "extreme" else structure.box_mm
+    """Return a structure's extreme points (6, 3) or its box's corners (2, 3) in mm; a single landmark is (1, 3)."""
+    return structure.extreme_mm if points == "extreme" or structure.is_point else structure.box_mm
 
 
 def make(work: Work) -> Regression:

@@ -158,6 +158,11 @@ def with_truth(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["iou"].notna()]
 
 
+def points_with_truth(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of single landmarks that were found and of which the true place is known: they have no IoU."""
+    return frame[frame["iou"].isna() & frame["mre_mm"].notna()]
+
+
 def structures_of(frame: pd.DataFrame) -> list[str]:
     """Return the structures of rows in the order of the settings, which is the order they come in."""
     return [str(name) for name in frame["structure"].unique()]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.errors import InputError
+from rprloc.scans.body import Mask
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.scan import Native, Structure, Surfaces
@@ -28,15 +29,25 @@ _MOST_NEGATIVE = 8
 
 @dataclass(frozen=True)
 class Label:
-    """A label on its scan's own voxels."""
+    """What a scan's annotation says, with a label's voxels where it has any."""
 
-    image: sitk.Image
-    """Values up to 65535."""
+    image: sitk.Image | None
+    """Values up to 65535, on the scan's own voxels."""
     structures: Mapping[str, Structure]
     """With the values that they have in the image."""
     surfaces: Surfaces
     findings: tuple[str, ...] = ()
     """What was guessed or doubted, each with its file's name."""
+
+
+class Annotation(Protocol):
+    """A scan's annotation in whatever form, to be read once its scan is known."""
+
+    def read(self, native: Native, *, structures: Mapping[str, int] | None, known: Collection[str]) -> Label:
+        """Return what it says of a scan whose grid is `native`; `structures` and `known` as for `read_label`.
+
+        Raises InputError where it cannot be used or is of another scan.
+        """
 
 
 def read_label(
@@ -74,22 +85,34 @@ def _from_masks(
     known: Collection[str],
 ) -> Label:
     """Return the label of a mask a structure, as `read_label` says."""
+    findings: list[str] = []
+    names = sorted(masks) if structures is None else [name for name in structures if name in masks]
+
+    def read() -> Iterator[tuple[str, Mask]]:
+        for name in names:
+            # A view does not keep its image alive.
+            image, said = _read_on(native, masks[name], image_name, known)
+            findings.extend(said)
+            yield name, sitk.GetArrayViewFromImage(image) != 0
+
+    label = label_of_masks(read(), native, structures)
+    return replace(label, findings=tuple(findings))
+
+
+def label_of_masks(masks: Iterable[tuple[str, Mask]], native: Native, structures: Mapping[str, int] | None) -> Label:
+    """Return the label of named masks (z, y, x) on a scan's voxels, which may overlap: a later one hides an earlier one
+    in the image. A mask has the value of `structures` or, without, its position. One without voxels is left out.
+    """
     combined = np.zeros(native.size[::-1], dtype=np.uint16)
     found: dict[str, Structure] = {}
     surfaces: Surfaces = {}
-    findings: tuple[str, ...] = ()
-    names = sorted(masks) if structures is None else [name for name in structures if name in masks]
-    for number, name in enumerate(names, start=1):
-        # A view does not keep its image alive.
-        image, said = _read_on(native, masks[name], image_name, known)
-        findings += said
-        mask = sitk.GetArrayViewFromImage(image) != 0
+    for number, (name, mask) in enumerate(masks, start=1):
         alone = structure_landmarks(mask.view(np.uint8), {name: 1}, native)
         surfaces |= structure_surfaces(mask.view(np.uint8), alone, native)
         value = number if structures is None else structures[name]
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
-    return Label(native.image(combined), found, surfaces, findings)
+    return Label(native.image(combined), found, surfaces)
 
 
 def _read_on(native: Native, path: Path, image_name: str, known: Collection[str]) -> tuple[sitk.Image, tuple[str, ...]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import WALLS, FloatArray, walls_of
 from rprloc.scans.scan import Native, Structure
 
 Box = tuple[slice, ...]
@@ -25,7 +26,8 @@ def structure_landmarks(
 
     `label` is (z, y, x) on the grid `native`. `structures` maps names to label values; None takes every value found,
     named `label_<value>`. The box lies on voxel edges. A wall's landmark is the voxel of that face nearest the face's
-    centroid, moved half a voxel outward onto the wall ("extreme points", section 2 and figure 3 of the paper).
+    centroid, moved half a voxel outward onto the wall ("extreme points", section 2 and figure 3 of the paper). Where it
+    touches the grid's border its walls are open.
     """
     objects = ndimage.find_objects(label)
     if structures is None:
@@ -41,8 +43,19 @@ def structure_landmarks(
             for index in _voxels_in_parts(label, box, value):
                 yield origin_mm + (index * spacing_mm) @ direction.T
 
-        found[name] = _structure(value, centres_mm, np.abs(direction) @ spacing_mm / 2)
+        about = _structure(value, centres_mm, np.abs(direction) @ spacing_mm / 2)
+        found[name] = replace(about, open_walls=_open_walls(box, native))
     return found
+
+
+def _open_walls(box: Box, native: Native) -> tuple[str, ...]:
+    """Return the walls that lie where voxels in a box (z, y, x) touch the border of a grid."""
+    outward: list[list[float]] = []
+    for axis, (inside, count) in enumerate(zip(box[::-1], native.size, strict=True)):
+        direction = native.axes[:, axis]
+        ends = ((inside.start == 0, -direction), (inside.stop == count, direction))
+        outward += [towards.tolist() for touches, towards in ends if touches]
+    return walls_of(outward)
 
 
 def _voxels_in_parts(label: NDArray[np.integer[Any]], box: Box, value: int) -> Iterator[NDArray[np.int64]]:

@@ -15,7 +15,7 @@ from rprloc.files import sha256
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.body import Mask, body_box, body_mask
 from rprloc.scans.copies import values_sha256
-from rprloc.scans.labels import Label, read_label
+from rprloc.scans.labels import Annotation, Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
 from rprloc.scans.plausible import body_findings, mended
@@ -35,8 +35,8 @@ class Source:
     cohort: str
     subject: str
     image: Path
-    label: Path | Mapping[str, Path] | None = None
-    """One file, or a mask for each structure by its name."""
+    label: Path | Mapping[str, Path] | Annotation | None = None
+    """One file, a mask for each structure by its name, or what reads an annotation of another form."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,10 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
         matching = _write_matching(folder, scan, body, target.matching_spacing)
     del scan
     structures: Mapping[str, Structure] = {}
-    findings = body.findings
+    findings, drawn = body.findings, False
     if source.label is not None:
-        label = read_label(
-            source.label,
-            body.native,
-            image_name=source.image.name,
-            structures=target.structures,
-            known=body.findings,
-        )
-        structures = _write_label(folder, label, body.grid)
+        label = _annotation(source, body, target.structures)
+        structures, drawn = _write_label(folder, label, body.grid), label.image is not None
         findings += label.findings
         del label
         cut = _cut_away(structures, body.grid)
@@ -124,11 +118,20 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
         matching=matching,
         source_sha256=sha256(source.image),
         values_sha256=body.values_sha256,
-        label=source.label is not None,
+        label=drawn,
         structures=structures,
         findings=findings,
         oriented=body.oriented,
     )
+
+
+def _annotation(source: Source, body: _Body, structures: Mapping[str, int] | None) -> Label:
+    """Return what a scan's annotation says; raises InputError where it cannot be used."""
+    label, native, known = source.label, body.native, body.findings
+    assert label is not None
+    if isinstance(label, Path | Mapping):
+        return read_label(label, native, image_name=source.image.name, structures=structures, known=known)
+    return label.read(native, structures=structures, known=known)
 
 
 def _read(path: Path, target: Target) -> _Read:
@@ -183,9 +186,10 @@ def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> 
 
 
 def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structure]:
-    """Write a scan's label in model space and its surfaces; return its structures."""
+    """Write a scan's label in model space, if it has voxels, and its surfaces; return its structures."""
     write_scan_surfaces(folder, label.surfaces)
-    write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
+    if label.image is not None:
+        write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
     return label.structures
 
 

@@ -25,8 +25,8 @@ from safetensors.numpy import load_file, save_file
 import rprloc
 from rprloc.errors import InputError
 from rprloc.files import read_json, whole_file, write_json
-from rprloc.geometry import WALLS, FloatArray, Grid
-from rprloc.scans.frame import Frame
+from rprloc.geometry import LANDMARKS, FloatArray, Grid, box_of_points
+from rprloc.scans.frame import Frame, corners_of
 from rprloc.scans.target import scan_folder, subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
@@ -36,28 +36,42 @@ Surfaces = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """A structure of a scan's label: where its walls and extreme points lie, LPS mm."""
+    """A structure of a scan's label or marks: where its walls and extreme points lie, LPS mm. It may be a point."""
 
     value: int
-    """In the label."""
+    """In the label; 0 where marks say it, and no voxels."""
     box_mm: FloatArray
-    """(2, 3), on voxel edges."""
+    """(2, 3), on voxel edges; of a point twice the point."""
     extreme_mm: FloatArray
-    """(6, 3), in the order of WALLS."""
+    """(6, 3), in the order of WALLS; of a point (1, 3)."""
     half_voxel_mm: tuple[float, float, float]
-    """Half a native voxel along x, y, z."""
+    """Half a native voxel along x, y, z; 0 of a point."""
     voxels: int
+    open_walls: tuple[str, ...] = ()
+    """Those at which it touches the border of the scan's field, and may go on beyond, in the order of WALLS."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether voxels of a label show it."""
+        return self.value > 0
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is a single landmark, without extent."""
+        return len(self.extreme_mm) == 1
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Structure:
         """Read what `to_json` returns."""
         x, y, z = (float(mm) for mm in values["half_voxel_mm"])
+        extreme = values["extreme_mm"]
         return cls(
             value=int(values["value"]),
             box_mm=np.array(values["box_mm"], dtype=np.float64),
-            extreme_mm=np.array([values["extreme_mm"][wall] for wall in WALLS], dtype=np.float64),
+            extreme_mm=np.array([extreme[name] for name in LANDMARKS[len(extreme)]], dtype=np.float64),
             half_voxel_mm=(x, y, z),
             voxels=int(values["voxels"]),
+            open_walls=tuple(values.get("open_walls", ())),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -66,8 +80,9 @@ class Structure:
             "value": self.value,
             "box_mm": self.box_mm.tolist(),
             "half_voxel_mm": list(self.half_voxel_mm),
-            "extreme_mm": dict(zip(WALLS, self.extreme_mm.tolist(), strict=True)),
+            "extreme_mm": dict(zip(LANDMARKS[len(self.extreme_mm)], self.extreme_mm.tolist(), strict=True)),
             "voxels": self.voxels,
+            "open_walls": list(self.open_walls),
         }
 
 
@@ -115,6 +130,11 @@ class Native:
         """Where the voxels lie."""
         return Frame(self.axes * np.asarray(self.spacing_mm), np.asarray(self.origin_mm))
 
+    @property
+    def field_mm(self) -> FloatArray:
+        """The box (2, 3) along the LPS axes around all voxels."""
+        return box_of_points(self.frame.world(corners_of([n + 1 for n in self.size]) - 0.5))
+
     def image(self, values: NDArray[Any]) -> sitk.Image:
         """Return an array (z, y, x) on these voxels as an image."""
         image = sitk.GetImageFromArray(values)
@@ -142,7 +162,7 @@ class ScanRecord:
     values_sha256: str | None = None
     """Of the voxels as they were read: the same for every file that holds them."""
     label: bool = False
-    """Whether it was given a label."""
+    """Whether it has a label's volume; marks make none."""
     structures: Mapping[str, Structure] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     """What was guessed, repaired or doubted, each in a sentence without a full stop."""
@@ -154,6 +174,11 @@ class ScanRecord:
     def usable(self) -> bool:
         """Whether the scan came through preprocessing."""
         return self.reason is None
+
+    @property
+    def field_mm(self) -> FloatArray | None:
+        """The box (2, 3) along the LPS axes around all that its file shows, where that is known."""
+        return None if self.native is None else self.native.field_mm
 
     @property
     def status(self) -> str:

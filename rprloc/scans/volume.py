@@ -75,6 +75,25 @@ def open_volume(path: Path) -> Opened:
     return Opened(image, frame.findings, frame.oriented)
 
 
+def open_layers(path: Path) -> tuple[tuple[Opened, ...], dict[str, str]]:
+    """Read an NRRD file of one 3D image or of several on the same voxels, and the fields that its header has of its own
+    (`key:=value`): a segmentation of 3D Slicer.
+
+    Raises InputError as `open_volume` does, but for several values a voxel.
+    """
+    try:
+        _check_kind(path)
+        if _format(path) != "NrrdImageIO":
+            raise InputError(f"{path.name}: found another kind of file, expected NRRD.")
+        image, frame = _other(path, layers=True)
+    except (RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    count = image.GetNumberOfComponentsPerPixel()
+    own = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    layers = [image] if count == 1 else [sitk.VectorIndexSelectionCast(image, number) for number in range(count)]
+    return tuple(Opened(layer, frame.findings, frame.oriented) for layer in layers), own
+
+
 def read_volume(path: Path) -> sitk.Image:
     """Return the image that `open_volume` reads.
 
@@ -162,9 +181,9 @@ def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
     return sizes
 
 
-def _other(path: Path) -> tuple[sitk.Image, Frame]:
-    """Return an image of another format than NIfTI and where it lies."""
-    reader, oriented = _checked_reader(path)
+def _other(path: Path, *, layers: bool = False) -> tuple[sitk.Image, Frame]:
+    """Return an image of another format than NIfTI, with several values a voxel if `layers`, and where it lies."""
+    reader, oriented = _checked_reader(path, layers=layers)
     frame = checked(Frame.of(reader), reader.GetSize(), path.name)
     image = reader.Execute()
     if np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
@@ -174,8 +193,9 @@ def _other(path: Path) -> tuple[sitk.Image, Frame]:
     return image, frame
 
 
-def _checked_reader(path: Path) -> tuple[sitk.ImageFileReader, bool]:
-    """Return a reader that has read a file's header, and whether that says how the patient lies.
+def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFileReader, bool]:
+    """Return a reader that has read a file's header, and whether that says how the patient lies; `layers` lets a voxel
+    have several values.
 
     Raises InputError for a header that cannot be used.
     """
@@ -183,8 +203,9 @@ def _checked_reader(path: Path) -> tuple[sitk.ImageFileReader, bool]:
     reader.SetImageIO(_format(path))
     about = _about(path)
     _read_information(reader, path)
-    _check_header(reader, path.name)
-    voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize
+    _check_header(reader, path.name, layers=layers)
+    count = reader.GetNumberOfComponents()
+    voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID(), count)).itemsize * count
     check_promise(path, math.prod(reader.GetSize()) * voxel, packed=about.packed)
     return reader, about.oriented
 
@@ -283,11 +304,11 @@ def _unreadable(path: Path, error: RuntimeError | OSError) -> Exception:
     return InputError(f"{path.name}: expected a readable 3D image, found: {reason}.")
 
 
-def _check_header(reader: sitk.ImageFileReader, name: str) -> None:
-    """Refuse what is no 3D grey-value image before its voxels are read; raises InputError."""
+def _check_header(reader: sitk.ImageFileReader, name: str, *, layers: bool) -> None:
+    """Refuse what is no 3D grey-value image, or several if `layers`, before its voxels are read; raises InputError."""
     if len(reader.GetSize()) != 3:
         raise InputError(f"{name}: found {len(reader.GetSize())} dimensions, expected 3.")
-    if reader.GetNumberOfComponents() != 1:
+    if reader.GetNumberOfComponents() != 1 and not layers:
         raise InputError(f"{name}: found {reader.GetNumberOfComponents()} values a voxel, expected 1.")
     if 0 in reader.GetSize():
         raise InputError(f"{name}: found sizes of {listed(reader.GetSize())} voxels, expected three positive numbers.")

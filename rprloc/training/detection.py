@@ -45,7 +45,7 @@ class LabelledFields(Kept[LabelledField]):
         InputError where it has another spacing than the settings ask for.
         """
         self._structures, self._values, self._settings, self._device = structures, values, settings, device
-        shown = [folder for folder in folders if ScanRecord.read(folder).structures.keys() & set(structures)]
+        shown = [folder for folder in folders if drawn(ScanRecord.read(folder)) & set(structures)]
         super().__init__(shown, self._field)
 
     def _field(self, folder: Path) -> LabelledField:
@@ -59,13 +59,18 @@ class LabelledFields(Kept[LabelledField]):
         voxels = np.zeros(levels.shape, dtype=np.int16)
         boxes: dict[int, FloatArray] = {}
         for number, name in enumerate(self._structures):
-            if name in record.structures:
+            if name in drawn(record):
                 structure = record.structures[name]
                 value = structure.value if self._values is None else self._values[name]
                 voxels[_pooled(label == value, pooling)] = number + 1
                 boxes[number] = to_edges(structure.box_mm, record.model, pooling)
         # Levels from 0 to 1 lose nothing that matters in 16 bits.
         return LabelledField(record.subject, levels.half(), voxels, boxes)
+
+
+def drawn(record: ScanRecord) -> set[str]:
+    """Return the structures of a scan that voxels of its label show: marks have none."""
+    return {name for name, structure in record.structures.items() if structure.is_drawn}
 
 
 def detection(lessons: Lessons) -> Detection:
@@ -85,7 +90,7 @@ class Detection:
         """
         task, device = lessons.task, lessons.device
         values = task.settings.structures
-        present = {name for folder in lessons.training for name in ScanRecord.read(folder).structures}
+        present = {name for folder in lessons.training for name in drawn(ScanRecord.read(folder))}
         names = tuple(name for name in sorted(present) if values is None or name in values)
         if not names:
             raise NothingToLearnError(

@@ -11,7 +11,7 @@ import numpy as np
 from rprloc.catalogue.rows import BY_LABELS
 from rprloc.errors import NothingToLearnError
 from rprloc.files import read_json, write_json
-from rprloc.geometry import FloatArray, robust_mean
+from rprloc.geometry import WALLS, FloatArray, robust_mean
 from rprloc.methods.answer import Answers, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.matched import Matched
@@ -28,11 +28,11 @@ Points = dict[str, FloatArray]
 
 
 def true_points(folder: Path, structures: Collection[str] | None) -> Points:
-    """Return the landmarks of a preprocessed scan's label, of some structures or of all (None)."""
+    """Return the landmarks of a preprocessed scan's label, of some structures or of all (None) that are no points."""
     return {
         name: structure.extreme_mm
         for name, structure in ScanRecord.read(folder).structures.items()
-        if structures is None or name in structures
+        if not structure.is_point and (structures is None or name in structures)
     }
 
 
@@ -100,14 +100,14 @@ def _answered(
 
 
 def _agreed(answers: Answers) -> Points:
-    """Return the robust means of what the supports found in a scan, without structures that most of those that have
-    them did not find.
+    """Return the robust means of what the supports found in a scan, without single landmarks and without structures
+    that most of those that have them did not find.
     """
     found: dict[str, list[FloatArray]] = {}
     asked: dict[str, int] = {}
     for key, answer in answers.items():
         asked[key.structure] = asked.get(key.structure, 0) + 1
-        if isinstance(answer, Found):
+        if isinstance(answer, Found) and len(answer.points_mm) == len(WALLS):
             found.setdefault(key.structure, []).append(answer.points_mm)
     return {name: robust_mean(points) for name, points in found.items() if 2 * len(points) >= asked[name]}
 

@@ -82,7 +82,9 @@ def test_what_is_missing_or_a_folder(folder: Path) -> None:
 def test_dicom_is_called_so_by_its_name(folder: Path, name: str, kind: str) -> None:
     (folder / name).write_bytes(b"")
     expected = f"found '{name}', expected an image (.nii.gz, .nii, .mha or .nrrd), not {kind}"
-    assert faults(folder, row_of(name, name)) == [f"'image': {expected}", f"'label': {expected}"]
+    # A segmentation or a structure set may be a label.
+    both = [f"'image': {expected}"] + ([f"'label': {expected}"] if name.endswith(".zip") else [])
+    assert faults(folder, row_of(name, name)) == both
     assert faults(folder, row_of("a.nii")) == []
 
 
@@ -114,3 +116,46 @@ def test_names_that_a_shell_would_expand_are_refused_where_they_mean_others(fold
 
 def test_addresses_are_taken_as_they_are(folder: Path) -> None:
     assert faults(folder, row_of("s3://bucket/a.nii", "s3://bucket/l.nii")) == []
+
+
+def test_marks_are_a_file_or_the_files_of_a_folder_and_a_label_may_have_a_colour_table(tmp_path: Path) -> None:
+    for name in (
+        "a.nii",
+        "l.nii",
+        "l.ctbl",
+        "m/a.mrk.json",
+        "m/b.csv",
+        "m/.c.json",
+        "m/notes.txt",
+        "none/x.txt",
+        "l.csv",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    places = places_beside(tmp_path, ["a.nii", "l.nii", "l.ctbl", "l_ColorTable.ctbl", "m", "none", "l.csv", "x.json"])
+
+    def row(label: str | None, marks: str | None) -> Row:
+        return Row(cohort="c", subject="s", image="a.nii", label=label, marks=marks, split=None, line=2)
+
+    assert files_of(row("l.nii", "m"), places, None) == Files(
+        "a.nii", ("l.nii",), colours="l.ctbl", marks=("m/a.mrk.json", "m/b.csv")
+    )
+    assert files_of(row(None, "l.csv"), places, None).marks == ("l.csv",)
+    told = [[fault.message for fault in file_faults(row(*one), places, None, sheet="s.csv")] for one in (
+        ("l.nii", "m"), (None, "none"), (None, "x.json"), (None, "l.nii"), ("l.csv", None),
+    )]  # fmt: skip
+    kinds = "boxes or points (.mrk.json, .csv or .json)"
+    assert told == [
+        [],
+        [f"s.csv, line 2, column 'marks': found 'none', expected a folder that holds {kinds}."],
+        ["s.csv, line 2, column 'marks': found 'x.json', expected a file that exists."],
+        [
+            f"s.csv, line 2, column 'marks': found 'l.nii', expected {kinds}; what is drawn belongs in the column "
+            "'label'."
+        ],
+        [
+            "s.csv, line 2, column 'label': found 'l.csv', expected an image (.nii.gz, .nii, .mha or .nrrd), "
+            f"not {kinds}, which belong in the column 'marks'."
+        ],
+    ]

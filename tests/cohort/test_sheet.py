@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rprloc.cohort.sheet import Row, Sheet, named_files, parse_sheet, place_of
+from rprloc.cohort.sheet import Row, Sheet, colour_tables, named_files, parse_sheet, place_of
 
 GOOD = "subject,image,label,split\na,a.nii,,train\nb,b.nii,b_l.nii,validation\nc,c.nii,,test\n"
 
@@ -87,7 +87,9 @@ def test_spellings_of_one_sheet(delimiter: str, end: str, encoding: str) -> None
     assert [[row.subject, row.image, row.label or "", row.split or ""] for row in sheet.rows] == rows[1:]
     assert [row.line for row in sheet.rows] == [4, 6, 8]
     assert sheet.name == "my sheet.csv"
-    assert named_files(content) == [cell for row in rows[1:] for cell in row[1:3] if cell]
+    # A label may have a colour table beside it.
+    named = [file for file in named_files(content) if not file.endswith(".ctbl")]
+    assert named == [cell for row in rows[1:] for cell in row[1:3] if cell]
 
 
 @settings(derandomize=True, max_examples=60, deadline=None)
@@ -223,8 +225,8 @@ def test_empty_columns_at_the_end_are_read_without_complaint() -> None:
 def test_two_columns_without_a_name_are_two_faults() -> None:
     found = messages(GOOD.replace("image,label", ",,image"))
     assert found[:2] == [
-        f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, split "
-        "or cohort."
+        f"s.csv, line 1: found 'column {n} without a name', expected one of the columns subject, image, label, marks, "
+        "split or cohort."
         for n in (2, 3)
     ]
 
@@ -285,7 +287,8 @@ def test_the_paths_to_look_up_are_each_named_once_and_those_of_patterns_are_fold
         GOOD
         + "d,c.nii,masks/{structure}.nii,test\ne,/x/e.nii,{structure}_e.nii,test\nf,s3://b/f.nii,/{structure},test\n"
     )
-    expected = ["a.nii", "b.nii", "b_l.nii", "c.nii", "masks", "/x/e.nii", ".", "s3://b/f.nii", "/"]
+    tables = ["b_l_ColorTable.ctbl", "b_l.ctbl"]
+    expected = ["a.nii", "b.nii", "b_l.nii", *tables, "c.nii", "masks", "/x/e.nii", ".", "s3://b/f.nii", "/"]
     assert named_files(text.encode()) == expected
     # Also of a sheet that is otherwise all wrong.
     assert named_files(b"subject,image\n,x.nii\n$,x.nii\n") == ["x.nii"]
@@ -316,3 +319,19 @@ def test_a_label_may_be_a_folder_or_a_pattern_of_masks() -> None:
             cohort="default", subject="b", image="b.nii", label=label, split="validation", line=3, validation=True,
             support=True,
         )  # fmt: skip
+
+
+def test_marks_make_a_support_as_a_label_does() -> None:
+    text = "subject,image,marks\na,a.nii,a.mrk.json\nb,b.nii,\n"
+    sheet = parse_sheet(text.encode())
+    assert sheet.faults == () and [(row.marks, row.annotated, row.support) for row in sheet.rows] == [
+        ("a.mrk.json", True, True), (None, False, False),
+    ]  # fmt: skip
+    assert named_files(text.encode()) == ["a.nii", "a.mrk.json", "b.nii"]
+    (message,) = messages("subject,image,marks\na,a.nii,a.nii\nb,b.nii,\n")
+    assert message == "s.csv, line 2, column 'marks': found 'a.nii', expected another file than the image."
+
+
+def test_only_a_label_of_numbers_may_have_a_colour_table() -> None:
+    assert colour_tables("x/l.nii.gz") == ["x/l_ColorTable.ctbl", "x/l.ctbl"]
+    assert [colour_tables(name) for name in ("", "a.seg.nrrd", "s.dcm", "m/{structure}.nii", "masks")] == [[]] * 5

@@ -12,6 +12,7 @@ from rprloc.cohort.settings import Settings
 from rprloc.errors import InputError
 from rprloc.locator.job import PARAMETERS, Job, Support, read_settings, source_of, unknown_structures, with_structures
 from rprloc.locator.names import Named
+from rprloc.marks.annotation import Annotated
 from tests.cohort.planned import COHORTS, SCHEMA, planned, sheet_of
 
 
@@ -53,9 +54,26 @@ def test_a_task_reads_files_where_they_lie(tmp_path: Path) -> None:
     for name in ("heart.nii", "liver.nii"):
         (tmp_path / "masks" / name).touch()
     support, query = job_of(tmp_path, label="masks").preprocessings([Named("q", tmp_path / "q.nii")])
-    assert source_of(support).label == {"heart": tmp_path / "masks" / "heart.nii"}
+    masks = source_of(support).label
+    assert isinstance(masks, Annotated) and masks.label == {"heart": tmp_path / "masks" / "heart.nii"}
     assert (source_of(query).image, source_of(query).label) == (tmp_path / "q.nii", None)
-    assert source_of(job_of(tmp_path).preprocessings(())[0]).label == tmp_path / "l.nii"
+    label = source_of(job_of(tmp_path).preprocessings(())[0]).label
+    assert isinstance(label, Annotated) and label.label == tmp_path / "l.nii"
+
+
+def test_marks_and_a_colour_table_stand_behind_the_label(tmp_path: Path) -> None:
+    for name in ("a.nii", "l.nii", "l.ctbl", "m.mrk.json"):
+        (tmp_path / name).touch()
+    support = Support(Named("s", tmp_path / "a.nii"), str(tmp_path / "l.nii"), str(tmp_path / "m.mrk.json"))
+    job = Job(cohort="c", settings=Settings(), supports=(support,), method="matched", weights="none")
+    found = source_of(job.preprocessings(())[0]).label
+    assert isinstance(found, Annotated) and found.label == tmp_path / "l.nii"
+    assert (found.colours, found.marks) == (tmp_path / "l.ctbl", (tmp_path / "m.mrk.json",))
+    alone = Job(
+        cohort="c", settings=Settings(), supports=(Support(support.scan, None, "none.csv"),), method="matched",
+        weights="none",
+    )  # fmt: skip
+    assert alone.faults() == ["command line, option 'marks': found 'none.csv', expected a file that exists."]
 
 
 def test_settings_are_named_as_the_pipelines(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,15 +65,15 @@ def test_the_answers_are_the_pipelines_to_the_last_digit(
     with Locator(scans, label=[label_of(name) for name in SUPPORTS], settings="phantom", weights="none") as ours:
         located = list(ours.locate_all([f"images/{name}" for name in QUERIES], jobs=2))
         ours.results(located).write(tmp_path / "ours")
-    for name in ("boxes.csv", "scans.csv"):
+    for name in ("boxes.csv", "landmarks.csv", "scans.csv"):
         assert (tmp_path / "ours" / name).read_text() == (expected / name).read_text()
     found, wanted = (rows_of(where / "predictions.jsonl") for where in (tmp_path / "ours", expected))
     assert found == wanted
     assert len(found) == 2 * 3 * 3 and sum(not row["failed"] for row in found) == 9
     # What is at hand of each query are the lines of boxes.csv.
     lines = {name: [one for one in found if one["subject"] == name and one["support"] == "*"] for name in ("test_01",)}
-    answers = [{key: value for key, value in one.to_json().items() if key != "seconds"} for one in located[0].answers]
-    assert answers == lines["test_01"]
+    answers = json.loads(json.dumps([one.to_json() for one in located[0].answers]))
+    assert [{key: value for key, value in one.items() if key != "seconds"} for one in answers] == lines["test_01"]
     assert located[0]["heart"].box_mm == answers[0]["box_mm"]
 
 
@@ -114,7 +115,7 @@ def test_only_a_support_with_a_structure_is_one(folder: Path, tmp_path: Path) ->
     settings.write_text("structures: {liver: 9}\nspacing: [8, 8, 8]\n")
     with pytest.raises(InputError, match="found no structure, expected one to look for"):
         Locator(image, label=label, **(QUICK | {"settings": str(settings)}))
-    with pytest.raises(InputError, match="found '1 beside 2 supports', expected as many"):
+    with pytest.raises(InputError, match="found '1 labels and 0 marks beside 2 supports', expected one for"):
         Locator([image, image], label=label, **QUICK)
     with pytest.raises(InputError, match=r"parameter 'method': found 'matchd', expected .*did you mean 'matched'"):
         Locator(image, label=label, method="matchd")

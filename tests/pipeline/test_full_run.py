@@ -27,6 +27,7 @@ def test_every_promised_file_is_there(full: Run) -> None:
     assert names >= {
         "report.html",
         "boxes.csv",
+        "landmarks.csv",
         "predictions.jsonl",
         "metrics.csv",
         "set_aside.csv",

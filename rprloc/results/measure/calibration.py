@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rprloc.catalogue.rows import CALIBRATION_IMAGES
-from rprloc.geometry import WALLS, FloatArray
+from rprloc.geometry import LANDMARKS, WALLS, FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS, DOUBTFUL, Prediction
 from rprloc.results.measure.expected import Scans
 from rprloc.results.words import calibrated_methods
+from rprloc.scans.scan import Structure
 
 LEVEL = 0.9
 """How often a wall lies within what its prediction says."""
@@ -73,17 +74,18 @@ def with_intervals(
 def within_mm(errors_mm: Sequence[FloatArray]) -> dict[str, float] | None:
     """Return by wall the mm within which the wall of one more image's prediction lies at 90 %; None for too few images.
 
-    `errors_mm` has for each image of known truth how far the walls of its predictions are off, (predictions, 6). Each
+    `errors_mm` has for each image of known truth how far the walls of its predictions are off, (predictions, 6), or how
+    far a single landmark is, (predictions, 1), which has one radius and needs nine images. Each
     wall has a distance of its own where the images suffice, nine or more. With fewer all have the same one, from the
     six walls of all images as if each were of an image of its own, which walls of one image are only by and large.
     """
     if len(errors_mm) < CALIBRATION_IMAGES:
         return None
-    distances = conformal_quantile(errors_mm)
-    if distances is None:
+    names, distances = LANDMARKS[errors_mm[0].shape[1]], conformal_quantile(errors_mm)
+    if distances is None and names == WALLS:
         pooled = conformal_quantile([errors[:, [wall]] for errors in errors_mm for wall in range(len(WALLS))])
         distances = None if pooled is None else np.repeat(pooled, len(WALLS))
-    return None if distances is None else dict(zip(WALLS, distances.tolist(), strict=True))
+    return None if distances is None else dict(zip(names, distances.tolist(), strict=True))
 
 
 def conformal_quantile(groups: Sequence[FloatArray], level: float = LEVEL) -> FloatArray | None:
@@ -124,6 +126,14 @@ def mean_within(prediction: Prediction) -> float | None:
     return float(np.mean(list(walls.values()))) if walls else None
 
 
+def _off_mm(one: Prediction, truth: Structure) -> FloatArray:
+    """Return how far in mm a prediction's walls (6,) are off, or a single landmark (1,)."""
+    if one.box_mm is not None:
+        return wall_errors(one.box_mm, truth.box_mm)
+    found = np.array(list((one.points_mm or {}).values()), dtype=np.float64)
+    return np.asarray(np.linalg.norm(found - truth.extreme_mm, axis=-1))
+
+
 def _kind(prediction: Prediction) -> Kind:
     """Return a prediction's kind."""
     one = prediction
@@ -135,12 +145,12 @@ def _scores(predictions: Sequence[Prediction], supports: Collection[str], scans:
     calibrated = set(calibrated_methods())
     errors: dict[Kind, dict[str, list[FloatArray]]] = {}
     for one in predictions:
-        if one.method not in calibrated or one.subject not in supports or one.box_mm is None:
+        if one.method not in calibrated or one.subject not in supports or one.points_mm is None:
             continue
         truth = scans[one.subject].structures.get(one.structure)
-        if truth:
+        if truth and truth.is_point == one.point:
             of_kind = errors.setdefault(_kind(one), {})
-            of_kind.setdefault(one.subject, []).append(wall_errors(one.box_mm, truth.box_mm))
+            of_kind.setdefault(one.subject, []).append(_off_mm(one, truth))
     return {
         kind: {image: np.stack(found) for image, found in sorted(images.items())} for kind, images in errors.items()
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.cohort.tasks import Asked
-from rprloc.geometry import robust_mean
+from rprloc.geometry import WALLS, robust_mean
 from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, UNSURE, Prediction, spread_of
 
 
@@ -34,11 +34,11 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     """Return the prediction of several supports together from the ones that they gave alone.
 
     Its points are the robust means of their points, coordinate by coordinate, its box that of their boxes, wall by
-    wall, in LPS mm, and `half_voxel_mm` the median. `n_supports` is how many found the structure; with none it is a
-    failed prediction with the first support's reason, and where more say that the query does not show it, with that
-    one. `spread_mm` is the root mean square distance of the supports' points to their mean, averaged over the points,
-    and is unknown for a single one. `lost` is the median of theirs. `seconds` are the sums over all of them, by part:
-    what the user waited for.
+    wall, in LPS mm, and `half_voxel_mm` the median; a single landmark has neither. `n_supports` is how many found the
+    structure; with none it is a failed prediction with the first support's reason, and where more say that the query
+    does not show it, with that one. `spread_mm` is the root mean square distance of the supports' points to their mean,
+    averaged over the points, and is unknown for a single one. `lost` is the median of theirs. `seconds` are the sums
+    over all of them, by part: what the user waited for.
     """
     outside = [one for one in members if one.failed and one.reason == OUTSIDE]
     found = [one for one in members if not one.failed]
@@ -61,12 +61,15 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     lost = float(np.median(known)) if known else None
     # Nothing but what is not known of how the patient lies makes one less sure than its own probability.
     unsure = any(one.lost is not None and one.confidence is not None and one.confidence < 1 - one.lost for one in found)
-    together = robust_mean(np.concatenate([points, [one.box_mm for one in found]], axis=1)).tolist()
+    boxes = np.array([one.box_mm or [] for one in found], dtype=np.float64).reshape(len(found), -1, 3)
+    together = robust_mean(np.concatenate([points, boxes], axis=1)).tolist()
+    halves = [one.half_voxel_mm for one in found if one.half_voxel_mm is not None]
     return msgspec.structs.replace(
         whole,
         points_mm=dict(zip(names, together[: len(names)], strict=True)),
-        box_mm=together[len(names) :],
-        half_voxel_mm=np.median([one.half_voxel_mm for one in found], axis=0).tolist(),
+        box_mm=together[len(names) :] or None,
+        open_walls=_open(found),
+        half_voxel_mm=np.median(halves, axis=0).tolist() if halves else None,
         spread_mm=spread,
         lost=lost,
         confidence=None if lost is None else min(1 - lost, UNSURE if unsure else 1),
@@ -74,6 +77,11 @@ def combine(members: Sequence[Prediction]) -> Prediction:
         failed=False,
         reason=None,
     )
+
+
+def _open(found: Sequence[Prediction]) -> tuple[str, ...]:
+    """Return the walls that at least half of some predictions call open."""
+    return tuple(wall for wall in WALLS if 2 * sum(wall in one.open_walls for one in found) >= len(found))
 
 
 Count = TypeVar("Count", int, NDArray[np.int_])

@@ -22,12 +22,15 @@ from rprloc.results.measure.expected import (
     expected_predictions,
     missed,
     name_of,
+    of_kind,
+    points_of,
     scans_table,
     set_aside_table,
     usable,
 )
 from rprloc.results.measure.landmarks import tidy_landmarks
 from rprloc.results.measure.metrics import metrics_of
+from rprloc.results.measure.points import tidy_points
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
@@ -61,6 +64,7 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], batch
     write_frame(folder / "metrics.csv", found.metrics)
     write_frame(folder / "table4.csv", tidy_supports(arrays, measure.seed), digits=DIGITS)
     write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
+    write_frame(folder / "landmarks.csv", tidy_points(found.predictions, found.metrics, records), digits=DIGITS)
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
     write_frame(folder / "scans.csv", found.scans)
@@ -110,6 +114,8 @@ def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction]) 
         one = came.pop(name_of(expected), None)
         rows.append(missed(expected, scans) if one is None else one)
     rows.extend(came.values())
+    points = points_of(measure, scans)
+    rows, calibration = ([of_kind(one, points) for one in some] for some in (rows, calibration))
     supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
     rows.extend(combined_predictions(rows, supports, measure.methods))
     calibration.extend(combined_predictions(calibration, supports, measure.methods))

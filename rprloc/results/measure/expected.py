@@ -46,7 +46,7 @@ def expected_predictions(measure: Measure, scans: Scans, given: Collection[Name]
     # Where no support can be used the first ones of the draw stand for it, so that their misses count.
     order = [name for name in measure.order if usable(scans, name)] or list(measure.order)
     structures = _structures(measure, scans, given)
-    taught = _taught(measure, scans)
+    taught, points = _taught(measure, scans), points_of(measure, scans)
     answered = {(name.subject, name.method) for name in given}
     return [
         Prediction(
@@ -58,8 +58,11 @@ def expected_predictions(measure: Measure, scans: Scans, given: Collection[Name]
             support=support,
             drawn=support in (NO_SUPPORT, *order[:1]),
             n_supports=int(support != NO_SUPPORT),
+            point=structure in points,
             failed=True,
-            reason=asked.reason or _unlearned(asked, structure, taught, answered=(query, asked.name) in answered),
+            reason=asked.reason
+            or (_boxes_alone(asked, structure) if structure in points else None)
+            or _unlearned(asked, structure, taught, answered=(query, asked.name) in answered),
         )
         for query in _queries(measure)
         for asked in measure.methods
@@ -73,6 +76,37 @@ def expected_predictions(measure: Measure, scans: Scans, given: Collection[Name]
 def _queries(measure: Measure) -> list[str]:
     """Return the queries in the order of the sheet."""
     return [member.subject for member in measure.members if member.query]
+
+
+def points_of(measure: Measure, scans: Scans) -> set[str]:
+    """Return the structures that are single landmarks, by the first support of the draw that has them; where none has,
+    by a query.
+    """
+    tellers = [*measure.order, *_queries(measure)]
+    kinds: dict[str, bool] = {}
+    for subject in tellers:
+        if usable(scans, subject):
+            for name, structure in scans[subject].structures.items():
+                kinds.setdefault(name, structure.is_point)
+    return {name for name, is_point in kinds.items() if is_point}
+
+
+def of_kind(one: Prediction, points: Collection[str]) -> Prediction:
+    """Return a prediction of a structure that is a single landmark where `points` has it, else a box; one that found
+    the other kind, from a support that marks it so, has failed.
+    """
+    point = one.structure in points
+    if one.failed or one.point == point:
+        return msgspec.structs.replace(one, point=point)
+    kinds = ("a box", "a single landmark")
+    reason = f"{one.structure} is {kinds[one.point]} in the support {one.support} and {kinds[point]} in others"
+    nothing = msgspec.structs.replace(one, points_mm=None, box_mm=None, half_voxel_mm=None, spread_mm=None)
+    return msgspec.structs.replace(nothing, point=point, open_walls=(), confidence=None, failed=True, reason=reason)
+
+
+def _boxes_alone(asked: Asked, structure: str) -> str | None:
+    """Return why a method that has learned boxes does not find a single landmark, None for one that carries it over."""
+    return f"{asked.name} finds boxes, and {structure} is a single landmark" if asked.supports == 0 else None
 
 
 def _taught(measure: Measure, scans: Scans) -> dict[str, set[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rprloc.geometry import CORNERS, WALLS, FloatArray
+from rprloc.geometry import CORNERS, POINT, WALLS, FloatArray
 from rprloc.methods.answer import Prediction
 from rprloc.results.frame import COLUMNS, TYPES, Main
 from rprloc.results.measure.calibration import covered, mean_within
@@ -71,7 +71,8 @@ def metrics_of(
 ) -> pd.DataFrame:
     """Return metrics.csv's table of one cohort, one line for each prediction.
 
-    A miss has IoU 0 and no distances; a structure without truth has no metrics. A query that was set aside counts as a
+    A miss has IoU 0 and no distances; a structure without truth has no metrics, and a single landmark has no IoU and no
+    walls, but `mre_mm`, its distance from the true one. A query that was set aside counts as a
     miss where it is one of the `labelled`, the subjects to which the sheet gives a label: what the label holds is then
     unknown. `main` are the methods' settings to use.
     """
@@ -85,15 +86,30 @@ def metrics_of(
     unknown = [one.subject in labelled and not usable(scans, one.subject) for one in predictions]
     true = np.array([truth is not None for truth in truths], dtype=bool)
     failed = table["failed"].to_numpy(dtype=bool)
-    table.loc[failed & (true | np.array(unknown, dtype=bool)), ["iou", "iou_reference"]] = 0.0
-    _compare(table, predictions, truths, np.flatnonzero(true & ~failed))
+    point = np.array([one.point for one in predictions], dtype=bool)
+    missing = failed & ~point & (true | np.array(unknown, dtype=bool))
+    table.loc[missing, ["iou", "iou_reference"]] = 0.0
+    _compare(table, predictions, truths, np.flatnonzero(true & ~failed & ~point))
+    for i in np.flatnonzero(true & ~failed & point):
+        error, radius = point_distance(predictions[i], truths[i]), mean_within(predictions[i])
+        table.loc[i, "mre_mm"] = error
+        table.loc[i, "covered"] = np.nan if radius is None else float(error <= radius)
     return table
 
 
 def _truth(scans: Scans, prediction: Prediction) -> Structure | None:
-    """Return what is true of a prediction, None where the query's label lacks it."""
+    """Return what is true of a prediction, None where the query's label lacks it or has another kind of it."""
     scan = scans.get(prediction.subject)
-    return scan.structures.get(prediction.structure) if scan else None
+    truth = scan.structures.get(prediction.structure) if scan else None
+    return truth if truth is not None and truth.is_point == prediction.point else None
+
+
+def point_distance(prediction: Prediction, truth: Structure | None) -> float:
+    """Return how far in mm a single landmark is from the true one; NaN where one of the two is not known."""
+    if truth is None or prediction.points_mm is None:
+        return float("nan")
+    found = np.array([prediction.points_mm[name] for name in POINT], dtype=np.float64)
+    return float(point_error(truth.extreme_mm, found))
 
 
 def _compare(

@@ -35,7 +35,9 @@ _TEXT: dict[str, Any] = {"color": "white", "parse_math": False}
 
 @dataclass(frozen=True)
 class MethodBox:
-    """What one method predicts of a structure: the box (2, 3) in LPS mm, if any, and its score in words."""
+    """What one method predicts of a structure: the box (2, 3) in LPS mm, or twice the single landmark, if any, and its
+    score in words.
+    """
 
     method: str
     box_mm: FloatArray | None
@@ -107,7 +109,9 @@ def _families(found: Sequence[MethodBox]) -> Mapping[str, list[MethodBox]]:
 
 def _true(structure: Structure | None) -> list[Box]:
     """Return the box of a labelled structure, if there is one."""
-    return [] if structure is None else [Box(structure.box_mm, TRUE_COLOUR, "-")]
+    if structure is None:
+        return []
+    return [Box(structure.box_mm, TRUE_COLOUR, "-", structure.extreme_mm if structure.is_point else None, "o")]
 
 
 def _support_column(support: Picture, template: Sequence[Box]) -> _Column:
@@ -124,7 +128,8 @@ def _found(
         hidden = one.box_mm is not None and _outside(one.box_mm, centre_mm, width_mm)
         legend.append(_Entry(colour, style, f"{one.method} {'far off' if hidden else one.score}"))
         if one.box_mm is not None:
-            boxes.append(Box(one.box_mm, colour, style))
+            is_point = not (one.box_mm[1] > one.box_mm[0]).any()
+            boxes.append(Box(one.box_mm, colour, style, one.box_mm[:1] if is_point else None, "x"))
     return boxes, legend
 
 

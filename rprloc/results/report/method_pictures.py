@@ -89,5 +89,7 @@ def _boxes(predictions: Sequence[Prediction], metrics: pd.DataFrame) -> dict[str
     boxes: dict[str, list[MethodBox]] = {}
     for one in predictions:
         box_mm = None if one.box_mm is None else np.array(one.box_mm)
+        if one.point and one.points_mm:
+            box_mm = np.array([*one.points_mm.values()] * 2)
         boxes.setdefault(one.structure, []).append(MethodBox(one.method, box_mm, scores[one.key]))
     return boxes

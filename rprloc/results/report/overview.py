@@ -84,7 +84,8 @@ def _to_use(main: pd.DataFrame) -> pd.DataFrame:
 def doubtful(main: pd.DataFrame) -> tuple[str, ...]:
     """Return in words the predictions to use that have no truth and are the likeliest lost, the worst first."""
     shown = _to_use(main)
-    found = shown[~shown["failed"] & shown["iou"].isna()].nlargest(DOUBTFUL_SHOWN, "lost")
+    unknown = shown["iou"].isna() & shown["mre_mm"].isna()
+    found = shown[~shown["failed"] & unknown].nlargest(DOUBTFUL_SHOWN, "lost")
     return tuple(
         f"{row['structure']} in {row['subject']} ({100 * row['lost']:.0f} %)" for row in found.to_dict("records")
     )

@@ -73,13 +73,15 @@ class View:
 
 @dataclass(frozen=True)
 class Box:
-    """A box (2, 3) in LPS mm to be drawn, with its colour and line style, and the points of its walls, if any."""
+    """A box (2, 3) in LPS mm to be drawn, with its colour and line style, and the points of its walls, if any; or a
+    single landmark, twice.
+    """
 
     corners_mm: FloatArray
     colour: str
     style: Any
     points_mm: FloatArray | None = None
-    """(6, 3), in the order of WALLS."""
+    """(6, 3), in the order of WALLS, or (1, 3)."""
     marker: str = ""
 
 
@@ -170,6 +172,8 @@ def _draw_scan(axes: Axes, picture: Picture, view: View) -> None:
 def _draw_box(axes: Axes, view: View, box: Box) -> None:
     """Draw a box's outline as seen along the plane's normal."""
     plane, (low, high) = view.plane, box.corners_mm
+    if not (high > low).any():
+        return
     cut = low[plane.through] <= view.position_mm <= high[plane.through]
     width, height = high[plane.across] - low[plane.across], high[plane.along] - low[plane.along]
     outline = Rectangle(
@@ -181,13 +185,15 @@ def _draw_box(axes: Axes, view: View, box: Box) -> None:
 
 
 def _draw_points(axes: Axes, plane: Plane, box: Box) -> None:
-    """Draw the points of the four walls that the panel shows from the side."""
+    """Draw the points of the four walls that the panel shows from the side, or a single landmark."""
     if box.points_mm is None:
         return
-    points = box.points_mm[[i for i in range(len(WALLS)) if i // 2 != plane.through]]
+    single = len(box.points_mm) == 1
+    shown = [0] if single else [i for i in range(len(WALLS)) if i // 2 != plane.through]
     axes.plot(
-        points[:, plane.across], points[:, plane.along], linestyle="none", marker=box.marker, markersize=4.5,
-        markeredgewidth=1.1, markerfacecolor="none", markeredgecolor=box.colour,
+        box.points_mm[shown, plane.across], box.points_mm[shown, plane.along], linestyle="none", marker=box.marker,
+        markersize=9 if single else 4.5, markeredgewidth=1.6 if single else 1.1, markerfacecolor="none",
+        markeredgecolor=box.colour,
     )  # fmt: skip
 
 

@@ -79,10 +79,13 @@ def _true(structure: Structure | None) -> list[Box]:
 
 
 def _found(prediction: Prediction) -> list[Box]:
-    """Return the predicted box, if there is one."""
+    """Return the predicted box, or the single landmark, if there is one."""
+    named = prediction.points_mm or {}
+    if prediction.point and named:
+        at = np.array(list(named.values()))
+        return [Box(np.repeat(at, 2, axis=0), FOUND_COLOUR, _DASHED, at, "x")]
     if prediction.box_mm is None:
         return []
-    named = prediction.points_mm or {}
     points = np.array([named[wall] for wall in WALLS]) if set(named) == set(WALLS) else None
     return [Box(np.array(prediction.box_mm), FOUND_COLOUR, _DASHED, points, "x")]
 

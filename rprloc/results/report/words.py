@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from rprloc.catalogue import PAPER
-from rprloc.methods.answer import NO_SUPPORT, Setting
-from rprloc.results.frame import alone, together
+from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Setting
+from rprloc.results.frame import alone, points_with_truth, together
 from rprloc.results.shown import CohortShown
 
 Entry = Mapping[Any, Any]
@@ -42,7 +42,23 @@ def headline(main: pd.DataFrame, shown: CohortShown) -> str:
         return "There is nothing to report: no query, no support or no structure."
     queries, structures = main["subject"].nunique(), main["structure"].nunique()
     asked = f"{structures} structure{'s' * (structures != 1)} in {queries} quer{'y' if queries == 1 else 'ies'}"
-    return _measured(main, shown, asked) if main["iou"].notna().any() else _found(main, asked)
+    points = _points(main)
+    if main["iou"].notna().any():
+        return " ".join([_measured(main, shown, asked), *points])
+    return f"{asked[0].upper()}{asked[1:]}. {points[0]}" if points else _found(main, asked)
+
+
+def _points(main: pd.DataFrame) -> list[str]:
+    """Return a sentence about the single landmarks whose true places are known, if there are any."""
+    known = points_with_truth(main)
+    rows = known[known["support"] == ALL_SUPPORTS]
+    if not len(rows):
+        rows = alone(known)
+    if not len(rows):
+        return []
+    given = "all supports together" if (rows["support"] == ALL_SUPPORTS).any() else "one support"
+    names, off = rows["structure"].nunique(), number(float(rows["mre_mm"].mean()), 1)
+    return [f"{names} single landmark{'s' * (names != 1)}, {given}: {off} mm off in the mean, where found."]
 
 
 def _found(main: pd.DataFrame, asked: str) -> str:
@@ -109,13 +125,17 @@ def cell(entry: Entry | None) -> str:
         return "–"
     if entry["failed"]:
         return "missing"
-    return _unmeasured(entry) if math.isnan(entry["iou"]) else score_in_short(entry["iou"], entry["awd_mm"])
+    if math.isnan(entry["iou"]):
+        return _unmeasured(entry) if math.isnan(entry["mre_mm"]) else f"{number(entry['mre_mm'], 1)} mm off"
+    return score_in_short(entry["iou"], entry["awd_mm"])
 
 
 def score_in_full(entry: Entry) -> str:
     """Return a prediction's score for a picture of its own."""
     if entry["failed"]:
         return "no answer"
+    if math.isnan(entry["iou"]) and not math.isnan(entry["mre_mm"]):
+        return f"{number(entry['mre_mm'], 1)} mm off"
     if math.isnan(entry["iou"]):
         return f"{_unmeasured(entry)}; no truth to compare with"
     return f"IoU {percent(entry['iou'], 1)} %, AWD {number(entry['awd_mm'], 1)} mm"
@@ -126,7 +146,7 @@ def score_in_legend(entry: Entry) -> str:
     if entry["failed"]:
         return "no answer"
     if math.isnan(entry["iou"]):
-        return "found"
+        return "found" if math.isnan(entry["mre_mm"]) else f"{number(entry['mre_mm'], 1)} mm off"
     return f"{percent(entry['iou'], 0)} %, {number(entry['awd_mm'], 1)} mm"
 
 

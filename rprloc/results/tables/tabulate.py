@@ -25,11 +25,12 @@ from rprloc.results.frame import (
 )
 from rprloc.results.shown import CohortShown, CohortTable, write_shown
 from rprloc.results.statistics import describe
-from rprloc.results.tables.boxes import box_table
+from rprloc.results.tables.boxes import box_table, landmark_table
 from rprloc.results.tables.calibration import calibration_tables, risks_by_kind, tidy_calibration
 from rprloc.results.tables.comparison import comparison_tables, tidy_comparison
 from rprloc.results.tables.error_sources import error_source_tables
 from rprloc.results.tables.layout import WITHOUT_TRUTH, CohortFacts, write_table
+from rprloc.results.tables.points import point_tables
 from rprloc.results.tables.seconds import Trained, read_training_seconds, seconds_tables, tidy_seconds
 from rprloc.results.tables.summary import summary
 from rprloc.results.tables.table3 import accuracy_tables, tidy_table3
@@ -70,6 +71,7 @@ def tabulate_cohorts(folder: Path, evaluated: Sequence[Path], logs: Sequence[Pat
     names = [cohort.name for cohort in run.cohorts]
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in run.predictions))
     write_frame(folder / "boxes.csv", box_table(run.predictions, run.metrics, names))
+    write_frame(folder / "landmarks.csv", landmark_table(run.predictions, run.metrics, names))
     write_frame(folder / "metrics.csv", run.metrics)
     write_frame(folder / "set_aside.csv", run.measured["set_aside"])
     write_frame(folder / "scans.csv", run.measured["scans"])
@@ -86,7 +88,7 @@ def read_run(evaluated: Sequence[Path], logs: Sequence[Path]) -> Run:
     metrics = read_metrics(*(path / "metrics.csv" for path in evaluated))
     measured = {
         name: read_tables(*(path / f"{name}.csv" for path in evaluated))
-        for name in ("table4", "table5", "error_sources", "set_aside", "scans")
+        for name in ("table4", "table5", "landmarks", "error_sources", "set_aside", "scans")
     }
     predictions = read_predictions(*(path / "predictions.jsonl" for path in evaluated))
     cohorts = facts_of(metrics, [path.name for path in evaluated])
@@ -106,7 +108,8 @@ def make_tables(run: Run) -> dict[str, Table]:
     first = {number: tidy_table(number, run.metrics) for number in KINDS}
     third, compared = tidy_table3(run.metrics), tidy_comparison(run.metrics)
     seconds = tidy_seconds(run.predictions, run.metrics, run.trained)
-    fourth, fifth, sources = (run.measured[name] for name in ("table4", "table5", "error_sources"))
+    measured = ("table4", "table5", "landmarks", "error_sources")
+    fourth, fifth, points, sources = (run.measured[name] for name in measured)
     sure = tidy_calibration(run.metrics, run.predictions)
     return {
         **{f"table{number}": Table(tidy, cohort_tables(number, tidy, run.cohorts)) for number, tidy in first.items()},
@@ -115,6 +118,7 @@ def make_tables(run: Run) -> dict[str, Table]:
         "table3_seconds": Table(seconds, seconds_tables(seconds, run.metrics, run.cohorts)),
         "table4": Table(fourth, supports_tables(fourth, run.cohorts)),
         "table5": Table(fifth, landmark_tables(fifth, run.cohorts)),
+        "landmarks": Table(points, point_tables(points, run.cohorts)),
         "error_sources": Table(sources, error_source_tables(sources, run.cohorts)),
         "calibration": Table(sure, calibration_tables(sure, run.cohorts)),
     }
@@ -154,8 +158,8 @@ def _shown_tables(cohort: CohortFacts, tables: Mapping[str, Table], *, several: 
     own = {name: [one for one in table.laid_out if one.cohort == cohort.name] for name, table in tables.items()}
     beside = {"table3", "comparison", "table3_seconds"} if several else set()
     names = {"table1", "table2", "table4", "table5"} | beside if cohort.known else beside & {"table3_seconds"}
-    telling = {name for name in ("error_sources", "calibration") if any(one.lines for one in own[name])}
-    said = [] if cohort.known else [CohortTable(0, cohort.name, "", (), (), (WITHOUT_TRUTH,))]
+    telling = {name for name in ("landmarks", "error_sources", "calibration") if any(one.lines for one in own[name])}
+    said = [] if cohort.known or "landmarks" in telling else [CohortTable(0, cohort.name, "", (), (), (WITHOUT_TRUTH,))]
     return said + [one for name, laid_out in own.items() if name in names | telling for one in laid_out]
 
 

@@ -109,9 +109,8 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
         write_json_lines(path, [one.to_json() for one in own])
     evaluate_cohort(tmp_path / "demo", made.measure, folders, batches)
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
-        "error_sources.csv", "findings.csv", "metrics.csv", "predictions.jsonl", "scans.csv", "set_aside.csv",
-        "table4.csv",
-        "table5.csv",
+        "error_sources.csv", "findings.csv", "landmarks.csv", "metrics.csv", "predictions.jsonl", "scans.csv",
+        "set_aside.csv", "table4.csv", "table5.csv",
     ]  # fmt: skip
     found = made.evaluate()
     assert read_predictions(tmp_path / "demo" / "predictions.jsonl") == found.predictions

@@ -81,8 +81,8 @@ def test_nothing_to_report() -> None:
 
 
 def test_scores() -> None:
-    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "spread_mm": 2.5, "lost": 0.034}
-    unknown = found | {"iou": math.nan, "awd_mm": math.nan}
+    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "mre_mm": 2.0, "spread_mm": 2.5, "lost": 0.034}
+    unknown = found | {"iou": math.nan, "awd_mm": math.nan, "mre_mm": math.nan}
     unjudged = unknown | {"lost": math.nan}
     bare, lost = unjudged | {"spread_mm": math.nan}, found | {"failed": True}
     assert [cell(entry) for entry in (found, unknown, unjudged, bare, lost, None)] == [
@@ -93,6 +93,8 @@ def test_scores() -> None:
     ]  # fmt: skip
     assert [score_in_legend(entry) for entry in (found, unknown, lost)] == ["46 %, 1.2 mm", "found", "no answer"]
     assert score_in_short(0.0, math.nan) == "0 %"
+    point = unknown | {"mre_mm": 3.21}
+    assert {cell(point), score_in_full(point), score_in_legend(point)} == {"3.2 mm off"}
 
 
 @pytest.mark.parametrize("length", [1, 40, 64])

@@ -19,7 +19,7 @@ from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
 from tests.results.cohorts import Cohort
 
-TABLES = ("table1", "table2", "table3", "comparison", "table4", "table5", "error_sources", "calibration")
+TABLES = ("table1", "table2", "table3", "comparison", "table4", "table5", "landmarks", "error_sources", "calibration")
 
 
 @dataclass(frozen=True)
