@@ -23,7 +23,7 @@ from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import FloatArray, wall_centres
 from rprloc.marks.on_scan import box_surface
 from rprloc.methods.answer import Prediction
-from rprloc.methods.start import MapStart, Start
+from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.points import DISTANCES_MM
@@ -85,7 +85,7 @@ def _marked(scan: Scan, mark: Callable[[Structure], Structure]) -> _Marked:
 
 def main(sheet: Path, count: int, weights: str | None) -> None:
     """Print IoU and wall distance by masks and by boxes, and how far points are off."""
-    start: Start = RegistrationStart(openkbp_settings().window, seed=1, threads=1)
+    start: Start = LaidStart(openkbp_settings().window, seed=1)
     if weights is not None:
         start = MapStart(read_model(shipped_folder(weights) / "position_map.safetensors"), seed=1)
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ import click
 
 import rprloc
 from rprloc.errors import UNSTEADY, InputError
+from rprloc.locate import locate
 from rprloc.steps import FOLDER, NEW_FOLDER, step
 
 EXIT_INPUT = 65
@@ -197,6 +198,7 @@ _add_importer(
 )
 
 
+command.add_command(locate)
 command.add_command(step)
 
 

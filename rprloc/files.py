@@ -67,7 +67,11 @@ def _on_disk(path: Path) -> None:
 
 
 def _umask() -> int:
-    """Return the process's file mode mask, which can be read only by setting it."""
+    """Return the process's file mode mask: setting it to read it, as elsewhere, another thread might see."""
+    with Path("/proc/self/status").open(encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], base=8)
     mask = os.umask(0)
     os.umask(mask)
     return mask

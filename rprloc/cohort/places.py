@@ -126,30 +126,32 @@ def _partners(name: str, places: Mapping[str, Place]) -> tuple[str, ...]:
 
 
 def file_faults(
-    row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str
+    row: Row, places: Mapping[str, Place], structures: Collection[str] | None, *, sheet: str, staged: bool = True
 ) -> list[Fault]:
     """Return a fault for each file of a row that does not exist, is a folder that is no DICOM or masks, cannot be
     staged, lacks its voxels, or is not one mask of what is wanted; messages call the sheet `sheet`.
+
+    `staged` says whether Nextflow is to stage the files.
     """
     masks = _masks(row, places, structures)
     columns = [("image", row.image)] + ([("label", row.label)] if row.label and masks is None else [])
     named = [(column, name, places.get(name, NOTHING)) for column, name in columns]
     found = [fault for one in named for fault in _kind_faults(*one)]
-    staged = [(column, name, place, place.path) for column, name, place in named]
+    paths = [(column, name, place, place.path) for column, name, place in named]
     for column, name, place in named:
-        staged += [
+        paths += [
             (column, other, place, join(dirname(place.path), basename(other))) for other in _partners(name, places)
         ]
     if masks is not None:
         folder = places.get(place_of(row.label or ""), NOTHING)
-        paths = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
-        staged += [("label", path, folder, path) for path in paths]
-    staged += _staged_marks(row, places)
+        files = [f"{folder.path.rstrip('/')}/{name}" for names in masks.values() for name in names]
+        paths += [("label", path, folder, path) for path in files]
+    paths += _staged_marks(row, places)
     expected = "a path without what the shell would expand: tab, $NAME, {a,b}, or * ? [ ] that fit other files"
     found += [
         (column, value, expected)
-        for column, value, place, path in staged
-        if _EXPANDED.search(path) or path in place.ambiguous
+        for column, value, place, path in paths
+        if staged and (_EXPANDED.search(path) or path in place.ambiguous)
     ]
     if masks is not None:
         found += [("label", value, expected) for value, expected in _mask_faults(row.label or "", masks, structures)]

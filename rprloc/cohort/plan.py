@@ -99,7 +99,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
     )
     if faults:
         return Plan(faults=faults, warnings=checked.warnings, report=report)
-    planned = [_Planner(checked, name, members[name], places) for name in members]
+    planned = [Planner(checked, name, members[name], places) for name in members]
     trainings = [task for one in planned for task in one.trainings()]
     searches = [task for one in planned for task in one.searches()]
     plan = Plan(
@@ -177,10 +177,15 @@ def _member(row: Row) -> Member:
     )
 
 
-class _Planner:
+class Planner:
     """The tasks of one cohort."""
 
-    def __init__(self, checked: Checked, cohort: str, members: Sequence[Row], places: Mapping[str, Place]) -> None:
+    def __init__(
+        self, checked: Checked, cohort: str, members: Sequence[Row], places: Mapping[str, Place], *, hashed: bool = True
+    ) -> None:
+        """Take a checked run, a cohort of it with its rows, and what lies at the paths that these name; `hashed` says
+        whether tasks hold the hash of their code.
+        """
         self._checked, self._cohort, self._members, self._places = checked, cohort, members, places
         self._settings = checked.cohorts[cohort]
         self._parameters = checked.parameters
@@ -188,6 +193,7 @@ class _Planner:
         self._unable = checked.unable[cohort]
         self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]
         self._tables = bool(self._parameters["tables"]) and measured(members)
+        self._hashed = hashed
         supports = [row.subject for row in members if row.support]
         self._order = tuple(draw_order(self._seed, cohort, supports))
 
@@ -201,7 +207,7 @@ class _Planner:
             structures=settings.structures,
             matching_spacing=settings.matching_spacing if finer else None,
         )
-        code = code_hash(["rprloc.steps:preprocess"])
+        code = self._code(["rprloc.steps:preprocess"])
         tasks = []
         for row in self._members:
             files = files_of(row, self._places, settings.structures)
@@ -245,7 +251,7 @@ class _Planner:
             learns=network.learns,
             seed=self._seed,
             checkpoints=str(self._parameters["checkpoints"]),
-            code=code_hash([*modules, *(one.build for one in needed)], [network, *needed]),
+            code=self._code([*modules, *(one.build for one in needed)], [network, *needed]),
         )
 
     def searches(self) -> list[Search]:
@@ -259,10 +265,11 @@ class _Planner:
             own = dict(batches)
             if family.calibrated and self._calibrates():
                 own[CALIBRATING] = sorted(self._order)[:MOST_CALIBRATING]
-            found += [self._search(family, batch, queries) for batch, queries in own.items()]
+            found += [self.search(family, batch, queries) for batch, queries in own.items()]
         return found
 
-    def _search(self, family: Family, batch: str, queries: Sequence[str]) -> Search:
+    def search(self, family: Family, batch: str, queries: Sequence[str]) -> Search:
+        """Return the task that searches a batch of queries, given by subject, by one family of methods."""
         settings, parameters = self._settings, self._parameters
         names = [name for name in self._checked.methods if method_named(name).family == family]
         networks = [] if parameters["weights"] == NO_WEIGHTS else [network_named(name) for name in family.networks]
@@ -286,7 +293,7 @@ class _Planner:
             models=tuple(f"{self._cohort}/{network.name}" for network in networks),
             gpu=family.gpu,
             seed=self._seed,
-            code=code_hash(
+            code=self._code(
                 ["rprloc.steps:localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
                 rows,
             ),
@@ -305,7 +312,7 @@ class _Planner:
             answers=bool(self._checked.exports),
             searches=tuple(task.id for task in searches if task.cohort == self._cohort),
             seed=self._seed,
-            code=_code("rprloc.steps:evaluate"),
+            code=self._code(["rprloc.steps:evaluate"], methods()),
         )
 
     def exports(self, searches: Sequence[Search]) -> list[Export]:
@@ -366,6 +373,10 @@ class _Planner:
         have to be enough of them, and supports that are queries are searched anyway.
         """
         return len(self._order) >= CALIBRATION_IMAGES and not any(row.support and row.query for row in self._members)
+
+    def _code(self, references: Sequence[str], rows: Iterable[object] = ()) -> str:
+        """Return the hash of a task's code."""
+        return code_hash(references, rows) if self._hashed else ""
 
     def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
         """Return the names of scans' folders."""

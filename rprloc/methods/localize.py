@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import torch
@@ -27,6 +28,7 @@ from rprloc.methods.lost import LOST_AT
 from rprloc.methods.outlined import Artist, Outlines
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.scan import Scan
+from rprloc.scans.target import scan_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,41 +82,76 @@ def localize(
     """
     if not search.queries:
         raise InputError("Found no query, expected at least one scan to search.")
-    supports = [scan for name in search.supports if (scan := _read(folders, name)) is not None]
-    # The first of the draw that can be used; with most_supports the others are left alone.
-    used = supports[: search.most_supports]
-    structures = search.structures or tuple(sorted({name for scan in supports for name in scan.structures})) or None
-    models = _models(search, folders, device)
-    work = Work(
-        search=search, structures=structures, models=models, device=device, threads=threads, outlines=keep is not None
-    )
-    finder: Finder = load(search.make)(work)
-    began = time.perf_counter()
-    finder.prepare(used)
-    judges = used or [scan for name in search.judges if (scan := _read(folders, name)) is not None]
-    court = Court(judges, search.seen.window, seed=search.seed)
-    artist = None if keep is None else Artist(used)
-    prepared = time.perf_counter() - began
-    by_name = {f"{scan.cohort}@{scan.subject}": scan for scan in supports}
-    by_subject = {scan.subject: scan for scan in supports}
-    drawn = supports[0].subject if supports else None
+    localizer = Localizer(search, folders, device=device, threads=threads, keep=keep)
     rows: list[Prediction] = []
     for name in sorted(search.queries):
+        rows += localizer.predictions(folders.scans.get(name), first=not rows)
+    return localizer.shared(rows)
+
+
+class Localizer:
+    """A family's methods with the supports taken, once: queries are searched one by one, as they come."""
+
+    def __init__(
+        self,
+        search: Search,
+        folders: Folders,
+        *,
+        device: torch.device,
+        threads: int | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        """Take the supports of a search, whose own queries play no part here, and its models; raises InputError as
+        `localize` does.
+        """
+        supports = [scan for name in search.supports if (scan := _read(folders.scans.get(name))) is not None]
+        # The first of the draw that can be used; with most_supports the others are left alone.
+        self._used = supports[: search.most_supports]
+        structures = search.structures or tuple(sorted({name for scan in supports for name in scan.structures})) or None
+        models = _models(search, folders, device)
+        self._keep = keep
+        self._work = Work(
+            search=search,
+            structures=structures,
+            models=models,
+            device=device,
+            threads=threads,
+            outlines=keep is not None,
+        )
+        self._finder: Finder = load(search.make)(self._work)
+        began = time.perf_counter()
+        self._finder.prepare(self._used)
+        judges = self._used or [scan for name in search.judges if (scan := _read(folders.scans.get(name))) is not None]
+        self._court = Court(judges, search.seen.window, seed=search.seed)
+        self._artist = None if keep is None else Artist(self._used)
+        self._seconds = time.perf_counter() - began
+        self._by_name = {scan_folder(scan.cohort, scan.subject): scan for scan in supports}
+        self._by_subject = {scan.subject: scan for scan in supports}
+        self._drawn = supports[0].subject if supports else None
+
+    def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
+        """Return the predictions for the query in a folder; none where there is no folder or it was set aside. `first`
+        says whether none was made before.
+        """
         clock = Clock()
         with clock.part("read"):
-            query = by_name.get(name) or _read(folders, name)
+            query = None if folder is None else self._by_name.get(folder.name) or _read(folder)
         if query is None:
-            continue
-        judged = court.answered(finder, query, clock)
-        if artist is not None and keep is not None:
-            keep(query, artist.outlines(query, judged, clock))
-        own = _rows(query, judged, clock, drawn=drawn)
-        own = [with_open_walls(row, query, _open_in(by_subject.get(row.support), row)) for row in own]
-        missing = _absent(work, used, query)
-        own += [prediction_of(query, key, reason, drawn=drawn) for key, reason in missing.items()]
-        rows += [msgspec.structs.replace(row, first=not rows, device=_name(device)) for row in own]
-    share = round(prepared / len(rows), 6) if rows else 0.0
-    return [msgspec.structs.replace(row, seconds=row.seconds | {"support": share}) for row in rows]
+            return []
+        judged = self._court.answered(self._finder, query, clock)
+        if self._artist is not None and self._keep is not None:
+            self._keep(query, self._artist.outlines(query, judged, clock))
+        rows = _rows(query, judged, clock, drawn=self._drawn)
+        rows = [with_open_walls(row, query, _open_in(self._by_subject.get(row.support), row)) for row in rows]
+        missing = _absent(self._work, self._used, query)
+        rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
+        name = _name(self._work.device)
+        return [msgspec.structs.replace(row, first=first, device=name) for row in rows]
+
+    def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
+        """Return all predictions that were made, each with its share of the time that the supports took."""
+        share = round(self._seconds / len(rows), 6) if rows else 0.0
+        return [msgspec.structs.replace(row, seconds=row.seconds | {"support": share}) for row in rows]
 
 
 def predictions_of(finder: Finder, query: Scan, clock: Clock, *, drawn: str | None = None) -> list[Prediction]:
@@ -144,9 +181,8 @@ def _open_in(support: Scan | None, row: Prediction) -> Sequence[str]:
     return support.structures[row.structure].open_walls
 
 
-def _read(folders: Folders, name: str) -> Scan | None:
+def _read(folder: Path | None) -> Scan | None:
     """Read a scan; None where it was set aside or its task died."""
-    folder = folders.scans.get(name)
     return None if folder is None else Scan.read(folder)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from rprloc.errors import InputError
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Names of malloc.h."""
+from rprloc.networks.memory import keep_memory
 
 
 def device_of(name: str) -> torch.device:
@@ -32,17 +28,11 @@ def device_of(name: str) -> torch.device:
 def set_up_cpu(threads: int | None) -> None:
     """Limit torch to `threads` (None: all cores) and let the process keep the memory that tensors gave back.
 
-    By default glibc returns every large block to the system and gets it anew, zeroed page by page: a third of a
-    training's processor time (benchmarks/training.py). The process stays as large as it has ever been.
+    See `keep_memory`.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None)
-        # musl, another C library of Linux, has none.
-        if hasattr(library, "mallopt"):
-            library.mallopt(_M_MMAP_MAX, 0)
-            library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    keep_memory()
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ _FILLED_PART = 0.98
 _LITRES = (0.001, 250.0)
 """Least and most volume of a body or of the part of one that a scan shows."""
 
+_NO_HU = "expected Hounsfield units"
+"""What is said of values that are none."""
+
 _SPECKS = 1e-4
 """Part of all NaN that may lie in tissue and is air as well: the darkest voxels of pockets of air."""
 
@@ -64,6 +68,11 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
         image, found = step(image, sitk.GetArrayViewFromImage(image))
         findings += found
     return image, findings
+
+
+def no_hounsfield(findings: Iterable[str]) -> bool:
+    """Tell whether it was found of a scan that its values are no Hounsfield units."""
+    return any(_NO_HU in finding for finding in findings)
 
 
 def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -118,9 +127,9 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
     if low < high <= 1 or (high <= 255 and high - low >= _EIGHT_BITS):
         kind = "scaled to 0..1" if high <= 1 else "of eight bits"
         spread, guess = _spread(values, low, high)
-        return image_like(image, spread), (f"{found}, as of an image {kind}, expected Hounsfield units: {guess}",)
+        return image_like(image, spread), (f"{found}, as of an image {kind}, {_NO_HU}: {guess}",)
     if low < -50 or high <= 255 or not _looks_stored(values):
-        return image, (f"{found}: used as it is, expected Hounsfield units",)
+        return image, (f"{found}: used as it is, {_NO_HU}",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
     return image_like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)

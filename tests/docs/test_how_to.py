@@ -14,15 +14,18 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
 
+from rprloc import cli
 from rprloc.catalogue import Family, Method, method_named, trainings
 from rprloc.cli import command
 from rprloc.cohort.settings import load_settings
 from rprloc.cohort.tasks import Search, Seen
 from rprloc.files import write_json_lines
+from rprloc.locate import EXIT_TERMINATED
 from rprloc.methods.answer import Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import Work
@@ -187,6 +190,35 @@ def test_the_shells_sheet_and_the_settings_have_a_plan(cohort: Path, tmp_path: P
         (search,) = json.loads(rprloc(*words, folder=tmp_path))["localize"]
         assert len(search["supports"]) == 1
         assert len(search["queries"]) == 3
+
+
+def test_the_notebook_of_the_page_finds(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = sorted((cohort / "cohort" / "images").glob("test_*"))
+    support = "validation_01.nii.gz"
+    shutil.copy(cohort / "cohort" / "images" / support, tmp_path / "s001.nii.gz")
+    shutil.copy(cohort / "cohort" / "labels" / support, tmp_path / "s001_organs.nii.gz")
+    shutil.copy(images[0], tmp_path / "query1.nii.gz")
+    (tmp_path / "query2.nrrd").write_text("no scan")
+    (code,) = fenced(DOCS / "how-to" / "locate.md", "python")
+    found: dict[str, Any] = {}
+    with contextlib.chdir(tmp_path):
+        exec(compile(code, "locate.md", "exec"), found)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("none: head-neck-ct is not for these scans: ")
+    assert said[2].startswith("query1 PASS ") and said[3].startswith(
+        "query2 FAIL ['heart: scan set aside: query2.nrrd:"
+    )
+    table = pd.read_csv(tmp_path / "boxes.csv")
+    assert sorted(table["structure"]) == ["heart", "heart", "kidney_left", "kidney_left"]
+    found["locator"].close()
+
+
+def test_every_option_of_locate_is_in_its_reference() -> None:
+    table = text_of(DOCS / "reference" / "locate.md")
+    names = {name for each in command.commands["locate"].params if isinstance(each, click.Option) for name in each.opts}
+    assert names == set(re.findall(r"^\| `(--[\w-]+)` \|", table, re.MULTILINE))
+    for status in (cli.EXIT_INPUT, cli.EXIT_FILE_SYSTEM, cli.EXIT_UNSTEADY, cli.EXIT_OUT_OF_MEMORY, EXIT_TERMINATED):
+        assert re.search(rf"^\| (\d+, )?{status}\b", table, re.MULTILINE), status
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

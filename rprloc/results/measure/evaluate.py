@@ -37,7 +37,7 @@ from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
 from rprloc.scans.crops import small_crops
-from rprloc.scans.scan import records_of
+from rprloc.scans.scan import ScanRecord, records_of
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,8 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     `scans` are the folders of preprocessed scans. Raises InputError where a file is none of its kind, and as
     `evaluate`.
     """
-    records = records_of(scans)
     predictions = list(read_predictions(*came.batches))
-    compared = (small_crops(records), _copied_queries(measure, records), _turned_queries(predictions))
-    said = [one for found in compared for one in found.items()]
-    for name, finding in said:
-        records[name] = replace(records[name], findings=(*records[name].findings, finding))
+    records, said = compared(measure, records_of(scans), predictions)
     drawn = Drawn(facts_of(came.outlines), true_outlines(scans))
     found = evaluate(measure, records, predictions, drawn)
     arrays = list(by_support(found.predictions, found.metrics, records))
@@ -90,6 +86,20 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     write_frame(folder / "scans.csv", found.scans)
     lines = [(measure.cohort, subject, finding) for subject, finding in said]
     write_frame(folder / "findings.csv", pd.DataFrame(lines, columns=["cohort", "subject", "finding"]))
+
+
+def compared(
+    measure: Measure, scans: Scans, predictions: Sequence[Prediction]
+) -> tuple[dict[str, ScanRecord], list[tuple[str, str]]]:
+    """Return a cohort's records with what only all its scans together show among their findings, and those findings:
+    (subject, finding) each.
+    """
+    records = dict(scans)
+    found = (small_crops(records), _copied_queries(measure, records), _turned_queries(predictions))
+    said = [one for findings in found for one in findings.items()]
+    for name, finding in said:
+        records[name] = replace(records[name], findings=(*records[name].findings, finding))
+    return records, said
 
 
 def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:

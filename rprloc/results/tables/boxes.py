@@ -30,14 +30,27 @@ def box_table(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts:
 
     `predictions` are the complete ones of all cohorts and `metrics` their lines of metrics.csv.
     """
-    lines = [_line(one) for one in _to_use(predictions, metrics, cohorts) if not one.point]
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+    return boxes_of(_to_use(predictions, metrics, cohorts))
 
 
 def landmark_table(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts: Iterable[str]) -> pd.DataFrame:
     """Return landmarks.csv: the same of the structures that are single landmarks."""
-    lines = [_landmark_line(one) for one in _to_use(predictions, metrics, cohorts) if one.point]
-    return pd.DataFrame(lines, columns=list(LANDMARK_COLUMNS))
+    return landmarks_of(_to_use(predictions, metrics, cohorts))
+
+
+def boxes_of(shown: Iterable[Prediction]) -> pd.DataFrame:
+    """Return the lines of boxes.csv of predictions to use, in their order."""
+    return pd.DataFrame([_line(one) for one in shown if not one.point], columns=list(COLUMNS))
+
+
+def landmarks_of(shown: Iterable[Prediction]) -> pd.DataFrame:
+    """Return the lines of landmarks.csv of predictions to use, in their order."""
+    return pd.DataFrame([_landmark_line(one) for one in shown if one.point], columns=list(LANDMARK_COLUMNS))
+
+
+def by_doubt(shown: Iterable[Prediction]) -> list[Prediction]:
+    """Return predictions, the likeliest lost first."""
+    return sorted(shown, key=_doubt, reverse=True)
 
 
 def _to_use(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts: Iterable[str]) -> Iterator[Prediction]:
@@ -46,7 +59,7 @@ def _to_use(predictions: Sequence[Prediction], metrics: pd.DataFrame, cohorts: I
         shown: list[Prediction] = []
         for own in shown_predictions(predictions, cohort, main_of(metrics, cohort)).values():
             shown += own
-        yield from sorted(shown, key=_doubt, reverse=True)
+        yield from by_doubt(shown)
 
 
 def _doubt(one: Prediction) -> float:

@@ -1,0 +1,143 @@
+"""The command: options, exit codes, files, and what happens when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner, Result
+
+from rprloc import cli
+from rprloc.cli import command
+from rprloc.errors import InputError
+from rprloc.locate import EXIT_MISSING, EXIT_TERMINATED
+from tests.locator.phantoms import QUERIES, SUPPORTS, write_cohort
+
+QUICK = ("--settings", "phantom", "--method", "affine")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("phantom")).parent
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> object:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def words_of(folder: Path, *queries: object) -> list[str]:
+    """Return the words of a search from one support."""
+    support = ("--support", folder / "images" / SUPPORTS[0], "--label", folder / "labels" / SUPPORTS[0])
+    return [str(word) for word in ("locate", *support, *QUICK, *queries)]
+
+
+def run(*words: object) -> Result:
+    done = CliRunner().invoke(command, [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def test_what_is_found_is_written_and_told(folder: Path, tmp_path: Path) -> None:
+    query = folder / "images" / QUERIES[0]
+    done = run(*words_of(folder, query, folder / "images" / SUPPORTS[0], "--out", tmp_path / "a" / "boxes", "--json"))
+    assert done.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "a" / "boxes").iterdir()) == [
+        "boxes.csv", "landmarks.csv", "predictions.jsonl", "scans.csv",
+    ]  # fmt: skip
+    said = done.stderr.splitlines()
+    assert said[0].endswith("is a support, and is not searched from itself.")
+    assert said[1] == "weights: none (affine needs no network)"
+    assert said[2].startswith("[1/1] test_01: PASS, 3 of 3 found, ")
+    assert len(json.loads(done.stdout)["boxes"]) == 3
+
+
+def test_a_scan_that_cannot_be_used_is_said_and_ends_with_its_code(folder: Path, tmp_path: Path) -> None:
+    done = run(*words_of(folder, folder / "images" / QUERIES[1], "--structures", "heart,kidney_left", "--quiet"))
+    assert (done.exit_code, done.stderr) == (EXIT_MISSING, "")
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [["broken", "broken.nii.gz:"]]
+
+
+def test_a_point_is_found_from_marks(folder: Path, tmp_path: Path) -> None:
+    truth = json.loads((folder / "landmarks.json").read_text())
+    x, y, z = truth["validation_01"]["heart"]["extreme_mm"]["inferior"]
+    (tmp_path / "apex.csv").write_text(f"structure,x_mm,y_mm,z_mm,space\napex,{-x},{-y},{z},RAS\n")
+    support = ("--support", folder / "images" / SUPPORTS[0], "--marks", tmp_path / "apex.csv")
+    done = run("locate", *support, "--json", folder / "images" / QUERIES[0], "--method", "affine")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    (apex,) = found["landmarks"]
+    assert found["boxes"] == [] and apex["structure"] == "apex"
+    there = truth["test_01"]["heart"]["extreme_mm"]["inferior"]
+    assert max(abs(apex[f"{axis}_mm"] - mm) for axis, mm in zip("xyz", there, strict=True)) < 15
+
+
+def test_what_cannot_be_asked_ends_before_anything_is_read(folder: Path) -> None:
+    done = run("locate", "--support", "a.nii", "--support", "b.nii", "--label", "l.nii", "q.nii")
+    assert (
+        done.exit_code == 2 and "found 1 --label and 0 --marks for 2 --support, expected one for each." in done.stderr
+    )
+    assert run("locate", "--support", "a.nii", "--label", "l.nii").exit_code == 2
+    with pytest.raises(InputError, match="found the supports alone"):
+        run(*words_of(folder, folder / "images" / SUPPORTS[0]))
+    with pytest.raises(InputError, match="found a scan called q as"):
+        run(*words_of(folder, "a/q.nii", "b/q.nii"))
+
+
+def test_a_shell_completes_names() -> None:
+    def offered(*words: str) -> list[str]:
+        complete = ShellComplete(command, {}, "rprloc", "_RPRLOC_COMPLETE")
+        return [item.value for item in complete.get_completions(list(words[:-1]), words[-1])]
+
+    assert "locate" in offered("loc")
+    assert offered("locate", "--weights", "head") == ["head-neck-ct", "head-neck-ct-paper"]
+    assert offered("locate", "--weights", "results/") == ["results/"]
+    assert "matched" in offered("locate", "--method", "")
+
+
+def test_ctrl_c_leaves_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr("rprloc.locator.console.Teller.found", interrupted)
+    monkeypatch.setattr(
+        "sys.argv", ["rprloc", *words_of(folder, folder / "images" / QUERIES[0], "--out", tmp_path / "o")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert list((tmp_path / "tmp").iterdir()) == list((tmp_path / "o").iterdir()) == []
+
+
+def test_a_stop_of_the_process_leaves_what_was_there(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "boxes.csv").write_text("before")
+    queries = []
+    for name in range(30):
+        (tmp_path / f"q{name}.nii.gz").symlink_to(folder / "images" / QUERIES[0])
+        queries.append(tmp_path / f"q{name}.nii.gz")
+    words = [sys.executable, "-m", "rprloc.cli", *words_of(folder, *queries, "--out", tmp_path / "out")]
+    place = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(words, env=place, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # The second one is being searched then.
+        assert any(line.startswith("[1/30] ") for line in process.stderr)
+        process.terminate()
+        said = process.stderr.read()
+        assert process.wait(60) == EXIT_TERMINATED
+    assert "Traceback" not in said
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["boxes.csv"]
+    assert (tmp_path / "out" / "boxes.csv").read_text() == "before"
