@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 from click.shell_completion import CompletionItem
 
 from rprloc.catalogue import DEFAULT, methods
+from rprloc.cohort.exports import EXPORTS, MARGIN_MM, OUTLINES, parse_exports
 from rprloc.errors import InputError
+
+if TYPE_CHECKING:
+    from rprloc.exports.query import Query
+    from rprloc.locator.console import Teller
+    from rprloc.locator.results import Results
 
 EXIT_MISSING = 1
 """Something was not found, or a scan could not be used; the answers say which and why."""
@@ -22,14 +29,18 @@ PATH = click.Path(path_type=Path)
 
 
 class Options(TypedDict):
-    """How to find and what to say."""
+    """How to find, what to write and what to say."""
 
+    out: Path | None
+    exports: str | None
+    margin: int
     settings: str | None
     structures: str | None
     method: str
     weights: str
     seed: int
     device: str
+    series: str | None
     jobs: int
     as_json: bool
     quiet: bool
@@ -59,6 +70,9 @@ def _weights(context: click.Context, parameter: click.Parameter, incomplete: str
 )  # fmt: skip
 @click.option("--marks", multiple=True, type=PATH, help="Its boxes or points (.mrk.json, .csv, .json), or a folder.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers [a table here].")
+@click.option("--exports", help=f"Files for other programs, below OUT/exports: {', '.join(EXPORTS)}.")
+@click.option("--margin", type=click.IntRange(0, 100), default=MARGIN_MM, show_default=True, help="Of crops, in mm.")
+@click.option("--series", help="Of scans that are DICOM: the series' description, number or UID [the only volume].")
 @click.option("--structures", help="Those to find: names, or NAME=VALUE with the value in the label [all].")
 @click.option("--settings", help="A shipped cohort's name or a YAML file, as the pipeline's --cohort.")
 @click.option(
@@ -79,7 +93,6 @@ def locate(
     supports: tuple[Path, ...],
     labels: tuple[Path, ...],
     marks: tuple[Path, ...],
-    out: Path | None,
     **options: Unpack[Options],
 ) -> None:
     """Find in each SCAN what is annotated in a support, without Nextflow.
@@ -89,11 +102,16 @@ def locate(
     if {len(labels), len(marks)} - {0} != {len(supports)}:
         found = f"{len(labels)} --label and {len(marks)} --marks for {len(supports)} --support"
         raise click.UsageError(f"found {found}, expected one for each.")
+    out, (kinds, faults) = options["out"], parse_exports(options["exports"])
+    if faults:
+        raise InputError(fault.message for fault in faults)
+    if kinds and out is None:
+        raise click.UsageError("--exports needs --out, the folder below which files are written.")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     # The temporary folder goes as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    if not _searched(queries, supports, {"label": labels, "marks": marks}, out, options):
+    if not _searched(queries, supports, {"label": labels, "marks": marks}, kinds, options):
         sys.exit(EXIT_MISSING)
 
 
@@ -101,7 +119,7 @@ def _searched(
     queries: tuple[Path, ...],
     supports: tuple[Path, ...],
     annotations: Annotations,
-    out: Path | None,
+    kinds: Sequence[str],
     options: Options,
 ) -> bool:
     """Search the queries, say and write what is found, and tell whether that is everything."""
@@ -127,6 +145,8 @@ def _searched(
             weights=options["weights"],
             seed=options["seed"],
             device=options["device"],
+            series=options["series"],
+            outlines=bool({*kinds} & {*OUTLINES}),
         ) as locator,
     ):
         for path in own:
@@ -139,11 +159,28 @@ def _searched(
         results = locator.results(located)
         for subject, finding in results.said:
             teller.note(f"  {subject}: {finding}")
-        if out is not None:
-            results.write(out)
-            teller.note(f"{out / 'boxes.csv'} has the answers, {out / 'scans.csv'} what was odd.")
+        if options["out"] is not None:
+            _written(results, [locator.exported(one) for one in located], kinds, options, teller)
     if options["as_json"]:
         print_json(results, locator.weights)
-    elif out is None:
+    elif options["out"] is None:
         print_table(located)
     return not any(one.missing for one in located)
+
+
+def _written(
+    results: Results, queries: Sequence[Query], kinds: Sequence[str], options: Options, teller: Teller
+) -> None:
+    """Write the answers for queries, and files of some kinds for other programs, and say where they are."""
+    from rprloc.exports.write import write_exports
+
+    out = options["out"]
+    assert out is not None
+    results.write(out)
+    teller.note(f"{out / 'boxes.csv'} has the answers, {out / 'scans.csv'} what was odd.")
+    for query in queries if kinds else ():
+        if query.record.usable:
+            for sentence in write_exports(out / "exports", kinds, query, margin_mm=options["margin"]):
+                teller.note(f"  WARN: {sentence}")
+    if kinds:
+        teller.note(f"{out / 'exports'} has files for other programs: {', '.join(kinds)}.")

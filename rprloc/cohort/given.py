@@ -13,13 +13,14 @@ from rprloc.cohort.places import Place, file_faults, files_of, places_beside
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, named_files, parse_sheet
 from rprloc.errors import InputError, nearest
+from rprloc.marks.annotation import Annotated
 from rprloc.scans import kinds
 from rprloc.scans.preprocess import Source
 from rprloc.scans.target import Target
 
 SHEETS = (".csv", ".tsv", ".txt")
 """Endings of sample sheets."""
-_ENDING = re.compile(r"(?i)\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|hdr|img(\.gz)?|dcm|dicom|ima|zip)$")
+_ENDING = re.compile(r"(?i)(\.seg)?\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|hdr|img(\.gz)?|dcm|dicom|ima|zip)$")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def scans_of_sheet(sheet: Path, cohort: str, folders: Sequence[Path]) -> list[Gi
     for row in found.rows:
         # A cohort without settings is among the faults already.
         structures = settings[row.cohort].structures if row.cohort in settings else None
-        faults += file_faults(row, places, structures, sheet=str(sheet))
+        faults += file_faults(row, places, structures, sheet=str(sheet), staged=False)
     if faults:
         raise InputError(fault.message for fault in faults)
     return list(_given(found.rows, places, settings, sheet.parent))
@@ -94,8 +95,15 @@ def _given(
         label: Path | dict[str, Path] | None = folder / files.label[0] if files.label else None
         if files.masks is not None:
             label = {name: folder / path for name, path in zip(files.masks, files.label, strict=True)}
-        source = Source(row.cohort, row.subject, folder / files.image, label, row.series)
-        yield GivenScan(source, _target(own))
+        image = folder / files.image
+        annotation = Annotated(
+            image=image,
+            label=label,
+            colours=None if files.colours is None else folder / files.colours,
+            marks=tuple(folder / name for name in files.marks),
+        )
+        given = annotation if label is not None or files.marks else None
+        yield GivenScan(Source(row.cohort, row.subject, image, given, row.series), _target(own))
 
 
 def _settings(cohort: str, folders: Sequence[Path]) -> tuple[str, Settings]:

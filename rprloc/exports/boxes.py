@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rprloc.exports.query import Query
+from rprloc.exports.query import Query, extent_of
 from rprloc.files import write_text
 from rprloc.geometry import FloatArray
 from rprloc.methods.answer import Prediction
@@ -40,8 +40,8 @@ def write_boxes(parent: Path, query: Query) -> None:
 def _line(one: Prediction, native: Native) -> list[object]:
     """Return the values of an answer's line."""
     numbers: list[object] = [""] * 18
-    if one.box_mm is not None:
-        lps = np.array(one.box_mm)
+    lps = extent_of(one)
+    if lps is not None:
         ras = np.sort(lps * [-1, -1, 1], axis=0)
         voxels = np.stack(voxels_of(lps, native))
         numbers = [*lps.ravel().round(6).tolist(), *ras.ravel().round(6).tolist(), *voxels.ravel().tolist()]

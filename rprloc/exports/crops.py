@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from rprloc.exports.boxes import voxels_of
 from rprloc.exports.masks import write_nifti
-from rprloc.exports.query import Query
+from rprloc.exports.query import Query, extent_of
 from rprloc.scans.frame import Frame
 from rprloc.scans.opening import open_scan
 
@@ -29,7 +29,9 @@ def write_crops(parent: Path, query: Query, *, margin_mm: float) -> list[str]:
     values, frame = sitk.GetArrayViewFromImage(image), query.native.frame
     folder, names, said = query.folder(parent, "crops") / query.name, query.files, []
     for one in query.found:
-        first, stop = voxels_of(np.array(one.box_mm), query.native, margin_mm)
+        extent = extent_of(one)
+        assert extent is not None
+        first, stop = voxels_of(extent, query.native, margin_mm)
         if not (stop > first).all():
             said.append(f"{query.record.subject}: the box of {one.structure} holds no voxel, so there is no crop.")
             continue

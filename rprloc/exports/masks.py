@@ -40,7 +40,7 @@ def write_masks(parent: Path, query: Query) -> list[str]:
     write_nifti(folder / f"{query.name}.nii.gz", whole, native.frame)
     write_text(folder / f"{query.name}.label.txt", _itk_snap(labels))
     write_text(folder / f"{query.name}.ctbl", _slicer(labels))
-    missing = [one.structure for one in query.found if one.structure not in query.outlines]
+    missing = [one.structure for one in query.found if not one.point and one.structure not in query.outlines]
     return [f"{query.record.subject}: found no outline of {', '.join(missing)}."] if missing else []
 
 

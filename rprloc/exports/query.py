@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from rprloc.cohort.tasks import Export
 from rprloc.exports.names import file_name, file_names
 from rprloc.files import read_json_lines
+from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.answer import Key, Prediction
 from rprloc.scans.outlines import Outline, read_outlines
 from rprloc.scans.scan import Native, ScanRecord
@@ -40,8 +43,8 @@ class Query:
 
     @property
     def found(self) -> list[Prediction]:
-        """The answers that were found."""
-        return [one for one in self.answers if not one.failed and one.box_mm is not None]
+        """The answers that were found, boxes and single landmarks."""
+        return [one for one in self.answers if extent_of(one) is not None]
 
     @property
     def files(self) -> dict[str, str]:
@@ -67,6 +70,13 @@ class Query:
     def name(self) -> str:
         """A file's name for the subject."""
         return file_name(self.record.subject)
+
+
+def extent_of(one: Prediction) -> FloatArray | None:
+    """Return where an answer lies (2, 3) in mm: its box or, of a single landmark, its point twice; None if nowhere."""
+    if one.failed or not one.points_mm:
+        return None
+    return box_of_points(list(one.points_mm.values())) if one.box_mm is None else np.array(one.box_mm)
 
 
 def read_query(task: Export, image: Path, scan: Path, answers: Path, outlines: Sequence[Path]) -> Query | None:
@@ -107,7 +117,7 @@ def about(one: Prediction) -> str:
         parts.append(f"confidence {one.confidence:.2f}")
     if one.within_90_mm:
         mean = sum(one.within_90_mm.values()) / len(one.within_90_mm)
-        parts.append(f"each wall within {mean:.1f} mm nine times in ten")
+        parts.append(f"{'' if one.point else 'each wall '}within {mean:.1f} mm nine times in ten")
     return "; ".join(parts)
 
 

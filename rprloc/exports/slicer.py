@@ -20,13 +20,14 @@ _STRAIGHT = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
 def write_slicer(parent: Path, query: Query) -> None:
-    """Write to slicer/<cohort>/<subject>/ for each answer <structure>.roi.mrk.json, its box, and
+    """Write to slicer/<cohort>/<subject>/ for each answer <structure>.roi.mrk.json, its box if it has one, and
     <structure>.points.mrk.json, its points: Slicer opens one markup a file.
     """
     folder, names = query.folder(parent, "slicer") / query.name, query.files
     for one in query.found:
         name = names[one.structure]
-        write_json(folder / f"{name}.roi.mrk.json", {"@schema": SCHEMA, "markups": [_box(one)]})
+        if not one.point:
+            write_json(folder / f"{name}.roi.mrk.json", {"@schema": SCHEMA, "markups": [_box(one)]})
         write_json(folder / f"{name}.points.mrk.json", {"@schema": SCHEMA, "markups": [_points(one)]})
 
 
@@ -46,7 +47,10 @@ def _box(one: Prediction) -> dict[str, Any]:
 
 def _points(one: Prediction) -> dict[str, Any]:
     """Return an answer's points, each with the distance within which it is nine times in ten."""
-    points = [(f"{one.structure}:{name}", place) for name, place in (one.points_mm or {}).items()]
+    points = [
+        (one.structure if one.point else f"{one.structure}:{name}", place)
+        for name, place in (one.points_mm or {}).items()
+    ]
     made = _markup("Fiducial", one.structure, points, about(one))
     for name, control in zip(one.points_mm or {}, made["controlPoints"], strict=True):
         if one.within_90_mm and name in one.within_90_mm:

@@ -20,6 +20,7 @@ from rprloc.cohort.tasks import Measure, Preprocess, Search
 from rprloc.errors import InputError, nearest
 from rprloc.locator.names import Named
 from rprloc.marks.annotation import Annotated
+from rprloc.scans import kinds
 from rprloc.scans.labels import MOST_LABEL
 from rprloc.scans.preprocess import Source
 
@@ -55,6 +56,8 @@ class Job:
     weights: str
     """As `--weights` names them."""
     seed: int = 1
+    series: str | None = None
+    """Of the scans that are DICOM, as in a sample sheet."""
     structures: tuple[str, ...] | None = None
     """Those to find; None for all that the supports have."""
 
@@ -106,7 +109,11 @@ class Job:
         return supports + [replace(self._row(one, "test"), query=True) for one in queries]
 
     def _row(self, scan: Named, split: str) -> Row:
-        return Row(cohort=self.cohort, subject=scan.subject, image=str(scan.path), label=None, split=split, line=0)
+        series = self.series if kinds.is_dicom(scan.path) else None
+        image = str(scan.path)
+        return Row(
+            cohort=self.cohort, subject=scan.subject, image=image, label=None, series=series, split=split, line=0
+        )  # fmt: skip
 
     @staticmethod
     def _places(supports: Sequence[Support]) -> Mapping[str, Place]:

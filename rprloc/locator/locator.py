@@ -25,14 +25,18 @@ from rprloc.errors import InputError, nearest
 from rprloc.locator.field import AUTO, Weights, given_weights, out_of_field, shipped_weights, without
 from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_structures, with_structures
 from rprloc.locator.names import Named, apart, named
+from rprloc.scans import kinds
 from rprloc.scans.preprocess import preprocess
 from rprloc.scans.scan import Scan, ScanRecord
 from rprloc.scans.target import Target, scan_folder
 
 if TYPE_CHECKING:
+    from rprloc.exports.query import Query
     from rprloc.locator.results import Located, Results
-    from rprloc.methods.answer import Prediction
+    from rprloc.methods.answer import Key, Prediction
     from rprloc.methods.localize import Localizer
+    from rprloc.methods.outlined import Outlines
+    from rprloc.scans.outlines import Outline
 
 Files = str | os.PathLike[str]
 
@@ -50,10 +54,15 @@ class How(TypedDict, total=False):
     seed: int
     device: str
     """`auto`, `cpu` or `cuda`."""
+    series: str | None
+    """Of the scans that are DICOM, as in a sample sheet: description, number or UID."""
+    outlines: bool
+    """Whether outlines are carried as well."""
 
 
 DEFAULTS: How = {
     "settings": None, "structures": None, "method": DEFAULT, "weights": AUTO, "seed": 1, "device": "auto",
+    "series": None, "outlines": False,
 }  # fmt: skip
 
 
@@ -87,6 +96,7 @@ class Locator:
         if weights.models and asked["weights"] == AUTO:
             job, weights = self._in_field(job, weights, asked)
         self._job, self.weights, self._asked, self._first = job, weights, asked, True
+        self._drawn: dict[Key, Outline] = {}
         structures = [name for record in self._records.values() for name in record.structures]
         if faults := unknown_structures(job.structures, structures):
             raise InputError(faults)
@@ -187,7 +197,12 @@ class Locator:
         from rprloc.networks.device import device_of
 
         folders = Folders({path.name: path for path in self._support_folders}, models)
-        return Localizer(job.search(), folders, device=device_of(self._asked["device"]))
+        keep = self._keep if self._asked["outlines"] else None
+        return Localizer(job.search(), folders, device=device_of(self._asked["device"]), keep=keep)
+
+    def _keep(self, _query: Scan, outlines: Outlines) -> None:
+        """Keep the outlines of a query until its answers are known."""
+        self._drawn = {key: one.outline for key, one in outlines.items()}
 
     @cached_property
     def _calibrating(self) -> list[Prediction]:
@@ -229,7 +244,7 @@ class Locator:
         from rprloc.locator.results import Located, answers_of
 
         calibrating, localizer = self._calibrating, self._localizer
-        record = read.result()
+        record, self._drawn = read.result(), {}
         home = self._home(self._job, query.subject)
         rows = localizer.predictions(home, first=self._first)
         if rows and all(row.failed for row in rows) and self._plain is not None:
@@ -240,7 +255,24 @@ class Locator:
         self._first = self._first and not rows
         records = self._records | {query.subject: record}
         answers = answers_of(self._job.measure([query]), records, [*calibrating, *rows], query.subject)
-        return Located(record, answers, tuple(rows), time.perf_counter() - began)
+        known = {one.key for one in answers if not one.failed}
+        outlines = {key.structure: outline for key, outline in self._drawn.items() if key in known}
+        return Located(query.path, record, answers, tuple(rows), outlines, time.perf_counter() - began)
+
+    def exported(self, located: Located) -> Query:
+        """Return what was found in a query, ready for `rprloc.exports.write.write_exports`."""
+        from rprloc.exports.query import Query
+
+        settings = self._job.settings
+        return Query(
+            record=located.record,
+            answers=located.answers,
+            outlines=located.outlines,
+            image=located.path,
+            series=self._asked["series"] if kinds.is_dicom(located.path) else None,
+            modality=settings.modality,
+            values=settings.structures,
+        )
 
 
 def _several(files: Files | Sequence[Files]) -> list[Path]:
@@ -274,7 +306,7 @@ def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
     )
     job = Job(
         cohort=cohort, settings=weights.settings, supports=supports, method=method, weights=weights.name,
-        seed=asked["seed"], structures=structures,
+        seed=asked["seed"], series=asked["series"], structures=structures,
     )  # fmt: skip
     if faults := job.faults():
         raise InputError(faults)

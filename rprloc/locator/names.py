@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rprloc.cohort.faults import shown
+from rprloc.cohort.given import subject_for
 from rprloc.errors import InputError
-
-_ENDING = re.compile(r"(\.seg)?\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|hdr|img(\.gz)?|dcm|dicom|ima|zip)$", re.IGNORECASE)
-_LONGEST = 64
-_NAMELESS = "scan"
-"""What a scan is called whose file's name has no letter that a subject may have."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +17,6 @@ class Named:
 
     subject: str
     path: Path
-
-
-def subject_for(path: Path) -> str:
-    """Return the subject of a scan: its file's name without the ending, or its folder's.
-
-    Letters lose their accents, and whatever a subject may not hold becomes `_`.
-    """
-    name = path.name if path.name not in ("", "..") else path.resolve().name
-    plain = "".join(
-        one for one in unicodedata.normalize("NFKD", _ENDING.sub("", name)) if not unicodedata.combining(one)
-    )
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip("._-")[:_LONGEST] or _NAMELESS
 
 
 def named(paths: Iterable[Path], beside: Sequence[Named] = ()) -> list[Named]:

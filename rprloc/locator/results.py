@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rprloc.results.frame import main_of, shown_predictions, write_frame
 from rprloc.results.measure.evaluate import compared, evaluate
 from rprloc.results.measure.expected import Scans
 from rprloc.results.tables.boxes import box_table, boxes_of, by_doubt, landmark_table, landmarks_of
+from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import ScanRecord
 
 TABLES = ("boxes", "landmarks", "scans")
@@ -58,11 +59,15 @@ def _as_json(table: pd.DataFrame) -> str:
 class Located:
     """What was found in one query; `located["liver"]` is the answer for a structure."""
 
+    path: Path
+    """The query as it was given."""
     record: ScanRecord
     answers: tuple[Prediction, ...]
     """The answers to use, one a structure: of all supports together, or of the one there is."""
     rows: tuple[Prediction, ...] = field(repr=False)
     """Each support's own answers, without what EVALUATE adds."""
+    outlines: Mapping[str, Outline] = field(default_factory=dict, repr=False)
+    """By structure, on the query's own voxels; of the answers that have one, where they were asked for."""
     seconds: float = 0.0
     """From the scan's file to its answers."""
 
