@@ -98,3 +98,13 @@ def test_without_marked_points_there_is_nothing() -> None:
     made = of_points(FOUR)
     made.show("q0", {"apex": landmark()})
     assert len(tidy_of(made)) == 2
+
+
+def test_walls_are_open_together_that_half_of_the_supports_call_so() -> None:
+    made = of_points({"q0": {"s0": 0.0, "s1": 0.0, "s2": 0.0}})
+    walls = {"s0": ("left", "superior"), "s1": ("superior",), "s2": ()}
+    made.predictions = [
+        replace(one, open_walls=walls[one.support]) if one.structure == "organ" else one for one in made.predictions
+    ]
+    found = {(one.structure, one.support): one.open_walls for one in made.evaluate().predictions}
+    assert found["organ", "*"] == ("superior",) and found["apex", "*"] == ()
