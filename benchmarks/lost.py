@@ -69,7 +69,9 @@ Boxes = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
-class _Cohort:
+class Cohort:
+    """A cohort's scans in model space."""
+
     name: str
     settings: Settings
     folder: Path
@@ -78,6 +80,7 @@ class _Cohort:
     foreign: tuple[str, ...]
 
     def scan(self, subject: str) -> Scan | None:
+        """Read a scan; None for one that was set aside."""
         return Scan.read(self.folder / scan_folder(self.name, subject))
 
 
@@ -89,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     write = Path(arguments[arguments.index("--write") + 1]) if "--write" in arguments else None
     asked = [one for one in arguments if "," in one]
     with tempfile.TemporaryDirectory() as folder:
-        cohorts = _prepared([one.split(",") for one in asked], write or Path(folder))
+        cohorts = prepared([one.split(",") for one in asked], write or Path(folder))
         tasks = [(cohort, subject) for cohort in cohorts for subject in (*cohort.own, *cohort.foreign)]
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             rows: list[dict[str, Any]] = []
@@ -102,7 +105,7 @@ def main(arguments: Sequence[str]) -> None:
     told(answers)
 
 
-def _prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[_Cohort]:
+def prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[Cohort]:
     """Preprocess the scans of all cohorts, each also the others' first ones."""
     sheets: dict[str, tuple[Settings, list[tuple[str, Path, Path]]]] = {}
     for sheet, file, *splits in asked:
@@ -125,7 +128,7 @@ def _prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[_Cohort]:
         for subject, image, _ in foreign:
             _preprocess_once(folder, Source(cohort=name, subject=subject, image=image), target)
         names = tuple(subject for subject, _, _ in own)
-        cohorts.append(_Cohort(name, settings, folder, names, tuple(subject for subject, _, _ in foreign)))
+        cohorts.append(Cohort(name, settings, folder, names, tuple(subject for subject, _, _ in foreign)))
     return cohorts
 
 
@@ -134,7 +137,7 @@ def _preprocess_once(folder: Path, source: Source, target: Target) -> None:
         preprocess(folder, source, target)
 
 
-def _searched(task: tuple[_Cohort, str]) -> list[dict[str, Any]]:
+def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     """Return the answers for a scan, as it is and changed, each with what it is judged by."""
     cohort, subject = task
     set_up_cpu(1)

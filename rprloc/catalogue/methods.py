@@ -61,8 +61,9 @@ METHODS = (
             calibrated=True,
             outlines=True,
         ),
-        sentence="An affine start from the position map, or from a registration without a network; then what surrounds "
-        "points of the structures' surfaces is matched, all points together.",
+        sentence="An affine start from the position map or, without a network, from laying the support over the query; "
+        "then what surrounds "
+        "points of the structures' surfaces is matched, coarsely and finely, all points together.",
         source="ours; features of Heinrich et al., MICCAI 2013, coupling of Heinrich et al., WBIR 2014",
     ),
     Method(
