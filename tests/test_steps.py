@@ -108,4 +108,15 @@ def test_an_image_may_be_two_files_or_a_folder(tmp_path: Path, monkeypatch: pyte
 
 def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="measure: expected what the plan says of a task"):
-        run(tmp_path, monkeypatch, "evaluate", "--scans", "none", "--predictions", "none", task={"id": 3})
+        run(
+            tmp_path,
+            monkeypatch,
+            "evaluate",
+            "--scans",
+            "none",
+            "--predictions",
+            "none",
+            "--outlines",
+            "none",
+            task={"id": 3},
+        )
