@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from click.testing import CliRunner, Result
 
 from rprloc.cohort.tasks import to_json
 from rprloc.errors import InputError
-from rprloc.files import read_json, read_json_lines
+from rprloc.files import read_json, read_json_lines, write_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.steps import step
 from tests.cohort.planned import COHORTS, ROOT, planned
+from tests.exports.queries import query
+from tests.methods.fakes import GRID
 from tests.scans.dicom import made
 from tests.scans.images import patient, write
 
@@ -109,7 +112,26 @@ def test_an_image_may_be_two_files_or_a_folder(tmp_path: Path, monkeypatch: pyte
 
 def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="measure: expected what the plan says of a task"):
-        run(tmp_path, monkeypatch, "evaluate", "--scans", "none", "--predictions", "none", task={"id": 3})
+        words = [f"--{name}=none" for name in ("scans", "predictions", "outlines")]
+        run(tmp_path, monkeypatch, "evaluate", *words, task={"id": 3})
+
+
+def test_export_writes_files_and_says_what_it_could_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = query(tmp_path)
+    for folder in ("image", "answers", "outlines", "scans"):
+        (tmp_path / folder).mkdir()
+    one.image.rename(tmp_path / "image" / "scan.nii.gz")
+    replace(one.record, model=GRID).write(tmp_path / "scans")
+    write_json_lines(tmp_path / "answers" / "q1.jsonl", [answer.to_json() for answer in one.answers])
+    task = {
+        "id": "c@q1", "cohort": "c", "subject": "q1", "image": "scan.nii.gz", "modality": "ct", "margin_mm": 3,
+        "kinds": ["slicer", "masks", "csv", "crops"],
+    }  # fmt: skip
+    words = [f"--{name}={name}" for name in ("image", "answers", "outlines", "scans")]
+    run(tmp_path, monkeypatch, "export", *words, task=task)
+    assert sorted(path.name for path in (tmp_path / "exports").iterdir()) == ["crops", "csv", "slicer"]
+    said = (tmp_path / "said.txt").read_text(encoding="utf-8")
+    assert said == "q1: no answer has an outline, so there is no mask.\n"
 
 
 def test_marks_and_a_colour_table_go_from_the_sheet_to_the_record(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:

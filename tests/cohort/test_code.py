@@ -20,6 +20,7 @@ ROOTS = {
     "LOCALIZE matched": ["rprloc.steps:localize", method_named("matched").family.make],
     "LOCALIZE registration": ["rprloc.steps:localize", method_named("affine").family.make],
     "EVALUATE": ["rprloc.steps:evaluate"],
+    "EXPORT": ["rprloc.steps:export"],
     "TABULATE": ["rprloc.steps:tabulate"],
     "REPORT": ["rprloc.steps:report"],
 }  # fmt: skip
@@ -65,6 +66,9 @@ EDITS = {
     "methods/bspline.py": {"LOCALIZE registration"},
     "methods/lost.py": SEARCHES,
     "methods/matched.py": {"LOCALIZE matched"},
+    "methods/carry.py": SEARCHES,
+    "exports/slicer.py": {"EXPORT"},
+    "exports/dicom.py": {"EXPORT"},
     "methods/coupled.py": SEARCHES,
     "methods/localize.py": SEARCHES,
     "methods/grey.py": NOTHING,

@@ -64,7 +64,8 @@ def answer(structure: str, box: np.ndarray | None, subject: str = "q1") -> Predi
     middle = box.mean(axis=0)
     points = {wall: middle.tolist() for wall in WALLS}
     for number, wall in enumerate(WALLS):
-        points[wall] = [*middle[: number // 2], float(box[number % 2, number // 2]), *middle[number // 2 + 1 :]]
+        points[wall] = middle.tolist()
+        points[wall][number // 2] = float(box[number % 2, number // 2])
     return Prediction(
         **about, support="s", drawn=True, points_mm=points, box_mm=box.tolist(), confidence=0.93, lost=0.07,
         within_90_mm=dict(zip(WALLS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0), strict=True)),

@@ -42,8 +42,8 @@ def run_pipeline(sheet: Path, folder: Path, **parameters: object) -> Path:
         _step("localize", "--scans", folder / "scans", "--models", folder, "--output", output, task=to_json(task))
     (measure,) = plan.evaluate
     own = folder / "evaluated" / measure.cohort
-    words = ("--scans", folder / "scans", "--predictions", folder / "predictions", "--folder", own)
-    _step("evaluate", *words, task=to_json(measure))
+    came = ("--predictions", folder / "predictions", "--outlines", folder / "predictions")
+    _step("evaluate", "--scans", folder / "scans", *came, "--folder", own, task=to_json(measure))
     words = ("--evaluated", folder / "evaluated", "--logs", folder / "logs", "--folder", folder / "results")
     _step("tabulate", *words)
     return folder / "results"
