@@ -33,10 +33,9 @@ from rprloc.scans.target import Target, scan_folder
 if TYPE_CHECKING:
     from rprloc.exports.query import Query
     from rprloc.locator.results import Located, Results
-    from rprloc.methods.answer import Key, Prediction
+    from rprloc.methods.answer import Prediction
     from rprloc.methods.localize import Localizer
     from rprloc.methods.outlined import Outlines
-    from rprloc.scans.outlines import Outline
 
 Files = str | os.PathLike[str]
 
@@ -96,7 +95,7 @@ class Locator:
         if weights.models and asked["weights"] == AUTO:
             job, weights = self._in_field(job, weights, asked)
         self._job, self.weights, self._asked, self._first = job, weights, asked, True
-        self._drawn: dict[Key, Outline] = {}
+        self._drawn: Outlines = {}
         structures = [name for record in self._records.values() for name in record.structures]
         if faults := unknown_structures(job.structures, structures):
             raise InputError(faults)
@@ -144,6 +143,7 @@ class Locator:
             self._job.measure([Named(one.subject, Path(one.record.file)) for one in located]),
             records,
             self._localizer.shared([*self._calibrating, *rows]),
+            {name: facts for one in located for name, facts in one.facts.items()},
         )
 
     def _prepared(self, job: Job) -> dict[str, ScanRecord]:
@@ -202,7 +202,7 @@ class Locator:
 
     def _keep(self, _query: Scan, outlines: Outlines) -> None:
         """Keep the outlines of a query until its answers are known."""
-        self._drawn = {key: one.outline for key, one in outlines.items()}
+        self._drawn = outlines
 
     @cached_property
     def _calibrating(self) -> list[Prediction]:
@@ -254,10 +254,10 @@ class Locator:
                 rows, record = again, replace(record, findings=(*record.findings, said))
         self._first = self._first and not rows
         records = self._records | {query.subject: record}
-        answers = answers_of(self._job.measure([query]), records, [*calibrating, *rows], query.subject)
-        known = {one.key for one in answers if not one.failed}
-        outlines = {key.structure: outline for key, outline in self._drawn.items() if key in known}
-        return Located(query.path, record, answers, tuple(rows), outlines, time.perf_counter() - began)
+        located = Located(query.path, record, (), tuple(rows), self._drawn)
+        measure, all_rows = self._job.measure([query]), [*calibrating, *rows]
+        answers = answers_of(measure, records, all_rows, query.subject, located.facts)
+        return replace(located, answers=answers, seconds=time.perf_counter() - began)
 
     def exported(self, located: Located) -> Query:
         """Return what was found in a query, ready for `rprloc.exports.write.write_exports`."""

@@ -12,10 +12,12 @@ import pandas as pd
 
 from rprloc.cohort.tasks import Measure
 from rprloc.files import write_json_lines
-from rprloc.methods.answer import DOUBTFUL, Prediction
+from rprloc.methods.answer import DOUBTFUL, OutlineFacts, Prediction
+from rprloc.methods.outlined import Outlines
 from rprloc.results.frame import main_of, shown_predictions, write_frame
 from rprloc.results.measure.evaluate import compared, evaluate
-from rprloc.results.measure.expected import Scans
+from rprloc.results.measure.expected import Name, Scans
+from rprloc.results.measure.outlines import Drawn
 from rprloc.results.tables.boxes import box_table, boxes_of, by_doubt, landmark_table, landmarks_of
 from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import ScanRecord
@@ -66,8 +68,8 @@ class Located:
     """The answers to use, one a structure: of all supports together, or of the one there is."""
     rows: tuple[Prediction, ...] = field(repr=False)
     """Each support's own answers, without what EVALUATE adds."""
-    outlines: Mapping[str, Outline] = field(default_factory=dict, repr=False)
-    """By structure, on the query's own voxels; of the answers that have one, where they were asked for."""
+    drawn: Outlines = field(default_factory=dict, repr=False)
+    """The outlines of each support's own answers and of those of all together, where outlines were asked for."""
     seconds: float = 0.0
     """From the scan's file to its answers."""
 
@@ -75,6 +77,17 @@ class Located:
     def subject(self) -> str:
         """What the query is called: as its file or folder."""
         return self.record.subject
+
+    @property
+    def outlines(self) -> dict[str, Outline]:
+        """The outlines of the answers to use that have one, by structure, on the query's own voxels."""
+        known = {one.key for one in self.answers if not one.failed}
+        return {key.structure: one.outline for key, one in self.drawn.items() if key in known}
+
+    @property
+    def facts(self) -> dict[Name, OutlineFacts]:
+        """What is known of each outline."""
+        return {Name(self.record.subject, **key._asdict()): one.facts for key, one in self.drawn.items()}
 
     @property
     def missing(self) -> tuple[Prediction, ...]:
@@ -107,18 +120,26 @@ class Located:
         return "".join(str(table._repr_html_()) for table in shown)  # type: ignore[operator]
 
 
-def results_of(measure: Measure, scans: Scans, rows: Sequence[Prediction]) -> Results:
-    """Return the results of a search: `rows` are its predictions and `scans` the records of all its scans."""
+Facts = Mapping[Name, OutlineFacts]
+"""What is known of outlines."""
+
+
+def results_of(measure: Measure, scans: Scans, rows: Sequence[Prediction], facts: Facts) -> Results:
+    """Return the results of a search: `rows` are its predictions, `facts` what is known of their outlines, and `scans`
+    the records of all its scans.
+    """
     records, said = compared(measure, scans, rows)
-    found = evaluate(measure, records, rows)
+    found = evaluate(measure, records, rows, Drawn(facts, frozenset()))
     boxes, landmarks = (
         make(found.predictions, found.metrics, [measure.cohort]) for make in (box_table, landmark_table)
     )
     return Results(found.predictions, boxes, landmarks, found.scans, said)
 
 
-def answers_of(measure: Measure, scans: Scans, rows: Sequence[Prediction], query: str) -> tuple[Prediction, ...]:
+def answers_of(
+    measure: Measure, scans: Scans, rows: Sequence[Prediction], query: str, facts: Facts
+) -> tuple[Prediction, ...]:
     """Return the answers to use for a query, as `results_of` does for all."""
-    found = evaluate(measure, scans, rows)
+    found = evaluate(measure, scans, rows, Drawn(facts, frozenset()))
     main = main_of(found.metrics, measure.cohort)
     return tuple(shown_predictions(found.predictions, measure.cohort, main).get(query, ()))

@@ -8,6 +8,7 @@ import pytest
 
 from rprloc.cohort.given import scans_of_paths, scans_of_sheet, subject_for
 from rprloc.errors import InputError
+from rprloc.marks.annotation import Annotated
 from rprloc.scans.preprocess import Source
 from tests.cohort.planned import COHORTS
 
@@ -55,8 +56,9 @@ def test_scans_of_a_sheet_have_its_labels_and_cohorts(tmp_path: Path) -> None:
     sheet = tmp_path / "s.csv"
     sheet.write_text("subject,image,label,series,cohort\na,a.nii,l.nii,,\nb,a.nii,masks,,\nc,series,,3,openkbp\n")
     a, b, c = scans_of_sheet(sheet, "default", [COHORTS])
-    assert a.source == Source("default", "a", tmp_path / "a.nii", tmp_path / "l.nii")
-    assert b.source.label == {"heart": tmp_path / "masks" / "heart.nii"}
+    image = tmp_path / "a.nii"
+    assert a.source == Source("default", "a", image, Annotated(image=image, label=tmp_path / "l.nii"))
+    assert b.source.label == Annotated(image=image, label={"heart": tmp_path / "masks" / "heart.nii"})
     assert c.source == Source("openkbp", "c", tmp_path / "series", None, "3")
     assert c.target.spacing == (6.0, 6.0, 6.0)
 

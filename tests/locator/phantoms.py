@@ -42,6 +42,7 @@ def run_pipeline(sheet: Path, folder: Path, **parameters: object) -> Path:
         _step("localize", "--scans", folder / "scans", "--models", folder, "--output", output, task=to_json(task))
     (measure,) = plan.evaluate
     own = folder / "evaluated" / measure.cohort
+    # Each search's outlines lie beside its predictions.
     came = ("--predictions", folder / "predictions", "--outlines", folder / "predictions")
     _step("evaluate", "--scans", folder / "scans", *came, "--folder", own, task=to_json(measure))
     words = ("--evaluated", folder / "evaluated", "--logs", folder / "logs", "--folder", folder / "results")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,9 @@ from rprloc.locator.results import Located
 from tests.locator.test_results import ANSWERS, RECORD, RESULTS
 
 WEIGHTS = Weights("none", "as asked", Settings())
-FOUND = Located(replace(RECORD, findings=("no air: read as it is",)), ANSWERS, (), 2.34)
+FOUND = Located(Path("q.nii"), replace(RECORD, findings=("no air: read as it is",)), ANSWERS, (), seconds=2.34)
 BROKEN = Located(
+    Path("bad.nii"),
     replace(RECORD, subject="bad", reason="[red]\x1b[2Jb.nii: found nothing, expected an image."),
     tuple(one for one in ANSWERS if one.failed),
     (),

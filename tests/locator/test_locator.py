@@ -62,7 +62,9 @@ def test_the_answers_are_the_pipelines_to_the_last_digit(
     expected = run_pipeline(folder / "samples.csv", tmp_path / "pipeline", weights="none")
     monkeypatch.chdir(folder)
     scans = [f"images/{name}" for name in SUPPORTS]
-    with Locator(scans, label=[label_of(name) for name in SUPPORTS], settings="phantom", weights="none") as ours:
+    with Locator(
+        scans, label=[label_of(name) for name in SUPPORTS], settings="phantom", weights="none", outlines=True
+    ) as ours:
         located = list(ours.locate_all([f"images/{name}" for name in QUERIES], jobs=2))
         ours.results(located).write(tmp_path / "ours")
     for name in ("boxes.csv", "landmarks.csv", "scans.csv"):

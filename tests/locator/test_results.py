@@ -33,15 +33,15 @@ RECORD = ScanRecord(cohort="c", subject="q", file="q.nii")
 POINT = prediction("tip", point=True, points_mm={"point": [1.0, 2.0, 3.5]})
 RESULTS = Results(
     (*ANSWERS, POINT),
-    Located(RECORD, ANSWERS, ()).table(),
-    Located(RECORD, (POINT,), ()).landmarks(),
+    Located(Path("q.nii"), RECORD, ANSWERS, ()).table(),
+    Located(Path("q.nii"), RECORD, (POINT,), ()).landmarks(),
     pd.DataFrame({"subject": ["007"], "file": ["a, b.nii"]}),
     [],
 )
 
 
 def test_answers_are_found_by_name_and_sorted_by_doubt() -> None:
-    found = Located(RECORD, ANSWERS, ())
+    found = Located(Path("q.nii"), RECORD, ANSWERS, ())
     assert found.subject == "q" and found["liver"].box_mm == BOX
     assert ([one.structure for one in found.missing], [one.structure for one in found.doubtful]) == (
         ["heart"],
