@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
@@ -79,6 +80,24 @@ def test_a_point_is_found_from_marks(folder: Path, tmp_path: Path) -> None:
     assert found["boxes"] == [] and apex["structure"] == "apex"
     there = truth["test_01"]["heart"]["extreme_mm"]["inferior"]
     assert max(abs(apex[f"{axis}_mm"] - mm) for axis, mm in zip("xyz", there, strict=True)) < 15
+
+
+def test_answers_are_exported_for_other_programs(folder: Path, tmp_path: Path) -> None:
+    query = folder / "images" / QUERIES[0]
+    done = run(
+        *words_of(folder, query, "--out", tmp_path, "--exports", "slicer,masks,csv,rtstruct", "--structures", "heart")
+    )
+    assert done.exit_code == 0
+    own = tmp_path / "exports"
+    assert sorted(path.name for path in own.iterdir()) == ["csv", "masks", "slicer"]
+    mask = sitk.ReadImage(own / "masks" / "phantom" / "test_01.nii.gz")
+    assert mask.GetSize() == sitk.ReadImage(query).GetSize() and int(sitk.GetArrayFromImage(mask).max()) == 1
+    assert (own / "slicer" / "phantom" / "test_01" / "heart.roi.mrk.json").exists()
+    # What is no DICOM has no RTSTRUCT, which is said.
+    assert "WARN: " in done.stderr and "DICOM" in done.stderr
+    with pytest.raises(InputError, match="found 'slcer', expected"):
+        run(*words_of(folder, query, "--out", tmp_path, "--exports", "slcer"))
+    assert run(*words_of(folder, query, "--exports", "csv")).exit_code == 2
 
 
 def test_what_cannot_be_asked_ends_before_anything_is_read(folder: Path) -> None:

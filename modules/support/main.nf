@@ -178,7 +178,7 @@ def staged(tasks, scans, models) {
 def tellCompared(folder) {
     def path = folder.resolve('findings.csv')
     def rows = path.exists() ? path.splitCsv(header: true, quote: '"') : []
-    rows.take(20).each { row -> log.warn("${row.cohort} ${row.subject}: ${row.finding}") }
+    Findings.first(rows.collect { row -> "${row.cohort} ${row.subject}: ${row.finding}".toString() }).each { line -> log.warn(line) }
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
