@@ -178,7 +178,8 @@ def staged(tasks, scans, models) {
 def tellCompared(folder) {
     def path = folder.resolve('findings.csv')
     def rows = path.exists() ? path.splitCsv(header: true, quote: '"') : []
-    Findings.first(rows.collect { row -> "${row.cohort} ${row.subject}: ${row.finding}".toString() }).each { line -> log.warn(line) }
+    def lines = rows.collect { row -> "${row.cohort} ${row.subject}: ${row.finding}".toString() }
+    ownClass('Findings').first(lines).each { line -> log.warn(line) }
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
