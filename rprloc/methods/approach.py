@@ -13,6 +13,8 @@ from rprloc.methods.looks import Looks, affine_of
 
 SPACING_MM = 6.0
 """Of the features."""
+_POINTS = 8
+"""Landmarks of a structure that are matched coarsely."""
 
 
 class Approach:
@@ -22,9 +24,12 @@ class Approach:
         """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), and what
         computes.
         """
-        self._points_mm, self._owners = points_mm, owners
+        some = _first_of_each(owners)
+        self._points_mm, self._owners = points_mm[some], owners[some]
         features = mind(looks, device)
-        self._first, self._again = (Surroundings(features, points_mm, owners, level) for level in (COARSE, AGAIN))
+        self._first, self._again = (
+            Surroundings(features, self._points_mm, self._owners, level) for level in (COARSE, AGAIN)
+        )
 
     def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:
         """Return a better affine transform and how the landmarks move beyond it: each structure's as one piece.
@@ -48,6 +53,11 @@ class Approach:
             own = self._owners == owner
             settled[own] = affine_of(points[own], points[own] + moves_mm[own]).carried(points[own]) - points[own]
         return Bend(points, settled)
+
+
+def _first_of_each(owners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of the first landmarks of each structure, which are farthest from each other."""
+    return np.concatenate([np.flatnonzero(owners == owner)[:_POINTS] for owner in np.unique(owners)])
 
 
 def mind(looks: Looks, device: torch.device) -> Features:

@@ -15,7 +15,7 @@ _AROUND_MM = 20.0
 """Standard deviation of the Gaussian weights by which points carry what lies around them."""
 _STILL = 0.05
 """Weight of not moving at all: what is far from all points stays."""
-_LATTICE_MM = 9.0
+_LATTICE_MM = 12.0
 """Between places of a grid at which the moves are computed; those between are interpolated."""
 
 
