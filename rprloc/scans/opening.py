@@ -23,5 +23,5 @@ def open_scan(path: Path, *, series: str | None = None, modality: str | None = N
 
         return open_dicom(path, series=series, modality=modality)
     if series:
-        raise InputError(f"{path.name}: found an image of one volume, expected DICOM where the column series is given.")
+        raise InputError(f"{path.name}: found an image of one volume, expected DICOM where a series is named.")
     return open_volume(path)

@@ -133,9 +133,9 @@ def _sentence(
     listed = ", ".join(shown) + (f" and {more} more" if more else "")
     count = len(fitting or found)
     if wanted:
-        expected = f"one with the description, number or UID '{plain(wanted)}' of the column series"
+        expected = f"one with the description, number or UID '{plain(wanted)}' that `series` names"
     elif fitting:
-        expected = "one, or its description, number or UID in the column series"
+        expected = "one, or its description, number or UID as `series`"
     else:
         expected = f"a volume of {modality.upper() if modality else 'CT or MR'}"
     return f"{name}: found {count} series, {listed}, expected {expected}."

@@ -215,10 +215,10 @@ def test_without_a_name_there_has_to_be_one_volume(tmp_path: Path) -> None:
     with_others(tmp_path / "s")
     series = "3 'Body wanted' (CT, 14 slices of 3 mm), 4 'Body other' (CT, 14 slices of 3 mm)"
     assert refusal(tmp_path / "s") == (
-        f"found 2 series, {series}, expected one, or its description, number or UID in the column series."
+        f"found 2 series, {series}, expected one, or its description, number or UID as `series`."
     )
     assert refusal(tmp_path / "s", series="5") == (
-        f"found 2 series, {series}, expected one with the description, number or UID '5' of the column series."
+        f"found 2 series, {series}, expected one with the description, number or UID '5' that `series` names."
     )
 
 
