@@ -23,7 +23,7 @@ _TRIED = 4
 _PLACES = 400
 _CLEARLY = 0.92
 """A turned scan has to cost less than this part of what the scan as it is costs."""
-_SIDES = 0.85
+_SIDES = 0.9
 """Left and right are told where one way costs less than this part of its mirror image."""
 
 
