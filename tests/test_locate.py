@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,8 @@ def test_a_stop_of_the_process_leaves_what_was_there(folder: Path, tmp_path: Pat
     with subprocess.Popen(words, env=place, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         # The second one is being searched then.
-        assert any(line.startswith("[1/30] ") for line in process.stderr)
+        before = list(takewhile(lambda line: not line.startswith("[1/30] "), process.stderr))
+        assert process.poll() is None, "".join(before)
         process.terminate()
         said = process.stderr.read()
         assert process.wait(60) == EXIT_TERMINATED
