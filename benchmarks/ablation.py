@@ -26,6 +26,7 @@ from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled, matched
+from rprloc.methods.answer import Prediction
 from rprloc.methods.approach import Approach
 from rprloc.methods.bend import Bend
 from rprloc.methods.coupled import Level, Moves, Surroundings, _coupling
@@ -35,6 +36,7 @@ from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.frame import Main
 from rprloc.results.measure.by_support import by_support
+from rprloc.results.measure.expected import Scans
 from rprloc.results.measure.metrics import metrics_of
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.statistics import MEAN
@@ -117,13 +119,19 @@ def _lines(
         rows = rows_of(chosen, queries)
         seconds = time.perf_counter() - began
     seconds /= len({(row.subject, row.support) for row in rows})
-    scans = {scan.subject: scan.record for scan in [*supports, *queries]}
-    metrics = metrics_of(rows, scans, main=[Main(matched.METHOD, matched.SETTING)])
-    table = tidy_supports(by_support(rows, metrics, scans), seed=1)
+    records = {scan.subject: scan.record for scan in [*supports, *queries]}
+    yield from supports_lines(f"{variant.words:<44}", rows, records, seconds)
+
+
+def supports_lines(words: str, rows: Sequence[Prediction], records: Scans, seconds: float) -> Iterator[str]:
+    """Yield a line for each number of supports of one method's predictions, which took so many seconds a pair."""
+    (main,) = {Main(row.method, row.setting) for row in rows}
+    metrics = metrics_of(rows, records, main=[main])
+    table = tidy_supports(by_support(rows, metrics, records), seed=1)
     for line in table[table["structure"] == MEAN].to_dict("records"):
         iou, awd = line["iou_high"] - line["iou_low"], line["awd_high_mm"] - line["awd_low_mm"]
         yield (
-            f"{variant.words:<44} {line['supports']} of {line['of_supports']} supports, n = {line['n']}: "
+            f"{words} {line['supports']} of {line['of_supports']} supports, n = {line['n']}: "
             f"{100 * line['iou']:.1f} ±{50 * iou:.1f} % / {line['awd_mm']:.2f} ±{awd / 2:.2f} mm, "
             f"{line['failures']} of {line['answers']} failed; {seconds:.2f} s a pair"
         )

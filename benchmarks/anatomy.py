@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.ablation import supports_lines
 from benchmarks.lost import LOST_MM, Cohort, prepared
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found, prediction_of
@@ -26,11 +27,7 @@ from rprloc.methods.matched import Matched
 from rprloc.methods.registration import Registration
 from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.frame import Main
-from rprloc.results.measure.by_support import by_support
-from rprloc.results.measure.metrics import metrics_of, wall_distance
-from rprloc.results.measure.supports import tidy_supports
-from rprloc.results.statistics import MEAN
+from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import auroc
 from rprloc.scans.scan import Scan
 
@@ -73,15 +70,7 @@ def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> It
     ]
     seconds /= len({(row.subject, row.support) for row in rows})
     records = {scan.subject: scan.record for scan in scans}
-    metrics = metrics_of(rows, records, main=[Main(name, "extreme")])
-    table = tidy_supports(by_support(rows, metrics, records), seed=1)
-    for line in table[table["structure"] == MEAN].to_dict("records"):
-        iou, awd = line["iou_high"] - line["iou_low"], line["awd_high_mm"] - line["awd_low_mm"]
-        yield (
-            f"{name:<8} {line['supports']} of {line['of_supports']} supports, n = {line['n']}: "
-            f"{100 * line['iou']:.1f} ±{50 * iou:.1f} % / {line['awd_mm']:.2f} ±{awd / 2:.2f} mm, "
-            f"{line['failures']} of {line['answers']} failed; {seconds:.2f} s a pair"
-        )
+    yield from supports_lines(f"{name:<8}", rows, records, seconds)
     off, lost = np.array([one for query, own in zip(scans, answers, strict=True) for one in _told(query, own, judge)]).T
     wrong = off > LOST_MM
     parts = [

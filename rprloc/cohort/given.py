@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rprloc.cohort.check import is_settings_file
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, parameter_fault
 from rprloc.cohort.places import Place, file_faults, files_of, places_beside
-from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
+from rprloc.cohort.settings import Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, named_files, parse_sheet
 from rprloc.errors import InputError, nearest
 from rprloc.marks.annotation import Annotated
@@ -109,7 +110,7 @@ def _given(
 def _settings(cohort: str, folders: Sequence[Path]) -> tuple[str, Settings]:
     """Return the name and the settings of a cohort that is named or given as a file; raises InputError."""
     known = known_cohorts(list(folders))
-    path = Path(cohort) if "/" in cohort or cohort.endswith(SUFFIXES) else known.get(cohort)
+    path = Path(cohort) if is_settings_file(cohort) else known.get(cohort)
     name = cohort if path is None or cohort in known else path.stem
     if path is None or not path.is_file():
         expected = f"a cohort with settings: {listed(sorted(known))}{nearest(cohort, known)}, or a YAML file"

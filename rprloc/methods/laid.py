@@ -43,7 +43,7 @@ class Template:
         ends = [np.flatnonzero(chosen.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         part = tuple(slice(int(end[0]), int(end[-1]) + 1) for end in ends)
         weights = torch.from_numpy(chosen[part]).float()
-        values = looks.features.values[:-1][(slice(None), *part)]
+        values = looks.mind[(slice(None), *part)]
         kernel = [-2 * values * weights, (values.square().sum(dim=0) * weights)[None], weights[None]]
         return cls(torch.cat(kernel), grid.world([one.start for one in part]))
 
@@ -63,7 +63,7 @@ class Searched:
 
     def __init__(self, looks: Looks, longest: int) -> None:
         """Take the query, and the most voxels that a template has along an axis."""
-        values = looks.features.values[:-1]
+        values = looks.mind
         self._grid = looks.features.grid
         self._channels, *self._shape = values.shape
         self._size = [-(-(n + longest) // 8) * 8 for n in self._shape]

@@ -28,6 +28,11 @@ class Looks:
     features: Features
 
     @property
+    def mind(self) -> Tensor:
+        """The MIND-SSC features (channels, z, y, x)."""
+        return self.features.values[:-1]
+
+    @property
     def grey(self) -> Tensor:
         """The grey values (z, y, x)."""
         return self.features.values[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -106,13 +106,13 @@ def _lines(scores: pd.DataFrame, structures: Sequence[str]) -> list[dict[str, st
         for structure in [*structures, MEAN]:
             chosen = own if structure == MEAN else own[own["structure"] == structure]
             if len(chosen):
-                lines.append({"landmark": landmark, "structure": structure, **_numbers(chosen)})
+                lines.append({"landmark": landmark, "structure": structure, **numbers_of(chosen, DISTANCES_MM)})
     return lines
 
 
-def _numbers(scores: pd.DataFrame) -> dict[str, float]:
-    """Return the numbers of one line."""
-    means = organ_means(scores, ["mre_mm", *DISTANCES_MM])
+def numbers_of(scores: pd.DataFrame, columns: Collection[str]) -> dict[str, float]:
+    """Return the numbers of one line about single landmarks: `mre_mm` with its interval, and the means of `columns`."""
+    means = organ_means(scores, ["mre_mm", *columns])
     error = means["mre_mm"]
     return {
         "n": int(scores["subject"].nunique()),
@@ -121,5 +121,5 @@ def _numbers(scores: pd.DataFrame) -> dict[str, float]:
         "mre_mm": error.mean,
         "mre_low_mm": error.low,
         "mre_high_mm": error.high,
-        **{name: means[name].mean for name in DISTANCES_MM},
+        **{name: means[name].mean for name in columns},
     }

@@ -12,8 +12,9 @@ from rprloc.results.frame import groups_of
 from rprloc.results.measure.by_support import by_setting, support_count, usable_supports
 from rprloc.results.measure.calibration import mean_within
 from rprloc.results.measure.expected import Scans
+from rprloc.results.measure.landmarks import numbers_of
 from rprloc.results.measure.metrics import point_distance
-from rprloc.results.statistics import MEAN, organ_means
+from rprloc.results.statistics import MEAN
 
 DISTANCES_MM = {"sdr_1mm": 1.0, "sdr_2mm": 2.0, "sdr_4mm": 4.0, "sdr_8mm": 8.0}
 """How near a landmark has to be to count as detected, by the column of its rate."""
@@ -46,7 +47,7 @@ def tidy_points(predictions: Sequence[Prediction], metrics: pd.DataFrame, scans:
             scores = _scores([one for one in own if one.support in chosen], scans)
             names: dict[str, str | float] = {**group.names, "supports": size, "of_supports": count}
             lines += [
-                {**names, "structure": name, **_numbers(of)}
+                {**names, "structure": name, **numbers_of(of, (*DISTANCES_MM, "within_90_mm", "covered"))}
                 for name, of in [
                     *((name, scores[scores["structure"] == name]) for name in group.structures),
                     (MEAN, scores),
@@ -80,18 +81,3 @@ def _scores(predictions: Sequence[Prediction], scans: Scans) -> pd.DataFrame:
             "covered": np.where(np.isnan(radii) | np.isnan(errors), np.nan, errors <= radii),
         }
     )
-
-
-def _numbers(scores: pd.DataFrame) -> dict[str, float]:
-    """Return the numbers of one line."""
-    means = organ_means(scores, ["mre_mm", *DISTANCES_MM, "within_90_mm", "covered"])
-    error = means["mre_mm"]
-    return {
-        "n": int(scores["subject"].nunique()),
-        "answers": len(scores),
-        "failures": int(scores["failed"].sum()),
-        "mre_mm": error.mean,
-        "mre_low_mm": error.low,
-        "mre_high_mm": error.high,
-        **{name: means[name].mean for name in (*DISTANCES_MM, "within_90_mm", "covered")},
-    }

@@ -136,6 +136,12 @@ def number_text(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def error_and_rates(entry: Entry, rates: Iterable[str]) -> str:
+    """Return `4.81; 20.3, 55.0, 88.1`: MRE in mm; the success detection rates of some columns in %."""
+    shown = ", ".join(number_text(100 * entry[name], 1) for name in rates)
+    return f"{number_text(entry['mre_mm'], 2)}; {shown}"
+
+
 def seconds_text(value: float) -> str:
     """Return seconds with three digits, at most to the tenth of a millisecond, or a dash where they are not known."""
     if math.isnan(value):

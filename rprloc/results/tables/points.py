@@ -17,6 +17,7 @@ from rprloc.results.tables.layout import (
     by_cohort,
     cells_of,
     entries_by,
+    error_and_rates,
     failed,
     number_text,
     supports_text,
@@ -52,8 +53,7 @@ def _cohort_table(cohort: CohortFacts, tidy: pd.DataFrame) -> CohortTable:
 
 def _entry_text(entry: Entry) -> str:
     """Return `4.81; 6.3, 20.3, 55.0, 88.1`: MRE in mm; SDR at each distance in %."""
-    rates = ", ".join(number_text(100 * entry[name], 1) for name in DISTANCES_MM)
-    return f"{number_text(entry['mre_mm'], 2)}; {rates}"
+    return error_and_rates(entry, DISTANCES_MM)
 
 
 def _notes(columns: Columns) -> tuple[str, ...]:
