@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from rprloc.marks.names import asked_names, check_asked
 from rprloc.scans.body import Mask
-from rprloc.scans.labels import Label, label_of_masks
+from rprloc.scans.labels import Label, kept_mask, label_of_masks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.scan import Native
 
@@ -45,7 +45,9 @@ def drawn_on(
                 continue
             placed, said = placed_on(native, one.mask, image_name=image_name, name=f"{file}: {one.name}")
             findings.extend(f"{file}: {one.name}: {sentence}" for sentence in said)
-            yield wanted[one.name], sitk.GetArrayFromImage(placed) != 0
+            mask, said = kept_mask(sitk.GetArrayViewFromImage(placed) != 0, one.name, native)
+            findings.extend(f"{file}: {sentence}" for sentence in said)
+            yield wanted[one.name], mask
 
     label = label_of_masks(masks(), native, structures)
     return replace(label, findings=tuple(findings))

@@ -18,6 +18,7 @@ from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.strays import without_strays
 from rprloc.scans.surfaces import structure_surfaces
 from rprloc.scans.volume import image_like, open_volume
 
@@ -78,6 +79,10 @@ def read_label(
     values = sitk.GetArrayViewFromImage(image)
     findings += _values_found(values, source.name)
     found = structure_landmarks(values, structures, native)
+    kept, said = without_strays(values, {name: one.value for name, one in found.items()}, native.spacing_mm)
+    if said:
+        findings += tuple(f"{source.name}: {one}" for one in said)
+        image, values, found = native.image(kept), kept, structure_landmarks(kept, structures, native)
     return Label(image, found, structure_surfaces(values, found, native), _outlines(values, found), findings)
 
 
@@ -97,7 +102,9 @@ def _from_masks(
             # A view does not keep its image alive.
             image, said = _read_on(native, masks[name], image_name, known)
             findings.extend(said)
-            yield name, sitk.GetArrayViewFromImage(image) != 0
+            mask, said = kept_mask(sitk.GetArrayViewFromImage(image) != 0, name, native)
+            findings.extend(f"{masks[name].name}: {one}" for one in said)
+            yield name, mask
 
     label = label_of_masks(read(), native, structures)
     return replace(label, findings=tuple(findings))
@@ -119,6 +126,14 @@ def label_of_masks(masks: Iterable[tuple[str, Mask]], native: Native, structures
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
     return Label(native.image(combined), found, surfaces, outlines)
+
+
+def kept_mask(mask: Mask, name: str, native: Native) -> tuple[Mask, tuple[str, ...]]:
+    """Return a structure's mask (z, y, x) on a scan's voxels without stray ones, and what is to be said of them."""
+    if not mask.any():
+        return mask, ()
+    kept, said = without_strays(mask.view(np.uint8), {name: 1}, native.spacing_mm)
+    return kept.view(np.bool_), said
 
 
 def _outlines(label: NDArray[np.integer[Any]], structures: Mapping[str, Structure]) -> dict[str, Outline]:

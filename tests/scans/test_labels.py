@@ -124,3 +124,20 @@ def test_what_is_odd_about_a_label_s_own_frame_is_said_unless_its_scan_is_so_too
     assert len(said) == 1 and said[0].startswith("label.nii.gz: its sform and its qform")
     known = (said[0].removeprefix("label.nii.gz: "),)
     assert read_label(path, native, image_name="scan.mha", structures=LABELS, known=known).findings == ()
+
+
+@pytest.mark.parametrize("form", ["one image", "a mask a structure"])
+def test_stray_voxels_of_a_structure_have_no_say_and_are_said(tmp_path: Path, form: str) -> None:
+    label = sitk.Image(200, 14, 14, sitk.sitkUInt8)
+    label[4:12, 4:12, 4:12] = 1
+    clean = read_label(
+        write(label, tmp_path / "clean.nii.gz"), Native.of(label), image_name="scan.mha", structures={"organ": 1}
+    )
+    label[190, 5, 5] = 1
+    stray = write(label, tmp_path / "stray.nii.gz")
+    source = stray if form == "one image" else {"organ": stray}
+    found = read_label(source, Native.of(label), image_name="scan.mha", structures={"organ": 1})
+    assert landmarks(found) == landmarks(clean)
+    np.testing.assert_array_equal(values(found), values(clean))
+    assert found.findings == ("stray.nii.gz: organ: 1 of 513 voxels lie about 180 mm from the rest: left out",)
+    assert not clean.findings

@@ -1,0 +1,76 @@
+"""Stray voxels of a mask: few, and far from the rest, as a slip of the pen leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from rprloc.geometry import FloatArray
+from rprloc.scans.body import Mask
+
+MOST_PART = 0.01
+"""Of a structure's voxels that its stray pieces hold together at most; more of them are parts of the structure."""
+_FAR = 0.5
+"""Least distance of a stray piece to the rest, in diagonals of the rest's box."""
+_CELLS = 64
+"""Most cells along an axis by which pieces are told apart: far ones need no finer ones."""
+
+
+def without_strays(
+    label: NDArray[np.integer[Any]], values: Mapping[str, int], spacing_mm: Sequence[float]
+) -> tuple[NDArray[np.integer[Any]], tuple[str, ...]]:
+    """Return a label (z, y, x) of voxels of a size (x, y, z) without the stray voxels of structures of the values, the
+    same array where there are none, and a sentence for each structure that had some.
+
+    A box around all voxels would reach to the farthest of them, and its extreme points with it.
+    """
+    objects = ndimage.find_objects(label)
+    spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
+    kept, said = label, []
+    for name, value in values.items():
+        box = objects[value - 1]
+        mask = np.asarray(label[box] == value)
+        if (found := _strays(mask, spacing)) is None:
+            continue
+        stray, far = found
+        kept = label.copy() if kept is label else kept
+        kept[box][stray] = 0
+        said.append(
+            f"{name}: {int(stray.sum()):,} of {int(mask.sum()):,} voxels lie about {far:.0f} mm from the rest: left out"
+        )
+    return kept, tuple(said)
+
+
+def _strays(mask: Mask, spacing_mm: FloatArray) -> tuple[Mask, float] | None:
+    """Return the stray voxels of a mask (z, y, x) and how far in mm the nearest of them is from the rest, if any is."""
+    every = [-(-count // _CELLS) for count in mask.shape]
+    counts = _summed(mask, every)
+    pieces, count = ndimage.label(counts > 0, np.ones((3, 3, 3)))
+    if count < 2:
+        return None
+    numbers = np.arange(1, count + 1)
+    parts = ndimage.sum_labels(counts, pieces, numbers) / counts.sum()
+    rest = np.isin(pieces, numbers[parts > MOST_PART])
+    if not rest.any():
+        return None
+    cell_mm = spacing_mm * every
+    diagonal = np.linalg.norm([np.ptp(index) + 1 for index in rest.nonzero()] * cell_mm)
+    away = ndimage.minimum(ndimage.distance_transform_edt(~rest, sampling=cell_mm), pieces, numbers)
+    stray = (parts <= MOST_PART) & (away > _FAR * diagonal)
+    if not stray.any() or parts[stray].sum() > MOST_PART:
+        return None
+    fine = np.isin(pieces, numbers[stray])
+    for axis, times in enumerate(every):
+        fine = fine.repeat(times, axis=axis)
+    return mask & fine[tuple(slice(count) for count in mask.shape)], float(away[stray].min())
+
+
+def _summed(mask: Mask, every: Sequence[int]) -> NDArray[np.int64]:
+    """Return how many voxels of a mask (z, y, x) each block of `every` voxels along each axis holds."""
+    padded = np.pad(mask, [(0, -count % times) for count, times in zip(mask.shape, every, strict=True)])
+    blocks = [part for count, times in zip(padded.shape, every, strict=True) for part in (count // times, times)]
+    return np.asarray(padded.reshape(blocks).sum(axis=(1, 3, 5), dtype=np.int64))
