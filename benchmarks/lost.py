@@ -1,16 +1,17 @@
 """Does an answer know that it is lost? `python -m benchmarks.lost SHEET,SETTINGS[,SPLIT...] ... [--write FOLDER]`.
 
 Each argument is a cohort: its sample sheet, its settings file and the splits to take (all without one; never `test`).
-Every scan is searched by `matched`, without a network, from one of the first two that are labelled; some are searched
+Every scan is searched by `matched`, without a network, from the first three others that are labelled; some are searched
 once more turned in ten ways, cut above and below the structures or to where none is, with a bias field or with other
 units, with noise; and the scans of the other cohorts are. An answer is lost where its walls are more than 20 mm off in
 the mean, or where the structure is not there.
 
 The weights of `rprloc.methods.lost` are fitted on these answers, those before a repair of the frame among them. What is
 printed of a cohort is by weights, and by a threshold, from the others alone: how often a lost answer has the larger
-probability (AUROC), how many of the lost are called so, and of the good. Left and right structures of scans of which it
-is said that their sides cannot be told, or that are exchanged left to right alone, are counted apart. With --write all
-answers go to FOLDER, and `--read FOLDER` prints the same of them once more.
+probability (AUROC), how many of the lost are called so, and of the good; by one support alone, and by three that agree
+or not. Left and right structures of scans of which it is said that their sides cannot be told, or that are exchanged
+left to right alone, are counted apart. With --write all answers go to FOLDER, and `--read FOLDER` prints the same of
+them once more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from __future__ import annotations
 import csv
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
-from rprloc.methods.lost import SIGNS
+from rprloc.methods.lost import SIGNS, agreement_signs, apart_mm
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
@@ -52,7 +52,8 @@ from rprloc.seeds import generator_of
 LOST_MM = 20.0
 KEPT = 0.99
 """Of the good answers that a threshold keeps."""
-_PLAIN, _CHANGED, _FOREIGN = 20, 5, 3
+_SUPPORTS = 3
+_PLAIN, _CHANGED, _FOREIGN = 20, 4, 3
 """Scans of a cohort that are searched as they are, in all changed ways, and by each other cohort's supports."""
 _TURNS = {
     "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
@@ -76,7 +77,7 @@ class Cohort:
     settings: Settings
     folder: Path
     own: tuple[str, ...]
-    """Its subjects; the first two are the supports."""
+    """Its subjects; the first ones are the supports."""
     foreign: tuple[str, ...]
 
     def scan(self, subject: str) -> Scan | None:
@@ -142,21 +143,25 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     cohort, subject = task
     set_up_cpu(1)
     query = cohort.scan(subject)
-    others = [name for name in cohort.own[:2] if name != subject]
-    support = cohort.scan(others[zlib.crc32(subject.encode()) % len(others)])
-    if query is None or support is None:
+    others = [name for name in cohort.own if name != subject][:_SUPPORTS]
+    supports = [scan for name in others if (scan := cohort.scan(name)) is not None]
+    if query is None or not supports:
         return []
     window = cohort.settings.window
     method = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
-    method.prepare([support])
-    court = Court([support], window, seed=1)
+    method.prepare(supports)
+    court = Court(supports, window, seed=1)
     rows: list[dict[str, Any]] = []
-    changed = subject in cohort.own[2 : 2 + _CHANGED]
+    changed = subject in cohort.own[_SUPPORTS : _SUPPORTS + _CHANGED]
     for kind, scan, truth in _changes(query, changed=changed, foreign=subject in cohort.foreign):
         bare = Scan(replace(scan.record, structures={}), scan.values, scan.body, scan.folder, scan.finer)
-        about = {"cohort": cohort.name, "subject": subject, "support": support.subject, "kind": kind}
+        about = {"cohort": cohort.name, "subject": subject, "kind": kind}
         judged = court.answered(method, bare, Clock())
-        known = set(query.structures) if kind != "another body part" else set(support.structures)
+        known = (
+            set(query.structures)
+            if kind != "another body part"
+            else {name for scan in supports for name in scan.structures}
+        )
         rows += _rows(about, judged, truth, known, repaired=judged.turned is not None)
         if kind == "as it is":
             away = _elsewhere(judged.answers, generator_of(1, cohort.name, subject, "elsewhere"))
@@ -183,16 +188,18 @@ def _rows(
     about: Mapping[str, Any], judged: Judged, truth: Boxes, known: set[str], *, repaired: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a line for each answer for a structure that the query's label says something of."""
+    apart = apart_mm(judged.answers)
     for key, answer in judged.answers.items():
         if key.structure not in known:
             continue
-        row = dict(about) | {"structure": key.structure, "found": isinstance(answer, Found), "repaired": repaired}
+        row = dict(about) | {"support": key.support, "structure": key.structure, "found": isinstance(answer, Found)}
+        row["repaired"] = repaired
         row["sided"] = judged.turned is None or judged.turned.sided
         row["reason"] = answer if isinstance(answer, str) else ""
         if isinstance(answer, Found) and key in judged.signs:
             true = truth.get(key.structure)
             off = np.inf if true is None else float(wall_distance(true, box_of_points(answer.points_mm)))
-            row |= {"off_mm": off, "spread_mm": answer.spread_mm}
+            row |= {"off_mm": off, "spread_mm": answer.spread_mm, "apart": apart.get(key, np.nan)}
             row |= dict(zip(SIGNS, judged.signs[key].tolist(), strict=True))
         yield row
 
@@ -263,6 +270,37 @@ def _cut(scan: Scan, start: float, end: float) -> Scan:
     return Scan(replace(scan.record, model=grid, matching=finer.grid), values, body, finer=finer)
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What tells lost answers: by one support alone, and by three that agree or not."""
+
+    alone: tuple[FloatArray, float]
+    """Weights and bias of the signs."""
+    agreed: tuple[FloatArray, float]
+    at: float
+    """From this probability on answers are called lost."""
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> _Fit:
+        """Fit on answers with known truth."""
+        alone = fitted(rows, rows[list(SIGNS)].to_numpy(dtype=np.float64))
+        several = rows[rows["apart"].notna()]
+        agreed = fitted(several, cls._agreement(several, alone))
+        fit = cls(alone, agreed, at=1.0)
+        good = fit.chances(rows[~rows["lost"]])
+        return replace(fit, at=float(np.nanmax(np.nanquantile(good, KEPT, axis=1))))
+
+    def chances(self, rows: pd.DataFrame) -> FloatArray:
+        """Return the probabilities (2, n) that answers are lost, by one support and by three; NaN without three."""
+        alone = _probability(rows[list(SIGNS)].to_numpy(dtype=np.float64), self.alone)
+        return np.stack([alone, _probability(self._agreement(rows, self.alone), self.agreed)])
+
+    @staticmethod
+    def _agreement(rows: pd.DataFrame, alone: tuple[FloatArray, float]) -> FloatArray:
+        chances = _probability(rows[list(SIGNS)].to_numpy(dtype=np.float64), alone)
+        return agreement_signs(chances, rows["apart"].to_numpy(dtype=np.float64))
+
+
 def told(answers: pd.DataFrame) -> None:
     """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
     judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > LOST_MM)
@@ -275,41 +313,55 @@ def told(answers: pd.DataFrame) -> None:
     # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
     teaching = judged[~((before | judged["kind"].isin(_TURNS)) & ~judged["repaired"] & ~judged["lost"])]
     final = judged[~before & (judged["kind"] != _ELSEWHERE)]
-    print("| cohort | answers | lost | AUROC | of spread_mm | called lost: the lost, the others | doubtful: the same |")
-    print("|---" * 7 + "|")
-    for cohort in [*final["cohort"].unique(), "all, in sample"]:
-        others = teaching[teaching["cohort"] != cohort]
-        weights, bias = fitted(others)
-        own = final if cohort not in set(final["cohort"]) else final[final["cohort"] == cohort]
-        for part, rows in (("", own), (", as they are", own[own["kind"] == "as it is"])):
-            chance = _probability(rows, weights, bias)
-            limit = _limit(others, weights, bias)
-            lost = rows["lost"].to_numpy()
-            tells = auroc(chance, lost), auroc(rows["spread_mm"].to_numpy(dtype=float), lost)
-            shares = [
-                ", ".join(f"{100 * (chance >= at)[of].mean():.0f} %" if of.any() else "–" for of in (lost, ~lost))
-                for at in (limit, DOUBTFUL)
-            ]
-            counts = f"{len(rows)} | {lost.sum()} | {tells[0]:.3f} | {tells[1]:.3f}"
-            print(f"| {cohort}{part} | {counts} | {' | '.join(shares)} |")
+    print("| cohort | answers | lost | AUROC: one support, three, spread_mm |", end="")
+    print(" called lost by one: the lost, the others | by three | doubtful by one | by three |")
+    print("|---" * 8 + "|")
+    for cohort in final["cohort"].unique():
+        own = final[final["cohort"] == cohort]
+        fit = _Fit.of(teaching[teaching["cohort"] != cohort])
+        _print_cohort(cohort, own, fit)
+        _print_cohort(f"{cohort}, as they are", own[own["kind"] == "as it is"], fit)
+    fit = _Fit.of(teaching)
+    _print_cohort("all, in sample", final, fit)
+    _print_changes(final, fit)
+    for name, (weights, bias) in (("", fit.alone), ("AGREE_", fit.agreed)):
+        rounded = ", ".join(f"{weight:.2f}" for weight in weights)
+        print(f"\n_{name or 'WEIGHTS'} = ({rounded})\n_{name}BIAS = {bias:.2f}")
+    print(f"LOST_AT = {fit.at:.2f}")
+
+
+def _print_cohort(name: str, rows: pd.DataFrame, fit: _Fit) -> None:
+    """Print the line of some answers."""
+    lost = rows["lost"].to_numpy()
+    chances = fit.chances(rows)
+    measures = [*chances, rows["spread_mm"].to_numpy(dtype=float)]
+    known = [np.isfinite(one) for one in measures]
+    tells = ", ".join(f"{auroc(one[own], lost[own]):.3f}" for one, own in zip(measures, known, strict=True))
+    shares = [
+        ", ".join(f"{100 * (chance >= at)[own & of].mean():.0f} %" if (own & of).any() else "–" for of in (lost, ~lost))
+        for at in (fit.at, DOUBTFUL)
+        for chance, own in zip(chances, known[:2], strict=True)
+    ]
+    print(f"| {name} | {len(rows)} | {lost.sum()} | {tells} | {' | '.join(shares)} |")
+
+
+def _print_changes(rows: pd.DataFrame, fit: _Fit) -> None:
+    """Print a line for each change, by three supports where there are three."""
     print("\n| change | scans | repaired | answers | lost | called lost | probability of the lost, of the others |")
     print("|---" * 7 + "|")
-    chance = _probability(final, weights, bias)
-    for kind, rows in final.assign(chance=chance).groupby("kind", sort=False):
-        scans = rows.groupby(["cohort", "subject"])["repaired"].first()
-        medians = [f"{100 * rows['chance'][mask].median():.0f} %" for mask in (rows["lost"], ~rows["lost"])]
-        right = (rows["chance"] >= limit) & rows["lost"]
-        counts = f"{len(scans)} | {scans.sum()} | {len(rows)} | {rows['lost'].sum()} | {right.sum()}"
+    alone, agreed = fit.chances(rows)
+    for kind, own in rows.assign(chance=np.where(np.isfinite(agreed), agreed, alone)).groupby("kind", sort=False):
+        scans = own.groupby(["cohort", "subject"])["repaired"].first()
+        medians = [f"{100 * own['chance'][mask].median():.0f} %" for mask in (own["lost"], ~own["lost"])]
+        right = (own["chance"] >= fit.at) & own["lost"]
+        counts = f"{len(scans)} | {scans.sum()} | {len(own)} | {own['lost'].sum()} | {right.sum()}"
         print(f"| {kind} | {counts} | {', '.join(medians)} |")
-    rounded = ", ".join(f"{weight:.2f}" for weight in weights)
-    print(f"\n_WEIGHTS = ({rounded})\n_BIAS = {bias:.2f}\nLOST_AT = {limit:.2f}")
 
 
-def fitted(rows: pd.DataFrame) -> tuple[FloatArray, float]:
-    """Return the weights (k,) and the bias of logistic regression with a small ridge; each cohort's lost answers, and
-    its others, weigh as much as any other cohort's.
+def fitted(rows: pd.DataFrame, signs: FloatArray) -> tuple[FloatArray, float]:
+    """Return the weights (k,) of signs (n, k) and the bias of logistic regression with a small ridge; each cohort's
+    lost answers, and its others, weigh as much as any other cohort's.
     """
-    signs = rows[list(SIGNS)].to_numpy(dtype=np.float64)
     middle, scale = signs.mean(axis=0), signs.std(axis=0) + 1e-9
     scaled, lost = (signs - middle) / scale, rows["lost"].to_numpy(dtype=np.float64)
     weights = 1 / rows.groupby(["cohort", "lost"])["lost"].transform("size").to_numpy(dtype=np.float64)
@@ -319,18 +371,13 @@ def fitted(rows: pd.DataFrame) -> tuple[FloatArray, float]:
         margin = (scaled @ given[:-1] + given[-1]) * (2 * lost - 1)
         return float((weights * np.logaddexp(0, -margin)).sum() + _RIDGE * (given[:-1] ** 2).sum())
 
-    found = minimize(loss, np.zeros(len(SIGNS) + 1)).x
+    found = minimize(loss, np.zeros(signs.shape[1] + 1)).x
     return found[:-1] / scale, float(found[-1] - (found[:-1] * middle / scale).sum())
 
 
-def _probability(rows: pd.DataFrame, weights: FloatArray, bias: float) -> FloatArray:
-    return np.asarray(1 / (1 + np.exp(-(rows[list(SIGNS)].to_numpy(dtype=np.float64) @ weights + bias))))
-
-
-def _limit(rows: pd.DataFrame, weights: FloatArray, bias: float) -> float:
-    """Return the probability below which 99 % of the good answers of these cohorts lie."""
-    good = rows[~rows["lost"]]
-    return float(np.quantile(_probability(good, weights, bias), KEPT))
+def _probability(signs: FloatArray, fit: tuple[FloatArray, float]) -> FloatArray:
+    weights, bias = fit
+    return np.asarray(1 / (1 + np.exp(-(signs @ weights + bias))))
 
 
 if __name__ == "__main__":

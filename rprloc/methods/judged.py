@@ -12,7 +12,7 @@ from rprloc.methods.answer import DOUBTFUL, OUTSIDE, Answers, Finder, Found, Key
 from rprloc.methods.carry import TurnedBack
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
-from rprloc.methods.lost import LOST_AT, Judge, lost_of
+from rprloc.methods.lost import LOST_AT, Judge, agreed, apart_mm, lost_of
 from rprloc.methods.orientation import Turnable, Turned, turn_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
@@ -29,9 +29,18 @@ class Judged:
     """How the query lies, where it is not as its header says."""
 
     @property
-    def lost(self) -> dict[Key, float]:
-        """The probability that each answer is lost, of those that could be judged."""
+    def alone(self) -> dict[Key, float]:
+        """The probability that each answer is lost, of those that could be judged, by its own support alone."""
         return {key: float(lost_of(signs)) for key, signs in self.signs.items()}
+
+    @property
+    def lost(self) -> dict[Key, float]:
+        """The same, with what the other supports say."""
+        apart = apart_mm(self.answers)
+        return {
+            key: float(agreed(np.array(lost), np.array(apart[key]))) if key in apart else lost
+            for key, lost in self.alone.items()
+        }
 
 
 class Court:
@@ -86,9 +95,9 @@ class Court:
 
 def _doubt(judged: Judged) -> float:
     """Return the median probability that answers are lost; one that was not found counts as certainly lost, unless the
-    query may not show the structure.
+    query may not show the structure. Of a scan that lies otherwise all supports may say the same: each is asked alone.
     """
-    lost = judged.lost
+    lost = judged.alone
     doubts = [
         lost.get(key, 0.0) if isinstance(answer, Found) else 1.0
         for key, answer in judged.answers.items()

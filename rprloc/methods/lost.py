@@ -2,8 +2,9 @@
 
 An answer lays a support's surroundings over the query. What they cost there, and how the grey values correlate, is
 compared with what the query's surroundings cost at other places of the support: a null distribution of the pair's own.
-A small logistic model weighs these signs; it needs no label, and one support is enough.
-`python -m benchmarks.lost` has fitted it and says how well it tells.
+A small logistic model weighs these signs; it needs no label, and one support is enough. Where there are three, how far
+they are apart tells more: an organ may be taken for another that looks like it, but by all of them it seldom is.
+`python -m benchmarks.lost` has fitted both and says how well they tell.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rprloc.geometry import Affine, FloatArray
+from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
 from rprloc.methods.images import Window
 from rprloc.methods.looks import Likeness, Looks, Points, affine_of, corners_of, likeness, points_in_body, region_of
@@ -49,8 +50,44 @@ def lost_of(signs: FloatArray) -> FloatArray:
 
 _WEIGHTS = (0.91, -1.34, 1.02, -3.56, -3.15, 3.10)
 _BIAS = 7.16
+_FEWEST_OTHERS = 2
+"""Supports with which one has to agree: of two that do not, nobody knows which is wrong."""
+_AGREE, _AGREE_BIAS = (1.0, 1.0), -2.0
+"""Of the logit of what one support says, and of the logarithm of how many mm (and one more) the others are apart."""
 LOST_AT = 0.84
 """From here on an answer is lost: 99 % of the good ones have less."""
+
+
+def apart_mm(answers: Answers) -> dict[Key, float]:
+    """Return how far each support's answer lies from what the others' say together: the mean over its walls of the mm
+    from their median. Answers that fewer than two others have found are left out.
+    """
+    together: dict[tuple[str, str, str], dict[str, FloatArray]] = {}
+    for key, answer in answers.items():
+        if isinstance(answer, Found) and key.support != NO_SUPPORT:
+            boxes = together.setdefault((key.method, key.setting, key.structure), {})
+            boxes[key.support] = box_of_points(answer.points_mm)
+    found = {}
+    for (method, setting, structure), boxes in together.items():
+        for support, box in boxes.items():
+            others = [other for name, other in boxes.items() if name != support]
+            if len(others) >= _FEWEST_OTHERS:
+                far = float(np.abs(np.median(others, axis=0) - box).mean())
+                found[Key(method, setting, support, structure)] = far
+    return found
+
+
+def agreed(lost: FloatArray, apart: FloatArray) -> FloatArray:
+    """Return the probabilities (...) that answers are lost, from those by one support alone (...) and how many mm they
+    are from the others' (...).
+    """
+    return np.asarray(1 / (1 + np.exp(-(agreement_signs(lost, apart) @ np.array(_AGREE) + _AGREE_BIAS))))
+
+
+def agreement_signs(lost: FloatArray, apart: FloatArray) -> FloatArray:
+    """Return what `agreed` weighs (..., 2)."""
+    sure = np.clip(lost, 1e-6, 1 - 1e-6)
+    return np.stack([np.log(sure / (1 - sure)), np.log1p(apart)], axis=-1)
 
 
 class Judge:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
-from rprloc.methods.lost import SIGNS, Judge, lost_of
+from rprloc.methods.lost import SIGNS, Judge, agreed, apart_mm, lost_of
 from rprloc.scans.scan import Scan
 from tests.methods.patients import SHIFT_MM, WINDOW, patient
 
@@ -76,3 +76,27 @@ def test_what_was_not_found_or_none_can_judge_has_no_signs() -> None:
 def test_it_does_not_depend_on_what_else_is_judged() -> None:
     more = answers() | {key._replace(method="n"): one for key, one in answers([50.0, 0, 0]).items()}
     assert {key: one for key, one in lost(QUERY, more).items() if key.method == "m"} == lost(QUERY, answers())
+
+
+def test_an_answer_is_apart_from_what_two_others_say_together() -> None:
+    given = answers() | answers([0.0, 0, 12], support="t") | answers([0.0, 0, 30], support="u", names=("organ",))
+    found = apart_mm(given)
+    assert set(found) == {Key("m", "extreme", support, "organ") for support in "stu"}
+    # A third of the walls' mean distance lies along z.
+    for support, far in (("s", 21), ("t", 3), ("u", 24)):
+        assert found[Key("m", "extreme", support, "organ")] == pytest.approx(far / 3)
+
+
+def test_answers_of_other_settings_of_none_and_those_that_failed_do_not_count_as_others() -> None:
+    given = answers() | answers(support="t") | answers(support=NO_SUPPORT)
+    given |= {key._replace(setting="other", support="u"): one for key, one in answers().items()}
+    given |= dict.fromkeys(answers(support="v"), "outside_field_of_view")
+    assert apart_mm(given) == {}
+
+
+def test_the_farther_from_the_others_the_likelier_lost() -> None:
+    for alone in (0.0, 0.01, 0.3, 0.9, 1.0):
+        found = agreed(np.full(4, alone), np.array([0.0, 5, 20, 60]))
+        assert (np.diff(found) > 0).all()
+        assert ((found > 0) & (found < 1)).all()
+    assert (np.diff(agreed(np.array([0.01, 0.3, 0.9]), np.full(3, 8.0))) > 0).all()
