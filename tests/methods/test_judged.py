@@ -9,7 +9,7 @@ import pytest
 
 from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
 from rprloc.methods.clock import Clock
-from rprloc.methods.judged import Court
+from rprloc.methods.judged import Court, Judged
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import UNTURNED, Turn, turned
 from tests.methods.patients import ORGANS, SHIFT_MM, WINDOW, patient
@@ -70,6 +70,24 @@ def test_a_query_that_lies_otherwise_is_searched_again_and_answered_where_it_lie
         np.testing.assert_allclose(np.sort(answer.points_mm, axis=0), np.sort(true, axis=0))
         assert answer.half_voxel_mm == [3.0, 1.0, 2.0]
     assert "turn" in {part.name for part in clock.seconds}
+
+
+def test_of_three_supports_the_one_that_disagrees_is_the_likeliest_lost() -> None:
+    answers = {
+        Key("m", "extreme", support, name): Found(
+            points_mm=SUPPORT.structures[name].extreme_mm + SHIFT_MM + (0, 0, off), half_voxel_mm=HALF
+        )
+        for support, off in (("s", 0), ("t", 1), ("u", 40))
+        for name in ORGANS
+    }
+    signs = court().signs(QUERY, {key: one for key, one in answers.items() if key.support == "s"})
+    same = {key: signs[key._replace(support="s")] for key in answers}
+    judged = Judged(answers, same)
+    for name in ORGANS:
+        lost = {key.support: one for key, one in judged.lost.items() if key.structure == name}
+        alone = {key.support: one for key, one in judged.alone.items() if key.structure == name}
+        assert alone["s"] == alone["t"] == alone["u"] < lost["u"]
+        assert max(lost["s"], lost["t"]) < lost["u"]
 
 
 def test_in_another_body_nothing_is_repaired_and_the_answers_are_lost() -> None:
