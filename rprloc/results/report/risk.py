@@ -19,7 +19,7 @@ def draw_risks(path: Path, curves: Mapping[str, Sequence[Sequence[float]]]) -> N
     """Draw risk-coverage curves as PNG: a line for each kind of answers, the mean of its structures' curves.
 
     `curves` holds for each kind the curves (n,) of its structures, of 1 - IoU. A dotted line is at the error of all
-    answers, where a spread that tells nothing would leave the curve.
+    answers, where doubts that tell nothing would leave the curve.
     """
     figure = Figure(figsize=(5.4, 3.2), dpi=110, facecolor="white", layout="constrained")
     axes = figure.subplots()
@@ -28,7 +28,7 @@ def draw_risks(path: Path, curves: Mapping[str, Sequence[Sequence[float]]]) -> N
         axes.plot(100 * SHARES, risk, color=colour, linewidth=1.3, label=kind)
         axes.axhline(risk[-1], color=colour, linewidth=1, linestyle=":")
     axes.set_title("mean 1 - IoU of the answers that are kept", fontsize=9, loc="left")
-    axes.set_xlabel("answers that are kept, those of the smallest spread first [%]", fontsize=8)
+    axes.set_xlabel("answers that are kept, those least likely lost first [%]", fontsize=8)
     axes.set_xlim(0, 100)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""The table about how sure predictions are: whether their distances hold, and whether their spread tells failures."""
+"""The table about how sure predictions are: whether their distances hold, and whether `lost` tells failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from rprloc.results.words import calibrated_methods
 TITLE = "How sure the answers are"
 
 FAILURE_IOU = 0.3
-"""A prediction with a smaller IoU is a failure that its spread should have told."""
+"""A prediction with a smaller IoU is a failure that `lost` should have told."""
 
 COLUMNS = (
     "cohort", "row", "method", "setting", "supports", "structure", "calibrated_on", "n", "answers",
@@ -51,10 +51,10 @@ def tidy_calibration(metrics: pd.DataFrame, predictions: Sequence[Prediction]) -
     each alone, or `all` together. `coverage` is the fraction of the walls that lie as near the true ones as their
     predictions say, with its 95 % interval over the n images (`organ_means`), within 0 and 1; `within_90_mm` the mean
     of what they say; `calibrated_on` the fewest images that one of them rests on, 0 where none says anything.
-    `failures` are found predictions with an IoU below FAILURE_IOU, and `auroc` says how often such a one has a larger
-    spread than another; NaN without both kinds. `iou_error` is the mean of 1 - IoU over the predictions that have a
-    spread, and `iou_error_area` the mean of the same over the k most certain, for all k (the area under the
-    risk-coverage curve); both are means over the structures, whose predictions are ordered each by themselves.
+    `failures` are found predictions with an IoU below FAILURE_IOU, and `auroc` says how often such a one is the
+    likelier lost; NaN without both kinds. `iou_error` is the mean of 1 - IoU over the predictions that were judged,
+    and `iou_error_area` the mean of the same over the k least likely lost, for all k (the area under the risk-coverage
+    curve); both are means over the structures, whose predictions are ordered each by themselves.
     Predictions without truth take no part, and a miss says nothing of how sure it is.
     """
     known = _found(metrics.assign(calibrated_on=[one.calibrated_on for one in predictions]))
@@ -93,17 +93,17 @@ def _numbers(rows: pd.DataFrame) -> dict[str, float]:
         low, high = np.clip([covered.low, covered.high], 0, 1)
         line |= {"calibrated_on": int(said["calibrated_on"].min()), "n": covered.n, "coverage": covered.mean}
         line |= {"coverage_low": low, "coverage_high": high, "within_90_mm": means["within_90_mm"].mean}
-    sure = rows[rows["spread_mm"].notna()]
-    line["auroc"] = auroc(sure["spread_mm"].to_numpy(dtype=np.float64), sure["iou"] < FAILURE_IOU)
+    sure = rows[rows["lost"].notna()]
+    line["auroc"] = auroc(sure["lost"].to_numpy(dtype=np.float64), sure["iou"] < FAILURE_IOU)
     curves = _structures_risks(sure)
     line["iou_error"] = float(np.mean([curve[-1] for curve in curves])) if curves else math.nan
     return line | {"iou_error_area": float(np.mean([curve.mean() for curve in curves])) if curves else math.nan}
 
 
 def _structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
-    """Return each structure's risk-coverage curve in 1 - IoU, from metrics rows of found predictions with a spread."""
+    """Return each structure's risk-coverage curve in 1 - IoU, from metrics rows of judged predictions."""
     return [
-        risks(own["spread_mm"].to_numpy(dtype=np.float64), 1 - own["iou"].to_numpy(dtype=np.float64))
+        risks(own["lost"].to_numpy(dtype=np.float64), 1 - own["iou"].to_numpy(dtype=np.float64))
         for _, own in rows.groupby("structure")
     ]
 
@@ -111,28 +111,28 @@ def _structures_risks(rows: pd.DataFrame) -> list[FloatArray]:
 def risks_by_kind(metrics: pd.DataFrame) -> dict[str, list[FloatArray]]:
     """Return the structures' risk-coverage curves of one cohort's calibrated methods, by which supports predicted."""
     found = _found(metrics)
-    kinds = _by_kind(found[found["spread_mm"].notna()])
+    kinds = _by_kind(found[found["lost"].notna()])
     return {_KINDS[kind]: _structures_risks(rows) for kind, rows in kinds.items() if len(rows)}
 
 
-def auroc(spread: FloatArray, failure: ArrayLike) -> float:
-    """Return how often one of the failures (n) has a larger spread (n) than one of the others, a tie being one half.
+def auroc(doubt: FloatArray, failure: ArrayLike) -> float:
+    """Return how often one of the failures (n) has a larger doubt (n) than one of the others, a tie being one half.
 
     It is the area under the receiver operating characteristic, by the Mann-Whitney U statistic; NaN without both kinds.
     """
     failure = np.asarray(failure, dtype=bool)
-    bad, good = spread[failure], spread[~failure]
+    bad, good = doubt[failure], doubt[~failure]
     if not (bad.size and good.size):
         return math.nan
     return float(stats.mannwhitneyu(bad, good).statistic / (bad.size * good.size))
 
 
-def risks(spread: FloatArray, error: FloatArray) -> FloatArray:
-    """Return the mean error (n) of the k = 1, 2, ... n predictions of least spread (n): the risk-coverage curve.
+def risks(doubt: FloatArray, error: FloatArray) -> FloatArray:
+    """Return the mean error (n) of the k = 1, 2, ... n predictions of least doubt (n): the risk-coverage curve.
 
-    Predictions of the same spread share their mean error, so that their order does not matter.
+    Predictions of the same doubt share their mean error, so that their order does not matter.
     """
-    shared = pd.Series(error).groupby(spread).transform("mean").to_numpy()[np.argsort(spread, kind="stable")]
+    shared = pd.Series(error).groupby(doubt).transform("mean").to_numpy()[np.argsort(doubt, kind="stable")]
     return np.asarray(np.cumsum(shared) / np.arange(1, len(shared) + 1))
 
 
@@ -192,10 +192,10 @@ def _notes(tidy: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
         "near that is in mm, the mean over the walls. The interval is the 95 % t interval of the mean over the n query "
         "scans. The distances come from the supports, each searched from the others (split conformal prediction): "
         "calibrated on so many images.",
-        f"IoU < {FAILURE_IOU}: how many of the found answers. AUROC: how often such a one has a larger spread than "
-        "another; 0.5 is chance. 1 - IoU: the mean error of the answers with a spread; its area: the mean of the same "
-        "over the most certain 1, 2, ... all of a structure's, averaged over the structures. Less than the error "
-        "itself means that the spread tells.",
+        f"IoU < {FAILURE_IOU}: how many of the found answers. AUROC: how often such a one has a larger `lost` than "
+        "another; 0.5 is chance. 1 - IoU: the mean error of the answers that were judged; its area: the mean of the "
+        "same over the 1, 2, ... all least likely lost of a structure's, averaged over the structures. Less than the "
+        "error itself means that `lost` tells.",
     ]
     if (tidy["calibrated_on"] == 0).any():
         notes.append(

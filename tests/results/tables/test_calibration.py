@@ -25,7 +25,7 @@ def measured(calibrated_on: int = 10) -> tuple[pd.DataFrame, list[Prediction]]:
     """
     sure = {"covered": 5 / 6, "within_90_mm": 2.0} if calibrated_on else {"covered": np.nan, "within_90_mm": np.nan}
     rows = [
-        {"subject": query, "support": support, "method": "matched", "setting": "extreme", "iou": 0.5, "spread_mm": 1.0}
+        {"subject": query, "support": support, "method": "matched", "setting": "extreme", "iou": 0.5, "lost": 0.1}
         | sure
         for query in ("q0", "q1")
         for support in ("s0", "s1", "*")
@@ -44,31 +44,31 @@ def text_of(metrics: pd.DataFrame, found: Sequence[Prediction]) -> str:
 
 
 def test_auroc_and_the_area_by_hand() -> None:
-    spread = np.array([1.0, 2, 3, 4])
-    assert auroc(spread, [False, False, True, True]) == 1 and auroc(spread, [True, True, False, False]) == 0
+    doubt = np.array([1.0, 2, 3, 4])
+    assert auroc(doubt, [False, False, True, True]) == 1 and auroc(doubt, [True, True, False, False]) == 0
     assert auroc(np.ones(4), [True, False, True, False]) == 0.5
-    assert math.isnan(auroc(spread, [False] * 4))
+    assert math.isnan(auroc(doubt, [False] * 4))
     error = np.array([0.0, 0.2, 0.4, 0.6])
-    assert risks(spread, error) == pytest.approx([0, 0.1, 0.2, 0.3])
-    assert risks(spread[::-1], error) == pytest.approx([0.6, 0.5, 0.4, 0.3])
+    assert risks(doubt, error) == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert risks(doubt[::-1], error) == pytest.approx([0.6, 0.5, 0.4, 0.3])
     assert risks(np.ones(4), error) == pytest.approx(0.3)
 
 
 def test_structures_of_other_sizes_are_ordered_each_by_themselves() -> None:
-    # The spread tells the better of each two, but not the better structure.
-    values = [("heart", 0.9, 3.0), ("heart", 0.8, 4.0), ("lung", 0.5, 1.0), ("lung", 0.4, 2.0)]
+    # `lost` tells the better of each two, but not the better structure.
+    values = [("heart", 0.9, 0.3), ("heart", 0.8, 0.4), ("lung", 0.5, 0.1), ("lung", 0.4, 0.2)]
     both = cohorts.metrics_rows(
-        {"structure": name, "iou": iou, "spread_mm": mm, "method": "matched", "setting": "extreme", "covered": np.nan}
-        for name, iou, mm in values
+        {"structure": name, "iou": iou, "lost": chance, "method": "matched", "setting": "extreme", "covered": np.nan}
+        for name, iou, chance in values
     )
     tidy = tidy_calibration(both, predictions(4, 0)).set_index("structure")
     assert tidy["iou_error"].to_dict() == pytest.approx({"heart": 0.15, "lung": 0.55, "mean": 0.35})
     assert tidy["iou_error_area"].to_dict() == pytest.approx({"heart": 0.125, "lung": 0.525, "mean": 0.325})
     (curves,) = risks_by_kind(both).values()
     assert [curve.tolist() for curve in curves] == [pytest.approx([0.1, 0.15]), pytest.approx([0.5, 0.55])]
-    unsure = tidy_calibration(both.assign(spread_mm=math.nan), predictions(4, 0))
+    unsure = tidy_calibration(both.assign(lost=math.nan), predictions(4, 0))
     assert unsure["iou_error"].isna().all() and unsure["iou_error_area"].isna().all()
-    assert risks_by_kind(both.assign(spread_mm=math.nan)) == {}
+    assert risks_by_kind(both.assign(lost=math.nan)) == {}
 
 
 def test_one_support_and_all_have_lines_of_their_own() -> None:
