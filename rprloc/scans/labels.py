@@ -26,6 +26,8 @@ MOST_LABEL = np.iinfo(np.uint16).max
 """Largest value of a structure in a label."""
 _MOST_VALUES = 1_000
 """Of a label: atlases of the whole brain have up to a few hundred, a scan has more."""
+_MOST_IN_MASK = 4
+"""Values beside 0 of a mask of one structure, such as 1 and 2 for its parts; probabilities and scans have more."""
 _MOST_NEGATIVE = 8
 """Values below 0 of a label: marks such as -1 for what was not drawn; a scan has more."""
 
@@ -102,7 +104,9 @@ def _from_masks(
             # A view does not keep its image alive.
             image, said = _read_on(native, masks[name], image_name, known)
             findings.extend(said)
-            mask, said = kept_mask(sitk.GetArrayViewFromImage(image) != 0, name, native)
+            values = sitk.GetArrayViewFromImage(image)
+            findings.extend(_mask_values(values, masks[name].name))
+            mask, said = kept_mask(values != 0, name, native)
             findings.extend(f"{masks[name].name}: {one}" for one in said)
             yield name, mask
 
@@ -160,17 +164,36 @@ def _read_on(native: Native, path: Path, image_name: str, known: Collection[str]
 
 def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
     """Return what is to be said of a label's values; raises InputError for so many that it is no label."""
-    # Slice by slice, as counting makes eight bytes of each voxel.
-    counts = np.zeros(MOST_LABEL + 1, dtype=np.int64)
-    for plane in values:
-        counts += np.bincount(plane.ravel(), minlength=MOST_LABEL + 1)
-    found = np.flatnonzero(counts)
+    found = _distinct(values)
     if len(found) > _MOST_VALUES:
         raise InputError(
             f"{name}: found {len(found):,} values from {found[0]} to {found[-1]}, expected one a structure, "
             "as a label has."
         )
     return () if found[-1] else (f"{name}: no voxel has a value but 0: nothing is drawn",)
+
+
+def _mask_values(values: NDArray[Any], name: str) -> tuple[str, ...]:
+    """Return what is to be said of a mask's values; raises InputError for so many that it is none."""
+    found = _distinct(values)
+    inside = found[found > 0]
+    if len(inside) > _MOST_IN_MASK:
+        raise InputError(
+            f"{name}: found {len(inside):,} values from {inside[0]} to {inside[-1]} beside 0, expected one, as a mask "
+            "has: is it the scan, or a label of several structures?"
+        )
+    if len(inside) < 2:
+        return ()
+    return (f"{name}: found the values {', '.join(map(str, inside))} in a mask: all are taken for the structure",)
+
+
+def _distinct(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the values of a label, in order."""
+    # Slice by slice, as counting makes eight bytes of each voxel.
+    counts = np.zeros(MOST_LABEL + 1, dtype=np.int64)
+    for plane in values:
+        counts += np.bincount(plane.ravel(), minlength=MOST_LABEL + 1)
+    return np.flatnonzero(counts)
 
 
 def _whole_numbers(label: sitk.Image, name: str) -> tuple[sitk.Image, tuple[str, ...]]:

@@ -141,3 +141,24 @@ def test_stray_voxels_of_a_structure_have_no_say_and_are_said(tmp_path: Path, fo
     np.testing.assert_array_equal(values(found), values(clean))
     assert found.findings == ("stray.nii.gz: organ: 1 of 513 voxels lie about 180 mm from the rest: left out",)
     assert not clean.findings
+
+
+def test_a_mask_of_few_values_is_taken_whole_and_said_and_one_of_many_is_none(tmp_path: Path) -> None:
+    image, label = patient()
+    mask = sitk.GetArrayFromImage(label == LABELS["organ"])
+    parts = mask.copy()
+    parts[:6] *= 2
+    whole = read({"organ": write(like(label, mask), tmp_path / "one.nii.gz")})
+    found = read({"organ": write(like(label, parts), tmp_path / "two.nii.gz")})
+    assert landmarks(found) == landmarks(whole)
+    assert found.findings == ("two.nii.gz: found the values 1, 2 in a mask: all are taken for the structure",)
+    scan = np.clip(sitk.GetArrayFromImage(image), 0, None).astype(np.uint16)
+    with pytest.raises(InputError, match=r"scan.nii.gz: found \d+ values .* expected one, as a mask has"):
+        read({"organ": write(like(label, scan), tmp_path / "scan.nii.gz")})
+
+
+def like(image: sitk.Image, values: np.ndarray) -> sitk.Image:
+    """Return an image of values on another's voxels."""
+    made = sitk.GetImageFromArray(values)
+    made.CopyInformation(image)
+    return made
