@@ -44,6 +44,11 @@ _FILLED_PART = 0.98
 _LITRES = (0.001, 250.0)
 """Least and most volume of a body or of the part of one that a scan shows."""
 
+_BODY_HU, _BINS = (-500, 1500), 80
+"""The values of a body among which the commonest is looked for: neither lung nor metal."""
+_COMMONEST_HU = (-200, 200)
+"""Where it lies: fat is above, muscle and organs with contrast below."""
+
 _NO_HU = "expected Hounsfield units"
 """What is said of values that are none."""
 
@@ -187,3 +192,19 @@ def body_findings(share: float, litres: float) -> tuple[str, ...]:
     if not _LITRES[0] <= litres <= _LITRES[1]:
         found += (f"the body measures {litres:.3g} litres",)
     return found
+
+
+def tissue_findings(body: NDArray[Any]) -> tuple[str, ...]:
+    """Return what is odd about the values (n,) of a CT's body: a cone beam's or a dose's are no Hounsfield units."""
+    counts, edges = np.histogram(body, bins=_BINS, range=_BODY_HU)
+    if not counts.any():
+        return ()
+    width = edges[1] - edges[0]
+    commonest = float(edges[int(ndimage.uniform_filter1d(counts.astype(float), 3).argmax())] + width / 2)
+    low, high = _COMMONEST_HU
+    if low <= commonest <= high:
+        return ()
+    return (
+        f"the commonest value of the body is {commonest:.0f}, as of a cone beam or a dose, {_NO_HU} of tissue, "
+        f"{low} to {high}: used as it is",
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from rprloc.scans.plausible import body_findings, mended
+from rprloc.scans.plausible import body_findings, mended, no_hounsfield, tissue_findings
 
 
 def phantom() -> np.ndarray:
@@ -126,3 +126,19 @@ def test_a_body_that_fills_the_field_or_has_no_patient_s_volume_is_said(
 ) -> None:
     found = body_findings(share, litres)
     assert len(found) == len(said) and all(part in one for part, one in zip(said, found, strict=True))
+
+
+def test_tissue_far_from_its_hounsfield_units_is_said_and_ordinary_tissue_is_not() -> None:
+    random = np.random.default_rng(1)
+
+    def body(commonest: float) -> np.ndarray:
+        soft, bone, lung = (random.normal(at, 25, size) for at, size in ((commonest, 5000), (700, 800), (-850, 3000)))
+        return np.concatenate([soft, bone, lung]).astype(np.int16)
+
+    for commonest in (-100, 0, 40, 150):
+        assert tissue_findings(body(commonest)) == ()
+    for commonest in (-320, 400):
+        (said,) = tissue_findings(body(commonest))
+        assert no_hounsfield([said])
+        assert abs(int(said.split(" is ")[1].split(",")[0]) - commonest) < 40
+    assert tissue_findings(np.full(100, -900, dtype=np.int16)) == ()
