@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from scipy.optimize import minimize
 
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.answer import DOUBTFUL, Answers, Found
+from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import SIGNS, agreement_signs, apart_mm
@@ -53,7 +54,7 @@ LOST_MM = 20.0
 KEPT = 0.99
 """Of the good answers that a threshold keeps."""
 _SUPPORTS = 3
-_PLAIN, _CHANGED, _FOREIGN = 20, 4, 3
+_PLAIN, _CHANGED, _FOREIGN = 20, 2, 3
 """Scans of a cohort that are searched as they are, in all changed ways, and by each other cohort's supports."""
 _TURNS = {
     "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
@@ -148,7 +149,7 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     if query is None or not supports:
         return []
     window = cohort.settings.window
-    method = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
+    method = _Remembering(Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu")))
     method.prepare(supports)
     court = Court(supports, window, seed=1)
     rows: list[dict[str, Any]] = []
@@ -172,6 +173,26 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
             first = replace(first, signs=court.signs(bare, first.answers))
             rows += _rows(about | {"before": True}, first, truth, known, repaired=False)
     return rows
+
+
+class _Remembering:
+    """A method that knows what it said of the last two scans: a repair's first answers are looked at once more."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self._last: deque[tuple[Scan, Answers]] = deque(maxlen=2)
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Take the supports."""
+        self._finder.prepare(supports)
+
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Return the answers for a query."""
+        for scan, answers in self._last:
+            if scan is query:
+                return answers
+        self._last.append((query, self._finder.locate(query, clock)))
+        return self._last[-1][1]
 
 
 def _elsewhere(answers: Answers, generator: np.random.Generator) -> Answers:
