@@ -22,7 +22,8 @@ from benchmarks.lost import LOST_MM, Cohort, prepared
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found, prediction_of
 from rprloc.methods.clock import Clock
-from rprloc.methods.lost import LOST_AT, Judge, lost_of
+from rprloc.methods.judged import Judged
+from rprloc.methods.lost import LOST_AT, Judge
 from rprloc.methods.matched import Matched
 from rprloc.methods.registration import Registration
 from rprloc.methods.start import LaidStart
@@ -87,12 +88,12 @@ def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> It
 
 def _told(query: Scan, answers: Answers, judge: Judge) -> Iterator[tuple[float, float]]:
     """Yield how far each answer is off, of a structure that is there, and the probability that it is lost."""
-    signs = judge.signs(query, answers)
+    lost = Judged(answers, judge.signs(query, answers)).lost
     for key, answer in answers.items():
         true = query.structures.get(key.structure)
         if true is not None and isinstance(answer, Found):
             off = float(wall_distance(true.box_mm, box_of_points(answer.points_mm)))
-            yield off, float(lost_of(signs[key])) if key in signs else 0.0
+            yield off, lost.get(key, 0.0)
 
 
 if __name__ == "__main__":
