@@ -15,7 +15,6 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
@@ -204,6 +203,7 @@ def _contours(query: Query, outline: Outline, slices: Sequence[Slice], headers: 
 def _segmentation(query: Query, slices: Sequence[Slice], headers: dict[str, Dataset]) -> Dataset:
     """Return a binary segmentation, a segment a structure."""
     import highdicom
+    from pydicom.sr.codedict import codes  # which takes longer to load than a structure set to write
 
     first = headers[slices[0].file]
     size = slices[0].size

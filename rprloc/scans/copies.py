@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from rprloc.scans.nib import nibabel
 from rprloc.scans.scan import ScanRecord
 
 
