@@ -20,6 +20,7 @@ STEPS = {
     "TEACH": (8.0, 0.7, "each network that\nanother one teaches", "#fbe3b0"),
     "LOCALIZE": (9.6, 0.0, "each family of methods,\neach batch of queries", "#bfe3d6"),
     "EVALUATE": (9.6, -1.5, "each cohort:\nmetrics", "#ecc7da"),
+    "EXPORT": (8.0, -2.25, "each query: files\nfor other programs", "#ecc7da"),
     "TABULATE": (8.0, -1.5, "tables of\nall cohorts", "#ecc7da"),
     "REPORT": (6.4, -1.5, "pictures,\nreport.html", "#ecc7da"),
 }
@@ -33,6 +34,7 @@ ARROWS = (
     ("TEACH", "LOCALIZE"),
     ("PREPROCESS", "LOCALIZE"),
     ("LOCALIZE", "EVALUATE"),
+    ("EVALUATE", "EXPORT"),
     ("EVALUATE", "TABULATE"),
     ("TABULATE", "REPORT"),
 )
@@ -43,7 +45,7 @@ WIDTH, HEIGHT = 1.3, 0.55
 def draw(path: Path) -> None:
     """Draw the steps and what goes from one to the next."""
     mpl.use("Agg")
-    figure, axes = plt.subplots(figsize=(13, 3.8), layout="constrained")
+    figure, axes = plt.subplots(figsize=(13, 4.5), layout="constrained")
     for name, (x, y, words, colour) in STEPS.items():
         corner = (x - WIDTH / 2, y - HEIGHT / 2)
         axes.add_patch(patches.FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle="round,pad=0.03", facecolor=colour))
@@ -53,9 +55,9 @@ def draw(path: Path) -> None:
         _arrow(axes, before, after)
     for place, (name, colour) in enumerate(WORKFLOWS.items()):
         look = {"facecolor": colour, "boxstyle": "round"}
-        axes.text(0.4, -1.25 - 0.3 * place, name, bbox=look, ha="center", fontsize=8)
+        axes.text(0.4, -1.5 - 0.3 * place, name, bbox=look, ha="center", fontsize=8)
     axes.set_xlim(-0.8, 10.4)
-    axes.set_ylim(-2.0, 1.15)
+    axes.set_ylim(-2.65, 1.15)
     axes.axis("off")
     figure.savefig(path, dpi=90)
     plt.close(figure)

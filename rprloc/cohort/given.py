@@ -38,7 +38,7 @@ def scans_of_paths(paths: Sequence[Path], cohort: str, folders: Sequence[Path], 
     `cohort` is a name in `folders` of settings, or a settings file; `series` is for those that are DICOM. Raises
     InputError for settings that are none.
     """
-    name, settings = _settings(cohort, folders)
+    name, settings = named_settings(cohort, folders)
     return [
         GivenScan(
             Source(name, subject_for(path), path, series=series if kinds.is_dicom(path) else None),
@@ -58,12 +58,12 @@ def scans_of_sheet(sheet: Path, cohort: str, folders: Sequence[Path]) -> list[Gi
     except OSError as error:
         fault = Fault(file=str(sheet), value=error.strerror, expected="a sample sheet that can be read")
         raise InputError(fault.message) from error
-    name, default = _settings(cohort, folders)
+    name, default = named_settings(cohort, folders)
     known = known_cohorts(list(folders))
     found = parse_sheet(content, name=str(sheet), cohort=name, cohorts={*known, name}, training=None)
     settings = {name: default}
     for each in ({row.cohort for row in found.rows} & known.keys()) - {name}:
-        _, settings[each] = _settings(each, folders)
+        _, settings[each] = named_settings(each, folders)
     places = places_beside(sheet.parent, named_files(content))
     faults = [*found.faults]
     for row in found.rows:
@@ -107,16 +107,21 @@ def _given(
         yield GivenScan(Source(row.cohort, row.subject, image, given, row.series), _target(own))
 
 
-def _settings(cohort: str, folders: Sequence[Path]) -> tuple[str, Settings]:
-    """Return the name and the settings of a cohort that is named or given as a file; raises InputError."""
+def named_settings(cohort: str, folders: Sequence[Path], parameter: str = "cohort") -> tuple[str, Settings]:
+    """Return the name and the settings of a cohort that is named, as a file in `folders`, or given as a YAML file.
+
+    Raises InputError, with `parameter` as the one that says `cohort`, for one that is not there or cannot be read.
+    """
     known = known_cohorts(list(folders))
     path = Path(cohort) if is_settings_file(cohort) else known.get(cohort)
     name = cohort if path is None or cohort in known else path.stem
     if path is None or not path.is_file():
         expected = f"a cohort with settings: {listed(sorted(known))}{nearest(cohort, known)}, or a YAML file"
-        raise InputError(parameter_fault("cohort", cohort, expected).message)
+        if path is not None:
+            expected = "a settings file that exists"
+        raise InputError(parameter_fault(parameter, cohort, expected).message)
     if not NAME.fullmatch(name):
-        raise InputError(parameter_fault("cohort", cohort, f"a file NAME.yml whose NAME has {NAME_EXPECTED}").message)
+        raise InputError(parameter_fault(parameter, cohort, f"a file NAME.yml whose NAME has {NAME_EXPECTED}").message)
     settings, faults = load_settings(path, name=cohort)
     if settings is None:
         raise InputError(fault.message for fault in faults)

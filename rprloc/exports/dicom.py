@@ -5,7 +5,6 @@ What they take from the scan's files is where it lies and its identifiers: no na
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
@@ -27,6 +25,7 @@ from rprloc.files import whole_file
 from rprloc.scans import kinds
 from rprloc.scans.dicom.files import opened_files
 from rprloc.scans.dicom.headers import Slice
+from rprloc.scans.dicom.quiet import quiet
 from rprloc.scans.dicom.read import read_stack
 from rprloc.scans.outlines import Outline
 
@@ -71,7 +70,7 @@ def _write(path: Path, made: Dataset) -> None:
 def _headers(query: Query, slices: Sequence[Slice]) -> dict[str, Dataset]:
     """Return what is taken of the header of each file of a scan."""
     found = {}
-    with opened_files(query.image) as files:
+    with opened_files(query.image) as files, quiet():
         for name in dict.fromkeys(one.file for one in slices):
             with files.open(name) as stream:
                 found[name] = _bare(pydicom.dcmread(stream, stop_before_pixels=True, force=True), query.record.subject)
@@ -204,6 +203,7 @@ def _contours(query: Query, outline: Outline, slices: Sequence[Slice], headers: 
 def _segmentation(query: Query, slices: Sequence[Slice], headers: dict[str, Dataset]) -> Dataset:
     """Return a binary segmentation, a segment a structure."""
     import highdicom
+    from pydicom.sr.codedict import codes  # which takes longer to load than a structure set to write
 
     first = headers[slices[0].file]
     size = slices[0].size
@@ -223,8 +223,7 @@ def _segmentation(query: Query, slices: Sequence[Slice], headers: dict[str, Data
         )
         for number, structure in enumerate(query.outlines, start=1)
     ]  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         return highdicom.seg.Segmentation(
             sources, planes, "BINARY", segments,
             series_instance_uid=_uid(query, first, "dicomseg series"), series_number=1,

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from rprloc.exports.query import Query
 from rprloc.files import whole_file, write_text
 from rprloc.geometry import FloatArray
 from rprloc.scans.frame import Frame
+from rprloc.scans.nib import nibabel
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -10,11 +10,12 @@ import msgspec
 
 import rprloc
 from rprloc.catalogue import method_named
-from rprloc.cohort.check import Checked, is_settings_file
+from rprloc.cohort.check import Checked
 from rprloc.cohort.faults import NAME, Fault, listed, parameter_fault
+from rprloc.cohort.given import named_settings
 from rprloc.cohort.places import Place, file_faults, places_beside
 from rprloc.cohort.plan import Planner
-from rprloc.cohort.settings import Settings, known_cohorts, load_settings
+from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, colour_tables, place_of
 from rprloc.cohort.tasks import Measure, Preprocess, Search
 from rprloc.errors import InputError, nearest
@@ -146,15 +147,7 @@ def read_settings(name: str | None) -> tuple[str, Settings]:
     """
     if name is None:
         return COHORT, Settings()
-    known = known_cohorts([_COHORTS])
-    path = Path(name) if is_settings_file(name) else known.get(name)
-    if path is None:
-        expected = f"a YAML file or {listed(sorted(known))}{nearest(name, known)}"
-        raise InputError(parameter_fault("settings", name, expected).message)
-    settings, faults = load_settings(path, name=name)
-    if settings is None:
-        raise InputError(fault.message for fault in faults)
-    return path.stem, settings
+    return named_settings(name, [_COHORTS], "settings")
 
 
 def with_structures(settings: Settings, asked: Sequence[str] | None) -> tuple[Settings, tuple[str, ...] | None]:

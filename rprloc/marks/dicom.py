@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rprloc.errors import InputError
+from rprloc.scans import kinds
+from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
+from rprloc.scans.dicom.quiet import quiet
 
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"
-_MARK = slice(128, 132)
+_START = 132
+"""Bytes by which DICOM is told."""
 _MOST_TRIED = 50
 """Files of a folder that are looked at."""
 _TAGS = ["FrameOfReferenceUID", "Modality"]
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file says that it is DICOM; raises OSError where it cannot be read."""
+    """Tell whether a file begins as DICOM does, of old without its mark; raises OSError where it cannot be read."""
     with path.open("rb") as stream:
-        return stream.read(_MARK.stop)[_MARK] == b"DICM"
+        return may_be_dicom(stream.read(_START))
 
 
 @contextmanager
 def faults_of(path: Path) -> Iterator[None]:
-    """Raise InputError in the place of whatever the libraries raise of a damaged or strange DICOM file, whose warnings,
-    on what is not asked of it, are passed over. What they say and log may name a patient and is not repeated.
+    """Raise InputError in the place of whatever the libraries raise of a damaged or strange DICOM file; nothing is
+    repeated of what they say and log, which may name a patient.
     """
-    log = logging.getLogger("pydicom")
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     except (InputError, MemoryError):
         raise
@@ -45,8 +43,6 @@ def faults_of(path: Path) -> Iterator[None]:
             f"{path.name}: found a DICOM file that is damaged or lacks what its kind must have "
             f"({type(error).__name__}), expected a segmentation or a structure set."
         ) from None
-    finally:
-        log.setLevel(before)
 
 
 def modality_of(path: Path) -> str:
@@ -54,31 +50,39 @@ def modality_of(path: Path) -> str:
     import pydicom  # scans without DICOM pay nothing for it
 
     with faults_of(path):
-        return str(pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True).get("Modality", ""))
+        return str(pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True, force=True).get("Modality", ""))
 
 
 def frames_of_reference(image: Path) -> set[str]:
-    """Return the UIDs of the frames of reference of a DICOM scan, a file or a folder of one or several series; none
-    where it is no DICOM.
+    """Return the UIDs of the frames of reference of a DICOM scan, a file, an archive or a folder of one or several
+    series; none where it is no DICOM.
     """
-    files = sorted(one for one in image.rglob("*") if one.is_file()) if image.is_dir() else [image]
-    # All over the folder: series lie one after the other.
-    found = {_frame_of(path) for path in files[:: -(-len(files) // _MOST_TRIED) or 1]}
+    if not kinds.is_dicom(image):
+        return set()
+    try:
+        with opened_files(image) as files:
+            # All over them: series lie one after the other.
+            found = {_frame_of(files, name) for name in files.names[:: -(-len(files.names) // _MOST_TRIED) or 1]}
+    except (OSError, InputError):  # for the reader of the scan to say
+        return set()
     return found - {""}
 
 
-def _frame_of(path: Path) -> str:
-    """Return the UID of the frame of reference in a DICOM file, empty where it has none or is no DICOM."""
+def _frame_of(files: Files, name: str) -> str:
+    """Return the UID of the frame of reference in a file, empty where it has none or is no DICOM."""
     import pydicom
 
-    try:
-        if not is_dicom(path):
+    with files.open(name) as stream:
+        start = stream.read(_START)
+        stream.seek(0)
+        if not may_be_dicom(start):
             return ""
-        with faults_of(path):
-            content = pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True)
-            return str(content.get("FrameOfReferenceUID", ""))
-    except (OSError, InputError):
-        return ""
+        try:
+            with faults_of(Path(name)):
+                content = pydicom.dcmread(stream, specific_tags=_TAGS, stop_before_pixels=True, force=True)
+                return str(content.get("FrameOfReferenceUID", ""))
+        except InputError:
+            return ""
 
 
 def check_frame(own: Iterable[str], image: Path, name: str) -> None:

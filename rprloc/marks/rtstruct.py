@@ -54,7 +54,7 @@ def read_rtstruct(path: Path, native: Native, *, image: Path, structures: Mappin
     of reference or place, and regions none of which is asked for.
     """
     with faults_of(path):
-        content = pydicom.dcmread(path)
+        content = pydicom.dcmread(path, force=True)
         rois = list(_rois(content))
         frames = [
             str(one.get("FrameOfReferenceUID", "")) for one in content.get("ReferencedFrameOfReferenceSequence", [])

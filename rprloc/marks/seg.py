@@ -8,6 +8,7 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
@@ -29,7 +30,9 @@ def read_seg(path: Path, native: Native, *, image: Path, structures: Mapping[str
     of reference, slices that are no even stack, and segments none of which is asked for.
     """
     with faults_of(path):
-        seg = highdicom.seg.segread(path)
+        content = pydicom.dcmread(path)
+        _check(content, path.name)
+        seg = highdicom.seg.Segmentation.from_dataset(content, copy=False)
         check_frame([str(seg.get("FrameOfReferenceUID", ""))], image, path.name)
         numbers = list(seg.segment_numbers)
         labels = [printable(str(seg.get_segment_description(number).segment_label)) for number in numbers]
@@ -41,6 +44,20 @@ def read_seg(path: Path, native: Native, *, image: Path, structures: Mapping[str
         findings = (*findings, f"{path.name}: a fractional segmentation: voxels of one half or more are taken")
     label = drawn_on(drawn, native, structures=structures, file=path.name, image_name=image.name)
     return replace(label, findings=(*findings, *label.findings))
+
+
+def _check(content: pydicom.Dataset, name: str) -> None:
+    """Refuse what highdicom does not read, in whose errors one would not know it: big endian, and segments of
+    radiographs and of slides, which have no place in the patient.
+    """
+    syntax = content.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and syntax.is_transfer_syntax and not syntax.is_little_endian:
+        raise InputError(f"{name}: found the transfer syntax {syntax.name}, expected one of little endian.")
+    groups = [
+        *content.get("SharedFunctionalGroupsSequence", ()), *content.get("PerFrameFunctionalGroupsSequence", ())
+    ]  # fmt: skip
+    if not any("PlanePositionSequence" in group for group in groups):
+        raise InputError(f"{name}: found segments without a place in the patient, expected those of slices.")
 
 
 def _apart(labels: list[str]) -> list[str]:

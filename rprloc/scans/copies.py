@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
+from rprloc.scans.nib import nibabel
 from rprloc.scans.scan import ScanRecord
 
 
 def values_sha256(image: sitk.Image) -> str:
-    """Return the hash of an image's size and values, as float32: the same for every type that holds them."""
-    values = sitk.GetArrayViewFromImage(image)
+    """Return the hash of an image's size and values, as float32: the same for every type and order that holds them.
+
+    The order is that along the patient's axes, as programs that write the same scan begin at other corners.
+    """
+    values = _along_the_patient(image)
     found = hashlib.sha256(repr(values.shape).encode())
     for plane in values:  # without a copy of the whole scan
         with np.errstate(over="ignore", invalid="ignore"):
-            found.update(plane.astype("<f4").tobytes())
+            found.update(plane.astype("<f4", order="C").tobytes())
     return found.hexdigest()
+
+
+def _along_the_patient(image: sitk.Image) -> NDArray[Any]:
+    """Return a view of an image's values (z, y, x), each axis the one that lies nearest and in its direction."""
+    direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(3, 3)
+    order = nibabel.orientations.io_orientation(np.block([[direction, np.zeros((3, 1))], [np.zeros((1, 3)), 1.0]]))
+    # As axes (i, j, k); an array of SimpleITK has them the other way around.
+    return nibabel.orientations.apply_orientation(sitk.GetArrayViewFromImage(image).transpose(), order).transpose()
 
 
 def copies(records: Mapping[str, ScanRecord], supports: Collection[str]) -> dict[str, str]:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
+from rprloc.scans.nib import nibabel
 from rprloc.scans.nifti import listed
 
 SAME_VOXELS = 0.1

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
-
-CONVERT = "DICOM has to be converted first, as by dcm2niix"
 
 DICOM = (".dcm", ".dicom", ".ima")
 """Endings of files of DICOM, of which many have none."""
@@ -19,10 +15,8 @@ def of_name(name: str) -> str | None:
     """Return what a file's name says that it is, where that is no image, and what to do; None for other names."""
     folded = name.lower()
     if folded.endswith(DICOM):
-        return f"a DICOM file; {CONVERT}"
-    if folded.endswith(_ARCHIVES):
-        return f"an archive, which has to be unpacked; {CONVERT}"
-    return None
+        return "a DICOM file"
+    return "an archive, which has to be unpacked" if folded.endswith(_ARCHIVES) else None
 
 
 def may_hold_series(name: str) -> bool:
@@ -38,9 +32,7 @@ def of_file(path: Path) -> str | None:
     with path.open("rb") as stream:
         start = stream.read(_MARK.stop)
     if start[_MARK] == b"DICM":
-        return f"a DICOM file; {CONVERT}"
-    if start.startswith(b"PK\x03\x04") and _holds_dicom(path):
-        return f"DICOM in a zip archive, which has to be unpacked; {CONVERT}"
+        return "a DICOM file"
     return "an archive, which has to be unpacked" if start.startswith(b"PK\x03\x04") else of_name(path.name)
 
 
@@ -54,17 +46,3 @@ def is_dicom(path: Path) -> bool:
     except OSError:  # for the reader to say
         return False
     return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(DICOM)
-
-
-def _holds_dicom(path: Path) -> bool:
-    """Tell whether the first file in a zip archive is DICOM; an archive that is damaged or locked tells nothing."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-            if not files or files[0].filename.lower().endswith(DICOM):
-                return bool(files)
-            with archive.open(files[0]) as stream:
-                return stream.read(_MARK.stop)[_MARK] == b"DICM"
-    # RuntimeError and NotImplementedError: a password, or a packing that is not known.
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
-        return False

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.errors import UNSTEADY, InputError
+from rprloc.scans.nib import nibabel
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 """The header's `datatype` of voxels that are one real number each."""

@@ -43,7 +43,9 @@ def test_scans_of_paths_have_the_settings_of_a_cohort(tmp_path: Path) -> None:
     assert (one.source.cohort, one.target.modality) == ("mine", "mr")
 
 
-@pytest.mark.parametrize(("cohort", "said"), [("opnkbp", "did you mean 'openkbp'"), ("gone.yml", "or a YAML file")])
+@pytest.mark.parametrize(
+    ("cohort", "said"), [("opnkbp", "did you mean 'openkbp'"), ("gone.yml", "a settings file that exists")]
+)
 def test_settings_that_are_none_are_a_sentence(cohort: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         scans_of_paths([Path("a.nii")], cohort, [COHORTS], None)

@@ -75,9 +75,9 @@ def test_what_is_missing_or_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.dcm", "a DICOM file; DICOM has to be converted first, as by dcm2niix."),
-        ("a.IMA", "a DICOM file; DICOM has to be converted first, as by dcm2niix."),
-        ("a.zip", "an archive, which has to be unpacked; DICOM has to be converted first, as by dcm2niix."),
+        ("a.dcm", "a DICOM file."),
+        ("a.IMA", "a DICOM file."),
+        ("a.zip", "an archive, which has to be unpacked."),
     ],
 )
 def test_dicom_is_called_so_by_its_name(folder: Path, name: str, kind: str) -> None:

@@ -33,8 +33,11 @@ def test_accuracy_reads_what_tabulate_wrote(tmp_path: Path) -> None:
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
-def test_the_flow_is_drawn(tmp_path: Path) -> None:
-    script("flow").draw(tmp_path / "picture.png")
+def test_the_flow_is_drawn_with_every_process(tmp_path: Path) -> None:
+    flow = script("flow")
+    processes = {folder.name.upper() for folder in (DOCS.parent / "modules").iterdir()} - {"SUPPORT"}
+    assert processes == flow.STEPS.keys() - {"samples.csv", "TEACH"}
+    flow.draw(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 

@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
+import msgspec
 import numpy as np
 import pytest
 
-from rprloc.exports.slicer import write_slicer
-from tests.exports.queries import GRIDS, ORGAN, box_of, query
-
-POINT = {
-    "type": "object",
-    "required": ["id", "label", "description", "position"],
-    "properties": {
-        "id": {"type": "string"},
-        "label": {"type": "string"},
-        "description": {"type": "string"},
-        "position": {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
-        "orientation": {"type": "array", "items": {"type": "number"}, "minItems": 9, "maxItems": 9},
-        "positionStatus": {"enum": ["undefined", "preview", "defined"]},
-    },
-}
-MARKUPS = {
-    "type": "object",
-    "required": ["@schema", "markups"],
-    "properties": {
-        "@schema": {"type": "string", "pattern": r"markups-schema-v1\.0\.\d\.json#$"},
-        "markups": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 1,
-            "items": {
-                "type": "object",
-                "required": ["type", "name", "coordinateSystem", "coordinateUnits", "controlPoints"],
-                "properties": {
-                    "type": {"enum": ["Fiducial", "ROI"]},
-                    "coordinateSystem": {"const": "LPS"},
-                    "coordinateUnits": {"const": "mm"},
-                    "roiType": {"const": "Box"},
-                    "center": {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
-                    "size": {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
-                    "controlPoints": {"type": "array", "items": POINT},
-                },
-            },
-        },
-    },
-}
-"""What we use of the published format, as we understand it."""
+from rprloc.exports.slicer import SCHEMA, write_slicer
+from tests.exports.markups import faults_of
+from tests.exports.queries import GRIDS, ORGAN, answer, box_of, query
 
 
-def test_every_file_has_the_form(tmp_path: Path) -> None:
-    write_slicer(tmp_path, query(tmp_path))
+@pytest.mark.parametrize("kind", GRIDS)
+def test_every_file_is_valid_by_slicers_schema(tmp_path: Path, kind: str) -> None:
+    one = query(tmp_path, kind)
+    chin = answer("chin", np.array([[1.0, 2, 3]] * 2))
+    single = msgspec.structs.replace(
+        chin, point=True, box_mm=None, points_mm={"point": [1.0, 2, 3]}, within_90_mm={"point": 2.0}
+    )
+    write_slicer(tmp_path, replace(one, answers=(*one.answers, single)))
     files = sorted((tmp_path / "slicer" / "c" / "q1").iterdir())
-    assert len(files) == 4 and all(path.name.endswith((".roi.mrk.json", ".points.mrk.json")) for path in files)
+    assert len(files) == 5 and all(path.name.endswith((".roi.mrk.json", ".points.mrk.json")) for path in files)
     for path in files:
-        jsonschema.validate(json.loads(path.read_text()), MARKUPS)
+        content = json.loads(path.read_text())
+        assert content["@schema"] == SCHEMA and len(content["markups"]) == 1
+        assert faults_of(content) == []
+
+
+def test_the_schema_is_as_it_was_published() -> None:
+    path = Path(__file__).parent / "slicer" / "markups-schema-v1.0.3.json"
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256 in (Path(__file__).parents[2] / "CITATIONS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("type", "Box"), ("coordinateSystem", "XYZ"), ("coordinateUnits", "cm"), ("size", [1, 2]), ("controlPoints", {}),
+     ("controlPoints", [{"position": ["a", 2, 3]}]), ("controlPoints", [{"positionStatus": "placed"}])],
+)  # fmt: skip
+def test_the_schema_refuses_what_slicer_does_not_read(tmp_path: Path, name: str, value: object) -> None:
+    write_slicer(tmp_path, query(tmp_path))
+    content = json.loads((tmp_path / "slicer" / "c" / "q1" / "organ.roi.mrk.json").read_text())
+    content["markups"][0][name] = value
+    assert faults_of(content)
 
 
 @pytest.mark.parametrize("kind", GRIDS)

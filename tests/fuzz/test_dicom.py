@@ -61,21 +61,21 @@ def used_or_set_aside(contents: list[bytes], name: str = "s") -> None:
 
 
 @pytest.mark.parametrize("syntax", ["plain", "frames", "rle", "jpegls", "jpeg2000"])
-@settings(max_examples=12)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_a_series_with_a_damaged_file(syntax: str, data: st.DataObject) -> None:
     first, *others = whole(syntax)
     used_or_set_aside([data.draw(damaged(first, first=HEADER, words=WORDS)), *others])
 
 
-@settings(max_examples=12)
+@settings(max_examples=16)
 @given(data=st.data())
 def test_a_damaged_archive(data: st.DataObject) -> None:
     content = zipped(whole("plain"))
     used_or_set_aside([data.draw(damaged(content, first=len(content), words=WORDS))], "s.zip")
 
 
-@settings(max_examples=12)
+@settings(max_examples=16)
 @given(st.binary(max_size=2000), st.booleans())
 def test_what_never_was_dicom(content: bytes, marked: bool) -> None:
     start = bytes(128) + b"DICM" if marked else b"\x08\x00\x05\x00"

@@ -62,13 +62,13 @@ def read_or_refused(ending: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("ending", KINDS)
-@settings(max_examples=15)
+@settings(max_examples=28)
 @given(data=st.data())
 def test_an_annotation_that_is_damaged(ending: str, data: st.DataObject) -> None:
     read_or_refused(ending, data.draw(damaged(whole(ending), first=KINDS[ending], words=WORDS)))
 
 
-@settings(max_examples=20)
+@settings(max_examples=32)
 @given(st.sampled_from(list(KINDS)), st.binary(max_size=2000))
 def test_an_annotation_that_never_was_one(ending: str, content: bytes) -> None:
     read_or_refused(ending, content)

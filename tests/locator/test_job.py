@@ -80,12 +80,12 @@ def test_settings_are_named_as_the_pipelines(tmp_path: Path) -> None:
     assert read_settings(None) == ("default", Settings())
     name, settings = read_settings(str(COHORTS / "openkbp.yml"))
     assert (name, settings.structures) == ("openkbp", read_settings("openkbp")[1].structures)
-    with pytest.raises(InputError, match=r"'settings': found 'openkbb', expected a YAML file or .*'openkbp'"):
+    with pytest.raises(InputError, match=r"'settings': found 'openkbb', expected a cohort with settings: .*'openkbp'"):
         read_settings("openkbb")
     (tmp_path / "bad.yml").write_text("spacing: three\n")
     with pytest.raises(InputError, match="line 1, key 'spacing'"):
         read_settings(str(tmp_path / "bad.yml"))
-    with pytest.raises(InputError, match=r"none\.yml: found 'No such file"):
+    with pytest.raises(InputError, match=r"'settings': found 'none\.yml', expected a settings file that exists"):
         read_settings("none.yml")
 
 

@@ -12,6 +12,7 @@ import pytest
 from rprloc.errors import InputError
 from rprloc.marks.mark import Marks
 from rprloc.marks.markups import is_markups, read_markups
+from tests.exports.markups import faults_of
 from tests.marks.written import SCHEMA, fiducials, markups, roi
 
 
@@ -19,6 +20,12 @@ def read(path: Path) -> Marks:
     content = json.loads(path.read_text())
     assert is_markups(content)
     return read_markups(content, path)
+
+
+@pytest.mark.parametrize("space", ["LPS", "RAS"])
+def test_what_is_read_here_is_valid_by_slicers_schema(space: str) -> None:
+    items = [roi((1, 2, 3), (20, 10, 4), space), fiducials({"p": (1, 2, 3)}, space)]
+    assert faults_of({"@schema": SCHEMA, "markups": items}) == []
 
 
 def test_a_roi_is_a_box_called_as_its_file_or_as_it_says(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from rprloc.errors import InputError
@@ -13,6 +14,7 @@ from rprloc.scans.labels import Label
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.scan import Native
 from tests.marks.written import FRAME, NATIVE, SIZE, ct_series, seg_dicom, tilted
+from tests.scans.dicom.made import FOREIGN
 
 MASKS = {name: np.zeros(SIZE[::-1], dtype=bool) for name in ("My organ", "other")}
 MASKS["My organ"][4:9, 5:12, 5:14] = True
@@ -56,6 +58,24 @@ def test_of_another_frame_of_reference_it_is_refused(tmp_path: Path) -> None:
     assert read(seg_dicom(tmp_path / "own.dcm", {"a": MASKS["other"]}), image="ct").structures
     with pytest.raises(InputError, match=r"^seg\.dcm: its frame of reference is not that of ct, expected"):
         read(path, image="ct")
+
+
+def test_segments_without_a_place_and_of_a_form_that_is_not_read(tmp_path: Path) -> None:
+    path = seg_dicom(tmp_path / "seg.dcm", {"a": MASKS["other"]})
+    content = pydicom.dcmread(path)
+    for group in (*content.SharedFunctionalGroupsSequence, *content.PerFrameFunctionalGroupsSequence):
+        if "PlanePositionSequence" in group:
+            del group.PlanePositionSequence
+    content.save_as(tmp_path / "flat.dcm")
+    with pytest.raises(
+        InputError, match=r"^flat\.dcm: found segments without a place in the patient, expected those of"
+    ):
+        read(tmp_path / "flat.dcm")
+    big = FOREIGN / "liver_expb_1frame.dcm"
+    with pytest.raises(
+        InputError, match=r"1frame\.dcm: found the transfer syntax Explicit VR Big Endian, expected one of"
+    ):
+        read(big)
 
 
 def test_a_damaged_file_names_nobody(tmp_path: Path) -> None:

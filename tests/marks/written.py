@@ -21,7 +21,7 @@ SIZE, SPACING_MM, ORIGIN_MM = (22, 18, 14), (2.0, 2.5, 3.0), (-31.0, 17.5, -204.
 """Of `tests.scans.images.patient`."""
 NATIVE = Native(size=SIZE, spacing_mm=SPACING_MM, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1), origin_mm=ORIGIN_MM)
 SCHEMA = (
-    "https://raw.githubusercontent.com/Slicer/Slicer/main/Modules/Loadable/Markups/Resources/Schema/"
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
 SERIES = "1.2.826.0.1.3680043.8.498.1"

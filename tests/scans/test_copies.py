@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from rprloc.scans.copies import copies, values_sha256
+from rprloc.scans.frame import Frame
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import ScanRecord
-from tests.scans.images import TARGET, image_of, patient, write
+from tests.scans.dicom.made import write_series
+from tests.scans.images import ORIENTATIONS, TARGET, image_of, oriented, patient, write
 
 VALUES = np.random.default_rng(3).normal(0, 300, (5, 6, 7)).astype(np.int16)
 
@@ -27,6 +30,33 @@ def test_the_same_voxels_have_one_hash_whatever_holds_them(kind: Any) -> None:
     first = values_sha256(image_of(VALUES))
     assert values_sha256(image_of(VALUES.astype(kind), (2, 3, 4), (5.0, 6.0, 7.0))) == first
     assert len(first) == 64
+
+
+def test_the_same_scan_has_one_hash_in_whatever_order_its_voxels_are_stored() -> None:
+    turned = np.array([[0.9, -0.4359, 0], [0.4359, 0.9, 0], [0, 0, 1]])
+    image = image_of(VALUES, (2, 3, 4), (5.0, 6.0, 7.0), turned)
+    assert {values_sha256(oriented(image, *order)) for order in ORIENTATIONS} == {values_sha256(image)}
+
+
+def test_a_series_and_the_nifti_that_a_converter_makes_of_it_are_copies(tmp_path: Path) -> None:
+    """Converters store the rows of a slice from the back to the front, and the values with slope and intercept."""
+    image = patient()[0]
+    write_series(tmp_path / "series", image)
+    values = sitk.GetArrayFromImage(image).transpose(2, 1, 0)[:, ::-1].astype(np.int16)
+    x, y, z = image.GetSpacing()
+    low, _, bottom = image.GetOrigin()
+    back = image.TransformIndexToPhysicalPoint((0, image.GetSize()[1] - 1, 0))[1]
+    affine = [[-x, 0, 0, -low], [0, y, 0, -back], [0, 0, z, bottom], [0, 0, 0, 1]]
+    made = nibabel.Nifti1Image(values + 1024, np.array(affine))
+    made.header.set_slope_inter(1, -1024)
+    nibabel.save(made, tmp_path / "converted.nii")
+    found = {
+        name: preprocess(tmp_path, Source("c", name, tmp_path / file), TARGET)
+        for name, file in (("series", "series"), ("converted", "converted.nii"))
+    }
+    assert found["series"].native.frame.agrees(image_frame := Frame.of(image), image.GetSize())
+    assert not found["converted"].native.frame.agrees(image_frame, image.GetSize())
+    assert list(copies(found, ["series"])) == ["converted"]
 
 
 def test_other_voxels_or_another_size_have_another_hash() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -14,12 +13,15 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from rprloc.geometry import FloatArray
+from rprloc.scans.dicom.quiet import quiet
 
 _CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _MR = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 MODALITIES = {**dict.fromkeys(_CT, "ct"), **dict.fromkeys(_MR, "mr")}
 """By SOP class: plain, enhanced, and converted to enhanced."""
 _DIRECTORY = "1.2.840.10008.1.3.10"
+LIST = "list of the files beside it (DICOMDIR)"
+"""What a file is that goes with others and is never the scan."""
 
 _WHO = (
     "PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "OtherPatientNames", "AccessionNumber",
@@ -87,14 +89,12 @@ class Header:
 
 
 def read_header(file: str, stream: BinaryIO) -> Header | None:
-    """Return what a file's header says; None for a file that is no DICOM, or the list of a disk's files.
+    """Return what a file's header says; None for a file that is no DICOM.
 
     Raises OSError where the file cannot be read.
     """
     try:
-        with warnings.catch_warnings():
-            # What is odd in a header may be a patient's name.
-            warnings.simplefilter("ignore")
+        with quiet():
             fields = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_READ, *_WHO])
             return _header(file, fields)
     except OSError:
@@ -103,11 +103,11 @@ def read_header(file: str, stream: BinaryIO) -> Header | None:
         return Header(file=file, kind="file that is damaged", whole=False)
 
 
-def _header(file: str, fields: Dataset) -> Header | None:
+def _header(file: str, fields: Dataset) -> Header:
     """Return the record of a header's fields."""
     sop = str(fields.get("SOPClassUID") or fields.file_meta.get("MediaStorageSOPClassUID", ""))
     if sop == _DIRECTORY:
-        return None
+        return Header(file=file, kind=LIST)
     about: dict[str, Any] = {
         "file": file,
         "series_uid": _uid(fields.get("SeriesInstanceUID")),
@@ -116,7 +116,7 @@ def _header(file: str, fields: Dataset) -> Header | None:
     }
     cut = "SOPClassUID" not in fields and UID(sop).name == sop
     if cut or (sop in MODALITIES and "Columns" not in fields):
-        return Header(kind="file that ends early", whole=False, **about)
+        return Header(kind="file that ends early or does not say what it shows", whole=False, **about)
     kind = UID(sop).name.removesuffix(" Storage") if UID(sop).name != sop else "object of an unknown class"
     types = [str(one).upper() for one in _listed(fields.get("ImageType"))]
     if sop not in MODALITIES:

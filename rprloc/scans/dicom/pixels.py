@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -15,6 +14,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from rprloc.scans.dicom.headers import Slice
+from rprloc.scans.dicom.quiet import quiet
 
 
 class PixelsError(ValueError):
@@ -35,10 +35,9 @@ def stored_values(stream: BinaryIO, frames: Sequence[int]) -> Iterator[NDArray[A
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """Make a PixelsError of whatever damaged pixels raise, and no warnings, which may tell what a header holds."""
+    """Make a PixelsError of whatever damaged pixels raise, and quietly."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     except (OSError, MemoryError, PixelsError):
         raise

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.scans import kinds
 from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
-from rprloc.scans.dicom.headers import Header, Slice, read_header
+from rprloc.scans.dicom.headers import LIST, Header, Slice, read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
 from rprloc.scans.dicom.series import Chosen, Series, chosen
 from rprloc.scans.dicom.stack import Stack, stacked
@@ -69,8 +69,9 @@ def _stack(files: Files, wanted: str | None, modality: str | None) -> tuple[Chos
 
 
 def _headers(files: Files) -> list[Header]:
-    """Return the headers of all files that are DICOM."""
-    found = []
+    """Return the headers of all files that are DICOM; of lists of a disk's files only where there is nothing else."""
+    found: list[Header] = []
+    lists: list[Header] = []
     for name in files.names:
         with files.open(name) as stream:
             start = stream.read(132)
@@ -79,8 +80,8 @@ def _headers(files: Files) -> list[Header]:
         if header is None and not may_be_dicom(start) and name.lower().endswith(kinds.DICOM):
             header = Header(file=name, kind="file without DICOM in it", whole=False)
         if header is not None:
-            found.append(header)
-    return found
+            (lists if header.kind == LIST else found).append(header)
+    return found or lists
 
 
 def _values(stack: Stack, files: Files) -> tuple[NDArray[Any], int]:

@@ -93,7 +93,8 @@ def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality
     if not series.volume:
         raise InputError(f"{name}: found the series {series.words}, expected slices of one orientation at many places.")
     if modality and series.first.modality != modality:
-        raise InputError(f"{name}: found {str(series.first.modality).upper()}, expected {modality.upper()}.")
+        shown = str(series.first.modality).upper()
+        raise InputError(f"{name}: found {shown}, expected {_expected(modality, [series])}.")
     _check_one(series, headers, name)
     return Chosen(series, _left_out(series, found, headers, wanted))
 
@@ -137,8 +138,15 @@ def _sentence(
     elif fitting:
         expected = "one, or its description, number or UID as `series`"
     else:
-        expected = f"a volume of {modality.upper() if modality else 'CT or MR'}"
+        expected = f"a volume of {_expected(modality, found) if modality else 'CT or MR'}"
     return f"{name}: found {count} series, {listed}, expected {expected}."
+
+
+def _expected(modality: str, found: Sequence[Series]) -> str:
+    """Return the modality that a scan should have and, where none of the series found has it, what says so."""
+    others = sorted({str(one.first.modality) for one in found} - {modality})
+    told = all(one.first.modality != modality for one in found)
+    return f"{modality.upper()} (or settings with modality: {others[0]})" if told and others else modality.upper()
 
 
 def _check_one(series: Series, headers: Sequence[Header], name: str) -> None:

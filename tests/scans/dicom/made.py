@@ -8,6 +8,7 @@ from typing import Any
 
 import gdcm
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -16,6 +17,8 @@ from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, ExplicitVRL
 
 from rprloc.scans.frame import Frame
 
+FOREIGN = Path(pydicom.__file__).parent / "data" / "test_files"
+"""DICOM that nobody here wrote."""
 CT = str(CTImageStorage)
 MR = "1.2.840.10008.5.1.4.1.1.4"
 PET = "1.2.840.10008.5.1.4.1.1.128"

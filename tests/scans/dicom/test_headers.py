@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 
-from rprloc.scans.dicom.headers import Header, plain, read_header
+from rprloc.scans.dicom.headers import LIST, Header, plain, read_header
 from tests.scans.dicom import made
 from tests.scans.images import patient
 
-FOREIGN = Path(pydicom.__file__).parent / "data" / "test_files"
 """Files of many makers, which come with pydicom."""
 
 
@@ -79,15 +76,16 @@ def test_what_is_no_slice_of_a_volume_has_a_name(fields: dict[str, Any], kind: s
     ],
 )
 def test_files_that_nobody_here_wrote(name: str, kind: str) -> None:
-    with (FOREIGN / name).open("rb") as stream:
+    with (made.FOREIGN / name).open("rb") as stream:
         found = read_header(name, stream)
     assert found is not None and found.kind == kind
     assert len(found.slices) == (kind in ("CT Image", "MR Image"))
 
 
-def test_a_list_of_a_disks_files_is_passed_over() -> None:
-    with (FOREIGN / "dicomdirtests" / "DICOMDIR").open("rb") as stream:
-        assert read_header("DICOMDIR", stream) is None
+def test_a_list_of_a_disks_files_is_called_so() -> None:
+    with (made.FOREIGN / "dicomdirtests" / "DICOMDIR").open("rb") as stream:
+        found = read_header("DICOMDIR", stream)
+    assert found is not None and found.kind == LIST and not found.slices
 
 
 def test_bytes_after_a_mark_are_a_damaged_file() -> None:

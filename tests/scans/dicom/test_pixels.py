@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from rprloc.scans.dicom.headers import read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
 from tests.scans.dicom import made
-from tests.scans.dicom.test_headers import FOREIGN
+from tests.scans.dicom.made import FOREIGN
 from tests.scans.images import patient
 
 FILES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -227,8 +228,17 @@ def test_the_modality_of_the_cohort_chooses(tmp_path: Path) -> None:
     made.write_series(tmp_path / "s" / "mr", PATIENT, sop_class=made.MR, series="mr", fields={"SeriesNumber": "2"})
     found = opened(tmp_path / "s")
     assert found.findings == ("beside its slices lie 1 x series that is no volume of this kind: left out",)
-    assert refusal(tmp_path / "s", series="2") == "found MR, expected CT."
-    assert "expected a volume of CT" in refusal(tmp_path / "s" / "mr")
+    assert refusal(tmp_path / "s", series="2") == "found MR, expected CT (or settings with modality: mr)."
+    assert "expected a volume of CT (or settings with modality: mr)." in refusal(tmp_path / "s" / "mr")
+
+
+def test_a_list_of_a_disks_files_is_no_scan_and_no_more_is_said_of_it(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s", PATIENT)
+    shutil.copy(made.FOREIGN / "dicomdirtests" / "DICOMDIR", tmp_path / "s" / "DICOMDIR")
+    assert opened(tmp_path / "s").findings == ()
+    assert refusal(tmp_path / "s" / "DICOMDIR") == (
+        "found 1 x list of the files beside it (DICOMDIR), expected a series of CT or MR."
+    )
 
 
 def test_pet_and_captures_are_refused(tmp_path: Path) -> None:
@@ -348,3 +358,22 @@ def test_values_beyond_two_bytes_are_kept(tmp_path: Path) -> None:
     found = opened(tmp_path)
     assert found.image[3, 3, 3] == 60_000
     same_world(found.image, image)
+
+
+def test_whatever_nobody_here_wrote_is_read_or_has_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    """Every file and every folder of pydicom's own tests."""
+    read = []
+    for path in sorted(made.FOREIGN.rglob("*")):
+        if not path.is_dir() and (path.stat().st_size > 1_000_000 or path.suffix == ".py"):
+            continue
+        try:
+            found = open_dicom(path)
+        except InputError as error:
+            (sentence,) = error.errors
+            assert sentence.startswith(f"{path.name}: ") and sentence.endswith(".") and sentence.isprintable(), sentence
+        else:
+            read.append(path.name)
+            assert found.image.GetDimension() == 3
+    # A folder and the one above it.
+    assert read == ["98892001", "CT5N"]
+    assert not caplog.records

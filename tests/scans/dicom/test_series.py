@@ -13,7 +13,7 @@ from rprloc.errors import InputError
 from rprloc.scans.dicom.headers import Header, Slice
 from rprloc.scans.dicom.read import open_dicom
 from rprloc.scans.dicom.series import chosen
-from tests.scans.dicom.test_headers import FOREIGN
+from tests.scans.dicom.made import FOREIGN
 
 
 def series_of(uid: str, count: int, *, whole: bool = True, modality: str = "ct", described: str = "") -> list[Header]:
