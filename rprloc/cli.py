@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 import rprloc
-from rprloc.errors import UNSTEADY, InputError
+from rprloc.errors import UNSTEADY, DeviceError, InputError
 from rprloc.locate import locate
 from rprloc.steps import FOLDER, NEW_FOLDER, step
 
@@ -22,6 +22,8 @@ EXIT_INTERRUPTED = 143
 """As if SIGTERM had ended the process: the pipeline starts the task again."""
 EXIT_OUT_OF_MEMORY = 137
 """The memory, the computer's or the GPU's, did not suffice: the pipeline starts the task again, with more."""
+EXIT_NO_GPU = 69
+"""No GPU works where one was asked for (the EX_UNAVAILABLE of sysexits.h): the pipeline starts the task again."""
 EXIT_UNSTEADY = 104
 """A file system did not answer: the pipeline starts the task again."""
 EXIT_FILE_SYSTEM = 74
@@ -62,6 +64,10 @@ def _failure(error: OSError | MemoryError | RuntimeError) -> tuple[int, str]:
     if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|bad_alloc", str(error), re.I):
         what = str(error).strip().split("\n")[-1] or "an allocation failed"
         return EXIT_OUT_OF_MEMORY, f"the memory did not suffice ({what}); a run tries again and asks for more."
+    if isinstance(error, DeviceError):
+        return EXIT_NO_GPU, str(error)
+    if re.search(r"CUDA (driver )?error|CUDA driver|cuDNN error|NVIDIA driver", str(error)):
+        return EXIT_NO_GPU, f"the GPU does not work ({str(error).strip().splitlines()[0]}); a run tries again."
     from rprloc.training.state import Interrupted
 
     if isinstance(error, Interrupted):

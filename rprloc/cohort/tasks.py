@@ -88,6 +88,8 @@ class Train(Task, frozen=True, kw_only=True):
     learns: str = ""
     """Whose labels it is told, as in the catalogue."""
     seed: int = 1
+    threads: int = 1
+    """Its weights depend on it, so it is the plan's, whatever a machine would give."""
     checkpoints: str = ""
     """The folder of the trainings' states and logs."""
 
