@@ -16,6 +16,23 @@ class Images {
         }
     }
 
+    /** Return what an engine calls an image's content, an image file's SHA-256; an empty text where that is unknown. */
+    static String digest(String engine, String image) {
+        try {
+            if (image.startsWith('/')) {
+                def digest = java.security.MessageDigest.getInstance('SHA-256')
+                new File(image).eachByte(1 << 20) { bytes, count -> digest.update(bytes, 0, count) }
+                return digest.digest().encodeHex().toString()
+            }
+            def asked = new ProcessBuilder(engine, 'image', 'inspect', '--format', '{{.Id}}', image).redirectErrorStream(true).start()
+            def said = asked.inputStream.text.trim()
+            return asked.waitFor() == 0 ? said : ''
+        }
+        catch (IOException unknown) {
+            return ''
+        }
+    }
+
     private static String of(String engine, String image) {
         switch (engine) {
             case 'docker': return "docker build -f containers/Dockerfile -t ${image} ."

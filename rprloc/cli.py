@@ -128,6 +128,21 @@ def plan(sheet: Path, parameters: tuple[str, ...], pipeline: Path) -> None:
 
 
 @command.command()
+@click.argument("results", type=FOLDER)
+@click.option("--pipeline", type=FOLDER, default=PIPELINE, help="Folder of main.nf [the one beside the package].")
+def again(results: Path, pipeline: Path) -> None:
+    """Print the command that made RESULTS and what is otherwise now: code, versions, sample sheet, scans and labels.
+
+    Relative paths are looked up in the folder in which you are: the one in which the run was started.
+    """
+    from rprloc.cohort.again import command_of, differences
+
+    click.echo(command_of(results))
+    found = list(differences(results, pipeline=pipeline, here=Path()))
+    click.echo("\n".join(found) or "Nothing that is known of the run is otherwise now.", err=True)
+
+
+@command.command()
 @click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCAN...|SHEET")
 @click.option("--cohort", default="default", show_default=True, help="Settings: a cohort's name, or a YAML file.")
 @click.option("--series", help="Which series of DICOM: its description, number or UID.")

@@ -70,7 +70,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     from rprloc.cohort.image import check_same_code
     from rprloc.cohort.parameters import read_schema
     from rprloc.cohort.places import Place
-    from rprloc.cohort.plan import plan_of
+    from rprloc.cohort.plan import made_of, plan_of
     from rprloc.cohort.tasks import Sheet
     from rprloc.files import sha256, write_json
 
@@ -93,6 +93,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     )
     about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
     plan = plan_of(check_run(given), sheet=about, places=given.places)
+    plan = made_of(plan, folder / "weights", commit=values.get("commit", ""))
     write_json(folder / ("faults.json" if plan.faults else "plan.json"), plan.to_json())
 
 

@@ -102,9 +102,9 @@ def statesFolder(name) {
     folder.toString()
 }
 
-/** SHA-256 of a file's content. */
-def fileHash(path) {
-    path.bytes.sha256()
+/** SHA-256 of a model's tensors. */
+def weightsHash(path) {
+    ownClass('Tensors').sha256(path)
 }
 
 /** A file that the sheet names: an address, an absolute path, or one relative to the sheet. */
@@ -118,6 +118,7 @@ def asked(names_json) {
     toJson([
         parameters: params, name: params.input, places: names.collectEntries { name -> [name, placeOf(sheetFile(name))] },
         processors: onThisMachine() ? Runtime.runtime.availableProcessors() : null,
+        commit: commit(),
         own_folder: !params.cohort_folder || existingFolder(params.cohort_folder) != [],
     ])
 }
@@ -253,11 +254,29 @@ def tellCompared(folder) {
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
-def launch(run, weights) {
+def launch(run, weights, scans) {
+    def own = run.configFiles.findAll { path -> !path.startsWith(projectDir) && path.exists() }
+    def image = run.containerEngine ? nextflow.Global.session.config.process?.container : null
     [
         command: run.commandLine.replaceAll(/ -resume( [0-9a-f-]{36})?/, ''), profile: run.profile,
-        pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), weights: weights.sort(),
+        pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), commit: commit(), code: packageHash(),
+        executor: nextflow.Global.session.config.process?.executor ?: 'local',
+        config: own.collectEntries { path -> [path.toString(), path.text] }.sort(),
+        image: image instanceof CharSequence ? image.toString() : '',
+        digest: image instanceof CharSequence ? ownClass('Images').digest(run.containerEngine.toString(), image.toString()) : '',
+        weights: weights.sort(), scans: scans.sort(),
     ]
+}
+
+/** The commit of the checkout. */
+def commit() {
+    ownClass('Checkout').commit(projectDir.toString())
+}
+
+/** The hashes of a scan's files and of its label's, as PREPROCESS found them in a folder. */
+def hashesOf(folder) {
+    def record = readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
+    [image: record.source_sha256, label: record.label_sha256]
 }
 
 /** Warn of what was found odd in a scan whose folder is given. */

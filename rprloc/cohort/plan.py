@@ -25,6 +25,7 @@ from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, is_settings_f
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.parameters import read_schema
 from rprloc.cohort.places import Place, files_of, places_beside
+from rprloc.cohort.provenance import Provenance, commit_of, provenance
 from rprloc.cohort.requests import JOB_SECONDS, LOCAL_SECONDS, Request, batch_size, requests_of, training_threads
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, named_files
@@ -44,6 +45,7 @@ from rprloc.cohort.tasks import (
     Train,
     to_json,
 )
+from rprloc.cohort.weights import SHIPPED, shipped_folder
 from rprloc.files import sha256
 from rprloc.scans.target import Target, scan_folder
 from rprloc.seeds import draw_order
@@ -83,6 +85,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tabulate: str = ""
     """The hash of the code that TABULATE runs."""
     report: Report
+    provenance: Provenance = Provenance()
+    """What the run is made of beside its parameters, its sheet and its scans."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
@@ -99,6 +103,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         cohorts=tuple(_cohort(name, checked.cohorts[name], members[name]) for name in sorted(members)),
         parameters=checked.parameters,
         sheet=sheet,
+        threads=_threads(checked),
         code="" if faults else _code("rprloc.steps:report"),
     )
     if faults:
@@ -148,7 +153,21 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
         processors=len(os.sched_getaffinity(0)),
     )
     about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
-    return plan_of(check(given), sheet=about, places=given.places)
+    plan = plan_of(check(given), sheet=about, places=given.places)
+    weights = str(parameters.get("weights") or "")
+    folder = shipped_folder(weights) if weights in SHIPPED else Path(weights)
+    return made_of(plan, folder, commit=commit_of(pipeline))
+
+
+def _threads(checked: Checked) -> int:
+    """Return how many threads each training has."""
+    return training_threads(most=checked.parameters["max_cpus"], processors=checked.processors)
+
+
+def made_of(plan: Plan, weights: Path, *, commit: str) -> Plan:
+    """Return a plan with what the run is made of; `weights` is the folder of given models."""
+    models = {model.id: weights / model.file for model in plan.models}
+    return msgspec.structs.replace(plan, provenance=provenance(commit=commit, models=models))
 
 
 def _counts(plan: Plan) -> dict[str, int]:
@@ -256,7 +275,7 @@ class Planner:
             models=tuple(f"{self._cohort}/{name}" for name in network.needs),
             learns=network.learns,
             seed=self._seed,
-            threads=training_threads(most=self._parameters["max_cpus"], processors=self._checked.processors),
+            threads=_threads(self._checked),
             checkpoints=str(self._parameters["checkpoints"]),
             code=self._code([*modules, *(one.build for one in needed)], [network, *needed]),
         )
