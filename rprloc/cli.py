@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 import rprloc
-from rprloc.errors import UNSTEADY, InputError
+from rprloc.errors import UNSTEADY, DeviceError, InputError
 from rprloc.locate import locate
 from rprloc.steps import FOLDER, NEW_FOLDER, step
 
@@ -22,6 +22,8 @@ EXIT_INTERRUPTED = 143
 """As if SIGTERM had ended the process: the pipeline starts the task again."""
 EXIT_OUT_OF_MEMORY = 137
 """The memory, the computer's or the GPU's, did not suffice: the pipeline starts the task again, with more."""
+EXIT_NO_GPU = 69
+"""No GPU works where one was asked for (the EX_UNAVAILABLE of sysexits.h): the pipeline starts the task again."""
 EXIT_UNSTEADY = 104
 """A file system did not answer: the pipeline starts the task again."""
 EXIT_FILE_SYSTEM = 74
@@ -62,6 +64,10 @@ def _failure(error: OSError | MemoryError | RuntimeError) -> tuple[int, str]:
     if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|bad_alloc", str(error), re.I):
         what = str(error).strip().split("\n")[-1] or "an allocation failed"
         return EXIT_OUT_OF_MEMORY, f"the memory did not suffice ({what}); a run tries again and asks for more."
+    if isinstance(error, DeviceError):
+        return EXIT_NO_GPU, str(error)
+    if re.search(r"CUDA (driver )?error|CUDA driver|cuDNN error|NVIDIA driver", str(error)):
+        return EXIT_NO_GPU, f"the GPU does not work ({str(error).strip().splitlines()[0]}); a run tries again."
     from rprloc.training.state import Interrupted
 
     if isinstance(error, Interrupted):
@@ -119,6 +125,21 @@ def plan(sheet: Path, parameters: tuple[str, ...], pipeline: Path) -> None:
         raise InputError(found.faults)
     counts = ", ".join(f"{count} {process}" for process, count in found.tasks.items())
     click.echo(f"{len(found.preprocess)} scans; tasks: {counts}.", err=True)
+
+
+@command.command()
+@click.argument("results", type=FOLDER)
+@click.option("--pipeline", type=FOLDER, default=PIPELINE, help="Folder of main.nf [the one beside the package].")
+def again(results: Path, pipeline: Path) -> None:
+    """Print the command that made RESULTS and what is otherwise now: code, versions, sample sheet, scans and labels.
+
+    Relative paths are looked up in the folder in which you are: the one in which the run was started.
+    """
+    from rprloc.cohort.again import command_of, differences
+
+    click.echo(command_of(results))
+    found = list(differences(results, pipeline=pipeline, here=Path()))
+    click.echo("\n".join(found) or "Nothing that is known of the run is otherwise now.", err=True)
 
 
 @command.command()

@@ -24,6 +24,10 @@ class InputError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
+class DeviceError(RuntimeError):
+    """Say that no GPU works where one was asked for: nothing is wrong with the input, and another machine may do."""
+
+
 class NothingToLearnError(InputError):
     """Say that no scan shows what a network learns from: it is left out and its method's answers fail."""
 

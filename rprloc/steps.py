@@ -25,6 +25,8 @@ device_option = click.option("--device", default="auto", show_default=True, help
 threads_option = click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads [all cores].")
 scans_option = click.option("--scans", type=NEW_FOLDER, required=True, help="Folder of preprocessed scans' folders.")
 models_option = click.option("--models", type=NEW_FOLDER, required=True, help="Folder of trained networks, if any.")
+code_option = click.option("--code", default=None, help="Hash of the checkout's package, to be compared.")
+image_option = click.option("--image", "container", default="", help="The container's image, in messages.")
 here_option = click.option("--folder", type=NEW_FOLDER, default=Path(), help="Where to write to [here].")
 
 
@@ -36,11 +38,16 @@ def step() -> None:
 @step.command()
 @click.option("--sheet-folder", type=NEW_FOLDER, required=True, help="Folder that holds the sample sheet, if any.")
 @click.option("--output", type=OUTPUT, required=True, help="JSON: the paths.")
-def names(sheet_folder: Path, output: Path) -> None:
-    """List the files and folders that a sheet names, to be looked up."""
+@code_option
+@image_option
+def names(sheet_folder: Path, output: Path, code: str | None, container: str) -> None:
+    """List the files and folders that a sheet names, to be looked up; first of all, compare the code."""
+    from rprloc.cohort.image import check_same_code
     from rprloc.cohort.sheet import named_files
     from rprloc.files import write_json
 
+    if code is not None:
+        check_same_code(code, container)
     sheet = _only_file(sheet_folder)
     write_json(output, [] if sheet is None else named_files(sheet.read_bytes()))
 
@@ -48,7 +55,9 @@ def names(sheet_folder: Path, output: Path) -> None:
 @step.command()
 @told
 @click.option("--folder", type=FOLDER, default=Path(), help="Folder of what the run is given [here].")
-def check(task: TextIO, folder: Path) -> None:
+@code_option
+@image_option
+def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     """Write the plan of a run, plan.json, or all its faults, faults.json, into the folder; none ends the command.
 
     The folder holds nextflow_schema.json, the folders sheet (the sample sheet), own and shipped (settings files, the
@@ -58,12 +67,15 @@ def check(task: TextIO, folder: Path) -> None:
 
     from rprloc.cohort.check import NO_WEIGHTS, Given
     from rprloc.cohort.check import check as check_run
+    from rprloc.cohort.image import check_same_code
     from rprloc.cohort.parameters import read_schema
     from rprloc.cohort.places import Place
-    from rprloc.cohort.plan import plan_of
+    from rprloc.cohort.plan import made_of, plan_of
     from rprloc.cohort.tasks import Sheet
     from rprloc.files import sha256, write_json
 
+    if code is not None:
+        check_same_code(code, container)
     values = json.load(task)
     name = values["name"] or "sample sheet"
     sheet = _only_file(folder / "sheet")
@@ -77,9 +89,11 @@ def check(task: TextIO, folder: Path) -> None:
         settings_file=_only_file(folder / "settings"),
         weights=folder / "weights" if values["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
         own_folder=values["own_folder"],
+        processors=values.get("processors"),
     )
     about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
     plan = plan_of(check_run(given), sheet=about, places=given.places)
+    plan = made_of(plan, folder / "weights", commit=values.get("commit", ""))
     write_json(folder / ("faults.json" if plan.faults else "plan.json"), plan.to_json())
 
 
@@ -132,15 +146,14 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
 @models_option
 @here_option
 @device_option
-@threads_option
-def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str, threads: int | None) -> None:
+def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str) -> None:
     """Train one network of a cohort, or go on with it; one without a label to learn from is left out."""
     from rprloc.cohort.tasks import Train, from_json
     from rprloc.networks.device import device_of, set_up_cpu
     from rprloc.training.run import train_network
 
-    set_up_cpu(threads)
     what = from_json(json.load(task), Train)
+    set_up_cpu(what.threads)
     try:
         train_network(what, _given(scans, models), folder, device=device_of(device), log=click.echo)
     except NothingToLearnError as error:

@@ -28,7 +28,7 @@ COUNTED = "RPRLOC_TEST_STARTS"
 """The environment variable that names the file in which starts are counted, over all workers; none are without it."""
 
 
-PROFILE = ("-profile", "test", "-process.cpus=1")
+PROFILE = ("-profile", "test", "--max_cpus", "1")
 """Of every run that computes: two runs work side by side on few cores, where threads would wait for each other."""
 
 

@@ -2,7 +2,7 @@
 
 include { PREPROCESS } from '../modules/preprocess'
 include { TRAIN ; TRAIN as TEACH } from '../modules/train'
-include { contentOf ; sheetFile ; staged ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
+include { contentOf ; sheetFile ; staged ; statesFolder ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
 
 workflow LEARN {
     take:
@@ -23,9 +23,10 @@ workflow LEARN {
     // [id of a network, its file]
     given = plan.flatMap { all -> all.models }.map { one -> [one.id, weightsFolder(params.weights).resolve(one.file)] }
 
-    // A task of the plan each; the trainings' states are where the launch folder says.
-    trainings = plan.flatMap { all -> all.train }.map { one -> one + [checkpoints: file(one.checkpoints).toString()] }
-    lessons = plan.flatMap { all -> all.teach }.map { one -> one + [checkpoints: file(one.checkpoints).toString()] }
+    // A task of the plan each; the trainings' states are where the launch folder says, in a folder that is made here:
+    // a container engine would make it as root.
+    trainings = plan.flatMap { all -> all.train }.map { one -> one + [checkpoints: statesFolder(one.checkpoints)] }
+    lessons = plan.flatMap { all -> all.teach }.map { one -> one + [checkpoints: statesFolder(one.checkpoints)] }
 
     TRAIN(staged(trainings, scans, given))
     early = given.mix(TRAIN.out.model)

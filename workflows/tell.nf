@@ -4,7 +4,7 @@ include { EVALUATE } from '../modules/evaluate'
 include { EXPORT } from '../modules/export'
 include { TABULATE } from '../modules/tabulate'
 include { REPORT } from '../modules/report'
-include { contentOf ; fileHash ; gathered ; launch ; sheetFile ; tellCompared ; toJson } from '../modules/support'
+include { contentOf ; gathered ; hashesOf ; launch ; sheetFile ; tellCompared ; toJson ; weightsHash } from '../modules/support'
 
 workflow TELL {
     take:
@@ -42,9 +42,12 @@ workflow TELL {
     TABULATE(EVALUATE.out.evaluated.collect(sort: { path -> path.name }), logs, plan.map { all -> all.tabulate })
 
     // model's name in the results folder -> its hash
-    weights = models.map { id, path -> [("${id}.${path.extension}".toString()): fileHash(path)] }.reduce([:]) { all, one -> all + one }
+    weights = models.map { id, path -> [("${id}.${path.extension}".toString()): weightsHash(path)] }.reduce([:]) { all, one -> all + one }
+    hashes = scans.map { id, folder -> [(id.toString()): hashesOf(folder)] }.reduce([:]) { all, one -> all + one }
     REPORT(
-        plan.combine(weights).map { all, hashes -> toJson([report: all.report, launch: launch(workflow, hashes)]) },
+        plan.combine(weights).combine(hashes).map { all, models_hashes, scans_hashes ->
+            toJson([report: all.report, launch: launch(workflow, models_hashes, scans_hashes)])
+        },
         TABULATE.out.results, scans.map { _id, folder -> folder }.collect(sort: { path -> path.name }), logs,
     )
 }

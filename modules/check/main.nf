@@ -20,8 +20,7 @@ process CHECK {
 
     script:
     """
-    # code ${code}
-    rprloc step check <<'JSON'
+    rprloc step check --code ${code} --image '${task.container ?: ''}' <<'JSON'
     ${values}
     JSON
     """

@@ -1,8 +1,16 @@
+include { cpusOf ; deviceOf ; memoryOf ; timeOf } from '../support'
+
 // The structures of all supports in a batch of queries, by one family of methods.
 process LOCALIZE {
     tag "${id}"
-    label 'process_gpu'
-    maxForks Math.max(1, Runtime.runtime.availableProcessors().intdiv(8))
+    label 'process_search'
+    cpus { cpusOf(task) }
+    memory { memoryOf(task) }
+    time { timeOf(task, false) }
+    // On this machine as many as it has room for, one where they ask for its GPU; on a cluster as many as it gives.
+    maxForks nextflow.Global.session.config.process?.executor !in [null, 'local'] ? 0 : nextflow.Global.session.config.process?.accelerator ? 1 : Math.max(1, Runtime.runtime.availableProcessors().intdiv(2))
+    // Many jobs of one kind: an array spares a cluster's scheduler. (With a space in its path Nextflow's array fails.)
+    array nextflow.Global.session.config.process?.executor in [null, 'local'] || System.getProperty('user.dir').contains(' ') ? 0 : 20
 
     input:
     tuple val(id), val(json), path(scans, stageAs: 'scans/*'), path(models, stageAs: 'models/*')
@@ -13,7 +21,7 @@ process LOCALIZE {
 
     script:
     """
-    rprloc step localize --scans scans --models models --threads ${task.cpus} --device ${task.accelerator ? 'cuda' : 'auto'} \\
+    rprloc step localize --scans scans --models models --threads ${task.cpus} --device ${deviceOf(task)} \\
         --output ${id}.jsonl <<'JSON'
     ${json}
     JSON

@@ -13,7 +13,6 @@ process NAMES {
 
     script:
     """
-    # code ${code}
-    rprloc step names --sheet-folder sheet --output names.json
+    rprloc step names --sheet-folder sheet --output names.json --code ${code} --image '${task.container ?: ''}'
     """
 }

@@ -2,6 +2,8 @@
 process PREPROCESS {
     tag "${id}"
     label 'process_low'
+    // Many jobs of one kind: an array spares a cluster's scheduler. (With a space in its path Nextflow's array fails.)
+    array nextflow.Global.session.config.process?.executor in [null, 'local'] || System.getProperty('user.dir').contains(' ') ? 0 : 100
 
     input:
     tuple val(id), val(json), path(image, stageAs: 'image/*'), path(label, stageAs: 'label/*')

@@ -42,9 +42,10 @@ def onlyRunIn(outdir, run) {
     }
 }
 
-/** Give the results folder back and say where the report is, or which disks are full, which Nextflow does not name. */
+/** Give the results folder back and say what to do about jobs that the scheduler refused, and say where the report is, or which disks are full, which Nextflow does not name. */
 def atEnd(run, help) {
     ownClass('RunLock').release()
+    ownClass('SlurmQueue').refused(run.errorReport).each { line -> println(line) }
     if (run.success && !run.preview && !help) {
         println("Open ${file(params.outdir)}/report.html")
     }
@@ -94,9 +95,16 @@ def settingsFiles(name) {
     folder ? folder.listFiles().findAll { path -> path.name.endsWith('.yml') && !path.isDirectory() }.sort { path -> path.name } : []
 }
 
-/** SHA-256 of a file's content. */
-def fileHash(path) {
-    path.bytes.sha256()
+/** The folder of the trainings' states, made where it is missing. */
+def statesFolder(name) {
+    def folder = file(name)
+    folder.mkdirs()
+    folder.toString()
+}
+
+/** SHA-256 of a model's tensors. */
+def weightsHash(path) {
+    ownClass('Tensors').sha256(path)
 }
 
 /** A file that the sheet names: an address, an absolute path, or one relative to the sheet. */
@@ -109,8 +117,15 @@ def asked(names_json) {
     def names = readJson(names_json)
     toJson([
         parameters: params, name: params.input, places: names.collectEntries { name -> [name, placeOf(sheetFile(name))] },
+        processors: onThisMachine() ? Runtime.runtime.availableProcessors() : null,
+        commit: commit(),
         own_folder: !params.cohort_folder || existingFolder(params.cohort_folder) != [],
     ])
+}
+
+/** Whether all of the run is computed on this machine. */
+def onThisMachine() {
+    (nextflow.Global.session.config.process?.executor ?: 'local') == 'local'
 }
 
 /** What lies at a path: its kind, a folder's images and marks, those of its paths that the shell would take for others too, and of
@@ -150,7 +165,63 @@ def accepted(plan_json) {
         error(plan.faults.join('\n'))
     }
     plan.warnings.each { warning -> log.warn(warning) }
+    ownClass('Requests').take(plan.requests)
     plan
+}
+
+/** The processors that a task asks for, as the plan says of its process. */
+def cpusOf(task) {
+    ownClass('Requests').of(task.process).cpus
+}
+
+/** The memory that a task asks for: more at each attempt but one that its time limit (exit status 140) ended. */
+def memoryOf(task) {
+    ownClass('Requests').of(task.process).memory_gb * 1.GB * (task.exitStatus == 140 ? 1 : task.attempt ?: 1)
+}
+
+/** The time that a task asks for; of one that goes on where the last attempt was stopped, the same at each attempt. */
+def timeOf(task, goes_on) {
+    ownClass('Requests').of(task.process).hours * 1.h * (task.exitStatus == 140 && !goes_on ? task.attempt ?: 1 : 1)
+}
+
+/** The device of a task: after two attempts the CPU, told, where no GPU worked (exit status 69). */
+def deviceOf(task) {
+    def broken = task.exitStatus == 69 && task.attempt > 2
+    if (broken) {
+        log.warn("${task.name}: found no GPU that works in two attempts; it computes on the CPU.")
+    }
+    broken ? 'cpu' : task.accelerator ? 'cuda' : 'auto'
+}
+
+/** The end of the run where profiles do not go together: one engine of containers, or Conda, and one scheduler. */
+def onlyFitting(profiles) {
+    def kinds = [
+        'container engine': ['docker', 'podman', 'singularity', 'apptainer', 'charliecloud', 'conda'],
+        scheduler: ['slurm', 'sge', 'pbs', 'lsf'],
+    ]
+    kinds.each { kind, names ->
+        def found = profiles.toString().tokenize(',').findAll { name -> name.trim() in names }.unique()
+        if (found.size() > 1) {
+            error("command line, option -profile: found ${found.join(' and ')}, expected one ${kind}.")
+        }
+    }
+}
+
+/** The end of the run where the image of its containers is missing, with the command that makes it. */
+def onlyWithImage(engine) {
+    def image = nextflow.Global.session.config.process?.container
+    def own = image instanceof CharSequence && image.toString() ==~ /(localhost\/|.*\/)?rprloc[:-][0-9.]+(\.sif)?/
+    def command = !own || !engine ? null : ownClass('Images').missing(engine.toString(), image.toString())
+    if (command) {
+        error("profile ${engine}: found no image ${image}, expected it on this machine; make it in the checkout's folder with\n    ${command}")
+    }
+}
+
+/** Warn of jobs that a run which is gone has left in the queue of Slurm, and of those of this run that will never start. */
+def watchQueue(run) {
+    if (nextflow.Global.session.config.process?.executor == 'slurm' && run.workDir.toUri().scheme == 'file') {
+        ownClass('SlurmQueue').watch(run.workDir.toString(), { line -> log.warn(line) })
+    }
 }
 
 /** [id of a task, files]: for each task of the plan the files whose ids stand in its list, of items [id, file], sorted,
@@ -183,11 +254,29 @@ def tellCompared(folder) {
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */
-def launch(run, weights) {
+def launch(run, weights, scans) {
+    def own = run.configFiles.findAll { path -> !path.startsWith(projectDir) && path.exists() }
+    def image = run.containerEngine ? nextflow.Global.session.config.process?.container : null
     [
         command: run.commandLine.replaceAll(/ -resume( [0-9a-f-]{36})?/, ''), profile: run.profile,
-        pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), weights: weights.sort(),
+        pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), commit: commit(), code: packageHash(),
+        executor: nextflow.Global.session.config.process?.executor ?: 'local',
+        config: own.collectEntries { path -> [path.toString(), path.text] }.sort(),
+        image: image instanceof CharSequence ? image.toString() : '',
+        digest: image instanceof CharSequence ? ownClass('Images').digest(run.containerEngine.toString(), image.toString()) : '',
+        weights: weights.sort(), scans: scans.sort(),
     ]
+}
+
+/** The commit of the checkout. */
+def commit() {
+    ownClass('Checkout').commit(projectDir.toString())
+}
+
+/** The hashes of a scan's files and of its label's, as PREPROCESS found them in a folder. */
+def hashesOf(folder) {
+    def record = readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
+    [image: record.source_sha256, label: record.label_sha256]
 }
 
 /** Warn of what was found odd in a scan whose folder is given. */

@@ -42,6 +42,7 @@ METHODS = (
         sentence="A coarse and then a fine network say from random starts in the query how far the support's patch is; "
         "the positions that the starts reach are averaged.",
         source=_RPRLOC,
+        seconds=0.5,
     ),
     Method(
         name="position_map",
@@ -49,6 +50,7 @@ METHODS = (
         sentence="A network gives every voxel its place in the body; a landmark is where the query has the place that "
         "the landmark has in the support.",
         source="after arXiv:2409.10291",
+        seconds=0.05,
     ),
     Method(
         name=DEFAULT,
@@ -65,6 +67,7 @@ METHODS = (
         "then what surrounds "
         "points of the structures' surfaces is matched, coarsely and finely, all points together.",
         source="ours; features of Heinrich et al., MICCAI 2013, coupling of Heinrich et al., WBIR 2014",
+        seconds=0.7,
     ),
     Method(
         name="student",
@@ -78,6 +81,7 @@ METHODS = (
         sentence="A small network that has learned from what matched carried from the supports to the training scans; "
         "a scan takes tenths of a second.",
         source="ours",
+        seconds=0.1,
     ),
     Method(
         name="grey_mse",
@@ -87,6 +91,7 @@ METHODS = (
         column="grey values",
         sentence="The support's patch slid over the whole query, compared by the mean squared difference.",
         source=_TABLE_3,
+        seconds=0.3,
     ),
     Method(
         name="grey_cosine",
@@ -96,6 +101,7 @@ METHODS = (
         column="grey values",
         sentence="The same, compared by the cosine.",
         source=_TABLE_3,
+        seconds=0.3,
     ),
     Method(
         name="grey_ncc",
@@ -105,6 +111,7 @@ METHODS = (
         column="grey values",
         sentence="The same, compared by normalised cross-correlation.",
         source=_TABLE_3,
+        seconds=0.3,
     ),
     Method(
         name="feature_mse",
@@ -115,6 +122,7 @@ METHODS = (
         column="features",
         sentence="The code of an auto-encoder in place of grey values, compared by the mean squared difference.",
         source=_TABLE_3,
+        seconds=0.5,
     ),
     Method(
         name="feature_cosine",
@@ -124,6 +132,7 @@ METHODS = (
         column="features",
         sentence="The same, compared by the cosine.",
         source=_TABLE_3,
+        seconds=0.5,
     ),
     Method(
         name="retina_unet",
@@ -138,6 +147,7 @@ METHODS = (
         column="trained on labels",
         sentence="A detector trained on the boxes and labels of all training scans.",
         source="Jaeger et al., arXiv:1811.08661",
+        seconds=0.3,
     ),
     Method(
         name="ceiling",
@@ -152,23 +162,27 @@ METHODS = (
         column="trained on labels",
         sentence="The student's network, told the labels of all training scans: what these contours allow.",
         source="ours",
+        seconds=0.1,
     ),
     Method(
         name="affine",
         family=_registration,
         sentence="Affine registration of the support to the query by mutual information.",
         source="SimpleITK; Mattes et al., IEEE TMI 2003",
+        seconds=1.6,
     ),
     Method(
         name="bspline",
         family=_registration,
         sentence="A cubic B-spline around the structures after the affine transform.",
         source="SimpleITK; Rueckert et al., IEEE TMI 1999",
+        seconds=7.2,
     ),
     Method(
         name="convex",
         family=_registration,
         sentence="ConvexAdam on MIND features after the affine transform.",
         source="Siebert et al., arXiv:2408.14611",
+        seconds=3.8,
     ),
 )

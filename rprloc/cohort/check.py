@@ -54,6 +54,8 @@ class Given:
     """The folder of trained models that the parameter `weights` names."""
     own_folder: bool = True
     """Whether the folder that the parameter `cohort_folder` names is there."""
+    processors: int | None = None
+    """Of the machine where all of the run is computed; None for a cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,8 @@ class Checked:
     """By cohort, the model file of each network that is given: a path within the folder of weights."""
     unable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By cohort, the families that cannot answer there, with the reason."""
+    processors: int | None = None
+    """Of the machine where all of the run is computed; None for a cluster."""
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -123,6 +127,7 @@ def check(given: Given) -> Checked:
         cohorts=cohorts,
         models=models,
         unable=unable,
+        processors=given.processors,
         faults=tuple(_in_order(faults)),
         warnings=(*sheet.warnings, *_unable_words(unable), *seen),
     )
@@ -339,5 +344,4 @@ def _read(
         cohort=cohort,
         cohorts={*known, cohort},
         training=training,
-        queries_per_task=parameters["queries_per_task"],
     )

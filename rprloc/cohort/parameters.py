@@ -71,6 +71,8 @@ def expectation(entry: Schema, value: str = "") -> str:
         return "true or false"
     if kind == "integer":
         return f"a whole number from {entry['minimum']} to {entry['maximum']}"
+    if examples := entry.get("examples"):
+        return f"a text such as {shown(examples[0])}"
     return {"file": "a file", "directory": "a folder"}.get(_word(entry).lower(), "a text")
 
 

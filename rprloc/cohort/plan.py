@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,8 @@ from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, is_settings_f
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.parameters import read_schema
 from rprloc.cohort.places import Place, files_of, places_beside
+from rprloc.cohort.provenance import Provenance, commit_of, provenance
+from rprloc.cohort.requests import JOB_SECONDS, LOCAL_SECONDS, Request, batch_size, requests_of, training_threads
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, named_files
 from rprloc.cohort.tasks import (
@@ -42,6 +45,7 @@ from rprloc.cohort.tasks import (
     Train,
     to_json,
 )
+from rprloc.cohort.weights import SHIPPED, shipped_folder
 from rprloc.files import sha256
 from rprloc.scans.target import Target, scan_folder
 from rprloc.seeds import draw_order
@@ -66,6 +70,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     tasks: Mapping[str, int] = {}
     """How many tasks each process has."""
+    requests: Mapping[str, Request] = {}
+    """What the tasks of a process ask a scheduler for, by process."""
     models: tuple[GivenModel, ...] = ()
     preprocess: tuple[Preprocess, ...] = ()
     train: tuple[Train, ...] = ()
@@ -79,6 +85,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tabulate: str = ""
     """The hash of the code that TABULATE runs."""
     report: Report
+    provenance: Provenance = Provenance()
+    """What the run is made of beside its parameters, its sheet and its scans."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
@@ -95,6 +103,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         cohorts=tuple(_cohort(name, checked.cohorts[name], members[name]) for name in sorted(members)),
         parameters=checked.parameters,
         sheet=sheet,
+        threads=_threads(checked),
         code="" if faults else _code("rprloc.steps:report"),
     )
     if faults:
@@ -117,6 +126,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         evaluate=tuple(one.measure(searches) for one in planned),
         export=tuple(task for one in planned for task in one.exports(searches)),
         tabulate=_code("rprloc.steps:tabulate"),
+        requests=requests_of(trainings, searches, checked.parameters["training"]),
         report=report,
     )
     return msgspec.structs.replace(plan, tasks=_counts(plan))
@@ -140,9 +150,24 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
         folders=[*folders, pipeline / "assets" / "cohorts"],
         settings_file=Path(cohort) if is_settings_file(cohort) and Path(cohort).is_file() else None,
         own_folder=all(folder.is_dir() for folder in folders),
+        processors=len(os.sched_getaffinity(0)),
     )
     about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
-    return plan_of(check(given), sheet=about, places=given.places)
+    plan = plan_of(check(given), sheet=about, places=given.places)
+    weights = str(parameters.get("weights") or "")
+    folder = shipped_folder(weights) if weights in SHIPPED else Path(weights)
+    return made_of(plan, folder, commit=commit_of(pipeline))
+
+
+def _threads(checked: Checked) -> int:
+    """Return how many threads each training has."""
+    return training_threads(most=checked.parameters["max_cpus"], processors=checked.processors)
+
+
+def made_of(plan: Plan, weights: Path, *, commit: str) -> Plan:
+    """Return a plan with what the run is made of; `weights` is the folder of given models."""
+    models = {model.id: weights / model.file for model in plan.models}
+    return msgspec.structs.replace(plan, provenance=provenance(commit=commit, models=models))
 
 
 def _counts(plan: Plan) -> dict[str, int]:
@@ -250,23 +275,36 @@ class Planner:
             models=tuple(f"{self._cohort}/{name}" for name in network.needs),
             learns=network.learns,
             seed=self._seed,
+            threads=_threads(self._checked),
             checkpoints=str(self._parameters["checkpoints"]),
             code=self._code([*modules, *(one.build for one in needed)], [network, *needed]),
         )
 
     def searches(self) -> list[Search]:
         """Return a task for each family and batch of queries, and for supports that are searched from each other."""
-        batches: dict[str, list[str]] = {}
-        for row in self._members:
-            if row.query:
-                batches.setdefault(str(row.batch), []).append(row.subject)
         found = []
         for family in self._families:
-            own = dict(batches)
+            own = self._batches(family)
             if family.calibrated and self._calibrates():
                 own[CALIBRATING] = sorted(self._order)[:MOST_CALIBRATING]
             found += [self.search(family, batch, queries) for batch, queries in own.items()]
         return found
+
+    def _batches(self, family: Family) -> dict[str, list[str]]:
+        """Return the queries of each batch that a family searches."""
+        asked = {name: self._settings_of(name) for name in self._checked.methods if method_named(name).family == family}
+        most = int(self._parameters[family.most_supports]) if family.most_supports else len(self._order)
+        size = self._parameters.get("queries_per_task") or batch_size(
+            asked,
+            supports=min(most, len(self._order)) if family.supports else 1,
+            structures=None if self._settings.structures is None else len(self._settings.structures),
+            seconds=LOCAL_SECONDS if self._checked.processors else JOB_SECONDS,
+        )
+        batches: dict[str, list[str]] = {}
+        for row in self._members:
+            if row.query:
+                batches.setdefault(str(row.position // size), []).append(row.subject)
+        return batches
 
     def search(self, family: Family, batch: str, queries: Sequence[str]) -> Search:
         """Return the task that searches a batch of queries, given by subject, by one family of methods."""
@@ -291,7 +329,8 @@ class Planner:
             ),
             parameters={name: int(parameters[name]) for name in family.parameters},
             models=tuple(f"{self._cohort}/{network.name}" for network in networks),
-            gpu=family.gpu,
+            # Without its network an optional one has little for a GPU to do.
+            gpu=family.gpu and bool(networks or not family.optional),
             seed=self._seed,
             code=self._code(
                 ["rprloc.steps:localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],

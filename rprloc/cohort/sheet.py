@@ -35,7 +35,7 @@ class Row:
 
     `image`, `label` and `marks` are as in the sheet (a label may be a folder or a pattern of masks, marks may be a
     folder), `series` says which one of a DICOM image is meant, by its description, number or UID, `line` counts from 1,
-    `batch` is the query's position within its cohort divided by the size of a batch (0 for a scan that is no query).
+    `position` is the query's within its cohort (0 for a scan that is no query): batches are made by it.
     `validation` scans measure the training, `support` scans carry the annotation to find structures by, `query` scans
     are searched.
     """
@@ -48,7 +48,7 @@ class Row:
     split: str | None
     line: int
     series: str | None = None
-    batch: int = 0
+    position: int = 0
     train: bool = False
     validation: bool = False
     support: bool = False
@@ -97,7 +97,6 @@ def parse_sheet(
     cohort: str = "default",
     cohorts: Collection[str] | None = None,
     training: bool | None = True,
-    queries_per_task: int = 10,
 ) -> Sheet:
     """Read a sample sheet with all its faults; whether the files that it names exist is not asked here.
 
@@ -113,7 +112,7 @@ def parse_sheet(
     reading.faults.sort(key=_position)
     valid = [row for row in rows if NAME.fullmatch(row.subject) and NAME.fullmatch(row.cohort) and row.image]
     warnings = [*reading.notes, *_same_image(valid, name)]
-    return Sheet(name, tuple(_with_batches(valid, queries_per_task)), tuple(reading.faults), tuple(warnings))
+    return Sheet(name, tuple(_with_positions(valid)), tuple(reading.faults), tuple(warnings))
 
 
 def named_files(source: bytes) -> list[str]:
@@ -325,11 +324,11 @@ def _with_use(row: Row, divided: bool) -> Row:
     )
 
 
-def _with_batches(rows: list[Row], size: int) -> Iterator[Row]:
-    """Yield the rows with the batch of each query: appended queries change the last batch only."""
+def _with_positions(rows: list[Row]) -> Iterator[Row]:
+    """Yield the rows with the position of each query: appended queries change none of those before."""
     position: dict[str, int] = defaultdict(int)
     for row in rows:
-        yield replace(row, batch=position[row.cohort] // size if row.query else 0)
+        yield replace(row, position=position[row.cohort] if row.query else 0)
         position[row.cohort] += row.query
 
 

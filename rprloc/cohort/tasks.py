@@ -88,6 +88,8 @@ class Train(Task, frozen=True, kw_only=True):
     learns: str = ""
     """Whose labels it is told, as in the catalogue."""
     seed: int = 1
+    threads: int = 1
+    """Its weights depend on it, so it is the plan's, whatever a machine would give."""
     checkpoints: str = ""
     """The folder of the trainings' states and logs."""
 
@@ -234,6 +236,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cohorts: tuple[Cohort, ...]
     parameters: Mapping[str, str | int | bool | None] = {}
     sheet: Sheet
+    threads: int = 1
+    """Of each training."""
     code: str = ""
 
 
@@ -246,8 +250,20 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str = ""
     """The pipeline's version."""
     nextflow: str = ""
+    commit: str = ""
+    """Of the checkout, with `, changed` where its files are not the commit's."""
+    code: str = ""
+    """The hash of the checkout's package."""
+    executor: str = ""
+    config: Mapping[str, str] = {}
+    """The content of each configuration file of the user's (-c)."""
+    image: str = ""
+    """Of the containers, if there were any, and the engine's own name for its content."""
+    digest: str = ""
     weights: Mapping[str, str] = {}
-    """A model's name in the results folder -> its SHA-256."""
+    """A model's name in the results folder -> the SHA-256 of its tensors."""
+    scans: Mapping[str, Mapping[str, str | None]] = {}
+    """A scan's id -> the SHA-256 of its `image` and of its `label`."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,14 @@ class Annotated:
     marks: tuple[Path, ...] = ()
     """Files of boxes and points."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files: of a folder all that lie in it."""
+        masks = self.label if isinstance(self.label, Mapping) else {"": self.label}
+        given = [path for path in (*(masks[name] for name in sorted(masks)), self.colours, *self.marks) if path]
+        below = ([path] if path.is_file() else sorted(path.rglob("*")) for path in given)
+        return tuple(path for paths in below for path in paths if path.is_file())
+
     def read(self, native: Native, *, structures: Mapping[str, int] | None, known: Collection[str]) -> Label:
         """Return what the annotation says of the scan whose grid is `native`.
 

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 import torch
 
-from rprloc.errors import InputError
+from rprloc.errors import DeviceError
 from rprloc.networks.memory import keep_memory
 
 
 def device_of(name: str) -> torch.device:
     """Return the device of a name, ready to compute; `auto` is the GPU where there is one.
 
-    Raises InputError where `cuda` is asked for and there is none.
+    Raises DeviceError where `cuda` is asked for and there is none.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device: found no GPU that torch can use, expected one (profile gpu asks for it).")
+        raise DeviceError("--device: found no GPU that torch can use, expected one (profile gpu asks for it).")
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
     if device.type == "cuda":
         # By default its convolutions round float32 to ten bits of mantissa (TF32): tenths of a millimetre of 300.

@@ -50,6 +50,10 @@ class Label:
 class Annotation(Protocol):
     """A scan's annotation in whatever form, to be read once its scan is known."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, of folders all that lie in them."""
+
     def read(self, native: Native, *, structures: Mapping[str, int] | None, known: Collection[str]) -> Label:
         """Return what it says of a scan whose grid is `native`; `structures` and `known` as for `read_label`.
 

@@ -138,11 +138,21 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
         matching=matching,
         source_sha256=sha256(*body.files),
         values_sha256=body.values_sha256,
+        label_sha256=_files_sha256(source.label),
         label=drawn,
         structures=structures,
         findings=findings,
         oriented=body.oriented,
     )
+
+
+def _files_sha256(label: Path | Mapping[str, Path] | Annotation | None) -> str | None:
+    """Return the hash of an annotation's files, masks in the order of their structures' names; None without any."""
+    if label is None:
+        return None
+    if isinstance(label, Path):
+        return sha256(label) if label.is_file() else None
+    return sha256(*(label[name] for name in sorted(label)) if isinstance(label, Mapping) else label.files)
 
 
 def _annotation(source: Source, body: _Body, structures: Mapping[str, int] | None) -> Label:

@@ -163,6 +163,8 @@ class ScanRecord:
     source_sha256: str | None = None
     values_sha256: str | None = None
     """Of the voxels as they were read: the same for every file that holds them."""
+    label_sha256: str | None = None
+    """Of the files of its annotation, one after the other."""
     label: bool = False
     """Whether it has a label's volume; marks make none."""
     structures: Mapping[str, Structure] = field(default_factory=dict)
@@ -202,6 +204,7 @@ class ScanRecord:
             matching=Grid.from_json(values["matching"]) if values.get("matching") else None,
             source_sha256=values.get("source_sha256"),
             values_sha256=values.get("values_sha256"),
+            label_sha256=values.get("label_sha256"),
             label=bool(values.get("label")),
             structures={name: Structure.from_json(one) for name, one in values.get("structures", {}).items()},
             findings=tuple(values.get("findings", ())),
@@ -230,6 +233,7 @@ class ScanRecord:
             "body_box_mm": self.model.box_mm.tolist(),
             "source_sha256": self.source_sha256,
             "values_sha256": self.values_sha256,
+            "label_sha256": self.label_sha256,
             "label": self.label,
             "structures": {name: structure.to_json() for name, structure in self.structures.items()},
         }

@@ -43,24 +43,24 @@ def train(
     if step:
         log(f"goes on from step {step} of {length.steps}")
     started = logged = time.monotonic()
-    first, losses, errors = step, [], []
+    first = step
     while step < length.steps:
         loss, error = take_step(objective, length, optimiser, step)
         step += 1
-        losses.append(loss.detach())
-        errors.append(error.detach())
+        state.losses.append(loss.detach())
+        state.errors.append(error.detach())
         if step % record_every == 0 or step == length.steps:
             seconds = time.monotonic() - started
-            state.history.append(_record(objective, step, length, losses, errors))
+            state.history.append(_record(objective, step, length, state.losses, state.errors))
             state.history[-1]["seconds"] = round(state.seconds + seconds, 1)
-            losses, errors = [], []
+            state.losses, state.errors = [], []
+        # Before a line is said: whoever asked to stop may not listen any more.
+        state.save_when_due(step, network, optimiser, time.monotonic() - started)
         now = time.monotonic()
         if now - logged >= LOG_SECONDS or step == length.steps:
             left = (now - started) / (step - first) * (length.steps - step)
             log(_log_line(objective, step, length, state.history, left))
             logged = now
-        if state.interrupted or step % record_every == 0:
-            state.save_when_due(step, network, optimiser, time.monotonic() - started)
         if state.interrupted:
             raise Interrupted(f"stopped at step {step} of {length.steps}; the next start goes on from here")
     state.save(step, network, optimiser, time.monotonic() - started)
@@ -127,4 +127,6 @@ def _training_record(objective: Objective, length: Length, seed: int, state: Tra
         "validation": list(objective.validation) or "fixed data of the training scans",
         "history": state.history,
         "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": next(objective.network.parameters()).device.type,
     }

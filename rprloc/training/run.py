@@ -6,6 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from rprloc.networks.checkpoint import Model, write_model
 from rprloc.scans.scan import ScanRecord, surface_path
 from rprloc.training.loop import train
 from rprloc.training.objective import Objective
-from rprloc.training.state import TrainingState, one_writer
+from rprloc.training.state import TrainingState, at_work, one_writer
 from rprloc.training.task import Lessons, folders_of, read_models
 
 
@@ -37,6 +38,7 @@ def train_network(
     state = TrainingState(state_path)
     output.mkdir(parents=True, exist_ok=True)
     with (
+        at_work(output / ".training"),
         one_writer(state_path, log),
         state.stop_on_signal(),
         tempfile.TemporaryDirectory(dir=output, prefix=".scans-") as scratch,
@@ -45,7 +47,9 @@ def train_network(
             log_path.write_text("", encoding="utf-8")
 
         def say(line: str) -> None:
-            log(f"{task.cohort} {task.network}: {line}")
+            # A scheduler that asks to stop closes the pipe first.
+            with suppress(BrokenPipeError):
+                log(f"{task.cohort} {task.network}: {line}")
             with log_path.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
 
@@ -81,7 +85,7 @@ def _key(task: Train, folders: Folders) -> str:
         for names in (task.training, task.validation, task.supports)
     )
     everything = [
-        [task.network, msgspec.to_builtins(task.settings), task.length.to_json(), task.seed, task.code],
+        [task.network, msgspec.to_builtins(task.settings), task.length.to_json(), task.seed, task.code, task.threads],
         [[_part(record, "subject", "source_sha256", "model") for record in part] for part in (training, validation)],
         torch.__version__,
     ]

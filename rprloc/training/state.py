@@ -7,7 +7,7 @@ import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +20,10 @@ from rprloc.files import remove_parts
 from rprloc.networks.checkpoint import read_tensors, write_tensors
 
 SAVE_SECONDS = 60.0
+
+
+ASKING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""What schedulers send before they kill."""
 
 
 class Interrupted(RuntimeError):
@@ -36,6 +40,9 @@ class TrainingState:
         self.seconds = 0.0
         """Training time before this start."""
         self.interrupted = False
+        self.losses: list[Tensor] = []
+        """Of the steps since the last point of the curve."""
+        self.errors: list[Tensor] = []
         self._saved = time.monotonic()
 
     def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
@@ -58,6 +65,7 @@ class TrainingState:
                 moments.setdefault(int(number), {})[moment] = tensor
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
         self.history, self.seconds = header["history"], header["seconds"]
+        self.losses, self.errors = (list(tensors.get(f"curve.{name}", ())) for name in ("losses", "errors"))
         return int(header["step"])
 
     def save(self, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
@@ -67,6 +75,8 @@ class TrainingState:
         tensors = {f"model.{name}": tensor for name, tensor in network.state_dict().items()}
         for number, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
+        since = {"losses": self.losses, "errors": self.errors}
+        tensors |= {f"curve.{name}": torch.stack(values).float() for name, values in since.items() if values}
         header = {"step": step, "history": self.history, "seconds": round(self.seconds + seconds, 1)}
         write_tensors(self.path, tensors, header)
         self._saved = time.monotonic()
@@ -78,16 +88,31 @@ class TrainingState:
 
     @contextmanager
     def stop_on_signal(self) -> Iterator[None]:
-        """Let SIGTERM, which schedulers send before they kill, end the training after its present step."""
+        """Let a signal that schedulers send before they kill end the training after its present step."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.interrupted = True
 
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in ASKING}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def at_work(path: Path) -> Iterator[None]:
+    """Hold a lock file for as long as the process writes: whoever asked it to stop can wait for its end (afterScript of
+    modules/train). Without it on a file system that knows no locks.
+    """
+    with path.open("w") as stream:
+        with suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

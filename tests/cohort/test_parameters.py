@@ -54,6 +54,8 @@ def test_help_needs_no_input() -> None:
         ({"tables": "maybe"}, "found 'maybe', expected true or false"),
         ({"queries_per_task": "0"}, "found '0', expected a whole number from 1"),
         ({"queries_per_task": True}, "found 'True', expected a whole number"),
+        ({"max_memory": "64"}, "found '64', expected a text such as '64 GB'"),
+        ({"max_time": "two hours"}, "expected a text such as '12 h'"),
         ({"seed": "1.5"}, "found '1.5', expected a whole number from 0"),
         ({"seed": "9" * 30}, "expected a whole number from 0"),
         ({"cohort": True}, "found 'True', expected a text"),

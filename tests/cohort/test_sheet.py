@@ -128,27 +128,27 @@ def test_mutated_sheets_give_sentences(data: st.DataObject) -> None:
         assert ", expected " in message
 
 
-@given(st.integers(1, 7), st.integers(1, 20), st.integers(0, 5))
+@given(st.integers(1, 20), st.integers(0, 5))
 @settings(derandomize=True, max_examples=30, deadline=None)
-def test_appended_queries_touch_the_last_batch_only(size: int, count: int, more: int) -> None:
-    def batches(n: int) -> dict[str, int]:
+def test_appended_queries_move_none(count: int, more: int) -> None:
+    def positions(n: int) -> dict[str, int]:
         text = GOOD + "".join(f"q{i},q.nii,,test\n" for i in range(n))
-        return {row.subject: row.batch for row in sheet_of(text, queries_per_task=size).rows if row.query}
+        return {row.subject: row.position for row in sheet_of(text).rows if row.query}
 
-    before, after = batches(count), batches(count + more)
+    before, after = positions(count), positions(count + more)
     assert {name: after[name] for name in before} == before
-    assert list(after.values()) == [i // size for i in range(1 + count + more)]
+    assert list(after.values()) == list(range(1 + count + more))
 
 
-def test_batches_count_by_cohort_and_queries_only() -> None:
+def test_positions_count_by_cohort_and_queries_only() -> None:
     text = "subject,image,label,cohort\na,a,l,one\na,a,m,two\nb,b,,one\nb,b,,two\nc,c,,one\n"
-    rows = sheet_of(text, queries_per_task=2).rows
-    assert [(row.cohort, row.subject, row.batch) for row in rows] == [
+    rows = sheet_of(text).rows
+    assert [(row.cohort, row.subject, row.position) for row in rows] == [
         ("one", "a", 0),
         ("two", "a", 0),
-        ("one", "b", 0),
-        ("two", "b", 0),
-        ("one", "c", 1),
+        ("one", "b", 1),
+        ("two", "b", 1),
+        ("one", "c", 2),
     ]
 
 

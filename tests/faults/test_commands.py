@@ -158,7 +158,7 @@ def test_a_scan_without_memory_is_not_set_aside_but_tried_again(image: Path, meg
 def trained(step: Step, folder: Path, task: Train) -> tuple[int, str]:
     """Train from the scans beside a folder; the network goes into the folder."""
     where = ("--scans", folder.parent / "scans", "--models", "none", "--folder", folder)
-    return step("train", *where, "--device", "cpu", "--threads", 1, task=task)
+    return step("train", *where, "--device", "cpu", task=task)
 
 
 def test_a_training_whose_state_has_no_room_keeps_the_last_one_and_goes_on_from_it(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rprloc.errors import InputError
+from rprloc.errors import DeviceError
 from rprloc.networks.device import bfloat16_is_fast, device_of, one_thread, set_up_cpu
 
 
 def test_mistake_11_a_cpu_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device_of("cpu") == device_of("auto") == torch.device("cpu")
-    with pytest.raises(InputError, match="found no GPU that torch can use"):
+    with pytest.raises(DeviceError, match="found no GPU that torch can use"):
         device_of("cuda")
 
 

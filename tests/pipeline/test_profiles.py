@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import combinations
 from pathlib import Path
 
+import pytest
+
 import rprloc
-from tests.runs import ROOT, run_well
+from tests.runs import ROOT, run
 
 # A Slurm that runs a job at once, an array's tasks one after the other, and keeps a copy of its script.
 SBATCH = """#!/bin/bash
@@ -20,6 +23,10 @@ else
   bash "$job" < /dev/null > /dev/null 2>&1 &
 fi
 echo "Submitted batch job ${job##*.}"
+"""
+# A queue with a job that a killed run has left; Nextflow's own question is another one.
+SQUEUE = """#!/bin/bash
+[[ "$*" != *%Z* || "$*" == *PENDING* ]] || echo "77|nf-RPRLOC_LEARN_TRAIN_(c_coarse)|None|$WORK/ab/cdef"
 """
 # A container engine that notes its arguments and runs the command on this machine.
 ENGINE = """#!/bin/bash
@@ -36,18 +43,62 @@ def configuration(name: str) -> str:
     return re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE)
 
 
-ENGINES = ("docker", "singularity", "apptainer")
+ENGINES = ("docker", "podman", "singularity", "apptainer", "charliecloud")
+SCHEDULERS = ("slurm", "sge", "pbs", "lsf")
+FAMILIES = (ENGINES, SCHEDULERS)
+"""Profiles of which one excludes the others."""
+PROFILES = ("standard", "gpu", "conda", "demo", "test", *ENGINES, *SCHEDULERS)
 
 
-def test_what_the_base_says_is_no_selector_that_a_profile_would_replace() -> None:
-    """In 25.04 a profile's selector replaces the base's of the same text, with all that stands in it."""
-    assert not re.search(r"with(Name|Label)", configuration("base"))
+def settings(name: str) -> dict[str, str]:
+    """What a profile sets, by the whole name of the setting, `process.executor`."""
+    if name == "standard":
+        return {"process.executor": "'local'"}
+    text, found = configuration(name), settings("cluster") if name in SCHEDULERS else {}
+    blocks: list[str] = []
+    for line in text.splitlines():
+        indent = (len(line) - len(line.lstrip())) // 4
+        if opened := re.fullmatch(r"\s*(\w+(?:: '[^']+')?) \{", line):
+            blocks = [*blocks[:indent], opened[1]]
+        elif (given := re.fullmatch(r"\s*(\w+) = (.*)", line)) and indent <= len(blocks):
+            found[".".join([*blocks[:indent], given[1]])] = given[2]
+    return found
+
+
+def test_every_profile_is_of_the_list() -> None:
+    text = (ROOT / "nextflow.config").read_text(encoding="utf-8")
+    named = re.findall(r"^    (\w+) \{$", text[text.index("profiles {") : text.index("report {")], re.MULTILINE)
+    assert sorted(named) == sorted(PROFILES)
+    for name in SCHEDULERS:
+        assert f"    {name} {{\n        includeConfig 'conf/cluster.config'\n" in text
+    assert settings("slurm")["process.executor"] == "'slurm'"
+    assert settings("slurm")["executor.queueSize"] == "200"
+    assert "process.containerOptions" in settings("docker") and "process.accelerator" in settings("gpu")
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(PROFILES, 2)))
+def test_the_order_of_two_profiles_does_not_matter(one: str, other: str) -> None:
+    """What both set they set alike; of two engines or schedulers a run takes one alone, and says so."""
+    if any(one in family and other in family for family in FAMILIES) or {one, other} == {"demo", "test"}:
+        return
+    first, second = settings(one), settings(other)
+    # `standard` is what one gets without -profile.
+    both = {name for name in first.keys() & second.keys() if first[name] != second[name]} - {"process.executor"}
+    assert not both, (one, other)
+
+
+def test_no_profile_selects_processes() -> None:
+    """One parser merges two blocks of the same selector, the other one takes the last, in the order of the profiles."""
+    for path in (ROOT / "conf").glob("*.config"):
+        assert not re.search(r"with(Name|Label)", configuration(path.stem)), path
 
 
 def test_the_image_is_that_of_this_version() -> None:
     version = rprloc.__version__
     assert f"version = '{version}'" in (ROOT / "nextflow.config").read_text(encoding="utf-8")
     assert f"container = 'rprloc:{version}'" in configuration("docker")
+    assert f"container = 'localhost/rprloc:{version}'" in configuration("podman")
+    assert f'container = "${{projectDir}}/containers/rprloc-{version}"' in configuration("charliecloud")
     assert f'container = "${{projectDir}}/containers/rprloc-{version}.sif"' in configuration("singularity")
     for recipe in ("Dockerfile", "Singularity.def"):
         named = re.findall(r"rprloc[:-](\d+\.\d+\.\d+)", (ROOT / "containers" / recipe).read_text(encoding="utf-8"))
@@ -66,15 +117,15 @@ def test_a_container_gets_the_tasks_gpu_a_home_and_the_checkpoints() -> None:
         assert set(re.findall(r"^    (\w+) = ", text[text.index("env {") : text.index("process {")], re.MULTILINE)) == {
             "HOME", "USER", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR",
         }  # fmt: skip
-        training = text[text.index("withName: 'TRAIN|TEACH'") :]
-        assert "mkdir -p" in training and training.count("launchDir.resolve(params.checkpoints)") == 2
+        (training,) = [line for line in text.splitlines() if "in ['TRAIN', 'TEACH']" in line]
+        assert "nextflow.util.Escape.path(launchDir.resolve(params.checkpoints))" in training
     assert "runOptions = '-u $(id -u):$(id -g)'" in configuration("docker")
 
 
 def test_a_gpu_is_asked_for_with_profile_gpu_only_and_its_options_where_a_task_asks() -> None:
     for path in (ROOT / "conf").glob("*.config"):
         text = configuration(path.stem)
-        assert ("accelerator = 1" in text) == (path.stem == "gpu")
+        assert ("accelerator = " in text) == (path.stem == "gpu")
         for line in text.splitlines():
             if re.search(r"--gpus|--nv|params\.slurm_gres", line):
                 assert "task.accelerator ?" in line, (path, line)
@@ -82,7 +133,7 @@ def test_a_gpu_is_asked_for_with_profile_gpu_only_and_its_options_where_a_task_a
 
 def test_the_number_of_tasks_is_where_the_option_qs_finds_it() -> None:
     """In executor's own scope: in one of an executor by name the option would change nothing."""
-    for name in ("base", "slurm"):
+    for name in ("base", "cluster"):
         text = configuration(name)
         assert "queueSize = " in text[text.index("executor {") :] and "$local" not in text
 
@@ -92,20 +143,31 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     record, bin_folder = tmp_path / "record", tmp_path / "bin"
     record.mkdir()
     bin_folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("squeue", "#!/bin/bash\n"), ("singularity", ENGINE)):
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("singularity", ENGINE)):
         # Named in full: Nextflow starts the engine with an empty environment.
-        (bin_folder / name).write_text(text.replace("$RECORD", str(record)), encoding="utf-8")
+        (bin_folder / name).write_text(
+            text.replace("$RECORD", str(record)).replace("$WORK", str(tmp_path / "work")), encoding="utf-8"
+        )
         (bin_folder / name).chmod(0o755)
     for name in "abcd":
         (tmp_path / f"{name}.nii.gz").touch()
     sheet = "subject,image,label,split\na,a.nii.gz,,train\nb,b.nii.gz,a.nii.gz,validation\nc,c.nii.gz,,test\n"
     (tmp_path / "samples.csv").write_text(sheet + "d,d.nii.gz,,test\n", encoding="utf-8")
-    (tmp_path / "quick.config").write_text("executor.pollInterval = '200 ms'\n", encoding="utf-8")
+    # Of the pipeline's own recipe, which is looked for.
+    image = tmp_path / f"rprloc-{rprloc.__version__}.sif"
+    image.touch()
+    (tmp_path / "quick.config").write_text(
+        f"executor.pollInterval = '200 ms'\nprocess.container = '{image}'\n", encoding="utf-8"
+    )
     # The engine's wrapper puts .venv/bin first on the PATH, where none of the three commands is.
     before = ["env", f"PATH={bin_folder}{os.pathsep}{os.environ['PATH']}"]
     asked = ["-profile", "test,gpu,slurm,singularity", "--slurm_account", "lab1", "--slurm_gres=--gpus=1"]
     asked += ["--input", "samples.csv", "--checkpoints", "states of trainings", "-c", "quick.config", "-stub"]
-    run_well(tmp_path, *asked, before=before)
+    done = run(tmp_path, *asked, before=before)
+    assert done.status == 0, done.output
+    (told,) = [line for line in done.output.splitlines() if "WARN" in line or "ERROR" in line]
+    assert "found jobs that a run left in Slurm's queue (nf-RPRLOC_LEARN_TRAIN_(c_coarse) 77), expected none" in told
+    assert told.endswith("end them with: scancel 77")
     jobs = {path.read_text(encoding="utf-8") for path in record.glob("job.*")}
     headers = {text: [line[8:] for line in text.splitlines() if line.startswith("#SBATCH ")] for text in jobs}
     names = {text: next(line for line in lines if line.startswith("-J ")) for text, lines in headers.items()}

@@ -65,6 +65,7 @@ def test_what_is_written_fits_together(tmp_path: Path) -> None:
     values, body, on_grid = (model_volume(tmp_path, kind) for kind in ("", "body", "label"))
     assert values.shape == body.shape == on_grid.shape == grid.size[::-1]
     assert record.source_sha256 == sha256(tmp_path / "in" / "scan.mha")
+    assert record.label_sha256 == sha256(tmp_path / "in" / "label.mha")
     assert record.label and record.native is not None and record.native.size == (22, 18, 14)
     half = np.array(grid.spacing_mm) / 2
     np.testing.assert_allclose(

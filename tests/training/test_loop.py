@@ -13,7 +13,8 @@ from rprloc.catalogue import network_named
 from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
 from rprloc.training import loop
-from rprloc.training.state import TrainingState
+from rprloc.training.optimiser import new_optimiser
+from rprloc.training.state import Interrupted, TrainingState
 from tests.networks.every import EVERY
 from tests.training.lessons import curve, equal, trained
 
@@ -50,6 +51,33 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     again = trained(Line(), LENGTH, TrainingState(path), logged.append)
     assert equal(first, again) and first.record["history"] == again.record["history"]
     assert logged == ["goes on from step 9 of 9"] and path.stat().st_size == len(before)
+
+
+def test_a_training_that_is_stopped_between_two_points_of_its_curve_ends_as_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "RECORDS", 2)
+
+    whole = trained(Line(), LENGTH)
+    path = tmp_path / "state.safetensors"
+    rate = Length.learning_rate_at
+    state = TrainingState(path)
+
+    def stopped(length: Length, number: int) -> float:
+        state.interrupted = number == 5
+        return rate(length, number)
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="stopped at step 6 of 9"):
+        patched.setattr(Length, "learning_rate_at", stopped)
+        trained(Line(), LENGTH, state)
+    assert TrainingState(path).restore(Line().network, new_optimiser(Line().network, LENGTH)) == 6
+    again = trained(Line(), LENGTH, TrainingState(path))
+    assert equal(whole, again) and curve(whole) == curve(again)
+
+
+def test_the_record_names_threads_and_device() -> None:
+    record = trained(Line(), LENGTH).record
+    assert (record["threads"], record["device"]) == (torch.get_num_threads(), "cpu")
 
 
 def test_the_curve_has_its_points_at_equal_distances_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,3 +218,21 @@ def test_nothing_to_learn_leaves_no_model(tmp_path: Path, models: list[Path], ne
     with pytest.raises(NothingToLearnError, match=f"{network}: found nothing to learn from"):
         run(tmp_path, taught(network, tmp_path, **changes), models)
     assert not (tmp_path / "out" / "c").exists() and states(tmp_path) == []
+
+
+def test_another_number_of_threads_is_another_training(tmp_path: Path) -> None:
+    write_scan(tmp_path, 1)
+    task = task_for("coarse", training=("c@1",))
+    keys = {_key(msgspec.structs.replace(task, threads=threads), folders(tmp_path)) for threads in (1, 2, 2)}
+    assert len(keys) == 2
+
+
+def test_a_closed_pipe_stops_no_training(tmp_path: Path) -> None:
+    def closed(_line: str) -> None:
+        raise BrokenPipeError
+
+    scan = write_scan(tmp_path, 1)
+    task = task_for("coarse", training=(scan,), checkpoints=str(tmp_path / "states"))
+    train_network(task, folders(tmp_path), tmp_path / "out", device=CPU, log=closed)
+    assert (tmp_path / "out" / "c" / "coarse.safetensors").exists()
+    assert not (tmp_path / "out" / ".training").exists()

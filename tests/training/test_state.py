@@ -18,7 +18,7 @@ from torch import nn
 
 from rprloc.errors import InputError
 from rprloc.files import whole_file
-from rprloc.training.state import TrainingState, one_writer
+from rprloc.training.state import TrainingState, at_work, one_writer
 
 
 def stepped(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -37,11 +37,13 @@ def test_a_state_is_restored_bit_by_bit(tmp_path: Path) -> None:
     network, optimiser = stepped(4)
     state = TrainingState(tmp_path / "new" / "a.safetensors")
     state.history.append({"step": 4, "loss": 0.1})
+    state.losses, state.errors = [torch.tensor(0.1), torch.tensor(0.3)], [torch.tensor(2.5)]
     state.save(4, network, optimiser, 12.25)
     again = TrainingState(tmp_path / "new" / "a.safetensors")
     other, its_optimiser = stepped(0)
     assert again.restore(other, its_optimiser) == 4
     assert again.history == [{"step": 4, "loss": 0.1}] and again.seconds == pytest.approx(12.25, abs=0.06)
+    assert torch.equal(torch.stack(again.losses), torch.tensor([0.1, 0.3])) and again.errors == [torch.tensor(2.5)]
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
     for number, moments in optimiser.state_dict()["state"].items():
         for name, tensor in moments.items():
@@ -97,15 +99,23 @@ def test_the_time_of_earlier_starts_adds_up(tmp_path: Path) -> None:
         assert again.seconds == expected
 
 
-def test_sigterm_asks_the_training_to_stop_and_the_old_handler_comes_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_asks_the_training_to_stop_and_the_old_handler_comes_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
     state = TrainingState(None)
     with state.stop_on_signal():
         assert not state.interrupted
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         time.sleep(0.01)
         assert state.interrupted
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+def test_whoever_asked_a_training_to_stop_can_wait_for_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / ".training"
+    with at_work(path), path.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not path.exists()
 
 
 HOLDER = """

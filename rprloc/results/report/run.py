@@ -5,12 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-import rprloc
+from rprloc.cohort.provenance import versions
 from rprloc.cohort.tasks import Cohort, Launch, Report
 from rprloc.files import write_json, write_text
 from rprloc.results.frame import read_metrics, read_predictions, read_tables
@@ -22,7 +21,6 @@ from rprloc.scans.scan import ScanRecord
 
 SCANS_SHOWN = 30
 """The page lists no more scans with findings than this; scans.csv has all."""
-_LIBRARIES = ("torch", "SimpleITK", "numpy", "scipy", "pandas", "matplotlib", "safetensors", "statsmodels")
 
 
 def report_run(
@@ -48,22 +46,25 @@ def report_run(
         cohorts=_cohorts(report, results, folder / "figures", _stored(scans), logs),
     )
     write_text(folder / "report.html", html(page))
+    devices = sorted({row.device for row in read_predictions(results / "predictions.jsonl") if row.device})
     about_run = {
-        "run": run,
+        "run": run
+        | {
+            "commit": launch.commit,
+            "code": launch.code,
+            "executor": launch.executor,
+            "training_threads": report.threads,
+            "devices": devices,
+            "image": launch.image,
+            "digest": launch.digest,
+            "config": dict(launch.config),
+        },
         "parameters": report.parameters,
         "sheet": msgspec.to_builtins(report.sheet),
         "weights": dict(sorted(launch.weights.items())),
+        "scans": dict(sorted(launch.scans.items())),
     }
     write_json(folder / "pipeline_info" / "run.json", about_run)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of this package, Python and the libraries whose results depend on them."""
-    return {
-        "rprloc": rprloc.__version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in _LIBRARIES},
-    }
 
 
 def _cohorts(

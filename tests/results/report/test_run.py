@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from rprloc.cohort.provenance import versions
 from rprloc.cohort.tasks import Launch
 from rprloc.errors import InputError
 from rprloc.files import read_json, write_json_lines
-from rprloc.results.report.run import report_run, versions
+from rprloc.results.report.run import report_run
 from tests.results.report.html import Html
 from tests.results.report.made import LAUNCH, Made, made, report_of, write_results
 from tests.scans.written import write_scan
@@ -60,8 +61,11 @@ def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> Non
 def test_what_is_known_of_the_run_is_kept(tmp_path: Path) -> None:
     written(tmp_path, made(("affine", "retina_unet"), queries=1, supports=1, structures=["mandible"]), seed=1)
     kept = read_json(tmp_path / "page" / "pipeline_info" / "run.json")
-    assert list(kept) == ["run", "parameters", "sheet", "weights"]
-    assert list(kept["run"]) == ["command", "profile", "pipeline", "finished", "machine", "versions"]
+    assert list(kept) == ["run", "parameters", "sheet", "weights", "scans"]
+    assert list(kept["run"]) == [
+        "command", "profile", "pipeline", "finished", "machine", "versions", "commit", "code", "executor",
+        "training_threads", "devices", "image", "digest", "config",
+    ]  # fmt: skip
     assert kept["run"]["versions"] == versions() | {"nextflow": "25"}
     assert kept["parameters"] == {"seed": 1} and list(kept["weights"].items()) == [("a", "1"), ("b", "2")]
     assert kept["sheet"] == {"file": "samples.csv", "sha256": "0" * 64}
