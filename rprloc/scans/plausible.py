@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.scans.modality import TISSUE_HU
+from rprloc.scans.scan import NO_HOUNSFIELD
 from rprloc.scans.volume import AIR_HU, image_like
 
 _PADDING_HU = 3000
@@ -44,9 +44,6 @@ _FILLED_PART = 0.98
 _LITRES = (0.001, 250.0)
 """Least and most volume of a body or of the part of one that a scan shows."""
 
-_NO_HU = "expected Hounsfield units"
-"""What is said of values that are none."""
-
 _SPECKS = 1e-4
 """Part of all NaN that may lie in tissue and is air as well: the darkest voxels of pockets of air."""
 
@@ -68,11 +65,6 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
         image, found = step(image, sitk.GetArrayViewFromImage(image))
         findings += found
     return image, findings
-
-
-def no_hounsfield(findings: Iterable[str]) -> bool:
-    """Tell whether it was found of a scan that its values are no Hounsfield units."""
-    return any(_NO_HU in finding for finding in findings)
 
 
 def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -127,9 +119,9 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
     if low < high <= 1 or (high <= 255 and high - low >= _EIGHT_BITS):
         kind = "scaled to 0..1" if high <= 1 else "of eight bits"
         spread, guess = _spread(values, low, high)
-        return image_like(image, spread), (f"{found}, as of an image {kind}, {_NO_HU}: {guess}",)
+        return image_like(image, spread), (f"{found}, as of an image {kind}, {NO_HOUNSFIELD}: {guess}",)
     if low < -50 or high <= 255 or not _looks_stored(values):
-        return image, (f"{found}: used as it is, {_NO_HU}",)
+        return image, (f"{found}: used as it is, {NO_HOUNSFIELD}",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
     return image_like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)

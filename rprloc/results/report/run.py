@@ -53,6 +53,11 @@ def report_run(
         "parameters": report.parameters,
         "sheet": msgspec.to_builtins(report.sheet),
         "weights": dict(sorted(launch.weights.items())),
+        "chosen": [
+            {"cohort": one.cohort, **msgspec.to_builtins(line)}
+            for one in read_shown(results / "tables" / "shown.json")
+            for line in one.weights
+        ],
     }
     write_json(folder / "pipeline_info" / "run.json", about_run)
 
