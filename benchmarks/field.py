@@ -1,7 +1,7 @@
 """Which scans does the shipped position map know? `python -m benchmarks.field SHEET ...`: a line a sheet.
 
 Of each sheet all scans, read as CT whatever they are: how many lie in the field of the weights that ship, as
-`--weights auto` sees it, and by how many mm their maps are bent (rprloc/locator/field.py).
+`--weights auto` sees it, and by how many mm their maps are bent (rprloc/methods/field.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from rprloc.cohort.sheet import parse_sheet
 from rprloc.cohort.weights import shipped_folder
-from rprloc.locator.field import out_of_field
 from rprloc.methods.body_map import BodyMap
+from rprloc.methods.field import out_of_field
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import device_of
 from rprloc.scans.preprocess import Source, preprocess
@@ -34,7 +34,7 @@ def line_of(sheet: Path) -> str:
             record = preprocess(Path(folder), Source("c", row.subject, sheet.parent / row.image), TARGET)
             scan = Scan.read(Path(folder) / f"c@{record.subject}")
             if scan is not None:
-                known += out_of_field([scan]) is None
+                known += out_of_field([scan], model) is None
                 bent_mm.append(BodyMap(model, scan).bent_mm())
     low, high = np.percentile(bent_mm, [0, 100])
     return f"{sheet}: {known} of {len(bent_mm)} in the field; bent by {low:.1f} to {high:.1f} mm"

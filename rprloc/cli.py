@@ -123,6 +123,8 @@ def plan(sheet: Path, parameters: tuple[str, ...], pipeline: Path) -> None:
         click.echo(f"WARN: {sentence}", err=True)
     if found.faults:
         raise InputError(found.faults)
+    for sentence in found.notes:
+        click.echo(sentence, err=True)
     counts = ", ".join(f"{count} {process}" for process, count in found.tasks.items())
     click.echo(f"{len(found.preprocess)} scans; tasks: {counts}.", err=True)
 

@@ -65,13 +65,13 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     """
     import msgspec
 
-    from rprloc.cohort.check import NO_WEIGHTS, Given
+    from rprloc.cohort.check import Given
     from rprloc.cohort.check import check as check_run
     from rprloc.cohort.image import check_same_code
     from rprloc.cohort.parameters import read_schema
     from rprloc.cohort.places import Place
     from rprloc.cohort.plan import made_of, plan_of
-    from rprloc.cohort.tasks import Sheet
+    from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, Sheet
     from rprloc.files import sha256, write_json
 
     if code is not None:
@@ -79,6 +79,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     values = json.load(task)
     name = values["name"] or "sample sheet"
     sheet = _only_file(folder / "sheet")
+    named = values["parameters"].get("weights") not in (None, "", AUTO, NO_WEIGHTS)
     given = Given(
         parameters=values["parameters"],
         schema=read_schema(folder / "nextflow_schema.json"),
@@ -87,7 +88,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
         places=msgspec.convert(values["places"], dict[str, Place]),
         folders=[folder / name for name in ("own", "shipped") if (folder / name).is_dir()],
         settings_file=_only_file(folder / "settings"),
-        weights=folder / "weights" if values["parameters"].get("weights") not in (None, "", NO_WEIGHTS) else None,
+        weights=folder / "weights" if named else None,
         own_folder=values["own_folder"],
         processors=values.get("processors"),
     )

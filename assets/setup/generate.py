@@ -80,11 +80,13 @@ def schema_values() -> dict[tuple[str, str], Any]:
         ),
         ("training", "enum"): list(trainings()),
         ("training", "help"): (
-            f"Steps of the position map: {_steps(network_named('position_map'))}; of each of the two networks of the "
-            f"paper's method: {_steps(network_named('coarse'))}. docs/reference/methods.md has those of all networks."
+            f"standard where it is not given. Steps of the position map: {_steps(network_named('position_map'))}; "
+            f"of each of the two networks of the paper's method: {_steps(network_named('coarse'))}. "
+            "docs/reference/methods.md has those of all networks."
         ),
         ("weights", "description"): (
-            f"Trained models: a folder, the name of shipped ones ({', '.join(shipped)}), or none to do without."
+            f"Trained models: a folder, the name of shipped ones ({', '.join(shipped)}), none to do without, or auto: "
+            "those that ship, where the scans lie in their field, else none."
         ),
         ("methods", "default"): DEFAULT,
         ("methods", "description"): f"Ways of finding, with commas between: {', '.join(names)}, or all.",

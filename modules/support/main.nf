@@ -83,8 +83,11 @@ def existingFolder(name) {
     path && path.isDirectory() ? path : []
 }
 
-/** The folder of trained models: a shipped one by its name, else the user's; nothing for `none`. */
+/** The folder of trained models: a shipped one by its name, else the user's; all that ship for `auto`, nothing for `none`. */
 def weightsFolder(name) {
+    if (name?.toString() == 'auto') {
+        return file("${projectDir}/rprloc/weights")
+    }
     def shipped = name && name.toString() ==~ /[a-z][a-z0-9-]*/ ? file("${projectDir}/rprloc/weights/${name}") : null
     name?.toString() == 'none' ? [] : shipped?.isDirectory() ? shipped : existingFolder(name)
 }
@@ -166,6 +169,7 @@ def accepted(plan_json) {
     }
     plan.warnings.each { warning -> log.warn(warning) }
     ownClass('Requests').take(plan.requests)
+    plan.notes.each { note -> log.info(note) }
     plan
 }
 
@@ -245,12 +249,15 @@ def staged(tasks, scans, models) {
         .map { id, _count, json, folders, files -> [id, json, folders, files] }
 }
 
-/** Warn of what was found when a cohort's scans were compared, in the folder that EVALUATE wrote. */
+/** Warn of what was found when a cohort's scans were compared, and say which weights were chosen, by the folder that EVALUATE wrote. */
 def tellCompared(folder) {
     def path = folder.resolve('findings.csv')
     def rows = path.exists() ? path.splitCsv(header: true, quote: '"') : []
     def lines = rows.collect { row -> "${row.cohort} ${row.subject}: ${row.finding}".toString() }
     ownClass('Findings').first(lines).each { line -> log.warn(line) }
+    def weights = folder.resolve('weights.csv')
+    def chosen = weights.exists() ? weights.splitCsv(header: true, quote: '"') : []
+    chosen.each { row -> log.info("cohort ${row.cohort}: ${row.method}, ${row.queries} scans with weights: ${row.weights} (${row.why})") }
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */

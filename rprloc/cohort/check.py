@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,26 @@ from rprloc.catalogue import (
     Family,
     families_of,
     in_order,
+    method_named,
     methods,
     network_named,
     networks_of,
 )
+from rprloc.cohort.chosen import Weights, shipped_weights
 from rprloc.cohort.exports import parse_exports
 from rprloc.cohort.faults import NAME, NAME_EXPECTED, Fault, listed, parameter_fault
 from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.places import Place, file_faults
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, Sheet, parse_sheet
-from rprloc.cohort.weights import SHIPPED, adopt_weights, shipped_folder
+from rprloc.cohort.tasks import AUTO, NO_WEIGHTS
+from rprloc.cohort.weights import SHIPPED, adopt_weights, shipped_folder, weights_folder
 from rprloc.errors import nearest
 
 ALL = "all"
 """What `--methods` says for every method."""
-NO_WEIGHTS = "none"
-"""What `--weights` says where nothing is to be trained and nothing is given."""
+LENGTH = "standard"
+"""How long is trained what has to be, where `--training` does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,8 @@ class Checked:
     """The settings of each cohort of the sheet, as its models need them."""
     models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By cohort, the model file of each network that is given: a path within the folder of weights."""
+    chosen: Mapping[str, Mapping[str, Weights]] = field(default_factory=dict)
+    """By cohort and family, the weights that its searches try by themselves, none among them."""
     unable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By cohort, the families that cannot answer there, with the reason."""
     processors: int | None = None
@@ -85,6 +90,7 @@ def check(given: Given) -> Checked:
     """Return what a run consists of; nothing is raised for a fault, all of them are returned."""
     parameters, faults = check_parameters(given.parameters, given.schema)
     faults = _folder_faults(given) + faults
+    parameters = _with_length(parameters)
     known = known_cohorts(list(given.folders))
     cohort, wrong = _default_cohort(str(parameters["cohort"]), known, given.settings_file)
     faults += wrong
@@ -92,7 +98,7 @@ def check(given: Given) -> Checked:
     faults += wrong
     exports, wrong = parse_exports(parameters["exports"])
     faults += wrong
-    sheet = _read(given, parameters, cohort, known, training=bool(trained(parameters["weights"], networks_of(asked))))
+    sheet = _read(given, parameters, cohort, known, training=bool(trained(parameters["weights"], families_of(asked))))
     faults += [*sheet.faults, *_parameter_faults(parameters, asked, sheet.rows)]
     weights, wrong = _weights_folder(parameters["weights"], given.weights)
     faults += wrong
@@ -116,6 +122,7 @@ def check(given: Given) -> Checked:
         )
     ]
     # Networks of the user's own are all that there is.
+    chosen = {each: _chosen(cohorts[each], each, asked) for each in cohorts if parameters["weights"] == AUTO}
     own = models if own_weights(parameters["weights"]) else None
     unable = {each: _unable(sheet.rows, each, asked, None if own is None else own.get(each, {})) for each in cohorts}
     seen = [] if own is not None else _seen(sheet.rows, list(cohorts), asked)
@@ -126,6 +133,7 @@ def check(given: Given) -> Checked:
         rows=sheet.rows,
         cohorts=cohorts,
         models=models,
+        chosen=chosen,
         unable=unable,
         processors=given.processors,
         faults=tuple(_in_order(faults)),
@@ -151,19 +159,25 @@ def parse_methods(text: str) -> tuple[list[str], list[Fault]]:
     return in_order(known if ALL in names else [name for name in names if name in known]), faults
 
 
-def trained(weights: str | None, networks: Sequence[str]) -> list[str]:
-    """Return those of the networks that a run trains: all without weights, none with a folder of them, and those that
-    shipped weights lack.
+def trained(weights: str | None, families: Sequence[Family]) -> list[str]:
+    """Return the networks that a run trains for families of methods: all without weights, none with a folder of them,
+    those that shipped weights lack, and where weights are chosen those of families that cannot do without.
     """
     if own_weights(weights):
         return []
-    given = [path.stem for path in shipped_folder(weights).glob("*.safetensors")] if weights else []
-    return [network for network in dict.fromkeys(networks) if network not in given]
+    given = [path.stem for path in shipped_folder(weights).glob("*.safetensors")] if weights in SHIPPED else []
+    wanted = [network for one in families if not chooses(weights, one) for network in one.networks]
+    return [network for network in dict.fromkeys(wanted) if network not in given]
 
 
 def own_weights(weights: str | None) -> bool:
     """Tell whether a run trains nothing: its networks, if any, have learned elsewhere."""
-    return weights is not None and weights not in SHIPPED
+    return weights not in (None, AUTO, *SHIPPED)
+
+
+def chooses(weights: str | None, family: Family) -> bool:
+    """Tell whether a family's searches decide themselves about their weights."""
+    return weights == AUTO and family.optional
 
 
 def measured(members: Sequence[Row]) -> bool:
@@ -213,14 +227,33 @@ def _weights_folder(weights: str | None, here: Path | None) -> tuple[Path | None
     """Return the folder of trained models that the parameter `weights` means, which for this process may lie `here`;
     None where there is none, and a fault where there should be one.
     """
-    if weights in (None, NO_WEIGHTS):
+    if weights in (None, AUTO, NO_WEIGHTS):
         return None, []
-    folder = here or (shipped_folder(weights) if weights in SHIPPED else Path(weights))
+    folder = here or weights_folder(weights)
     if folder.is_dir():
         return folder, []
-    names = [*SHIPPED, NO_WEIGHTS]
+    names = [AUTO, *SHIPPED, NO_WEIGHTS]
     expected = listed(["a folder that exists", *names]) + nearest(weights, names)
     return None, [parameter_fault("weights", weights, expected)]
+
+
+def _with_length(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with the length of trainings: where it is given and weights are not, all networks are trained,
+    and weights are None.
+    """
+    length = parameters["training"]
+    weights = None if length and parameters["weights"] == AUTO else parameters["weights"]
+    return {**parameters, "weights": weights, "training": length or LENGTH}
+
+
+def _chosen(settings: Settings, cohort: str, asked: Sequence[str]) -> dict[str, Weights]:
+    """Return what the families that do without networks as well try by themselves in a cohort: shipped weights that fit
+    its settings and the grid of its scans, else none.
+    """
+    grid = replace(settings, given=settings.given | {"modality", "spacing"})
+    families = [family for family in families_of(asked) if family.optional]
+    members = {family.name: next(name for name in asked if method_named(name).family == family) for family in families}
+    return {family: shipped_weights(grid, cohort, method) for family, method in members.items()}
 
 
 def _adopted(
@@ -230,7 +263,7 @@ def _adopted(
     user knows the folder as `weights`.
     """
     networks = networks_of(asked)
-    optional = trained(weights, networks) or _optional(members, asked)
+    optional = trained(weights, families_of(asked)) or _optional(members, asked)
     settings, models, faults = adopt_weights(
         settings, folder, cohort=members[0].cohort, name=weights, wanted=networks, optional=optional
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +21,8 @@ from rprloc.catalogue import (
     settings_of,
 )
 from rprloc.catalogue.rows import CALIBRATION_IMAGES
-from rprloc.cohort.check import NO_WEIGHTS, Checked, Given, check, is_settings_file, measured, own_weights, trained
+from rprloc.cohort.check import Checked, Given, check, is_settings_file, measured, own_weights, trained
+from rprloc.cohort.chosen import Weights
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.parameters import read_schema
 from rprloc.cohort.places import Place, files_of, places_beside
@@ -30,8 +31,11 @@ from rprloc.cohort.requests import JOB_SECONDS, LOCAL_SECONDS, Request, batch_si
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, named_files
 from rprloc.cohort.tasks import (
+    AUTO,
     CALIBRATING,
+    NO_WEIGHTS,
     Asked,
+    Choice,
     Cohort,
     Export,
     Learning,
@@ -45,7 +49,7 @@ from rprloc.cohort.tasks import (
     Train,
     to_json,
 )
-from rprloc.cohort.weights import SHIPPED, shipped_folder
+from rprloc.cohort.weights import weights_folder
 from rprloc.files import sha256
 from rprloc.scans.target import Target, scan_folder
 from rprloc.seeds import draw_order
@@ -58,9 +62,9 @@ class GivenModel(msgspec.Struct, frozen=True):
     """A trained model of the folder of weights."""
 
     id: str
-    """`cohort/network`."""
+    """`cohort/network`, or of one that ships `rprloc/weights/NAME/network`."""
     file: str
-    """Its path within the folder."""
+    """Its path within the folder of weights."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is decided and nothing to worry about, a sentence each."""
     tasks: Mapping[str, int] = {}
     """How many tasks each process has."""
     requests: Mapping[str, Request] = {}
@@ -113,11 +119,8 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
     searches = [task for one in planned for task in one.searches()]
     plan = Plan(
         warnings=checked.warnings,
-        models=tuple(
-            GivenModel(f"{cohort}/{network}", file)
-            for cohort, files in checked.models.items()
-            for network, file in files.items()
-        ),
+        notes=tuple(_notes(checked.chosen)),
+        models=tuple(_given_models(checked)),
         preprocess=tuple(task for one in planned for task in one.preprocessings()),
         train=tuple(task for task in trainings if not task.models),
         teach=tuple(task for task in trainings if task.models),
@@ -154,8 +157,7 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
     )
     about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
     plan = plan_of(check(given), sheet=about, places=given.places)
-    weights = str(parameters.get("weights") or "")
-    folder = shipped_folder(weights) if weights in SHIPPED else Path(weights)
+    folder = weights_folder(str(parameters.get("weights") or AUTO))
     return made_of(plan, folder, commit=commit_of(pipeline))
 
 
@@ -168,6 +170,29 @@ def made_of(plan: Plan, weights: Path, *, commit: str) -> Plan:
     """Return a plan with what the run is made of; `weights` is the folder of given models."""
     models = {model.id: weights / model.file for model in plan.models}
     return msgspec.structs.replace(plan, provenance=provenance(commit=commit, models=models))
+
+
+def _given_models(checked: Checked) -> Iterator[GivenModel]:
+    """Yield the models that are not trained: those of the folder of weights, or those that searches may choose."""
+    for cohort, files in checked.models.items():
+        for network, file in files.items():
+            yield GivenModel(f"{cohort}/{network}", file)
+    chosen = {path for families in checked.chosen.values() for one in families.values() for path in one.models}
+    for path in sorted(chosen):
+        yield GivenModel(_shipped_id(path), f"{path.parent.name}/{path.name}")
+
+
+def _shipped_id(path: Path) -> str:
+    """Return the id of a model that ships, which no cohort's is: a cohort's name has no slash."""
+    return f"rprloc/weights/{path.parent.name}/{path.stem}"
+
+
+def _notes(chosen: Mapping[str, Mapping[str, Weights]]) -> Iterator[str]:
+    """Yield what is known before the run of the weights that searches choose."""
+    for cohort, families in chosen.items():
+        for family, one in families.items():
+            tried = f"the weights {one.name} if the supports lie in their field, else none"
+            yield f"cohort {cohort}: {family} takes {tried if one.models else f'no weights, as {one.why}'}."
 
 
 def _counts(plan: Plan) -> dict[str, int]:
@@ -256,8 +281,7 @@ class Planner:
 
     def trainings(self) -> list[Train]:
         """Return a task for each network that the run trains."""
-        wanted = [network for family in self._families for network in family.networks]
-        return [self._training(network_named(name)) for name in trained(self._parameters["weights"], wanted)]
+        return [self._training(network_named(name)) for name in trained(self._parameters["weights"], self._families)]
 
     def _training(self, network: Network) -> Train:
         needed = [network_named(name) for name in network.needs]
@@ -310,7 +334,9 @@ class Planner:
         """Return the task that searches a batch of queries, given by subject, by one family of methods."""
         settings, parameters = self._settings, self._parameters
         names = [name for name in self._checked.methods if method_named(name).family == family]
-        networks = [] if parameters["weights"] == NO_WEIGHTS else [network_named(name) for name in family.networks]
+        chosen = self._checked.chosen.get(self._cohort, {}).get(family.name)
+        nothing = parameters["weights"] == NO_WEIGHTS or (chosen is not None and not chosen.models)
+        networks = [] if nothing else [network_named(name) for name in family.networks]
         rows = [*(method_named(name) for name in names), *networks]
         return Search(
             id=f"{self._cohort}/{family.name}.batch{batch}",
@@ -324,11 +350,12 @@ class Planner:
             judges=() if family.supports else self._folders(self._order[:1]),
             most_supports=parameters[family.most_supports] if family.most_supports else None,
             structures=None if settings.structures is None else tuple(settings.structures),
-            seen=Seen(
-                modality=settings.modality, window=settings.window, spacing=settings.spacing, patch=settings.patch
-            ),
+            seen=_seen(settings if chosen is None else chosen.settings),
             parameters={name: int(parameters[name]) for name in family.parameters},
-            models=tuple(f"{self._cohort}/{network.name}" for network in networks),
+            models=tuple(f"{self._cohort}/{network.name}" for network in networks)
+            if chosen is None
+            else tuple(map(_shipped_id, chosen.models)),
+            choice=None if chosen is None else self._choice(chosen),
             # Without its network an optional one has little for a GPU to do.
             gpu=family.gpu and bool(networks or not family.optional),
             seed=self._seed,
@@ -337,6 +364,11 @@ class Planner:
                 rows,
             ),
         )
+
+    def _choice(self, chosen: Weights) -> Choice:
+        """Return what a search decides itself; of calibrated answers all come with the same weights."""
+        again = bool(chosen.models) and len(self._order) < CALIBRATION_IMAGES
+        return Choice(name=chosen.name, why=chosen.why, plain=_seen(self._settings), again=again)
 
     def measure(self, searches: Sequence[Search]) -> Measure:
         """Return the task that measures the cohort's predictions."""
@@ -420,6 +452,11 @@ class Planner:
     def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
         """Return the names of scans' folders."""
         return tuple(scan_folder(self._cohort, subject) for subject in subjects)
+
+
+def _seen(settings: Settings) -> Seen:
+    """Return what a model has to agree with, and what methods compare."""
+    return Seen(modality=settings.modality, window=settings.window, spacing=settings.spacing, patch=settings.patch)
 
 
 def _learning(settings: Settings, network: Network) -> Learning:

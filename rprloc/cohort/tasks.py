@@ -17,6 +17,8 @@ Window = tuple[tuple[float, float], ...]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
 
 
+AUTO, NO_WEIGHTS = "auto", "none"
+"""What `--weights` says for those that ship, where the scans lie in their field, and else none; and for none."""
 CALIBRATING = "supports"
 """The batch of supports that are searched from each other so that predictions can say how sure they are."""
 
@@ -108,6 +110,19 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     patch: Triple
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights that ship and that a search takes where its supports lie in their field, else none."""
+
+    name: str
+    """As `--weights` takes it; NO_WEIGHTS where it is known beforehand that none can be taken."""
+    why: str
+    """Why none, where that is known; without a full stop."""
+    plain: Seen
+    """What its methods see without weights."""
+    again: bool = False
+    """Whether a query in which nothing is found with the weights is searched without as well."""
+
+
 class Search(Task, frozen=True, kw_only=True):
     """A batch of queries, searched by one family of methods from all supports. Scans are the names of their folders."""
 
@@ -130,7 +145,9 @@ class Search(Task, frozen=True, kw_only=True):
     parameters: Mapping[str, int] = {}
     """The parameters of the run that the family depends on."""
     models: tuple[str, ...] = ()
-    """Its networks: `cohort/network`."""
+    """Its networks: `cohort/network`, or a file of those that ship."""
+    choice: Choice | None = None
+    """What it decides itself about its models; None where they were asked for."""
     gpu: bool = True
     seed: int = 1
 

@@ -12,6 +12,7 @@ from rprloc.catalogue import networks
 from rprloc.cohort.faults import Fault, listed, shown
 from rprloc.cohort.settings import Settings, typed_settings
 from rprloc.cohort.settings_file import schema_faults
+from rprloc.cohort.tasks import AUTO, NO_WEIGHTS
 from rprloc.files import PICKLES
 
 SHARED = ("modality", "window", "spacing")
@@ -77,6 +78,13 @@ def adopt_weights(
 def shipped_folder(name: str) -> Path:
     """Return the folder of shipped weights; each network's file there is named after it."""
     return _SHIPPED_FOLDER / name
+
+
+def weights_folder(name: str) -> Path:
+    """Return the folder to which models' files are relative: of given weights their own, else that of all shipped."""
+    if name in (AUTO, NO_WEIGHTS):
+        return _SHIPPED_FOLDER
+    return shipped_folder(name) if name in SHIPPED else Path(name)
 
 
 def find_models(folder: Path, cohort: str) -> list[Path]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from rprloc.locator.field import Weights
+from rprloc.cohort.chosen import Weights
 from rprloc.locator.results import Located, Results
 from rprloc.methods.answer import Prediction
 from rprloc.scans.scan import ScanRecord

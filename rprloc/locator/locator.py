@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from rprloc.catalogue import DEFAULT, method_named, methods
-from rprloc.cohort.check import NO_WEIGHTS
+from rprloc.cohort.chosen import Weights, given_weights, shipped_weights, without
 from rprloc.cohort.faults import listed, parameter_fault
 from rprloc.cohort.settings import Settings
-from rprloc.cohort.tasks import Folders, Preprocess
+from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, Folders, Preprocess
+from rprloc.cohort.weights import SHIPPED, shipped_folder
 from rprloc.errors import InputError, nearest
-from rprloc.locator.field import AUTO, Weights, given_weights, out_of_field, shipped_weights, without
 from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_structures, with_structures
 from rprloc.locator.names import Named, apart, named
 from rprloc.scans import kinds
@@ -33,9 +33,10 @@ from rprloc.scans.target import Target, scan_folder
 if TYPE_CHECKING:
     from rprloc.exports.query import Query
     from rprloc.locator.results import Located, Results
-    from rprloc.methods.answer import Prediction
+    from rprloc.methods.answer import Chosen, Prediction
     from rprloc.methods.localize import Localizer
     from rprloc.methods.outlined import Outlines
+    from rprloc.networks.checkpoint import Model
 
 Files = str | os.PathLike[str]
 
@@ -167,10 +168,13 @@ class Locator:
 
     def _in_field(self, job: Job, weights: Weights, asked: How) -> tuple[Job, Weights]:
         """Return what is asked with the weights where the supports lie in their field, else without."""
+        from rprloc.methods.field import chosen_by
+
         scans = [scan for name in self._records if (scan := Scan.read(self._home(job, name))) is not None]
-        if (why := out_of_field(scans)) is None:
-            return job, replace(weights, why=f"{listed(self._records, 'and')} in its field")
-        other = without(weights, _settings(asked)[1], job.method, why)
+        chosen = chosen_by(scans, weights.name, _shipped_map())
+        if chosen.weights != NO_WEIGHTS:
+            return job, replace(weights, why=chosen.why)
+        other = without(_settings(asked)[1], job.method, chosen.why)
         own = replace(job, settings=other.settings, weights=other.name)
         if _target(own) != _target(job):
             self._records = self._prepared(own)
@@ -211,7 +215,15 @@ class Locator:
         rows: list[Prediction] = []
         for path in wanted:
             rows += self._localizer.predictions(path, first=not rows)
-        return rows
+        return self._stamped(rows)
+
+    def _stamped(self, rows: Sequence[Prediction], chosen: Chosen | None = None) -> list[Prediction]:
+        """Return predictions with the weights that were chosen for them, if they were."""
+        from rprloc.methods.answer import Chosen
+        from rprloc.methods.choosing import stamped
+
+        own = Chosen(self.weights.name, self.weights.why)
+        return stamped(rows, chosen or own) if self._asked["weights"] == AUTO else list(rows)
 
     @property
     def _support_folders(self) -> list[Path]:
@@ -242,16 +254,17 @@ class Locator:
     def _searched(self, query: Named, read: Future[ScanRecord], began: float) -> Located:
         """Search a scan as soon as it is in model space."""
         from rprloc.locator.results import Located, answers_of
+        from rprloc.methods.choosing import searched
+        from rprloc.methods.field import nothing_found
 
         calibrating, localizer = self._calibrating, self._localizer
         record, self._drawn = read.result(), {}
         home = self._home(self._job, query.subject)
-        rows = localizer.predictions(home, first=self._first)
-        if rows and all(row.failed for row in rows) and self._plain is not None:
-            again = self._plain.predictions(home, first=self._first)
-            if not all(row.failed for row in again):
-                said = f"nothing is found with the weights {self.weights.name}: searched without"
-                rows, record = again, replace(record, findings=(*record.findings, said))
+        rows, again = searched(localizer, lambda: self._plain, home, first=self._first)
+        other = nothing_found(self.weights.name) if again else None
+        rows = self._stamped(rows, other)
+        if other is not None:
+            record = replace(record, findings=(*record.findings, str(other.finding)))
         self._first = self._first and not rows
         records = self._records | {query.subject: record}
         located = Located(query.path, record, (), tuple(rows), self._drawn)
@@ -311,6 +324,16 @@ def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
     if faults := job.faults():
         raise InputError(faults)
     return job, weights
+
+
+def _shipped_map() -> Model:
+    """Return the position map that ships, on the CPU."""
+    from rprloc.methods.field import MAP
+    from rprloc.networks.checkpoint import read_model
+    from rprloc.networks.device import device_of
+
+    paths = [shipped_folder(name) / f"{MAP}.safetensors" for name in SHIPPED]
+    return read_model(next(path for path in paths if path.is_file()), device=device_of("cpu"))
 
 
 def _settings(asked: How) -> tuple[str, Settings, tuple[str, ...] | None]:

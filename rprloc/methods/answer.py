@@ -142,6 +142,22 @@ class OutlineFacts(msgspec.Struct, frozen=True, kw_only=True):
     surface_dice_2mm: float | None = None
 
 
+class Chosen(msgspec.Struct, frozen=True):
+    """Which weights were taken where nobody said which."""
+
+    weights: str
+    """As `--weights` takes them."""
+    why: str
+    """Without a full stop."""
+    again: bool = False
+    """Whether the query was searched a second time, without weights."""
+
+    @property
+    def finding(self) -> str | None:
+        """What is to be said of the query, None where nothing is."""
+        return f"{self.why}: searched without" if self.again else None
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Where a structure of a query lies, from one support (or all, or none) by one method and setting: one row."""
 
@@ -170,6 +186,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     known."""
     turned: str | None = None
     """What its header says wrong of how the query lies, and what was done."""
+    chosen: Chosen | None = None
+    """With what weights it was found, where the program chose them."""
     seconds: dict[str, float] = {}
     """The row's share of the time of each part of the work."""
     failed: bool = False

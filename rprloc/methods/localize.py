@@ -22,6 +22,7 @@ from rprloc.methods.answer import (
     prediction_of,
     with_open_walls,
 )
+from rprloc.methods.choosing import Choosing, Searcher
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
@@ -82,11 +83,17 @@ def localize(
     """
     if not search.queries:
         raise InputError("Found no query, expected at least one scan to search.")
-    localizer = Localizer(search, folders, device=device, threads=threads, keep=keep)
+
+    def taking(asked: Search, given: Folders) -> Localizer:
+        return Localizer(asked, given, device=device, threads=threads, keep=keep)
+
+    searcher: Searcher = (
+        taking(search, folders) if search.choice is None else Choosing(search, search.choice, folders, taking)
+    )
     rows: list[Prediction] = []
     for name in sorted(search.queries):
-        rows += localizer.predictions(folders.scans.get(name), first=not rows)
-    return localizer.shared(rows)
+        rows += searcher.predictions(folders.scans.get(name), first=not rows)
+    return searcher.shared(rows)
 
 
 class Localizer:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from rprloc.cohort.tasks import NO_WEIGHTS
 from rprloc.errors import InputError
 from rprloc.files import read_json, write_json
 
@@ -31,10 +32,27 @@ class CohortTable(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
+class WeightsShown(msgspec.Struct, frozen=True):
+    """Weights that the program chose for a method, why, and for how many queries."""
+
+    method: str
+    weights: str
+    why: str
+    queries: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        scans = "query" if self.queries == 1 else "queries"
+        taken = "no weights" if self.weights == NO_WEIGHTS else f"the weights {self.weights}"
+        return f"{self.method} took {taken} for {self.queries} {scans}: {self.why}"
+
+
 class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown of one cohort."""
 
     cohort: str
+    weights: tuple[WeightsShown, ...] = ()
+    """Those that the program chose."""
     method: str
     """The method whose predictions are the ones to use, and its setting."""
     setting: str

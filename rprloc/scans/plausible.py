@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.scans.modality import TISSUE_HU
+from rprloc.scans.scan import NO_HOUNSFIELD
 from rprloc.scans.volume import AIR_HU, image_like
 
 _PADDING_HU = 3000
@@ -49,9 +49,6 @@ _BODY_HU, _BINS = (-500, 1500), 80
 _COMMONEST_HU = (-200, 200)
 """Where it lies: fat is above, muscle and organs with contrast below."""
 
-_NO_HU = "expected Hounsfield units"
-"""What is said of values that are none."""
-
 _SPECKS = 1e-4
 """Part of all NaN that may lie in tissue and is air as well: the darkest voxels of pockets of air."""
 
@@ -73,11 +70,6 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
         image, found = step(image, sitk.GetArrayViewFromImage(image))
         findings += found
     return image, findings
-
-
-def no_hounsfield(findings: Iterable[str]) -> bool:
-    """Tell whether it was found of a scan that its values are no Hounsfield units."""
-    return any(_NO_HU in finding for finding in findings)
 
 
 def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -132,9 +124,9 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
     if low < high <= 1 or (high <= 255 and high - low >= _EIGHT_BITS):
         kind = "scaled to 0..1" if high <= 1 else "of eight bits"
         spread, guess = _spread(values, low, high)
-        return image_like(image, spread), (f"{found}, as of an image {kind}, {_NO_HU}: {guess}",)
+        return image_like(image, spread), (f"{found}, as of an image {kind}, {NO_HOUNSFIELD}: {guess}",)
     if low < -50 or high <= 255 or not _looks_stored(values):
-        return image, (f"{found}: used as it is, {_NO_HU}",)
+        return image, (f"{found}: used as it is, {NO_HOUNSFIELD}",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
     return image_like(image, shifted), (f"{found}, air is stored as 0: {offset} subtracted",)
@@ -205,6 +197,6 @@ def tissue_findings(body: NDArray[Any]) -> tuple[str, ...]:
     if low <= commonest <= high:
         return ()
     return (
-        f"the commonest value of the body is {commonest:.0f}, as of a cone beam or a dose, {_NO_HU} of tissue, "
+        f"the commonest value of the body is {commonest:.0f}, as of a cone beam or a dose, {NO_HOUNSFIELD} of tissue, "
         f"{low} to {high}: used as it is",
     )

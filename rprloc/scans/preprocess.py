@@ -20,9 +20,10 @@ from rprloc.scans.labels import Annotation, Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
 from rprloc.scans.opening import open_scan
-from rprloc.scans.plausible import body_findings, mended, no_hounsfield, tissue_findings
+from rprloc.scans.plausible import body_findings, mended, tissue_findings
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import (
+    NO_HOUNSFIELD,
     Native,
     ScanRecord,
     Structure,
@@ -205,7 +206,7 @@ def _find_body(source: Source, target: Target, *, whole: bool) -> tuple[_Read | 
     if not mask.any():
         raise InputError(f"{source.image.name}: found nothing but air, expected a body.")
     findings += body_findings(float(mask.mean()), float(mask.sum() * np.prod(target.spacing) / 1e6))
-    if target.modality == "ct" and not no_hounsfield(findings):
+    if target.modality == "ct" and not any(NO_HOUNSFIELD in one for one in findings):
         findings += tissue_findings(values[mask])
     box = body_box(np.ones_like(mask) if whole else modality.kept(values, mask))
     values, mask = values[box], mask[box]

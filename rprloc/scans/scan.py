@@ -32,6 +32,8 @@ from rprloc.scans.outlines import Outline, read_outlines, write_outlines
 from rprloc.scans.target import scan_folder, subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
+NO_HOUNSFIELD = "expected Hounsfield units"
+"""What is said of a CT's values that are none."""
 Surfaces = dict[str, NDArray[np.float32]]
 """By structure: points (n, 3), (x, y, z)."""
 
@@ -183,6 +185,11 @@ class ScanRecord:
     def field_mm(self) -> FloatArray | None:
         """The box (2, 3) along the LPS axes around all that its file shows, where that is known."""
         return None if self.native is None else self.native.field_mm
+
+    @property
+    def hounsfield(self) -> bool:
+        """Whether nothing was found that makes a CT's values no Hounsfield units."""
+        return not any(NO_HOUNSFIELD in finding for finding in self.findings)
 
     @property
     def status(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rprloc.catalogue import network_named
 from rprloc.cli import command
 from rprloc.cohort.plan import MOST_CALIBRATING, Plan
 from rprloc.cohort.settings import Settings
@@ -56,7 +57,7 @@ def test_every_task_comes_back_from_its_json() -> None:
     # What Nextflow joins by.
     scans = {task["id"] for task in values["preprocess"]}
     assert all(set(task["scans"]) <= scans for kind in list(kinds)[1:] for task in values[kind])
-    models = {task["id"] for kind in ("train", "teach") for task in values[kind]}
+    models = {task["id"] for kind in ("train", "teach", "models") for task in values[kind]}
     assert all(set(task["models"]) <= models for kind in ("teach", "localize", "register") for task in values[kind])
 
 
@@ -183,6 +184,76 @@ def test_without_networks_the_default_method_answers_and_nothing_is_trained(tmp_
     ]  # fmt: skip
 
 
+MAP = "rprloc/weights/head-neck-ct/position_map"
+"""The model that is tried where nobody says which weights."""
+
+
+def test_where_nobody_says_which_weights_searches_choose(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, *DIVIDED)
+    plan = planned(sheet)
+    assert plan.train == plan.teach == ()
+    assert [(one.id, one.file) for one in plan.models] == [(MAP, "head-neck-ct/position_map.safetensors")]
+    (task,) = plan.localize
+    assert task.models == (MAP,) and task.choice is not None
+    assert (task.choice.name, task.choice.why, task.choice.again) == ("head-neck-ct", "as asked", True)
+    # With the weights theirs, without them the cohort's own.
+    assert (task.seen.window[0], task.choice.plain.window[0]) == ((-500.0, 0.0), (-1000.0, 0.0))
+    assert plan.notes == (
+        "cohort default: matched takes the weights head-neck-ct if the supports lie in their field, else none.",
+    )
+    assert planned(sheet, weights="auto") == plan
+    # Two cohorts may share a model.
+    rows = [
+        f"{name},a.nii,{label},,{cohort}" for cohort in ("openkbp", "") for name, label in (("a", "l.nii"), ("b", ""))
+    ]
+    both = sheet_of(tmp_path, *rows, columns="subject,image,label,split,cohort")
+    assert [one.id for one in planned(both).models] == [MAP]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("modality: mr", "key 'modality': found 'ct', expected mr as in the settings of cohort 'mine'"),
+        ("spacing: [3, 1, 1]", "key 'spacing': found '[6.0, 6.0, 6.0]'"),
+        ("window: [[-900, 0], [900, 1]]", "key 'window': found"),
+    ],
+)
+def test_settings_that_say_otherwise_take_no_weights(tmp_path: Path, settings: str, why: str) -> None:
+    (tmp_path / "mine.yml").write_text(settings)
+    plan = planned(sheet_of(tmp_path, *DIVIDED), cohort=str(tmp_path / "mine.yml"))
+    (task,) = plan.localize
+    assert (plan.models, plan.train, task.models) == ((), (), ())
+    assert task.choice is not None and task.choice.name == "none" and not task.choice.again
+    assert task.seen == task.choice.plain
+    (note,) = plan.notes
+    assert note.startswith("cohort mine: matched takes no weights, as head-neck-ct does not fit the settings: ")
+    assert why in note
+
+
+def test_what_cannot_do_without_networks_has_them_trained_and_with_a_length_all_are(tmp_path: Path) -> None:
+    sheet = sheet_of(tmp_path, *DIVIDED)
+    plan = planned(sheet, methods="matched,position_map,student")
+    assert ids(plan, "train") == ["default/position_map"] and ids(plan, "teach") == ["default/student"]
+    assert {task.family: task.models for task in plan.localize} == {
+        "matched": (MAP,), "position_map": ("default/position_map",),
+        "student": ("default/position_map", "default/student"),
+    }  # fmt: skip
+    assert plan.train[0].length == network_named("position_map").lengths["standard"]
+    asked = planned(sheet, methods="matched", training="quick")
+    assert ids(asked, "train") == ["default/position_map"]
+    assert asked.train[0].length == network_named("position_map").lengths["quick"]
+    assert asked.models == () and asked.localize[0].choice is None and asked.notes == ()
+    assert (asked.report.parameters["weights"], asked.report.parameters["training"]) == (None, "quick")
+
+
+def test_with_enough_supports_for_distances_no_query_is_searched_again(tmp_path: Path) -> None:
+    supports = [f"s{i},a.nii,l.nii,validation" for i in range(4)]
+    tasks = planned(sheet_of(tmp_path, *supports, "q,a.nii,,test")).localize
+    assert [(task.batch, task.choice is not None and task.choice.again) for task in tasks] == [
+        ("0", False), ("supports", False),
+    ]  # fmt: skip
+
+
 def test_supports_are_searched_from_each_other_where_they_are_enough_and_no_queries(tmp_path: Path) -> None:
     def calibrated(*rows: str) -> list[Search]:
         plan = planned(sheet_of(tmp_path, "t,a.nii,l.nii,train", *rows), methods="all")
@@ -235,7 +306,8 @@ def test_a_change_of_the_settings_touches_only_the_tasks_that_use_it(
     def told(text: str) -> dict[str, object]:
         (tmp_path / "mine.yml").write_text(text)
         sheet = sheet_of(tmp_path, *DIVIDED)
-        values = planned(sheet, cohort=str(tmp_path / "mine.yml"), methods="regression,matched").to_json()
+        asked = {"cohort": str(tmp_path / "mine.yml"), "training": "quick"}
+        values = planned(sheet, methods="regression,matched", **asked).to_json()
         tasks = {kind: values[kind] for kind in ("preprocess", "localize", "evaluate")}
         return tasks | {task["network"]: task for task in values["train"]}
 

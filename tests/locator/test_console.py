@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rprloc.cohort.chosen import Weights
 from rprloc.cohort.settings import Settings
 from rprloc.locator.console import Teller, plain, print_json, print_table
-from rprloc.locator.field import Weights
 from rprloc.locator.results import Located
 from tests.locator.test_results import ANSWERS, RECORD, RESULTS
 

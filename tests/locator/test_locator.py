@@ -179,11 +179,14 @@ def test_what_is_out_of_the_field_is_searched_without_the_weights(
 ) -> None:
     image, label = folder / "images" / SUPPORTS[0], folder / label_of(SUPPORTS[0])
     # No phantom is in the field: the map says that its axes are exchanged.
-    monkeypatch.setattr(module, "out_of_field", lambda _: None)
+    monkeypatch.setattr("rprloc.methods.field.out_of_field", lambda *_: None)
     with Locator(image, label=label, structures=["heart=1"]) as ours:
         assert (ours.weights.name, ours.weights.why) == ("head-neck-ct", "validation_01 in its field")
         found = ours.locate(folder / "images" / QUERIES[0])
+        scans = ours.results([found]).scans
     assert found.record.findings == ("nothing is found with the weights head-neck-ct: searched without",)
+    assert {row.chosen.weights for row in found.rows if row.chosen is not None} == {"none"}
+    assert "; ".join(scans["findings"].dropna()).count("nothing is found") == 1
     assert not found.missing
 
 

@@ -14,6 +14,7 @@ from rprloc.errors import InputError
 from rprloc.files import read_json, write_json
 from rprloc.geometry import WALLS
 from rprloc.scans.scan import (
+    NO_HOUNSFIELD,
     Native,
     Scan,
     ScanRecord,
@@ -184,3 +185,9 @@ def test_a_field_is_the_box_around_all_voxels() -> None:
     # i goes to the back, j to the right.
     np.testing.assert_allclose(NATIVE.field_mm, [[1, 19.5, 28.5], [11, 25.5, 40.5]])
     assert record_of().field_mm is None
+
+
+def test_what_was_found_says_whether_values_are_hounsfield_units() -> None:
+    assert ScanRecord(cohort="c", subject="s", file="f", findings=("the body fills 99% of the field",)).hounsfield
+    odd = f"values of 0 to 9: used as it is, {NO_HOUNSFIELD}"
+    assert not ScanRecord(cohort="c", subject="s", file="f", findings=("x", odd)).hounsfield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,6 +85,8 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     write_frame(folder / "error_sources.csv", tidy_sources(arrays), digits=DIGITS)
     write_frame(folder / "set_aside.csv", found.set_aside)
     write_frame(folder / "scans.csv", found.scans)
+    queries = {member.subject for member in measure.members if member.query}
+    write_frame(folder / "weights.csv", chosen_weights(one for one in predictions if one.subject in queries))
     lines = [(measure.cohort, subject, finding) for subject, finding in said]
     write_frame(folder / "findings.csv", pd.DataFrame(lines, columns=["cohort", "subject", "finding"]))
 
@@ -95,8 +98,10 @@ def compared(
     (subject, finding) each.
     """
     records = dict(scans)
-    found = (small_crops(records), _copied_queries(measure, records), _turned_queries(predictions))
-    said = [one for findings in found for one in findings.items()]
+    found = (
+        small_crops(records), _copied_queries(measure, records), _turned_queries(predictions), _again(predictions)
+    )  # fmt: skip
+    said = [one for findings in found for one in findings.items() if one[1] not in records[one[0]].findings]
     for name, finding in said:
         records[name] = replace(records[name], findings=(*records[name].findings, finding))
     return records, said
@@ -112,6 +117,22 @@ def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:
 def _turned_queries(predictions: Iterable[Prediction]) -> dict[str, str]:
     """Return what is to be said of queries that lie otherwise than their headers say."""
     return {one.subject: one.turned for one in predictions if one.turned is not None}
+
+
+def _again(predictions: Iterable[Prediction]) -> dict[str, str]:
+    """Return what is to be said of queries in which nothing was found with the weights that were chosen."""
+    found = {one.subject: one.chosen.finding for one in predictions if one.chosen is not None}
+    return {subject: finding for subject, finding in found.items() if finding is not None}
+
+
+def chosen_weights(predictions: Iterable[Prediction]) -> pd.DataFrame:
+    """Return with what weights each method's queries were searched where the program chose them, and why: a line each
+    of cohort, method, weights, why and queries.
+    """
+    chosen = {(one.cohort, one.method, one.subject): one.chosen for one in predictions if one.chosen is not None}
+    counts = Counter((cohort, method, one.weights, one.why) for (cohort, method, _), one in chosen.items())
+    lines = [(*line, count) for line, count in counts.most_common()]
+    return pd.DataFrame(lines, columns=["cohort", "method", "weights", "why", "queries"])
 
 
 def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction], drawn: Drawn = NOTHING) -> Evaluated:

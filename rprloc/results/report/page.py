@@ -80,6 +80,8 @@ class CohortPage:
     given: str
     """From what they were made."""
     headline: str
+    weights: tuple[str, ...]
+    """Those that the program chose, in words."""
     tables: tuple[CohortTable, ...]
     risk: Path | None
     curves: Path | None
@@ -152,6 +154,7 @@ def cohort_page(
         how=how_in_words(shown.method, shown.setting),
         given="all supports together" if len(together(main)) else "the drawn support",
         headline=headline(main, shown),
+        weights=tuple(map(str, shown.weights)),
         tables=shown.tables,
         risk=_risk(material, gallery.folder),
         curves=_curves(logs, gallery.folder),

@@ -63,6 +63,11 @@ def report_run(
         "sheet": msgspec.to_builtins(report.sheet),
         "weights": dict(sorted(launch.weights.items())),
         "scans": dict(sorted(launch.scans.items())),
+        "chosen": [
+            {"cohort": one.cohort, **msgspec.to_builtins(line)}
+            for one in read_shown(results / "tables" / "shown.json")
+            for line in one.weights
+        ],
     }
     write_json(folder / "pipeline_info" / "run.json", about_run)
 

@@ -23,7 +23,7 @@ from rprloc.results.frame import (
     with_truth,
     write_frame,
 )
-from rprloc.results.shown import CohortShown, CohortTable, write_shown
+from rprloc.results.shown import CohortShown, CohortTable, WeightsShown, write_shown
 from rprloc.results.statistics import describe
 from rprloc.results.tables.boxes import box_table, landmark_table
 from rprloc.results.tables.calibration import calibration_tables, risks_by_kind, tidy_calibration
@@ -80,7 +80,8 @@ def tabulate_cohorts(folder: Path, evaluated: Sequence[Path], logs: Sequence[Pat
     _write_tables(folder / "tables", tables)
     small = summary(tables["table3"].tidy, run.metrics, names)
     write_text(folder / "tables" / "summary.md", small)
-    write_shown(folder / "tables" / "shown.json", [shown_of(cohort, run.metrics, tables) for cohort in run.cohorts])
+    shown = [shown_of(cohort, run, tables) for cohort in run.cohorts]
+    write_shown(folder / "tables" / "shown.json", shown)
     return small
 
 
@@ -89,7 +90,7 @@ def read_run(evaluated: Sequence[Path], logs: Sequence[Path]) -> Run:
     metrics = read_metrics(*(path / "metrics.csv" for path in evaluated))
     measured = {
         name: read_tables(*(path / f"{name}.csv" for path in evaluated))
-        for name in ("table4", "table5", "landmarks", "error_sources", "set_aside", "scans")
+        for name in ("table4", "table5", "landmarks", "error_sources", "set_aside", "scans", "weights")
     }
     predictions = read_predictions(*(path / "predictions.jsonl" for path in evaluated))
     cohorts = facts_of(metrics, [path.name for path in evaluated])
@@ -138,13 +139,18 @@ def _write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
             write_table(folder, name, table.tidy, [*table.laid_out, *more])
 
 
-def shown_of(cohort: CohortFacts, metrics: pd.DataFrame, tables: Mapping[str, Table]) -> CohortShown:
+def shown_of(cohort: CohortFacts, run: Run, tables: Mapping[str, Table]) -> CohortShown:
     """Return what the report shows of a cohort."""
+    metrics, weights = run.metrics, run.measured["weights"]
     main, own = main_of(metrics, cohort.name), main_rows(metrics, cohort.name)
     kinds = {"drawn": own[own["drawn"]], "alone": alone(own), "together": together(own)}
     of_cohort = metrics[metrics["cohort"] == cohort.name]
     return CohortShown(
         cohort=cohort.name,
+        weights=tuple(
+            WeightsShown(str(line["method"]), str(line["weights"]), str(line["why"]), int(line["queries"]))
+            for line in weights[weights["cohort"] == cohort.name].to_dict("records")
+        ),
         method=main.method,
         setting=main.setting,
         numbers={kind: _known(describe(rows)) for kind, rows in kinds.items() if len(rows)},

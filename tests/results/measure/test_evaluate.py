@@ -11,8 +11,9 @@ import pytest
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.errors import InputError
 from rprloc.files import write_json_lines
+from rprloc.methods.answer import Chosen
 from rprloc.results.frame import COLUMNS, read_metrics, read_predictions
-from rprloc.results.measure.evaluate import Came, evaluate, evaluate_cohort
+from rprloc.results.measure.evaluate import Came, compared, evaluate, evaluate_cohort
 from tests.results import cohorts
 from tests.results.cohorts import replace
 
@@ -110,7 +111,7 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
     evaluate_cohort(tmp_path / "demo", made.measure, folders, Came(batches))
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
         "error_sources.csv", "findings.csv", "landmarks.csv", "metrics.csv", "predictions.jsonl", "scans.csv",
-        "set_aside.csv", "table4.csv", "table5.csv",
+        "set_aside.csv", "table4.csv", "table5.csv", "weights.csv",
     ]  # fmt: skip
     found = made.evaluate()
     assert read_predictions(tmp_path / "demo" / "predictions.jsonl") == found.predictions
@@ -157,6 +158,30 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
     table = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("subject")
     assert table.loc["q1", "status"] == "WARN" and table.loc["q0", "status"] == "PASS"
     assert table.loc["q1", "findings"] == "head and feet are exchanged, by its looks"
+
+
+def test_weights_that_the_program_chose_are_told_and_a_query_that_was_searched_again_has_a_finding(
+    tmp_path: Path,
+) -> None:
+    made = cohorts.cohort(queries=3, supports=1, tables=False)
+    taken = {"q1": Chosen("none", "nothing is found with the weights ours", again=True)}
+    scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
+    rows = [replace(one, chosen=taken.get(one.subject, Chosen("ours", "s0 in its field"))) for one in made.predictions]
+    write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in rows])
+    evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
+    method = rows[0].method
+    assert (tmp_path / "out" / "weights.csv").read_text() == (
+        "cohort,method,weights,why,queries\n"
+        f"demo,{method},ours,s0 in its field,2\n"
+        f"demo,{method},none,nothing is found with the weights ours,1\n"
+    )
+    said = "nothing is found with the weights ours: searched without"
+    assert (tmp_path / "out" / "findings.csv").read_text() == f"cohort,subject,finding\ndemo,q1,{said}\n"
+    # What a scan's record has is not said twice.
+    made.scans["q1"] = dataclasses.replace(made.scans["q1"], findings=(said,))
+    records, found = compared(made.measure, made.scans, rows)
+    assert found == [] and records["q1"].findings == (said,)
+    assert {one.chosen for one in made.evaluate().predictions} == {None}
 
 
 def test_without_a_copy_there_is_nothing_to_tell(tmp_path: Path) -> None:

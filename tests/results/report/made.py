@@ -15,7 +15,7 @@ from rprloc.files import write_json_lines
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Key, Prediction
 from rprloc.results.frame import COLUMNS, write_frame
 from rprloc.results.report.material import Gallery, Material, StoredScan
-from rprloc.results.shown import CohortShown, CohortTable, Line, write_shown
+from rprloc.results.shown import CohortShown, CohortTable, Line, WeightsShown, write_shown
 from rprloc.scans.scan import ScanRecord, Structure
 from tests.scans.written import grid_of, record_of, structure_of, write_scan
 
@@ -102,6 +102,7 @@ class Made:
             first = CohortTable(0, self.name, "", (), (), (WITHOUT_TRUTH,))
         return CohortShown(
             cohort=self.name,
+            weights=(WeightsShown(self.method, "ours", "s0 in its field", self._queries),),
             method=self.method,
             setting=self.setting,
             numbers=dict.fromkeys(("drawn", "alone", "together"), NUMBERS) if known else {},
@@ -111,6 +112,10 @@ class Made:
             ),
             risks={"each alone": [[0.2, 0.3]]} if known else {},
         )
+
+    @property
+    def _queries(self) -> int:
+        return sum(member.query for member in self.members)
 
     def material(self) -> Material:
         """Return the cohort's material."""

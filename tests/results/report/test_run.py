@@ -51,6 +51,7 @@ def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> Non
         "2 structures in 2 queries",
         "as expected, 0 with findings, 0 set aside.",
         "50.0, 4.00",
+        "affine took the weights ours for 2 queries: s0 in its field.",
     ):
         assert words in page.text
     assert len(page.values("src")) == 4  # the risk, the curves and two queries
@@ -61,7 +62,7 @@ def test_the_page_says_what_was_run_and_shows_every_query(tmp_path: Path) -> Non
 def test_what_is_known_of_the_run_is_kept(tmp_path: Path) -> None:
     written(tmp_path, made(("affine", "retina_unet"), queries=1, supports=1, structures=["mandible"]), seed=1)
     kept = read_json(tmp_path / "page" / "pipeline_info" / "run.json")
-    assert list(kept) == ["run", "parameters", "sheet", "weights", "scans"]
+    assert list(kept) == ["run", "parameters", "sheet", "weights", "scans", "chosen"]
     assert list(kept["run"]) == [
         "command", "profile", "pipeline", "finished", "machine", "versions", "commit", "code", "executor",
         "training_threads", "devices", "image", "digest", "config",
@@ -69,6 +70,9 @@ def test_what_is_known_of_the_run_is_kept(tmp_path: Path) -> None:
     assert kept["run"]["versions"] == versions() | {"nextflow": "25"}
     assert kept["parameters"] == {"seed": 1} and list(kept["weights"].items()) == [("a", "1"), ("b", "2")]
     assert kept["sheet"] == {"file": "samples.csv", "sha256": "0" * 64}
+    assert kept["chosen"] == [
+        {"cohort": "demo", "method": "affine", "weights": "ours", "why": "s0 in its field", "queries": 1}
+    ]
 
 
 @pytest.mark.usefixtures("blank")

@@ -11,10 +11,10 @@ import pytest
 
 from rprloc.cohort.tasks import Asked
 from rprloc.files import write_json_lines
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import Chosen, Prediction
 from rprloc.results.frame import read_metrics, read_predictions, read_tables
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
-from rprloc.results.shown import CohortShown, read_shown
+from rprloc.results.shown import CohortShown, WeightsShown, read_shown
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
 from tests.results.cohorts import Cohort
@@ -64,6 +64,17 @@ def run(folder: Path, *made: Cohort) -> Written:
     shown = {one.cohort: one for one in read_shown(results / "tables" / "shown.json")}
     assert set(shown) == {one.measure.cohort for one in made}
     return Written(metrics, predictions, pd.read_csv(results / "boxes.csv"), shown, results)
+
+
+def test_weights_that_were_chosen_are_shown(tmp_path: Path) -> None:
+    made = cohorts.cohort(queries=2, supports=1, tables=False)
+    chosen = Chosen("none", "ours is not for these scans: of s0, x")
+    made.predictions[:] = [msgspec.structs.replace(one, chosen=chosen) for one in made.predictions]
+    (line,) = run(tmp_path, made).shown["demo"].weights
+    assert str(line) == f"{line.method} took no weights for 2 queries: ours is not for these scans: of s0, x"
+    assert str(WeightsShown("matched", "ours", "s0 in its field", 1)) == (
+        "matched took the weights ours for 1 query: s0 in its field"
+    )
 
 
 def test_names_that_look_like_numbers_or_like_nothing_stay_names(tmp_path: Path) -> None:

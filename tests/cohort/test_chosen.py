@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rprloc.cohort.chosen import given_weights, shipped_weights, without
 from rprloc.cohort.settings import Settings, parse_settings
 from rprloc.cohort.weights import shipped_folder
 from rprloc.errors import InputError
-from rprloc.locator.field import Weights, given_weights, out_of_field, shipped_weights, without
-from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import Scan
-from rprloc.scans.target import Target
-from tests.cohort.planned import DEMO
 
 SHIPPED = shipped_folder("head-neck-ct") / "position_map.safetensors"
-
-
-def scan_of(folder: Path, image: Path) -> Scan:
-    preprocess(folder, Source("c", "s", image), Target(modality="ct", spacing=(6, 6, 6)))
-    found = Scan.read(folder / "c@s")
-    assert found is not None
-    return found
-
-
-def test_a_ct_of_head_and_neck_is_in_the_field_as_long_as_the_map_knows_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head = scan_of(tmp_path / "head", DEMO.parent / "images" / "kbp_031.nii.gz")
-    assert out_of_field([head]) is None
-    odd = replace(head, record=replace(head.record, findings=("values of 0 to 9, expected Hounsfield units: a guess",)))
-    assert out_of_field([head, odd]) == "s has no Hounsfield units"
-    upside_down = replace(head, values=head.values[::-1].copy(), body=head.body[::-1].copy())
-    assert "does not know the scan: its slopes are" in (out_of_field([upside_down]) or "")
-
-    monkeypatch.setattr("rprloc.locator.field.BENT_MM", 1.0)
-    assert out_of_field([head]) == "the position map of s is bent by 3.5 mm, expected at most 1"
 
 
 def test_weights_bring_their_settings_along() -> None:
@@ -81,8 +55,7 @@ def test_auto_says_why_none_is_taken() -> None:
     found = shipped_weights(settings, "default", "matched")
     assert (found.name, found.models) == ("none", ())
     assert found.why.startswith("head-neck-ct does not fit the settings: position_map.safetensors, key 'spacing'")
-    chosen = Weights("head-neck-ct", "", Settings(), (SHIPPED,))
-    assert without(chosen, settings, "matched", "of s, x").why == "head-neck-ct is not for these scans: of s, x"
+    assert without(settings, "matched", "of s, x").why == "of s, x"
     for method, said in (("position_map", "as head-neck-ct does"), ("student", "as none that ship hold")):
         with pytest.raises(
             InputError, match=f"parameter 'weights': found 'auto', expected a folder of weights .*{said}"
