@@ -221,7 +221,7 @@ def test_where_nobody_says_which_weights_searches_choose(tmp_path: Path) -> None
 def test_settings_that_say_otherwise_take_no_weights(tmp_path: Path, settings: str, why: str) -> None:
     (tmp_path / "mine.yml").write_text(settings)
     plan = planned(sheet_of(tmp_path, *DIVIDED), cohort=str(tmp_path / "mine.yml"))
-    (task,) = plan.localize
+    (task,) = plan.register
     assert (plan.models, plan.train, task.models) == ((), (), ())
     assert task.choice is not None and task.choice.name == "none" and not task.choice.again
     assert task.seen == task.choice.plain
