@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -149,15 +148,20 @@ def test_a_stop_of_the_process_leaves_what_was_there(folder: Path, tmp_path: Pat
         (tmp_path / f"q{name}.nii.gz").symlink_to(folder / "images" / QUERIES[0])
         queries.append(tmp_path / f"q{name}.nii.gz")
     words = [sys.executable, "-m", "rprloc.cli", *words_of(folder, *queries, "--out", tmp_path / "out")]
-    place = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    # A crash in a library then says where it was.
+    place = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "PYTHONFAULTHANDLER": "1"}
     with subprocess.Popen(words, env=place, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        # The second one is being searched then.
-        before = list(takewhile(lambda line: not line.startswith("[1/30] "), process.stderr))
-        assert process.poll() is None, "".join(before)
-        process.terminate()
-        said = process.stderr.read()
-        assert process.wait(60) == EXIT_TERMINATED
+        heard = []
+        for line in process.stderr:
+            heard.append(line)
+            if line.startswith("[1/30] "):
+                # The second one is being searched now.
+                process.terminate()
+                break
+        heard.append(process.stderr.read())
+        status, said = process.wait(), "".join(heard)
+    assert status == EXIT_TERMINATED and "[1/30] " in said and "[30/30] " not in said, (status, said)
     assert "Traceback" not in said
     assert list((tmp_path / "tmp").iterdir()) == []
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["boxes.csv"]

@@ -150,6 +150,9 @@ class Locator:
     def _prepared(self, job: Job) -> dict[str, ScanRecord]:
         """Bring the supports to model space and return their records; raises InputError where none can be used."""
         tasks = job.preprocessings(())
+        # By this thread alone: what readers load must not be half loaded when another thread asks for it.
+        import nibabel  # noqa: F401
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             waiting = [pool.submit(self._preprocessed, task) for task in tasks]
             # Takes as long as the scans do, and lets them go on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ LEAST_SEEN = 0.3
 """Least part of a template that the query must show."""
 _STEPS, _STEP_MM = 40, 2.5
 """Of the descent to the best affine transform."""
+_DECAYS = 0.9, 0.999
+"""Of the means of gradients and of their squares, a step, as Adam's authors have them."""
 _STRETCH = 0.5
 """Cost of the mean square of the logarithms of how much longer its axes become."""
 
@@ -117,6 +120,28 @@ class Laid:
     affine: Affine
 
 
+class _Moved:
+    """Values that Adam moves (Kingma and Ba, arXiv:1412.6980, algorithm 1), at a rate that goes to zero by a cosine.
+
+    That of torch.optim loads torch's compiler, which takes longer than a whole search.
+    """
+
+    def __init__(self, values: Tensor, rate: float) -> None:
+        """Take the values, and how far the first step goes."""
+        self.values, self._rate = values, rate
+        self._mean, self._square = torch.zeros_like(values), torch.zeros_like(values)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, number: int) -> None:
+        """Take a step against a gradient; the first has number 0, the last _STEPS - 1."""
+        rate = self._rate * (1 + math.cos(math.pi * number / _STEPS)) / 2
+        self._mean.lerp_(gradient, 1 - _DECAYS[0])
+        self._square.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
+        of_mean, of_square = (1 - decay ** (number + 1) for decay in _DECAYS)
+        apart = (self._square.sqrt() / of_square**0.5).add_(1e-8)
+        self.values.addcdiv_(self._mean, apart, value=-rate / of_mean)
+
+
 def descended(places: Places, query: Features, starts: Sequence[Affine]) -> list[Laid]:
     """Return the best affine transform near each start, and what it costs; by gradient descent (Adam), all at once."""
     points = torch.from_numpy(places.points_mm).float()
@@ -127,16 +152,13 @@ def descended(places: Places, query: Features, starts: Sequence[Affine]) -> list
         matrix = torch.from_numpy(np.stack([start.matrix for start in starts])).float().requires_grad_()
         centres = np.stack([start.carried(places.points_mm.mean(axis=0)) for start in starts])
         centre = torch.from_numpy(centres).float().requires_grad_()
-        rates = [{"params": [centre], "lr": _STEP_MM}, {"params": [matrix], "lr": _STEP_MM / length}]
-        optimiser = torch.optim.Adam(rates)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
-        for _ in range(_STEPS):
-            optimiser.zero_grad()
+        moved = (_Moved(centre, _STEP_MM), _Moved(matrix, _STEP_MM / length))
+        for step in range(_STEPS):
             costs, _ = _compared(places, query, apart @ matrix.transpose(1, 2) + centre[:, None])
             stretch = torch.linalg.svdvals(matrix).clamp(min=0.05).log().square().mean(dim=1)
-            (costs + _STRETCH * stretch).sum().backward()
-            optimiser.step()
-            schedule.step()
+            gradients = torch.autograd.grad((costs + _STRETCH * stretch).sum(), [one.values for one in moved])
+            for one, gradient in zip(moved, gradients, strict=True):
+                one.step(gradient, step)
     matrix, centre = matrix.detach(), centre.detach()
     costs, seen = _compared(places, query, apart @ matrix.transpose(1, 2) + centre[:, None])
     found = []

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 """The coverage of every interval in the tables."""
@@ -42,7 +41,7 @@ def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Es
     mean = float(known.mean())
     if known.size == 1:
         return Estimate(mean, float("nan"), float("nan"), 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, known.size - 1) * known.std(ddof=1) / np.sqrt(known.size))
+    half = float(stdtrit(known.size - 1, (1 + confidence) / 2) * known.std(ddof=1) / np.sqrt(known.size))
     return Estimate(mean, mean - half, mean + half, int(known.size))
 
 
@@ -118,6 +117,9 @@ def median_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> 
     known = known[~np.isnan(known)]
     if known.size == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    # scipy.stats takes half a second, and most runs compare nothing.
+    from scipy import stats
+
     interval: Any = stats.quantile_test(known, p=0.5).confidence_interval(confidence)
     return Estimate(float(np.median(known)), float(interval.low), float(interval.high), int(known.size))
 
@@ -132,7 +134,11 @@ def signed_rank_p(differences: Iterable[float]) -> float:
     known = known[~np.isnan(known)]
     if known.size == 0:
         return float("nan")
-    return float(stats.wilcoxon(known).pvalue) if known.any() else 1.0
+    if not known.any():
+        return 1.0
+    from scipy import stats
+
+    return float(stats.wilcoxon(known).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -140,5 +146,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     p = np.array(p_values, dtype=np.float64)
     known = ~np.isnan(p)
     if known.any():
+        from statsmodels.stats.multitest import multipletests
+
         p[known] = multipletests(p[known], method="holm")[1]
     return [float(value) for value in p]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,6 +18,9 @@ from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
 from rprloc.scans.nib import nibabel
 from rprloc.scans.nifti import listed
+
+if TYPE_CHECKING:
+    import nibabel
 
 SAME_VOXELS = 0.1
 """Two places of a scan are one where no voxel moves by more than this part of itself."""
@@ -143,9 +146,11 @@ def _qform(header: nibabel.Nifti1Header) -> FloatArray | None:
     """Return the qform (4, 4), RAS, None where it does not count or its numbers are impossible."""
     if int(header["qform_code"]) <= 0 or not _possible(_spacing(header)):
         return None
+    from nibabel.spatialimages import HeaderDataError
+
     try:
         form = np.asarray(header.get_qform(), dtype=np.float64)
-    except (ValueError, nibabel.spatialimages.HeaderDataError):
+    except (ValueError, HeaderDataError):
         return None
     return form if _whole(form) else None
 

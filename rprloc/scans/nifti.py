@@ -7,13 +7,16 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.scans.nib import nibabel
+
+if TYPE_CHECKING:
+    import nibabel
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 """The header's `datatype` of voxels that are one real number each."""
@@ -118,6 +121,9 @@ def check_promise(path: Path, expected: int, *, packed: bool) -> None:
 
 def _parsed(start: bytes, name: str, *, apart: bool) -> NiftiHeader:
     """Return the fields of a header, unchecked; raises InputError where it is none. `apart` is that of a pair."""
+    # It takes half a second, and most steps read no header of NIfTI.
+    import nibabel
+
     order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
     fields: nibabel.Nifti1Header
     if len(start) >= _LONG_HEADER and start[4:8] == (b"ni2\0" if apart else b"n+2\0"):

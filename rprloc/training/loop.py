@@ -14,7 +14,7 @@ from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model
 from rprloc.training.objective import Objective
-from rprloc.training.optimiser import new_optimiser
+from rprloc.training.optimiser import Optimiser, new_optimiser
 from rprloc.training.state import Interrupted, TrainingState
 
 RECORDS = 40
@@ -69,14 +69,12 @@ def train(
     return Model(network.eval(), objective.settings, record)
 
 
-def take_step(
-    objective: Objective, length: Length, optimiser: torch.optim.Optimizer, step: int
-) -> tuple[Tensor, Tensor]:
+def take_step(objective: Objective, length: Length, optimiser: Optimiser, step: int) -> tuple[Tensor, Tensor]:
     """Move the network by one step; return the loss and the error that it had before."""
     for group in optimiser.param_groups:
         group["lr"] = length.learning_rate_at(step)
     loss, error = objective.loss(step)
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     loss.backward()
     optimiser.step()
     return loss, error

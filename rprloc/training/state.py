@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rprloc.errors import InputError
 from rprloc.files import remove_parts
 from rprloc.networks.checkpoint import read_tensors, write_tensors
+from rprloc.training.optimiser import Optimiser
 
 SAVE_SECONDS = 60.0
 
@@ -45,7 +45,7 @@ class TrainingState:
         self.errors: list[Tensor] = []
         self._saved = time.monotonic()
 
-    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    def restore(self, network: nn.Module, optimiser: Optimiser) -> int:
         """Fill the network and its optimiser from the file, where there is one; return the step to go on from.
 
         Raises InputError where the file is not whole, which a kill cannot cause.
@@ -68,7 +68,7 @@ class TrainingState:
         self.losses, self.errors = (list(tensors.get(f"curve.{name}", ())) for name in ("losses", "errors"))
         return int(header["step"])
 
-    def save(self, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
+    def save(self, step: int, network: nn.Module, optimiser: Optimiser, seconds: float) -> None:
         """Write the state after `step` steps and `seconds` of this start."""
         if self.path is None:
             return
@@ -81,7 +81,7 @@ class TrainingState:
         write_tensors(self.path, tensors, header)
         self._saved = time.monotonic()
 
-    def save_when_due(self, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
+    def save_when_due(self, step: int, network: nn.Module, optimiser: Optimiser, seconds: float) -> None:
         """Write the state if a minute has passed since the last time or a signal asked to stop."""
         if self.interrupted or time.monotonic() - self._saved >= SAVE_SECONDS:
             self.save(step, network, optimiser, seconds)

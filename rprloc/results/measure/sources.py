@@ -8,7 +8,7 @@ from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from rprloc.geometry import FloatArray
 from rprloc.results.measure.by_support import BySupport
@@ -121,7 +121,7 @@ def _numbers(mean: Sources, without: Sequence[Sources]) -> dict[str, float]:
     """Return the numbers of one line; `without` are the sources without each group of queries in turn."""
     share, others = _share(mean), np.array([_share(one) for one in without])
     groups = len(others)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, groups - 1) * math.sqrt((groups - 1) * others.var())
+    half = stdtrit(groups - 1, (1 + CONFIDENCE) / 2) * math.sqrt((groups - 1) * others.var())
     # NaN, which stays, where too few are left without one of the queries.
     low, high = np.clip([share - half, share + half], 0, 1)
     return {

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from rprloc.catalogue.rows import CALIBRATION_IMAGES
 from rprloc.geometry import FloatArray
@@ -124,6 +123,8 @@ def auroc(doubt: FloatArray, failure: ArrayLike) -> float:
     bad, good = doubt[failure], doubt[~failure]
     if not (bad.size and good.size):
         return math.nan
+    from scipy import stats
+
     return float(stats.mannwhitneyu(bad, good).statistic / (bad.size * good.size))
 
 
