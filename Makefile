@@ -13,12 +13,14 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 # One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
 QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
-.PHONY: help install nextflow demo test test-faults bench lint types unit pipeline generate docs lock clean
+.PHONY: help install nextflow demo test test-faults test-cluster bench-cluster bench lint types unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
 	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
 	@echo 'make test-faults  every fault that a run can have: kills, full disks, folders gone; half an hour'
+	@echo 'make test-cluster  runs on a real Slurm and in a real Docker, which it starts (root, Debian packages); half an hour'
+	@echo 'make bench-cluster what runs of many rows cost: ROWS="100 1000 3000"'
 	@echo 'make bench      measure speed and memory against the goals, about ten minutes'
 	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
 	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
@@ -53,7 +55,7 @@ types:
 
 unit:
 	@echo 'Unit tests: pytest, all that run no Nextflow, on all cores.'
-	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs
+	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs --ignore=tests/cluster
 
 pipeline:
 	@echo 'Pipeline tests: Nextflow on generated phantoms, two runs at a time, a few minutes.'
@@ -62,6 +64,14 @@ pipeline:
 test-faults: install nextflow
 	@echo 'Faults: full disks, little memory, killed processes and engines, folders that are gone or taken, scans replaced.'
 	@$(PY) -m pytest -m 'long or not long' tests/faults
+
+test-cluster: install nextflow
+	@echo 'A real Slurm (slurm-wlm, munge) and a real Docker (docker.io, debootstrap), started and stopped here.'
+	@$(PY) -m pytest tests/cluster
+
+bench-cluster: install nextflow
+	@echo 'What runs of many rows cost, a line each.'
+	@$(PY) -m benchmarks.cluster $(or $(ROWS),100 1000 3000)
 
 bench: install
 	@echo 'Measuring speed and memory, a line each: name, value, goal, ok or short.'

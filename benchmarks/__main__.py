@@ -9,7 +9,7 @@ import sys
 import benchmarks
 
 OTHERS = (
-    "__main__", "ablation", "anatomy", "bundled", "confidence", "dicom_readers", "field", "lost", "marks",
+    "__main__", "ablation", "anatomy", "bundled", "cluster", "confidence", "dicom_readers", "field", "lost", "marks",
     "measurement", "outlines", "support_choice",
 )  # fmt: skip
 """Modules that measure nothing for `make bench`."""

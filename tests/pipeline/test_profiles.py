@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from itertools import combinations
 from pathlib import Path
 
@@ -103,6 +104,23 @@ def test_the_image_is_that_of_this_version() -> None:
     for recipe in ("Dockerfile", "Singularity.def"):
         named = re.findall(r"rprloc[:-](\d+\.\d+\.\d+)", (ROOT / "containers" / recipe).read_text(encoding="utf-8"))
         assert set(named) == {version}, recipe
+
+
+def test_an_image_without_cuda_has_all_other_packages() -> None:
+    """The recipe's own selection of the locked packages, where an index with torch's CPU build is given."""
+    (program,) = re.findall(
+        r"awk '(.+)' runtime\.txt", (ROOT / "containers" / "Dockerfile").read_text(encoding="utf-8")
+    )
+    locked = ROOT / "assets" / "setup" / "runtime.txt"
+    chosen = subprocess.run(["awk", program, locked], text=True, capture_output=True, check=True).stdout
+
+    def names(text: str) -> set[str]:
+        return set(re.findall(r"^([a-z][\w.-]*)==", text, re.MULTILINE))
+
+    left_out = names(locked.read_text(encoding="utf-8")) - names(chosen)
+    assert {"torch", "torchvision", "triton"} < left_out
+    assert all(name.startswith(("torch", "triton", "nvidia-", "cuda-")) for name in left_out)
+    assert chosen.count("--hash=sha256:") > 100 and "numpy==" in chosen
 
 
 def test_apptainer_is_singularity_by_another_name() -> None:

@@ -1,0 +1,102 @@
+"""What a run of many rows costs: python -m benchmarks.cluster ROWS [ROWS ...] [--stub] [--slurm] [--folder FOLDER].
+
+The demo's scans under many names, `matched` with the shipped network; with --stub every task is empty, which leaves
+what Nextflow itself takes. A line for each number of rows, and cluster.png beside them, the cost against the rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+NEXTFLOW = ROOT / ".venv" / "bin" / "nextflow"
+DEMO = ROOT / "assets" / "demo" / "samples.csv"
+DISTINCT = 50
+
+
+def write_sheet(folder: Path, rows: int) -> Path:
+    """Write a sheet of one support and queries, the demo's scans under other names; DISTINCT files, as links."""
+    demo = pd.read_csv(DEMO)
+    support = demo[demo.split == "validation"].iloc[0]
+    lines = ["subject,image,label,split,cohort"]
+    lines.append(f"support,{DEMO.parent / support.image},{DEMO.parent / support.label},validation,{support.cohort}")
+    for number in range(min(DISTINCT, rows - 1)):
+        (folder / f"{number}.nii.gz").symlink_to(DEMO.parent / demo.image[number % len(demo)])
+    lines += [f"q{number:05d},{number % DISTINCT}.nii.gz,,test,{support.cohort}" for number in range(rows - 1)]
+    path = folder / "samples.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def run(folder: Path, rows: int, words: list[str]) -> dict[str, float]:
+    """Run the pipeline on so many rows in an empty folder; return what it cost."""
+    sheet = write_sheet(folder, rows)
+    asked = ["run", ROOT / "main.nf", "--input", sheet, "--weights", "head-neck-ct", "--cohort", "openkbp", *words]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.Popen(
+        [str(NEXTFLOW), *map(str, asked)],
+        cwd=folder,
+        env=os.environ | {"NXF_ANSI_LOG": "false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output, _ = done.communicate()
+    if done.returncode:
+        sys.exit(output)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work = [path for path in (folder / "work").rglob("*") if not path.is_symlink()]
+    trace = pd.read_csv(folder / "results" / "pipeline_info" / "execution_trace.txt", sep="\t")
+    return {
+        "rows": rows,
+        "tasks": len(trace),
+        "seconds": time.monotonic() - began,
+        "core_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "memory_gb": after.ru_maxrss / 2**20,
+        "entries_a_row": len(work) / rows,
+        "megabytes_a_row": sum(path.stat().st_size for path in work if path.is_file()) / 1e6 / rows,
+    }
+
+
+def plot(found: pd.DataFrame, path: Path) -> None:
+    """Draw the cost against the rows."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    for axis, name in zip(axes, ("seconds", "core_seconds", "memory_gb"), strict=True):
+        axis.plot(found.rows, found[name], marker="o")
+        axis.set(xlabel="rows", ylabel=name.replace("_", " "), xlim=0, ylim=0)
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Measure, print a line each and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="+")
+    parser.add_argument("--stub", action="store_true")
+    parser.add_argument("--slurm", action="store_true")
+    parser.add_argument("--folder", type=Path, default=Path())
+    given = parser.parse_args()
+    words = [*(["-stub"] if given.stub else []), *(["-profile", "slurm"] if given.slurm else [])]
+    found = []
+    for rows in given.rows:
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+            found.append(run(Path(folder).resolve(), rows, words))
+            print("   ".join(f"{name} {value:.4g}" for name, value in found[-1].items()), flush=True)
+    plot(pd.DataFrame(found), given.folder / "cluster.png")
+
+
+if __name__ == "__main__":
+    main()
