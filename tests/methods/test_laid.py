@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rprloc.geometry import Affine
+from rprloc.methods import laid
 from rprloc.methods.laid import LEAST_SEEN, Places, Searched, Template, descended
 from rprloc.methods.looks import Looks
 from tests.methods.heads import LANDMARKS, REGION, WINDOW, head
@@ -56,3 +57,18 @@ def test_a_descent_finds_the_affine_transform_nearby_and_says_what_it_costs() ->
     near, far = descended(places, query.features, starts)
     np.testing.assert_allclose(near.affine.carried(LANDMARKS), true.carried(LANDMARKS), atol=2.0)
     assert near.cost < far.cost and far.seen < near.seen <= 1
+
+
+def test_values_move_as_by_torch_s_own_adam_at_a_rate_that_goes_to_zero() -> None:
+    random = torch.Generator().manual_seed(1)
+    start, pull = torch.randn(2, 5, 3, generator=random)
+    own, theirs = laid._Moved(start.clone().requires_grad_(), 0.3), start.clone().requires_grad_()
+    adam = torch.optim.Adam([theirs], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, laid._STEPS)
+    for number in range(laid._STEPS):
+        own.step(torch.autograd.grad((own.values - pull).pow(4).sum(), own.values)[0], number)
+        adam.zero_grad()
+        (theirs - pull).pow(4).sum().backward()
+        adam.step()
+        schedule.step()
+        torch.testing.assert_close(own.values, theirs, rtol=1e-4, atol=1e-5)
