@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from benchmarks.ablation import supports_lines
-from benchmarks.lost import LOST_MM, Cohort, prepared
+from benchmarks.lost import Cohort, prepared
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found, prediction_of
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
-from rprloc.methods.lost import LOST_AT, Judge
+from rprloc.methods.lost import LOST_AT, OFF_MM, Judge
 from rprloc.methods.matched import Matched
 from rprloc.methods.registration import Registration
 from rprloc.methods.start import LaidStart
@@ -73,7 +73,7 @@ def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> It
     records = {scan.subject: scan.record for scan in scans}
     yield from supports_lines(f"{name:<8}", rows, records, seconds)
     off, lost = np.array([one for query, own in zip(scans, answers, strict=True) for one in _told(query, own, judge)]).T
-    wrong = off > LOST_MM
+    wrong = off > OFF_MM
     parts = [
         f"from {at:g} on {100 * (lost >= at)[wrong].mean() if wrong.any() else 0:.0f} % of them and "
         f"{100 * (lost >= at)[~wrong].mean():.0f} % of the others"
@@ -81,7 +81,7 @@ def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> It
     ]
     tells = f"AUROC {auroc(lost, wrong):.3f}" if wrong.any() else "none to be told"
     yield (
-        f"{name:<8} of {len(off)} answers {wrong.sum()} more than {LOST_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
+        f"{name:<8} of {len(off)} answers {wrong.sum()} more than {OFF_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
         f"than {_FAR_MM:.0f} mm; by `lost`: {tells}, {'; '.join(parts)}"
     )
 

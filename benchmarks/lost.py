@@ -38,7 +38,7 @@ from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
-from rprloc.methods.lost import SIGNS, agreement_signs, apart_mm
+from rprloc.methods.lost import OFF_MM, SIGNS, agreement_signs, apart_mm
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
@@ -50,7 +50,6 @@ from rprloc.scans.target import Target, scan_folder
 from rprloc.scans.turned import Turn, turned
 from rprloc.seeds import generator_of
 
-LOST_MM = 20.0
 KEPT = 0.99
 """Of the good answers that a threshold keeps."""
 _SUPPORTS = 3
@@ -305,7 +304,8 @@ class _Fit:
     def of(cls, rows: pd.DataFrame) -> _Fit:
         """Fit on answers with known truth."""
         alone = fitted(rows, rows[list(SIGNS)].to_numpy(dtype=np.float64))
-        several = rows[rows["apart"].notna()]
+        # What is moved away by us moves from all supports alike.
+        several = rows[rows["apart"].notna() & (rows["kind"] != _ELSEWHERE)]
         agreed = fitted(several, cls._agreement(several, alone))
         fit = cls(alone, agreed, at=1.0)
         good = fit.chances(rows[~rows["lost"]])
@@ -324,7 +324,7 @@ class _Fit:
 
 def told(answers: pd.DataFrame) -> None:
     """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
-    judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > LOST_MM)
+    judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > OFF_MM)
     before = judged.reindex(columns=["before"])["before"].notna()
     paired = judged["structure"].str.endswith(("_left", "_right"))
     undecided = paired & ((judged["kind"] == "left to right") | (judged["repaired"] & ~judged["sided"].astype(bool)))
@@ -345,9 +345,8 @@ def told(answers: pd.DataFrame) -> None:
     fit = _Fit.of(teaching)
     _print_cohort("all, in sample", final, fit)
     _print_changes(final, fit)
-    for name, (weights, bias) in (("", fit.alone), ("AGREE_", fit.agreed)):
-        rounded = ", ".join(f"{weight:.2f}" for weight in weights)
-        print(f"\n_{name or 'WEIGHTS'} = ({rounded})\n_{name}BIAS = {bias:.2f}")
+    for name, (weights, bias) in (("_WEIGHTS, _BIAS", fit.alone), ("_AGREE, _AGREE_BIAS", fit.agreed)):
+        print(f"\n{name} = ({', '.join(f'{weight:.2f}' for weight in weights)}), {bias:.2f}")
     print(f"LOST_AT = {fit.at:.2f}")
 
 

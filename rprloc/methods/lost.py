@@ -48,13 +48,14 @@ def lost_of(signs: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-(signs @ np.array(_WEIGHTS) + _BIAS))))
 
 
-_WEIGHTS = (0.91, -1.34, 1.02, -3.56, -3.15, 3.10)
-_BIAS = 7.16
+_WEIGHTS, _BIAS = (0.92, -1.66, 0.77, -3.67, -3.68, 1.93), 7.82
+OFF_MM = 20.0
+"""Walls that are farther off in the mean are lost."""
 _FEWEST_OTHERS = 2
 """Supports with which one has to agree: of two that do not, nobody knows which is wrong."""
-_AGREE, _AGREE_BIAS = (1.0, 1.0), -2.0
-"""Of the logit of what one support says, and of the logarithm of how many mm (and one more) the others are apart."""
-LOST_AT = 0.84
+_AGREE, _AGREE_BIAS = (0.73, 0.81), 0.08
+"""Of the logit of what one support says, and of the square of how far the others are apart, in parts of OFF_MM."""
+LOST_AT = 0.76
 """From here on an answer is lost: 99 % of the good ones have less."""
 
 
@@ -87,7 +88,7 @@ def agreed(lost: FloatArray, apart: FloatArray) -> FloatArray:
 def agreement_signs(lost: FloatArray, apart: FloatArray) -> FloatArray:
     """Return what `agreed` weighs (..., 2)."""
     sure = np.clip(lost, 1e-6, 1 - 1e-6)
-    return np.stack([np.log(sure / (1 - sure)), np.log1p(apart)], axis=-1)
+    return np.stack([np.log(sure / (1 - sure)), np.minimum(apart / OFF_MM, 1) ** 2], axis=-1)
 
 
 class Judge:

@@ -96,7 +96,7 @@ def test_answers_of_other_settings_of_none_and_those_that_failed_do_not_count_as
 
 def test_the_farther_from_the_others_the_likelier_lost() -> None:
     for alone in (0.0, 0.01, 0.3, 0.9, 1.0):
-        found = agreed(np.full(4, alone), np.array([0.0, 5, 20, 60]))
-        assert (np.diff(found) > 0).all()
+        found = agreed(np.full(5, alone), np.array([0.0, 5, 12, 20, 60]))
+        assert (np.diff(found[:4]) > 0).all() and found[4] == found[3]
         assert ((found > 0) & (found < 1)).all()
     assert (np.diff(agreed(np.array([0.01, 0.3, 0.9]), np.full(3, 8.0))) > 0).all()
