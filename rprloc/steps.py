@@ -207,11 +207,10 @@ def evaluate(task: TextIO, scans: Path, predictions: Path, outlines: Path, folde
 @step.command()
 @told
 @click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's file, files or folder.")
-@click.option("--answers", type=FOLDER, required=True, help="Folder that holds the file of the query's answers to use.")
-@click.option("--outlines", type=NEW_FOLDER, required=True, help="Folder of the batch's outlines, if any.")
+@click.option("--found", type=FOLDER, required=True, help="Folder of the query's answers to use and of its outlines.")
 @scans_option
 @here_option
-def export(task: TextIO, image: Path, answers: Path, outlines: Path, scans: Path, folder: Path) -> None:
+def export(task: TextIO, image: Path, found: Path, scans: Path, folder: Path) -> None:
     """Write a query's answers to use as files for other programs; what could not be written is said in said.txt."""
     from rprloc.cohort.tasks import Export, from_json
     from rprloc.exports.query import read_query
@@ -220,7 +219,8 @@ def export(task: TextIO, image: Path, answers: Path, outlines: Path, scans: Path
 
     what = from_json(json.load(task), Export)
     given = _only_file(image, beside=what.voxels) or image
-    query = read_query(what, given, scans / what.id, next(answers.iterdir()), _files(outlines, "*/*.safetensors"))
+    (answers,) = _files(found, "*.jsonl")
+    query = read_query(what, given, scans / what.id, answers, _files(found, "*/*.safetensors"))
     said = [] if query is None else write_exports(folder / "exports", what.kinds, query, margin_mm=what.margin_mm)
     write_text(folder / "said.txt", "".join(f"{sentence}\n" for sentence in said))
 

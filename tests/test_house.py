@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -30,6 +31,8 @@ APART = {
 """Parts that know less than the order lets them, and what they may know."""
 
 LINES, PARAMETERS, DEPTH = 60, 6, 3
+MAIN_LINES, FIELDS = 45, 5
+"""Of main.nf, and of a tuple that a process takes."""
 BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -127,6 +130,17 @@ def test_functions_are_read_without_scrolling() -> None:
 
 def test_functions_are_three_levels_deep_at_most() -> None:
     assert [where for where, node in functions() if depth(node) > DEPTH] == []
+
+
+def test_the_pipeline_is_a_paragraph_and_its_tuples_are_short() -> None:
+    assert len((ROOT / "main.nf").read_text(encoding="utf-8").splitlines()) <= MAIN_LINES
+    taken = [
+        line
+        for path in sorted((ROOT / "modules").glob("*/main.nf"))
+        for line in re.findall(r"^ *tuple (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert len(taken) > FIELDS
+    assert [line for line in taken if len(re.findall(r"\b(?:val|path)\(", line)) > FIELDS] == []
 
 
 def test_every_module_has_its_test() -> None:

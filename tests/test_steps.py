@@ -118,16 +118,16 @@ def test_a_task_that_is_none_is_one_sentence(tmp_path: Path, monkeypatch: pytest
 
 def test_export_writes_files_and_says_what_it_could_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = query(tmp_path)
-    for folder in ("image", "answers", "outlines", "scans"):
+    for folder in ("image", "found", "scans"):
         (tmp_path / folder).mkdir()
     one.image.rename(tmp_path / "image" / "scan.nii.gz")
     replace(one.record, model=GRID).write(tmp_path / "scans")
-    write_json_lines(tmp_path / "answers" / "q1.jsonl", [answer.to_json() for answer in one.answers])
+    write_json_lines(tmp_path / "found" / "q1.jsonl", [answer.to_json() for answer in one.answers])
     task = {
         "id": "c@q1", "cohort": "c", "subject": "q1", "image": "scan.nii.gz", "modality": "ct", "margin_mm": 3,
         "kinds": ["slicer", "masks", "csv", "crops"],
     }  # fmt: skip
-    words = [f"--{name}={name}" for name in ("image", "answers", "outlines", "scans")]
+    words = [f"--{name}={name}" for name in ("image", "found", "scans")]
     run(tmp_path, monkeypatch, "export", *words, task=task)
     assert sorted(path.name for path in (tmp_path / "exports").iterdir()) == ["crops", "csv", "slicer"]
     said = (tmp_path / "said.txt").read_text(encoding="utf-8")

@@ -25,15 +25,18 @@ workflow TELL {
             .join(gathered(measures, 'searches', outlines), remainder: true)
             .map { id, json, folders, files, drawn -> [id, json, folders ?: [], files ?: [], drawn ?: []] }
     )
-    // [id of a query, task as JSON, files of the image, scan, answers, folder of outlines if there is one]
+    // [id of a query, its answers and the folder of outlines if there is one]
     exports = plan.flatMap { all -> all.export }
+    found = EVALUATE.out.answers.flatMap { cohort, files -> [files].flatten().collect { path -> ["${cohort}@${path.baseName}".toString(), path] } }
+        .join(gathered(exports, 'outlines', outlines))
+        .map { id, answers, drawn -> [id, [answers] + drawn] }
+    // [id of a query, task as JSON, files of the image, scan, what was found]
     EXPORT(
         exports.map { one ->
             [one.id, toJson(one + [content: contentOf(sheetFile(one.image))]), [sheetFile(one.image)] + one.voxels.collect { name -> sheetFile(name) }]
         }
             .join(scans)
-            .join(EVALUATE.out.answers.flatMap { cohort, files -> [files].flatten().collect { path -> ["${cohort}@${path.baseName}".toString(), path] } })
-            .join(gathered(exports, 'outlines', outlines))
+            .join(found)
     )
     EXPORT.out.said.flatMap { path -> path.readLines() }.take(20).subscribe { line -> log.warn(line) }
     EVALUATE.out.evaluated.subscribe { folder -> tellCompared(folder) }

@@ -5,7 +5,7 @@ process EXPORT {
     publishDir params.outdir, mode: 'copy', pattern: 'exports/**'
 
     input:
-    tuple val(id), val(json), path(image, stageAs: 'image/*'), path(scan, stageAs: 'scans/*'), path(answers, stageAs: 'answers/*'), path(outlines, stageAs: 'outlines/*')
+    tuple val(id), val(json), path(image, stageAs: 'image/*'), path(scan, stageAs: 'scans/*'), path(found, stageAs: 'found/*')
 
     output:
     path 'exports/**', emit: files, optional: true
@@ -13,7 +13,7 @@ process EXPORT {
 
     script:
     """
-    rprloc step export --image image --scans scans --answers answers --outlines outlines <<'JSON'
+    rprloc step export --image image --scans scans --found found <<'JSON'
     ${json}
     JSON
     """

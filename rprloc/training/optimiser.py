@@ -85,10 +85,11 @@ class Muon:
         with one_thread():
             (group,) = self.param_groups
             for number, parameter in enumerate(group["params"]):
-                if parameter.grad is not None:
-                    if number not in self._momenta:
-                        self._momenta[number] = torch.zeros_like(parameter)
-                    _move(parameter, self._momenta[number], group["lr"])
+                if parameter.grad is None:
+                    continue
+                if number not in self._momenta:
+                    self._momenta[number] = torch.zeros_like(parameter)
+                _move(parameter, self._momenta[number], group["lr"])
 
 
 def _move(parameter: nn.Parameter, momentum: Tensor, rate: float) -> None:

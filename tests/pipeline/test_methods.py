@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
 from rprloc.importers.phantom import write_phantom
 from tests.pipeline.conftest import write_settings
@@ -31,13 +33,14 @@ def others(place: Path) -> Run:
     sheet = write_phantom(place / "labelled cohort", n_train=0, n_test=4)
     sheet.write_text(SHEET)
     named = ("--input", sheet, "--cohort_folder", write_settings(sheet.parent), "--methods", ",".join(OTHERS))
-    return run_well(place / "other methods", *PROFILE, *named, "--registration_supports", "1", parser="v2")
+    asked = ("--registration_supports", "1", "--exports", "slicer,masks")
+    return run_well(place / "other methods", *PROFILE, *named, *asked, parser="v2")
 
 
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:
     assert others.tasks() == {
         "NAMES": 1, "CHECK": 1, "PREPROCESS": 6, "TRAIN": 1, "TEACH": 1, "LOCALIZE": 4, "REGISTER": 1,
-        "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+        "EVALUATE": 1, "EXPORT": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     models = {path.stem for path in (others.results / "models" / "phantom").iterdir()}
     assert models == {"position_map", "student"}
@@ -71,6 +74,12 @@ def test_what_supports_teach_learns_after_the_position_map_and_finds_something(o
     # What the student was told comes from both supports; a scan that is none has no say.
     log = (others.results / "logs" / "phantom.student.log").read_text(encoding="utf-8")
     assert "landmarks of 2 supports carried to 3 of 3 training scans" in log
+
+
+def test_answers_and_their_outlines_are_files_for_other_programs(others: Run) -> None:
+    mask = sitk.ReadImage(others.results / "exports" / "masks" / "phantom" / "f.nii.gz")
+    assert set(np.unique(sitk.GetArrayFromImage(mask))) == {0, 1, 2, 3}
+    assert list((others.results / "exports" / "slicer" / "phantom" / "f").glob("*.mrk.json"))
 
 
 def test_the_tables_name_every_method_and_the_report_shows_figure_4(others: Run) -> None:

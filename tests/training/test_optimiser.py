@@ -74,3 +74,30 @@ def test_the_length_chooses_the_optimiser() -> None:
     assert type(adam) is torch.optim.Adam and adam.param_groups[0]["weight_decay"] == 1e-4
     muon = new_optimiser(network, Length(1, 1, 2, learning_rate=0.02, optimiser="muon"))
     assert type(muon) is Muon and muon.param_groups[0]["lr"] == 0.02
+
+
+def test_it_goes_on_from_its_state_as_if_it_had_not_stopped() -> None:
+    def made() -> tuple[nn.Parameter, nn.Parameter]:
+        return nn.Parameter(noise(4, 3)), nn.Parameter(noise(5))
+
+    def step(optimiser: Muon, parameters: tuple[nn.Parameter, nn.Parameter]) -> None:
+        optimiser.zero_grad()
+        sum(one.square().sum() for one in parameters).backward()
+        optimiser.step()
+
+    whole, stopped = made(), made()
+    first, second = Muon(whole, 0.02), Muon(stopped, 0.02)
+    for _ in range(2):
+        step(first, whole)
+        step(second, stopped)
+    state = second.state_dict()
+    assert state["param_groups"] == [{"lr": 0.02, "params": [0, 1]}]
+    after = tuple(nn.Parameter(one.detach().clone()) for one in stopped)
+    again = Muon(after, 0.5)
+    again.load_state_dict(state)
+    assert again.param_groups[0]["lr"] == 0.02
+    step(first, whole)
+    step(again, after)
+    assert all(torch.equal(one, other) for one, other in zip(whole, after, strict=True))
+    # What was saved is a copy: it stays as it was.
+    assert not torch.equal(state["state"][0]["momentum"], again.state_dict()["state"][0]["momentum"])
