@@ -101,7 +101,7 @@ def locate(
     """
     if {len(labels), len(marks)} - {0} != {len(supports)}:
         found = f"{len(labels)} --label and {len(marks)} --marks for {len(supports)} --support"
-        raise click.UsageError(f"found {found}, expected one for each.")
+        raise click.UsageError(f"found {found}, expected a --label or --marks for each.")
     out, (kinds, faults) = options["out"], parse_exports(options["exports"])
     if faults:
         raise InputError(fault.message for fault in faults)
@@ -182,5 +182,5 @@ def _written(
         if query.record.usable:
             for sentence in write_exports(out / "exports", kinds, query, margin_mm=options["margin"]):
                 teller.note(f"  WARN: {sentence}")
-    if kinds:
-        teller.note(f"{out / 'exports'} has files for other programs: {', '.join(kinds)}.")
+    if there := [kind for kind in kinds if (out / "exports" / kind).is_dir()]:
+        teller.note(f"{out / 'exports'} has files for other programs: {', '.join(there)}.")

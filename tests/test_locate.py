@@ -95,6 +95,7 @@ def test_answers_are_exported_for_other_programs(folder: Path, tmp_path: Path) -
     assert (own / "slicer" / "phantom" / "test_01" / "heart.roi.mrk.json").exists()
     # What is no DICOM has no RTSTRUCT, which is said.
     assert "WARN: " in done.stderr and "DICOM" in done.stderr
+    assert done.stderr.endswith("exports has files for other programs: slicer, masks, csv.\n")
     with pytest.raises(InputError, match="found 'slcer', expected"):
         run(*words_of(folder, query, "--out", tmp_path, "--exports", "slcer"))
     assert run(*words_of(folder, query, "--exports", "csv")).exit_code == 2
@@ -103,7 +104,8 @@ def test_answers_are_exported_for_other_programs(folder: Path, tmp_path: Path) -
 def test_what_cannot_be_asked_ends_before_anything_is_read(folder: Path) -> None:
     done = run("locate", "--support", "a.nii", "--support", "b.nii", "--label", "l.nii", "q.nii")
     assert (
-        done.exit_code == 2 and "found 1 --label and 0 --marks for 2 --support, expected one for each." in done.stderr
+        done.exit_code == 2
+        and "found 1 --label and 0 --marks for 2 --support, expected a --label or --marks for each." in done.stderr
     )
     assert run("locate", "--support", "a.nii", "--label", "l.nii").exit_code == 2
     with pytest.raises(InputError, match="found the supports alone"):

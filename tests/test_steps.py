@@ -131,7 +131,7 @@ def test_export_writes_files_and_says_what_it_could_not(tmp_path: Path, monkeypa
     run(tmp_path, monkeypatch, "export", *words, task=task)
     assert sorted(path.name for path in (tmp_path / "exports").iterdir()) == ["crops", "csv", "slicer"]
     said = (tmp_path / "said.txt").read_text(encoding="utf-8")
-    assert said == "q1: no answer has an outline, so there is no mask.\n"
+    assert said.startswith("q1: no answer has an outline, ") and said.endswith(", so there is no mask.\n")
 
 
 def test_marks_and_a_colour_table_go_from_the_sheet_to_the_record(given: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def write_dicom(parent: Path, query: Query, wanted: Sequence[str]) -> list[str]:
     if not kinds.is_dicom(query.image):
         return [f"{subject}: its scan is no DICOM, so there is no {said}; masks have the same outlines."]
     if not query.outlines:
-        return [f"{subject}: no answer has an outline, so there is no {said}."]
+        return [query.undrawn(said)]
     _, stack = read_stack(query.image, series=query.series, modality=query.modality)
     if not stack.even:
         return [f"{subject}: its slices lie at uneven distances and were resampled, so there is no {said}."]

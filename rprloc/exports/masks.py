@@ -27,7 +27,7 @@ def write_masks(parent: Path, query: Query) -> list[str]:
     Where outlines overlap the later structure is seen. Without any outline nothing is written.
     """
     if not query.outlines:
-        return [f"{query.record.subject}: no answer has an outline, so there is no mask."]
+        return [query.undrawn("mask")]
     labels, native = query.labels, query.native
     kind = np.uint8 if max(labels.values()) < 256 else np.uint16
     whole: NDArray[Any] = np.zeros(native.size[::-1], dtype=kind)

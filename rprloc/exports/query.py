@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rprloc.catalogue import methods
+from rprloc.cohort.faults import listed
 from rprloc.cohort.tasks import Export
 from rprloc.exports.names import file_name, file_names
 from rprloc.files import read_json_lines
@@ -61,6 +63,12 @@ class Query:
         after = max(given.values(), default=0)
         rest = [name for name in names if name not in own]
         return own | {name: after + number for number, name in enumerate(rest, start=1)}
+
+    def undrawn(self, missing: str) -> str:
+        """Return what is said of a query none of whose answers has an outline, and which so has no file of a kind."""
+        able = listed([method.name for method in methods() if method.family.outlines], "and")
+        drawn = f"no answer has an outline, which {able} carry from a support's mask"
+        return f"{self.record.subject}: {drawn if self.found else 'nothing is found'}, so there is no {missing}."
 
     def folder(self, parent: Path, kind: str) -> Path:
         """Return the folder of its cohort's files of a kind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,13 @@ class Job:
             found += file_faults(row, places, self.settings.structures, sheet="command line", staged=False)
         options = {"image": "support"}
         return [
-            replace(one, line=None, column=options.get(one.column or "", one.column), kind="option").message
+            replace(
+                one,
+                line=None,
+                column=options.get(one.column or "", one.column),
+                kind="option",
+                expected=re.sub(r"the column '(\w+)'", r"--\1", one.expected),
+            ).message
             for one in found
         ]
 
@@ -173,9 +180,12 @@ def with_structures(settings: Settings, asked: Sequence[str] | None) -> tuple[Se
 def unknown_structures(asked: Iterable[str] | None, known: Iterable[str]) -> list[str]:
     """Return a sentence for each structure that is asked for and that no support has."""
     there = sorted(set(known))
+    # Values of a label that nothing names.
+    unnamed = any(re.fullmatch(r"label_\d+", name) for name in there)
+    more = ", or NAME=VALUE with the value in the label" if unnamed else ""
     return [
         parameter_fault(
-            "structures", name, f"structures of the supports: {listed(there)}{nearest(name, there)}"
+            "structures", name, f"structures of the supports: {listed(there)}{more}{nearest(name, there)}"
         ).message
         for name in asked or ()
         if name not in there

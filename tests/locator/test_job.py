@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ def test_marks_and_a_colour_table_stand_behind_the_label(tmp_path: Path) -> None
         weights="none",
     )  # fmt: skip
     assert alone.faults() == ["command line, option 'marks': found 'none.csv', expected a file that exists."]
+    (tmp_path / "a.mrk.json").touch()
+    box = Support(support.scan, str(tmp_path / "a.mrk.json"))
+    (said,) = replace(alone, supports=(box,)).faults()
+    assert "option 'label': found" in said and said.endswith(", which belong in --marks.")
 
 
 def test_settings_are_named_as_the_pipelines(tmp_path: Path) -> None:
@@ -102,6 +107,8 @@ def test_structures_have_a_value_each_or_none_has() -> None:
         "command line, parameter 'structures': found 'livre', expected structures of the supports: heart or liver "
         "(did you mean 'liver'?)."
     ]
+    (said,) = unknown_structures(["liver"], ["label_1", "label_2"])
+    assert said.endswith("supports: label_1 or label_2, or NAME=VALUE with the value in the label.")
 
 
 def test_parameters_are_at_the_pipelines_defaults() -> None:
