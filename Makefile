@@ -13,7 +13,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 # One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
 QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
-.PHONY: help install nextflow demo test test-faults test-cluster bench-cluster bench lint types unit pipeline generate docs lock clean
+.PHONY: help install syn nextflow demo test test-faults test-cluster bench-cluster bench lint types unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
@@ -25,6 +25,7 @@ help:
 	@echo 'make nextflow   only the workflow engine, as .venv/bin/nextflow'
 	@echo 'make install    Python packages into .venv and the command .venv/bin/rprloc'
 	@echo 'make lint | types | unit | pipeline    one part of make test'
+	@echo 'make syn        antspyx as well, for --methods syn'
 	@echo 'make generate   write anew what follows from the catalogue: pages of docs/reference, texts of nextflow_schema.json'
 	@echo 'make docs       build the documents as a site in site/'
 	@echo 'make lock       resolve the locked Python packages anew'
@@ -32,6 +33,10 @@ help:
 
 install:
 	@sh assets/setup/environment.sh all
+
+syn: install
+	@echo 'Installing antspyx and what it needs, for --methods syn: a download of 30 MB.'
+	@$(PY) -m uv pip install --require-hashes -r assets/setup/syn.txt
 
 nextflow:
 	@sh assets/setup/environment.sh bare
@@ -89,6 +94,7 @@ lock:
 	@echo 'Resolving packages into assets/setup/*.txt (names, versions and hashes).'
 	@$(COMPILE) pyproject.toml --group dev --upgrade -o assets/setup/lock.txt
 	@$(COMPILE) pyproject.toml -c assets/setup/lock.txt -o assets/setup/runtime.txt
+	@$(COMPILE) pyproject.toml --extra syn -c assets/setup/lock.txt -o assets/setup/syn.txt
 	@$(COMPILE) --group engine -c assets/setup/lock.txt -o assets/setup/engine.txt
 	@$(COMPILE) --group bootstrap -c assets/setup/lock.txt -o assets/setup/uv.txt
 

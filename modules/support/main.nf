@@ -257,7 +257,7 @@ def tellCompared(folder) {
     ownClass('Findings').first(lines).each { line -> log.warn(line) }
     def weights = folder.resolve('weights.csv')
     def chosen = weights.exists() ? weights.splitCsv(header: true, quote: '"') : []
-    chosen.each { row -> log.info("cohort ${row.cohort}: ${row.method}, ${row.queries} scans with weights: ${row.weights} (${row.why})") }
+    chosen.each { row -> log.info("cohort ${row.cohort}: ${row.method}, weights ${row.weights} (${row.why}), queries: ${row.queries}") }
 }
 
 /** What the report tells about the run. The command is given without -resume: a resumed run is the same run. */

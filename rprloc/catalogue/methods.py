@@ -5,7 +5,7 @@ This file is a table alone: what a task runs does not change with other tasks' r
 
 from __future__ import annotations
 
-from rprloc.catalogue.rows import BY_LABELS, BY_SUPPORTS, Family, Method
+from rprloc.catalogue.rows import ANTS, BY_LABELS, BY_SUPPORTS, Family, Method
 
 PAPER = "regression"
 """The paper's method."""
@@ -184,5 +184,13 @@ METHODS = (
         sentence="ConvexAdam on MIND features after the affine transform.",
         source="Siebert et al., arXiv:2408.14611",
         seconds=3.8,
+    ),
+    Method(
+        name="syn",
+        family=_registration,
+        module=ANTS,
+        sentence="Symmetric normalisation by ANTs with its defaults, of whole scans; its package comes with an extra, "
+        "and `all` leaves it out.",
+        source="antspyx; Avants et al., Medical Image Analysis 2008",
     ),
 )

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 BY_LABELS, BY_SUPPORTS = "labels", "supports"
 """Who teaches a method that learns: the labels of the training scans, or the supports."""
+ANTS = "ants"
+"""The module of antspyx, which only an extra of this package brings."""
 CALIBRATION_IMAGES = 4
 """With fewer images of known truth a prediction is not said to be within any distance."""
 
@@ -60,11 +63,18 @@ class Method:
     """The paper's name for it; without one it is ours."""
     column: str = field(default="", repr=False)
     """The column of figure 4 that it shares with others; without one it is its family's."""
+    module: str = field(default="", repr=False)
+    """The module that it needs and that an extra of this package brings, called as the method is."""
     sentence: str = field(default="", repr=False)
     source: str = field(default="", repr=False)
     """Where it was published."""
     seconds: float = field(default=1.0, repr=False)
     """How long it takes to find four structures of one support in a scan, on two cores; batches are made by it."""
+
+    @property
+    def absent(self) -> str | None:
+        """Why it cannot answer here, without a full stop; None where it can."""
+        return absent(self.name) if self.module and find_spec(self.module) is None else None
 
     @property
     def label(self) -> str:
@@ -125,6 +135,13 @@ class Network:
     """Whose labels it is told (BY_LABELS or BY_SUPPORTS); without, none."""
     sentence: str = field(default="", repr=False)
     source: str = field(default="", repr=False)
+
+
+def absent(extra: str) -> str:
+    """Return the sentence, without a full stop, on a method whose extra is not installed."""
+    return (
+        f"{extra} needs a package that is not installed: get it by 'make {extra}', or by pip install 'rprloc[{extra}]'"
+    )
 
 
 def load(reference: str) -> Any:

@@ -144,7 +144,8 @@ def check(given: Given) -> Checked:
 def parse_methods(text: str) -> tuple[list[str], list[Fault]]:
     """Return the methods that `--methods` names, in the order of the tables, and a fault for each unknown name.
 
-    Names stand between commas or spaces; `all` is every method.
+    Names stand between commas or spaces; `all` is every method that needs no extra of this package. One that is not
+    installed is a fault as well.
     """
     known = [method.name for method in methods()]
     names = [name for name in re.split(r"[,\s]+", text.strip()) if name]
@@ -156,7 +157,14 @@ def parse_methods(text: str) -> tuple[list[str], list[Fault]]:
     ]
     if not names:
         faults.append(parameter_fault("methods", text, f"one or more of {listed(offered, 'and')}"))
-    return in_order(known if ALL in names else [name for name in names if name in known]), faults
+    faults += [
+        parameter_fault("methods", name, f"a method whose package is installed: {absent}")
+        for name in names
+        if name in known and (absent := method_named(name).absent)
+    ]
+    every = [method.name for method in methods() if not method.module]
+    asked = [name for name in names if name in known]
+    return in_order([*every, *asked] if ALL in names else asked), faults
 
 
 def trained(weights: str | None, families: Sequence[Family]) -> list[str]:

@@ -314,6 +314,9 @@ def _asked(supports: tuple[Support, ...], asked: How) -> tuple[Job, Weights]:
     method = asked["method"]
     if method not in known:
         raise InputError(parameter_fault("method", method, f"{listed(known)}{nearest(method, known)}").message)
+    if absent := method_named(method).absent:
+        expected = f"a method whose package is installed: {absent}"
+        raise InputError(parameter_fault("method", method, expected).message)
     cohort, settings, structures = _settings(asked)
     weights = (
         shipped_weights(settings, cohort, method)

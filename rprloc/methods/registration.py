@@ -29,7 +29,7 @@ from rprloc.methods.images import (
 from rprloc.methods.localize import Work
 from rprloc.scans.scan import Scan
 
-METHODS = ("affine", "bspline", "convex")
+METHODS = ("affine", "bspline", "convex", "syn")
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class _Outcome:
 class Registration:
     """Locate landmarks by carrying a support's six extreme points through a registration of its scan to the query.
 
-    One affine a pair is the start of the other two. A registration by SimpleITK keeps to one thread, so that answers
-    depend on no number of threads; several supports go at once. Each method's seconds hold the affine that it needs,
-    as the method would take alone, and are those of one support.
+    One affine a pair is the start of the others but syn, which has its own. A registration by SimpleITK keeps to one
+    thread, so that answers depend on no number of threads; several supports go at once. Each method's seconds hold the
+    affine that it needs, as the method would take alone, and are those of one support.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Registration:
         seed: int,
         threads: int | None = None,
     ) -> None:
-        """Take the methods (of affine, bspline, convex), each with its setting, the cohort's window (value, grey), the
-        structures (None: all that a support has), the seed of the metric's samples, and how many supports to register
-        at once (None: a core each). Raises ValueError for an unknown name.
+        """Take the methods (some of METHODS), each with its setting, the cohort's window (value, grey), the structures
+        (None: all that a support has), the seed of the metric's samples, and how many supports to register at once
+        (None: a core each). Raises ValueError for an unknown name.
         """
         if unknown := sorted(set(settings) - set(METHODS)):
             raise ValueError(f"found {', '.join(unknown)}, expected some of {', '.join(METHODS)}")
@@ -105,6 +105,8 @@ class Registration:
             found = list(pool.map(lambda support: self._by_simpleitk(support, image, reason), supports))
         answers: Answers = {}
         for support, outcomes in zip(supports, found, strict=True):
+            if "syn" in self._settings:
+                outcomes["syn"] = self._by_syn(support, image, reason)
             if "convex" in self._settings:
                 outcomes["convex"] = self._by_convex(support, image, outcomes["affine"])
             for name, setting in self._settings.items():
@@ -130,6 +132,8 @@ class Registration:
         if support.image is None or query is None or not support.points_mm:
             nothing = _Outcome(None, support.reason or reason, 0.0)
             return {"affine": nothing, "bspline": nothing}
+        if self._settings.keys() == {"syn"}:
+            return {}
         image, region, seed = support.image, support.region_mm, self._seed
         first = _attempt(lambda: affine(image, query, region, seed=seed))
         start = first.transform
@@ -137,6 +141,15 @@ class Registration:
             return {"affine": first, "bspline": first}
         second = _attempt(lambda: bspline(image, query, start, region, seed=seed), before=first.seconds)
         return {"affine": first, "bspline": second}
+
+    def _by_syn(self, support: _Support, query: MaskedImage | None, reason: str) -> _Outcome:
+        """Register a support to a query by ANTs, from nothing."""
+        image = support.image
+        if image is None or query is None or not support.points_mm:
+            return _Outcome(None, support.reason or reason, 0.0)
+        from rprloc.methods.syn import syn  # its package takes a second to import
+
+        return _attempt(lambda: syn(image, query, seed=self._seed))
 
     @staticmethod
     def _by_convex(support: _Support, query: MaskedImage | None, first: _Outcome) -> _Outcome:

@@ -222,3 +222,18 @@ def test_weights_that_are_neither_a_folder_nor_shipped_are_told_with_what_there_
     assert fault.startswith("command line, parameter 'weights': found 'nonne', expected a folder that exists, ")
     assert fault.endswith("none (did you mean 'none'?).")
     assert all(name in fault for name in SHIPPED)
+
+
+def test_a_method_of_an_extra_is_asked_for_by_name_and_told_where_it_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rprloc.catalogue.rows.find_spec", lambda _: None)
+    assert "syn" not in parse_methods("all")[0] and parse_methods("all")[1] == []
+    asked, (fault,) = parse_methods("affine,syn")
+    assert asked == ["affine", "syn"]
+    assert fault.message == (
+        "command line, parameter 'methods': found 'syn', expected a method whose package is installed: syn needs a "
+        "package that is not installed: get it by 'make syn', or by pip install 'rprloc[syn]'."
+    )
+    monkeypatch.setattr("rprloc.catalogue.rows.find_spec", lambda _: object())
+    assert parse_methods("syn,all")[0][-1] == "syn" and parse_methods("syn")[1] == []

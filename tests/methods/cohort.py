@@ -123,7 +123,7 @@ def search_of(family: Family, queries: str, supports: str = "a b c", **changes: 
     asked = {
         method.name: tuple(settings_of(method, VALUES, tables=True))
         for method in methods()
-        if method.family.name == family.name
+        if method.family.name == family.name and method.absent is None
     }
     values: dict[str, Any] = {
         "id": "c.1", "cohort": "c", "family": family.name, "make": family.make, "methods": asked, "batch": "1",
