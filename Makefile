@@ -13,11 +13,12 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 # One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
 QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
-.PHONY: help install syn nextflow demo test test-faults test-cluster bench-cluster bench lint types unit pipeline generate docs lock clean
+.PHONY: help install syn nextflow demo test test-browser test-faults test-cluster bench-cluster bench lint types unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
 	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
+	@echo 'make test-browser  the report and its viewer in a headless Chromium, where there is one'
 	@echo 'make test-faults  every fault that a run can have: kills, full disks, folders gone; half an hour'
 	@echo 'make test-cluster  runs on a real Slurm and in a real Docker, which it starts (root, Debian packages); half an hour'
 	@echo 'make bench-cluster what runs of many rows cost: ROWS="100 1000 3000"'
@@ -46,7 +47,7 @@ demo: install nextflow
 	@echo 'Demo: organs are found in 4 real CT scans from one annotated scan, after a short training on 10 others.'
 	@$(PY) assets/setup/demo.py
 
-test: install nextflow lint types unit pipeline
+test: install nextflow lint types unit test-browser pipeline
 
 lint:
 	@echo 'Lint: ruff, then nextflow lint.'
@@ -60,11 +61,15 @@ types:
 
 unit:
 	@echo 'Unit tests: pytest, all that run no Nextflow, on all cores.'
-	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs --ignore=tests/cluster
+	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs --ignore=tests/cluster --ignore=tests/browser
 
 pipeline:
 	@echo 'Pipeline tests: Nextflow on generated phantoms, two runs at a time, a few minutes.'
 	@$(PY) -m pytest -n 2 tests/pipeline
+
+test-browser: install
+	@echo 'Browser tests: the report and its viewer in Chromium; skipped, with a sentence, where there is none.'
+	@$(QUIET) $(PY) -m pytest tests/browser
 
 test-faults: install nextflow
 	@echo 'Faults: full disks, little memory, killed processes and engines, folders that are gone or taken, scans replaced.'

@@ -2,7 +2,7 @@
 // Find organs and landmarks in every scan of a cohort from one annotated example.
 //   samples.csv ─ NAMES ─ CHECK (writes the plan) ─ LEARN:  PREPROCESS (each scan) ─ TRAIN, TEACH (each network)
 //                                                 ─ SEARCH: LOCALIZE, REGISTER (each family of methods, each batch of queries)
-//                                                 ─ TELL:   EVALUATE (each cohort) ─ EXPORT (each query), TABULATE ─ REPORT
+//                                                 ─ TELL:   EVALUATE (each cohort) ─ VIEW (each batch), EXPORT (each query), TABULATE ─ REPORT
 
 include { NAMES } from './modules/names'
 include { CHECK } from './modules/check'

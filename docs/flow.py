@@ -20,9 +20,10 @@ STEPS = {
     "TEACH": (8.0, 0.7, "each network that\nanother one teaches", "#fbe3b0"),
     "LOCALIZE": (9.6, 0.0, "each family of methods,\neach batch of queries", "#bfe3d6"),
     "EVALUATE": (9.6, -1.5, "each cohort:\nmetrics", "#ecc7da"),
-    "EXPORT": (8.0, -2.25, "each query: files\nfor other programs", "#ecc7da"),
-    "TABULATE": (8.0, -1.5, "tables of\nall cohorts", "#ecc7da"),
-    "REPORT": (6.4, -1.5, "pictures,\nreport.html", "#ecc7da"),
+    "TABULATE": (8.0, -1.1, "tables of\nall cohorts", "#ecc7da"),
+    "VIEW": (8.0, -1.85, "pictures and\nviewers, each batch", "#ecc7da"),
+    "EXPORT": (8.0, -2.6, "each query: files\nfor other programs", "#ecc7da"),
+    "REPORT": (6.4, -1.5, "report.html", "#ecc7da"),
 }
 """Where each step stands, what it works on, and the colour of its subworkflow."""
 ARROWS = (
@@ -36,7 +37,9 @@ ARROWS = (
     ("LOCALIZE", "EVALUATE"),
     ("EVALUATE", "EXPORT"),
     ("EVALUATE", "TABULATE"),
+    ("EVALUATE", "VIEW"),
     ("TABULATE", "REPORT"),
+    ("VIEW", "REPORT"),
 )
 WORKFLOWS = {"workflows/learn.nf": "#fbe3b0", "workflows/search.nf": "#bfe3d6", "workflows/tell.nf": "#ecc7da"}
 WIDTH, HEIGHT = 1.3, 0.55
@@ -57,7 +60,7 @@ def draw(path: Path) -> None:
         look = {"facecolor": colour, "boxstyle": "round"}
         axes.text(0.4, -1.5 - 0.3 * place, name, bbox=look, ha="center", fontsize=8)
     axes.set_xlim(-0.8, 10.4)
-    axes.set_ylim(-2.65, 1.15)
+    axes.set_ylim(-3.0, 1.15)
     axes.axis("off")
     figure.savefig(path, dpi=90)
     plt.close(figure)

@@ -175,6 +175,23 @@ def inspect(scans: tuple[Path, ...], cohort: str, series: str | None, as_csv: bo
         raise InputError(f"found {failed} of {len(given)} scans that cannot be used, expected none.")
 
 
+@command.command()
+@click.argument("results", type=FOLDER)
+@click.argument("query", required=False)
+@click.option("--cohort", help="Of the query, where several have one of that name.")
+@click.option("--structure", help="Which one to begin with.")
+def show(results: Path, query: str | None, cohort: str | None, structure: str | None) -> None:
+    """Open a run's report in the browser, or the viewer of a QUERY, and print its address."""
+    import webbrowser
+
+    from rprloc.pictures.show import address_of, page_to_open
+
+    address = address_of(page_to_open(results, query, cohort), structure)
+    click.echo(address)
+    if not webbrowser.open(address):
+        click.echo("No browser could be started: open that address in one.", err=True)
+
+
 def _named(parameters: tuple[str, ...]) -> dict[str, object]:
     """Return parameters given as `--name value` or `--name=value`; one without a value is true, as in Nextflow."""
     found: dict[str, object] = {}

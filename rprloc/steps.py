@@ -206,6 +206,29 @@ def evaluate(task: TextIO, scans: Path, predictions: Path, outlines: Path, folde
 
 @step.command()
 @told
+@click.option(
+    "--images", type=FOLDER, required=True, help="Folder of a folder for each of the images' files: 1, 2, ..."
+)
+@click.option("--outlines", type=NEW_FOLDER, required=True, help="Folder of the batch's outlines, if any.")
+@scans_option
+@here_option
+def view(task: TextIO, images: Path, outlines: Path, scans: Path, folder: Path) -> None:
+    """Draw a batch of queries, or supports, on their own voxels, and write the viewer's files."""
+    from rprloc.cohort.tasks import View, from_json
+    from rprloc.pictures.view import Given, staged_images, view_scans
+
+    what = from_json(json.load(task), View)
+    given = Given(
+        scans={path.name: path for path in _folders(scans)},
+        images=staged_images(what, images),
+        outlines=_files(outlines, "*/*.safetensors"),
+    )
+    made = view_scans(folder, what, given)
+    click.echo(f"{what.id}: {sum(len(one.pictures) for one in made)} pictures of {len(made)} scans")
+
+
+@step.command()
+@told
 @click.option("--image", type=FOLDER, required=True, help="Folder that holds the image's file, files or folder.")
 @click.option("--found", type=FOLDER, required=True, help="Folder of the query's answers to use and of its outlines.")
 @scans_option
@@ -240,16 +263,23 @@ def tabulate(evaluated: Path, logs: Path, folder: Path) -> None:
 @told
 @click.option("--results", type=FOLDER, required=True, help="Folder with what `tabulate` wrote.")
 @scans_option
+@click.option("--manifests", type=NEW_FOLDER, required=True, help="Folder of what VIEW said of its pictures, if any.")
 @click.option("--logs", type=NEW_FOLDER, required=True, help="Folder of the training curves, if any.")
 @here_option
-def report(task: TextIO, results: Path, scans: Path, logs: Path, folder: Path) -> None:
-    """Write the page to open first and its pictures."""
+def report(task: TextIO, folder: Path, **given: Path) -> None:
+    """Write the page to open first and what it needs beside it."""
     from rprloc.cohort.tasks import Launch, Report, from_json
-    from rprloc.results.report.run import report_run
+    from rprloc.results.report.run import Given, report_run
 
     values: dict[str, Any] = json.load(task)
     shown, launch = from_json(values["report"], Report), from_json(values["launch"], Launch)
-    report_run(folder, shown, launch, results=results, scans=_folders(scans), logs=_files(logs, "*.jsonl"))
+    left = Given(
+        results=given["results"],
+        scans=_folders(given["scans"]),
+        manifests=_files(given["manifests"], "*.json"),
+        logs=_files(given["logs"], "*.jsonl"),
+    )
+    report_run(folder, shown, launch, left)
 
 
 def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "rprloc"
 
 ORDER = (
     "errors", "files", "seeds", "geometry", "catalogue", "scans", "marks", "cohort", "networks", "methods", "training",
-    "results", "exports", "importers", "locator", "steps", "locate", "cli",
+    "exports", "pictures", "results", "importers", "locator", "steps", "locate", "cli",
 )  # fmt: skip
 """Each part of the package imports from those before it alone."""
 RESULTS = ("words", "statistics", "frame", "shown", "measure", "tables", "report")

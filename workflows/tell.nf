@@ -4,7 +4,8 @@ include { EVALUATE } from '../modules/evaluate'
 include { EXPORT } from '../modules/export'
 include { TABULATE } from '../modules/tabulate'
 include { REPORT } from '../modules/report'
-include { contentOf ; gathered ; hashesOf ; launch ; sheetFile ; tellCompared ; toJson ; weightsHash } from '../modules/support'
+include { VIEW } from '../modules/view'
+include { contentOf ; figured ; gathered ; hashesOf ; launch ; sheetFile ; tellCompared ; toJson ; weightsHash } from '../modules/support'
 
 workflow TELL {
     take:
@@ -25,11 +26,29 @@ workflow TELL {
             .join(gathered(measures, 'searches', outlines), remainder: true)
             .map { id, json, folders, files, drawn -> [id, json, folders ?: [], files ?: [], drawn ?: []] }
     )
+    // [id of a query, its answers to use]
+    answers = EVALUATE.out.answers.flatMap { cohort, files -> [files].flatten().collect { path -> ["${cohort}@${path.baseName}".toString(), path] } }
+    // [id of a batch, task as JSON, files of the images, scans, folder of outlines if there is one]
+    views = plan.flatMap { all -> all.view }
+    VIEW(
+        views.map { one ->
+            [
+                one.id, one + [contents: one.viewed.collect { scan -> contentOf(sheetFile(scan.image)) }],
+                one.viewed.collectMany { scan -> [sheetFile(scan.image)] + scan.voxels.collect { name -> sheetFile(name) } },
+            ]
+        }
+            .join(gathered(views, 'scans', scans), remainder: true)
+            .join(gathered(views, 'queries', answers), remainder: true)
+            .join(gathered(views, 'outlines', outlines), remainder: true)
+            .map { id, one, images, folders, files, drawn ->
+                // The answers go by their text: EVALUATE runs again for one more query, in another folder.
+                def told = (files ?: []).collectEntries { path -> [path.baseName, path.text] }
+                [id, toJson(one + [answers: told]), images, folders ?: [], drawn ?: []]
+            }
+    )
     // [id of a query, its answers and the folder of outlines if there is one]
     exports = plan.flatMap { all -> all.export }
-    found = EVALUATE.out.answers.flatMap { cohort, files -> [files].flatten().collect { path -> ["${cohort}@${path.baseName}".toString(), path] } }
-        .join(gathered(exports, 'outlines', outlines))
-        .map { id, answers, drawn -> [id, [answers] + drawn] }
+    found = answers.join(gathered(exports, 'outlines', outlines)).map { id, file, drawn -> [id, [file] + drawn] }
     // [id of a query, task as JSON, files of the image, scan, what was found]
     EXPORT(
         exports.map { one ->
@@ -51,6 +70,8 @@ workflow TELL {
         plan.combine(weights).combine(hashes).map { all, models_hashes, scans_hashes ->
             toJson([report: all.report, launch: launch(workflow, models_hashes, scans_hashes)])
         },
-        TABULATE.out.results, scans.map { _id, folder -> folder }.collect(sort: { path -> path.name }), logs,
+        TABULATE.out.results, figured(TABULATE.out.results, scans),
+        VIEW.out.manifest.collect(sort: { path -> path.name }).ifEmpty([]),
+        logs,
     )
 }

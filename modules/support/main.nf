@@ -47,6 +47,7 @@ def atEnd(run, help) {
     ownClass('RunLock').release()
     ownClass('SlurmQueue').refused(run.errorReport).each { line -> println(line) }
     if (run.success && !run.preview && !help) {
+        tellProcesses()
         println("Open ${file(params.outdir)}/report.html")
     }
     [run.workDir, params.outdir ? file(params.outdir) : null]
@@ -55,10 +56,19 @@ def atEnd(run, help) {
         .each { folder -> println("${folder}: found no room on its disk, expected some; free it and start again with -resume.") }
 }
 
+/** Write seconds and memory by process for the report, which shows them; nothing where the trace cannot be read. */
+def tellProcesses() {
+    def trace = file("${params.outdir}/pipeline_info/execution_trace.txt")
+    def rows = trace.exists() ? ownClass('Processes').of(trace.text) : []
+    if (rows) {
+        trace.resolveSibling('processes.js').text = "rprlocProcesses(${groovy.json.JsonOutput.toJson(rows)});\n"
+    }
+}
+
 /** Hash of the whole package: the tasks that write the plan run again after every edit, and the plan says for each
     other task what its own code is. */
 def packageHash() {
-    files("${projectDir}/rprloc/**.{py,json,csv,j2}")
+    files("${projectDir}/rprloc/**.{py,json,csv,j2,js,css}")
         .sort { path -> path.toString() }
         .collect { path -> "${path.name}\n${path.text}" }
         .join('\n')
@@ -247,6 +257,15 @@ def staged(tasks, scans, models) {
         .join(gathered(tasks, 'models', models))
         .filter { _id, count, _json, _folders, files -> files.size() == count }
         .map { id, _count, json, folders, files -> [id, json, folders, files] }
+}
+
+/** The folders of the scans that figure 4 shows, once: TABULATE says which. */
+def figured(results, scans) {
+    results
+        .map { files -> readJson([files].flatten().find { path -> path.name == 'tables' }.resolve('shown.json')) }
+        .map { cohorts -> [cohorts.collectMany { one -> one.figure + (params.figure_query ? ["${one.cohort}@${params.figure_query}".toString()] : []) }] }
+        .combine(scans.toList().map { all -> [all] })
+        .map { names, all -> all.findAll { id, _folder -> names.contains(id) }.collect { _id, folder -> folder }.sort { path -> path.name } }
 }
 
 /** Warn of what was found when a cohort's scans were compared, and say which weights were chosen, by the folder that EVALUATE wrote. */

@@ -21,6 +21,7 @@ process TABULATE {
     """
     # code ${code}
     mkdir -p results/tables
+    echo '[]' > results/tables/shown.json
     touch results/predictions.jsonl results/metrics.csv results/set_aside.csv results/scans.csv
     """
 }

@@ -47,6 +47,8 @@ from rprloc.cohort.tasks import (
     Seen,
     Sheet,
     Train,
+    View,
+    Viewed,
     to_json,
 )
 from rprloc.cohort.weights import weights_folder
@@ -56,6 +58,14 @@ from rprloc.seeds import draw_order
 
 MOST_CALIBRATING = 20
 """Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
+
+
+SINGLE = "single"
+"""The value of --report of a page that holds its pictures itself."""
+MOST_BESIDE = 3
+"""Supports of which pictures are made: the drawn one, and others in case that it is set aside or itself a query."""
+VIEWED_TOGETHER = 20
+"""Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
 
 
 class GivenModel(msgspec.Struct, frozen=True):
@@ -87,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     register: tuple[Search, ...] = ()
     """The searches that have no use for a GPU."""
     evaluate: tuple[Measure, ...] = ()
+    view: tuple[View, ...] = ()
     export: tuple[Export, ...] = ()
     tabulate: str = ""
     """The hash of the code that TABULATE runs."""
@@ -97,7 +108,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
         values: dict[str, Any] = msgspec.to_builtins(self)
-        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "export")
+        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
         return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
 
 
@@ -127,6 +138,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         localize=tuple(task for task in searches if task.gpu),
         register=tuple(task for task in searches if not task.gpu),
         evaluate=tuple(one.measure(searches) for one in planned),
+        view=tuple(task for one in planned for task in one.views(searches)),
         export=tuple(task for one in planned for task in one.exports(searches)),
         tabulate=_code("rprloc.steps:tabulate"),
         requests=requests_of(trainings, searches, checked.parameters["training"]),
@@ -197,7 +209,7 @@ def _notes(chosen: Mapping[str, Mapping[str, Weights]]) -> Iterator[str]:
 
 def _counts(plan: Plan) -> dict[str, int]:
     """Return how many tasks each process has."""
-    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "export")
+    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
     counts = {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
     return {process: count for process, count in counts.items() if count}
 
@@ -380,26 +392,69 @@ class Planner:
             structures=None if self._settings.structures is None else tuple(self._settings.structures),
             order=self._order,
             tables=self._tables,
-            answers=bool(self._checked.exports),
             searches=tuple(task.id for task in searches if task.cohort == self._cohort),
             seed=self._seed,
             code=self._code(["rprloc.steps:evaluate"], methods()),
         )
 
-    def exports(self, searches: Sequence[Search]) -> list[Export]:
-        """Return a task for each query where files for other programs are asked for."""
-        kinds, settings = self._checked.exports, self._settings
-        if not kinds:
-            return []
+    def views(self, searches: Sequence[Search]) -> list[View]:
+        """Return a task for each batch of queries, and for the supports that are shown beside them."""
+        beside, drawn = self._order[:MOST_BESIDE], self._outlined(searches)
+        rows = {row.subject: row for row in self._members}
+        size = int(self._parameters.get("queries_per_task") or VIEWED_TOGETHER)
+        batches: dict[str, list[Row]] = {}
+        for row in self._members:
+            if row.query:
+                batches.setdefault(str(row.position // size), []).append(row)
+        if batches and (supports := [rows[name] for name in beside if not rows[name].query]):
+            batches["supports"] = supports
+        code = self._code(["rprloc.steps:view"])
+        tasks = []
+        for batch, own in batches.items():
+            queries = self._folders(row.subject for row in own if row.query)
+            tasks.append(
+                View(
+                    id=f"{self._cohort}.batch{batch}",
+                    cohort=self._cohort,
+                    modality=self._settings.modality,
+                    viewed=tuple(map(self._viewed, own)),
+                    queries=queries,
+                    beside=self._folders(beside),
+                    embedded=self._parameters["report"] == SINGLE,
+                    outlines=tuple(sorted({drawn[name] for name in queries if name in drawn})),
+                    code=code,
+                )
+            )
+        return tasks
+
+    def _viewed(self, row: Row) -> Viewed:
+        """Return a scan of which pictures are made."""
+        files = files_of(row, self._places, self._settings.structures)
+        return Viewed(
+            id=scan_folder(self._cohort, row.subject),
+            subject=row.subject,
+            image=files.image,
+            series=row.series,
+            voxels=files.voxels,
+        )
+
+    def _outlined(self, searches: Sequence[Search]) -> dict[str, str]:
+        """Return by query, the name of its folder, the search that draws the outlines of its answers to use."""
         main = method_named(DEFAULT if DEFAULT in self._checked.methods else self._checked.methods[0]).family
-        code = code_hash(["rprloc.steps:export"])
-        drawn = {
+        return {
             query: task.id
             for task in searches
             if task.cohort == self._cohort and task.family == main.name and main.outlines
             for query in task.queries
             if task.batch != CALIBRATING
         }
+
+    def exports(self, searches: Sequence[Search]) -> list[Export]:
+        """Return a task for each query where files for other programs are asked for."""
+        kinds, settings = self._checked.exports, self._settings
+        if not kinds:
+            return []
+        code, drawn = code_hash(["rprloc.steps:export"]), self._outlined(searches)
         tasks = []
         for row in self._members:
             if not row.query:

@@ -197,8 +197,6 @@ class Measure(Task, frozen=True, kw_only=True):
     """The supports in the order of the draw."""
     tables: bool = True
     """Whether the paper's tables can be made: not without a query whose label tells the truth."""
-    answers: bool = False
-    """Whether the answers to use of each query go to a file of their own."""
     searches: tuple[str, ...] = ()
     """The ids of the cohort's searches."""
     seed: int = 1
@@ -228,6 +226,43 @@ class Export(Task, frozen=True, kw_only=True):
     """The search that draws its outlines, if there is one."""
     content: str = ""
     """The hash of an image's files where it is a folder, as PREPROCESS has it."""
+
+
+class Viewed(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan of which pictures are made; `id` is the name of its folder."""
+
+    id: str
+    subject: str
+    image: str
+    """As in the sheet."""
+    series: str | None = None
+    """Which one of an image that is DICOM, as in the sheet."""
+    voxels: tuple[str, ...] = ()
+    """The files that the image needs beside its own, as in the sheet."""
+
+
+class View(Task, frozen=True, kw_only=True):
+    """Pictures of a batch of queries with their answers to use, or of supports."""
+
+    modality: str
+    viewed: tuple[Viewed, ...]
+    queries: tuple[str, ...] = ()
+    """Those of them that were searched, by the names of their folders."""
+    beside: tuple[str, ...] = ()
+    """The supports that may be shown beside a query, by the names of their folders: the first that can be used is."""
+    outlines: tuple[str, ...] = ()
+    """The search that draws outlines, if there is one."""
+    embedded: bool = False
+    """Whether the report is to hold the pictures itself."""
+    answers: Mapping[str, str] = {}
+    """The answers to use of each query, by subject, as JSON lines: Nextflow adds them for its cache."""
+    contents: tuple[str, ...] = ()
+    """The hash of each image's files where it is a folder, as PREPROCESS has it."""
+
+    @property
+    def scans(self) -> tuple[str, ...]:
+        """The names of all scans' folders, each once."""
+        return tuple(dict.fromkeys((*(one.id for one in self.viewed), *self.beside)))
 
 
 class Cohort(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,7 +333,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 def to_json(record: msgspec.Struct) -> dict[str, Any]:
     """Return a record as plain values, with `scans`, the names of the scans' folders that its task needs."""
     values: dict[str, Any] = msgspec.to_builtins(record)
-    return values | ({"scans": list(record.scans)} if isinstance(record, Train | Search | Measure) else {})
+    return values | ({"scans": list(record.scans)} if isinstance(record, Train | Search | Measure | View) else {})
 
 
 def from_json(values: Any, kind: type[T]) -> T:

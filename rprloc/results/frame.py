@@ -141,6 +141,19 @@ def main_rows(frame: pd.DataFrame, cohort: str) -> pd.DataFrame:
     return frame[(frame["cohort"] == cohort) & (frame["method"] == main.method) & (frame["setting"] == main.setting)]
 
 
+def median_query(main: pd.DataFrame, usable: Sequence[str]) -> str | None:
+    """Return the query that lies in the middle of all by the mean IoU of its drawn predictions, None without any.
+
+    `main` are one cohort's metrics rows of the main method, `usable` the queries that can be drawn. Of an even number
+    it is the worse one of the two in the middle; without truth it is the first query.
+    """
+    drawn = main[main["drawn"] & main["subject"].isin(usable)]
+    means = drawn.groupby("subject")["iou"].mean().dropna().sort_index().sort_values(kind="stable")
+    if len(means):
+        return str(means.index[(len(means) - 1) // 2])
+    return next(iter(usable), None)
+
+
 def alone(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the predictions that come from one support or none."""
     return frame[frame["support"] != ALL_SUPPORTS]

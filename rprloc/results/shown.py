@@ -61,6 +61,9 @@ class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
     `rprloc.results.statistics.describe` returns; null for NaN."""
     tables: tuple[CohortTable, ...]
     """In the order in which they are shown; one without a title is a sentence alone, its note."""
+    figure: tuple[str, ...] = ()
+    """The scans of figure 4, by the names of their folders: the query in the middle of all and the support drawn for
+    it; none without several methods."""
     risks: Mapping[str, Sequence[Sequence[float]]]
     """The risk-coverage curves of the structures by which supports predicted, in words."""
 

@@ -20,6 +20,7 @@ ROOTS = {
     "LOCALIZE matched": ["rprloc.steps:localize", method_named("matched").family.make],
     "LOCALIZE registration": ["rprloc.steps:localize", method_named("affine").family.make],
     "EVALUATE": ["rprloc.steps:evaluate"],
+    "VIEW": ["rprloc.steps:view"],
     "EXPORT": ["rprloc.steps:export"],
     "TABULATE": ["rprloc.steps:tabulate"],
     "REPORT": ["rprloc.steps:report"],
@@ -75,7 +76,9 @@ EDITS = {
     "results/measure/metrics.py": {"EVALUATE", "TABULATE"},
     "results/tables/table3.py": {"TABULATE"},
     "results/tables/paper_tables.csv": {"TABULATE"},
+    "pictures/planes.py": {"VIEW"},
     "results/report/run.py": {"REPORT"},
+    "results/report/viewer.js": {"REPORT"},
 }
 """A module of each kind, and the tasks that run again after it was edited."""
 

@@ -26,7 +26,8 @@ def ids(plan: Plan, kind: str) -> list[str]:
 def test_the_demo() -> None:
     plan = planned(DEMO, methods="matched,regression,affine", weights="head-neck-ct", queries_per_task=3)
     assert plan.tasks == {
-        "PREPROCESS": 16, "TRAIN": 2, "LOCALIZE": 4, "REGISTER": 2, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1,
+        "PREPROCESS": 16, "TRAIN": 2, "LOCALIZE": 4, "REGISTER": 2, "EVALUATE": 1, "VIEW": 3, "TABULATE": 1,
+        "REPORT": 1,
     }  # fmt: skip
     assert [(model.id, model.file) for model in plan.models] == [("openkbp/position_map", "position_map.safetensors")]
     assert ids(plan, "train") == ["openkbp/coarse", "openkbp/fine"]
@@ -42,6 +43,20 @@ def test_the_demo() -> None:
     assert measure.order == tuple(order)
     assert matched.supports == regression.supports == tuple(f"openkbp@{name}" for name in order)
     assert plan.register[0].most_supports == 3 and matched.most_supports is None
+
+
+def test_pictures_are_made_of_each_batch_and_of_the_first_supports() -> None:
+    plan = planned(DEMO, methods="matched,grey_ncc", queries_per_task=3)
+    first, second, supports = plan.view
+    assert [task.id for task in plan.view] == ["openkbp.batch0", "openkbp.batch1", "openkbp.batchsupports"]
+    assert (len(first.queries), len(second.queries), supports.queries) == (3, 1, ())
+    (measure,) = plan.evaluate
+    names = tuple(f"openkbp@{name}" for name in measure.order[:3])
+    assert first.beside == supports.beside == names == tuple(one.id for one in supports.viewed)
+    assert first.scans == (*first.queries, *names) and supports.scans == names
+    assert first.outlines == ("openkbp/matched.batch0",) and supports.outlines == ()
+    assert not first.embedded and planned(DEMO, report="single").view[0].embedded
+    assert planned(DEMO, methods="grey_ncc").view[0].outlines == ()
 
 
 def test_every_task_comes_back_from_its_json() -> None:
@@ -76,7 +91,9 @@ def test_plan_prints_what_would_run() -> None:
     done = runner.invoke(command, ["plan", str(DEMO), "--methods=affine", "--registration_supports", "1"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert found["tasks"] == {"PREPROCESS": 16, "REGISTER": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
+    assert found["tasks"] == {
+        "PREPROCESS": 16, "REGISTER": 1, "EVALUATE": 1, "VIEW": 2, "TABULATE": 1, "REPORT": 1,
+    }  # fmt: skip
     assert found["register"][0]["most_supports"] == 1
     assert "16 scans; tasks: 16 PREPROCESS, 1 REGISTER" in done.stderr
     # Parameters are the pipeline's own.

@@ -32,7 +32,11 @@ def test_every_promised_file_is_there(full: Run) -> None:
         "metrics.csv",
         "set_aside.csv",
         *(f"tables/table{number}.{ending}" for number in (1, 2, 4) for ending in ("csv", "md")),
-        *(f"figures/phantom/{query}.png" for query in QUERIES),
+        *(f"pictures/phantom/{query}/heart.webp" for query in QUERIES),
+        *(f"viewer/phantom/{query}.{ending}" for query in QUERIES for ending in ("html", "js")),
+        "viewer/viewer.js",
+        "viewer/viewer.css",
+        "rprloc_mqc.json",
         *(f"models/phantom/{network}.safetensors" for network in ("coarse", "fine")),
         *(f"logs/phantom.{network}.{ending}" for network in ("coarse", "fine") for ending in ("log", "jsonl")),
         *(f"pipeline_info/{name}" for name in ("run.json", "execution_report.html", "execution_timeline.html")),
@@ -128,9 +132,10 @@ def appended(full: Run, phantom: Path) -> Run:
 def test_one_more_query_runs_only_what_it_touches(full: Run, appended: Run) -> None:
     assert appended.names() == {
         "NAMES (sample sheet)", "CHECK (sample sheet)", "PREPROCESS (phantom@test_04)",
-        "LOCALIZE (phantom/regression.batch1)", "EVALUATE (phantom)", "TABULATE", "REPORT (1)",
+        "LOCALIZE (phantom/regression.batch1)", "EVALUATE (phantom)", "VIEW (phantom.batch1)", "TABULATE",
+        "REPORT (1)",
     }  # fmt: skip
-    assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 1}
+    assert appended.tasks("CACHED") == {"PREPROCESS": 17, "TRAIN": 3, "LOCALIZE": 1, "VIEW": 2}
     metrics = appended.metrics()
     assert set(metrics.index.get_level_values("subject")) == {*QUERIES, "test_04"}
     pd.testing.assert_frame_equal(metrics.drop(index="test_04", level="subject"), full.metrics(), check_exact=True)

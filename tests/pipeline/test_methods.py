@@ -61,7 +61,7 @@ def others(place: Path, phantom_folder: Path) -> Run:
 def test_only_what_the_methods_need_is_trained_and_each_family_is_a_task(others: Run) -> None:
     assert others.tasks() == {
         "NAMES": 1, "CHECK": 1, "PREPROCESS": 6, "TRAIN": 1, "TEACH": 1, "LOCALIZE": 4, "REGISTER": 1,
-        "EVALUATE": 1, "EXPORT": 1, "TABULATE": 1, "REPORT": 1,
+        "EVALUATE": 1, "VIEW": 2, "EXPORT": 1, "TABULATE": 1, "REPORT": 1,
     }  # fmt: skip
     models = {path.stem for path in (others.results / "models" / "phantom").iterdir()}
     assert models == {"position_map", "student"}

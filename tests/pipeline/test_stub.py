@@ -72,7 +72,7 @@ def staged(done: Run, task: str, folder: str) -> set[str]:
 def test_every_task_of_the_plan_is_run_and_no_other(wired: Run) -> None:
     plan = wired.plan()
     assert wired.tasks() == plan["tasks"] | {"NAMES": 1, "CHECK": 1}
-    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate")
+    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view")
     assert all(plan[kind] for kind in kinds)
     planned = {f"{kind.upper()} ({task['id']})" for kind in kinds for task in plan[kind]}
     others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT (1)"}
@@ -92,8 +92,14 @@ def test_every_task_is_given_the_scans_and_the_models_that_its_plan_names(wired:
         name = f"EVALUATE ({task['id']})"
         assert staged(wired, name, "scans") == set(task["scans"]), name
         assert staged(wired, name, "predictions") == {Path(search).name + ".jsonl" for search in task["searches"]}, name
-    everything = {task["id"] for task in plan["preprocess"]}
-    assert staged(wired, "REPORT (1)", "scans") == everything
+    for task in plan["view"]:
+        name = f"VIEW ({task['id']})"
+        assert staged(wired, name, "scans") == set(task["scans"]), name
+        images = [file for scan in task["viewed"] for file in (scan["image"], *scan["voxels"])]
+        given = {path.parent.name: path.name for path in (wired.work(name) / "images").glob("*/*")}
+        assert given == {str(n): Path(file).name for n, file in enumerate(images, start=1)}, name
+    assert staged(wired, "REPORT (1)", "scans") == set()
+    assert staged(wired, "REPORT (1)", "manifests") == {f"{task['id']}.json" for task in plan["view"]}
     assert staged(wired, "TABULATE", "evaluated") == {task["id"] for task in plan["evaluate"]}
     curves = {f"{task['id'].replace('/', '.')}.jsonl" for kind in ("train", "teach") for task in plan[kind]}
     assert staged(wired, "TABULATE", "logs") == staged(wired, "REPORT (1)", "logs") == curves

@@ -19,6 +19,7 @@ from rprloc.results.frame import (
     groups_of,
     main_of,
     main_rows,
+    median_query,
     one_support,
     read_metrics,
     read_predictions,
@@ -137,3 +138,23 @@ def test_alone_and_together_are_all() -> None:
     table = cohorts.many_methods(queries=1).evaluate().metrics
     assert len(alone(table)) + len(together(table)) == len(table)
     assert set(together(table)["support"]) == {"*"} and np.isnan(table["covered"]).all()
+
+
+def middle_rows(means: dict[str, float]) -> pd.DataFrame:
+    """Return metrics of two structures whose mean over them is given for each query."""
+    lines = [
+        {"subject": name, "structure": organ, "drawn": True, "iou": iou + shift}
+        for name, iou in means.items()
+        for organ, shift in (("a", 0.1), ("b", -0.1))
+    ]
+    return pd.DataFrame([*lines, *({**line, "drawn": False, "iou": 1 - line["iou"]} for line in lines)])
+
+
+def test_the_query_in_the_middle() -> None:
+    main = middle_rows({"q0": 0.9, "q1": 0.2, "q2": 0.5, "q3": 0.4, "q4": 0.8})
+    assert median_query(main, ["q0", "q1", "q2", "q3", "q4"]) == "q2"
+    # Of four it is the worse one of the two in the middle.
+    assert median_query(main, ["q0", "q1", "q2", "q3"]) == "q3"
+    assert median_query(main, ["q0"]) == "q0"
+    assert median_query(main.assign(iou=np.nan), ["q3", "q1"]) == "q3"
+    assert median_query(main, []) is None

@@ -75,10 +75,9 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
-    if measure.answers:
-        main = main_of(found.metrics, measure.cohort)
-        for subject, answers in shown_predictions(found.predictions, measure.cohort, main).items():
-            write_json_lines(folder / "answers" / f"{subject}.jsonl", (one.to_json() for one in answers))
+    main = main_of(found.metrics, measure.cohort)
+    for subject, answers in shown_predictions(found.predictions, measure.cohort, main).items():
+        write_json_lines(folder / "answers" / f"{subject}.jsonl", (one.to_json() for one in answers))
     write_frame(folder / "table4.csv", tidy_supports(arrays, measure.seed), digits=DIGITS)
     write_frame(folder / "table5.csv", tidy_landmarks(found.predictions, found.metrics, records), digits=DIGITS)
     write_frame(folder / "landmarks.csv", tidy_points(found.predictions, found.metrics, records), digits=DIGITS)

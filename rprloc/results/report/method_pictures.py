@@ -15,6 +15,7 @@ from rprloc.results.frame import groups_of, one_support
 from rprloc.results.report.figure4 import MethodBox, draw_structure
 from rprloc.results.report.material import Gallery, Material
 from rprloc.results.report.words import score_in_legend, short
+from rprloc.scans.target import subject_of
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,15 @@ class MethodPictures:
     note: str = ""
 
 
-def method_pictures(
-    queries: Sequence[str], asked_for: str | None, material: Material, gallery: Gallery
-) -> MethodPictures:
+def method_pictures(asked_for: str | None, material: Material, gallery: Gallery) -> MethodPictures:
     """Draw one query with the boxes of every method, a PNG for each structure.
 
-    The query is the one that was asked for where it can be drawn, else the median one by IoU. Each method's prediction
-    is the one from the drawn support in its main setting.
+    The query is the one that was asked for where it can be drawn, else the one that TABULATE chose. Each method's
+    prediction is the one from the drawn support in its main setting.
     """
-    usable = [name for name in queries if gallery.usable(name)]
-    asked = asked_for in usable
-    subject = asked_for if asked else median_query(material.main, usable)
+    asked = asked_for is not None and gallery.usable(asked_for)
+    chosen = next((subject_of(Path(name)) for name in material.shown.figure[:1]), None)
+    subject = asked_for if asked else chosen if chosen and gallery.usable(chosen) else None
     single = [one for one in material.predictions if one.subject == subject and one.support != ALL_SUPPORTS]
     found = _by_method(single, material.metrics)
     if subject is None or not found:
@@ -57,19 +56,6 @@ def method_pictures(
         heading = f"{structure} in {short(subject)}" + (f", support {short(support)}" if template else "")
         draw_structure(drawn[-1], structure, own, query=query, support=template, heading=heading)
     return MethodPictures(subject, asked, tuple(drawn))
-
-
-def median_query(main: pd.DataFrame, usable: Sequence[str]) -> str | None:
-    """Return the query that lies in the middle of all by the mean IoU of its drawn predictions, None without any.
-
-    `main` are one cohort's metrics rows of the main method, `usable` the queries that can be drawn. Of an even number
-    it is the worse one of the two in the middle; without truth it is the first query.
-    """
-    drawn = main[main["drawn"] & main["subject"].isin(usable)]
-    means = drawn.groupby("subject")["iou"].mean().dropna().sort_index().sort_values(kind="stable")
-    if len(means):
-        return str(means.index[(len(means) - 1) // 2])
-    return next(iter(usable), None)
 
 
 def _by_method(predictions: Sequence[Prediction], metrics: pd.DataFrame) -> dict[str, list[Prediction]]:

@@ -1,30 +1,42 @@
-"""The page: what it says of the run and of each cohort, and the HTML that it becomes."""
+"""The page: what it says of the run and of each cohort, and the HTML that it becomes.
+
+It runs one script of its own, which the policy in its head names by its hash; what comes from a sheet, a header or a
+file's name reaches it as JSON and becomes text alone.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jinja2
+import msgspec
+import pandas as pd
 
 from rprloc.catalogue import in_order
 from rprloc.cohort.tasks import Cohort, Member
-from rprloc.results.frame import alone, together
+from rprloc.pictures.manifest import Pictured
+from rprloc.results.frame import alone
+from rprloc.results.report import plots
+from rprloc.results.report.answers import AnswerLine, Pictures, answer_lines
 from rprloc.results.report.curves import Log, draw_training
+from rprloc.results.report.failures import Failures, failures
 from rprloc.results.report.images import data_uri
 from rprloc.results.report.material import Gallery, Material
 from rprloc.results.report.method_pictures import MethodPictures, method_pictures
-from rprloc.results.report.overview import Failures, Overview, doubtful, failures, overview
-from rprloc.results.report.query_pictures import QueryPictures, query_pictures
 from rprloc.results.report.risk import draw_risks
-from rprloc.results.report.words import headline, how_in_words
+from rprloc.results.report.words import glance, headline
 from rprloc.results.shown import CohortTable
 
 EMBEDDED = 200
-"""So many pictures are put into the page (some 100 kB each); all are in the folder."""
+"""A page that holds its pictures itself holds those of so many queries."""
 
 
 @dataclass(frozen=True)
@@ -66,62 +78,115 @@ class Scans:
     """Scans with findings that are not shown."""
 
 
+class QueryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A query and what was found of its scan."""
+
+    subject: str
+    status: str
+    findings: str
+
+
+class SupportPicture(NamedTuple):
+    """A structure as it was shown."""
+
+    structure: str
+    source: str
+
+
+class SupportShown(NamedTuple):
+    """The annotated scan that is shown beside the queries."""
+
+    subject: str
+    pictures: tuple[SupportPicture, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CohortPage:
     """What the page says of one cohort."""
 
     name: str
+    glance: str
+    """The result in a sentence."""
     sizes: tuple[Count, ...]
     settings: tuple[Fact, ...]
     methods: tuple[str, ...]
     main_method: str
-    how: str
-    """How the predictions to use were made."""
-    given: str
-    """From what they were made."""
     headline: str
     weights: tuple[str, ...]
     """Those that the program chose, in words."""
+    support: SupportShown | None
+    answers: tuple[AnswerLine, ...]
+    queries: tuple[QueryLine, ...]
+    unsearched: tuple[str, ...]
+    """The queries without any answer."""
     tables: tuple[CohortTable, ...]
+    plots: tuple[plots.Plot, ...]
     risk: Path | None
     curves: Path | None
     figure4: MethodPictures | None
-    overview: Overview
-    doubtful: tuple[str, ...]
     failures: Failures
-    queries: tuple[QueryPictures, ...]
-
-    @property
-    def pictures(self) -> list[Path]:
-        """The pictures of queries, in the order of the page."""
-        first = self.figure4.pictures if self.figure4 else ()
-        return [*first, *(path for query in self.queries for path in query.pictures)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """What the page says."""
 
+    command: str
     facts: tuple[Fact, ...]
     parameters: tuple[Fact, ...]
     scans: Scans
     cohorts: tuple[CohortPage, ...]
+    single: bool = False
+    """Whether it holds its pictures itself."""
+    embedded: Mapping[str, str]
+    """The pictures that it holds, data URIs, by their addresses."""
 
 
 def html(page: Page) -> str:
-    """Return the page as one HTML document that fetches nothing, with its first EMBEDDED pictures of queries."""
-    pictures = [path for cohort in page.cohorts for path in cohort.pictures]
-    return _template().render(page=page, embedded=EMBEDDED, inside=frozenset(pictures[:EMBEDDED]))
+    """Return the page as one HTML document."""
+    script = _beside("page.js")
+    return _template().render(
+        page=page,
+        data=_data(page),
+        style=_beside("page.css"),
+        script=script,
+        script_hash=f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'",
+        layout={"left": plots.LEFT, "width": plots.WIDTH, "line": plots.LINE},
+    )
+
+
+def _data(page: Page) -> dict[str, Any]:
+    """Return what the page's script is told."""
+    return {
+        "cohorts": [{"name": one.name, "queries": msgspec.to_builtins(one.queries)} for one in page.cohorts],
+        "answers": [_told(line) for one in page.cohorts for line in one.answers],
+        "embedded": dict(page.embedded),
+    }
+
+
+def _told(line: AnswerLine) -> dict[str, Any]:
+    """Return an answer without what is not known of it."""
+    values: dict[str, Any] = msgspec.to_builtins(line)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _beside(name: str) -> str:
+    """Return the text of a file beside this module."""
+    return resources.files("rprloc.results.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def viewer_files() -> dict[str, str]:
+    """Return the viewer's script and style, by name, which all its pages share."""
+    return {name: _beside(name) for name in ("viewer.js", "viewer.css")}
 
 
 def _template() -> jinja2.Template:
     """Return the page's template, which escapes whatever is put into it."""
-    source = resources.files("rprloc.results.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["data_uri"] = data_uri
-    return environment.from_string(source)
+    return environment.from_string(_beside("page.html.j2"))
 
 
 def facts(values: Mapping[str, object]) -> tuple[Fact, ...]:
@@ -136,45 +201,86 @@ def _in_words(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def cohort_page(
-    cohort: Cohort, material: Material, gallery: Gallery, logs: Mapping[str, Log], figure_query: str | None
-) -> CohortPage:
-    """Return what the page says of one cohort, and draw its pictures into the gallery's folder.
+@dataclass(frozen=True)
+class Seen:
+    """What the pages of all cohorts are made of beside their answers."""
 
-    `logs` are the training curves by network, `figure_query` the query of figure 4 that was asked for.
+    scans: pd.DataFrame
+    """scans.csv."""
+    pictures: Pictures
+    embedded: Mapping[str, str]
+    """The pictures that the page holds itself, by their addresses."""
+
+
+def cohort_page(
+    cohort: Cohort, material: Material, gallery: Gallery, seen: Seen, logs: Mapping[str, Log], figure_query: str | None
+) -> CohortPage:
+    """Return what the page says of one cohort, and draw its curves into the gallery's folder.
+
+    `gallery` holds the scans of figure 4, `logs` the training curves by network, `figure_query` the query of figure 4
+    that was asked for.
     """
-    main, shown, to_use = material.main, material.shown, material.to_use()
+    main, shown = material.main, material.shown
     queries = [member.subject for member in cohort.members if member.query]
+    scans = seen.scans[seen.scans["cohort"] == cohort.name]
+    answers = answer_lines(material, seen.pictures)
+    searched = {one.subject for one in answers}
     return CohortPage(
         name=cohort.name,
-        sizes=_sizes(cohort.members, gallery),
+        glance=glance(answers),
+        sizes=_sizes(cohort.members, int((scans["status"] == "FAIL").sum())),
         settings=facts(cohort.settings),
         methods=tuple(in_order(material.metrics["method"])),
         main_method=shown.method,
-        how=how_in_words(shown.method, shown.setting),
-        given="all supports together" if len(together(main)) else "the drawn support",
         headline=headline(main, shown),
         weights=tuple(map(str, shown.weights)),
+        support=_support([one for one in seen.pictures.values() if one.cohort == cohort.name], seen),
+        answers=tuple(answers),
+        queries=_queries(queries, scans),
+        unsearched=tuple(name for name in queries if name not in searched),
         tables=shown.tables,
+        plots=plots.plots_of(material, seen.pictures),
         risk=_risk(material, gallery.folder),
         curves=_curves(logs, gallery.folder),
-        figure4=method_pictures(queries, figure_query, material, gallery) if material.several else None,
-        overview=overview(main, queries),
-        doubtful=doubtful(main),
+        figure4=method_pictures(figure_query, material, gallery) if material.several else None,
         failures=failures(alone(material.metrics)),
-        queries=tuple(query_pictures(name, to_use.get(name, []), main, gallery) for name in queries),
     )
 
 
-def _sizes(members: Sequence[Member], gallery: Gallery) -> tuple[Count, ...]:
+def _sizes(members: Sequence[Member], aside: int) -> tuple[Count, ...]:
     """Return the number of scans of each kind in the sheet, and how many of all were set aside."""
     return (
         Count("training", sum(member.train for member in members)),
         Count("validation", sum(member.validation for member in members)),
         Count("support", sum(member.support for member in members)),
         Count("query", sum(member.query for member in members)),
-        Count("set aside", sum(not gallery.usable(member.subject) for member in members)),
+        Count("set aside", aside),
     )
+
+
+def _queries(queries: Sequence[str], scans: pd.DataFrame) -> tuple[QueryLine, ...]:
+    """Return the queries in the sheet's order with what was found of their scans."""
+    known = {str(row["subject"]): row for row in scans.to_dict("records")}
+    return tuple(
+        QueryLine(subject=name, status=str(row.get("status", "FAIL")), findings=str(row.get("findings", "")))
+        for name in queries
+        for row in [known.get(name, {})]
+    )
+
+
+def _support(pictured: Sequence[Pictured], seen: Seen) -> SupportShown | None:
+    """Return the support that most viewers show beside their query, with its pictures; None without any."""
+    names = Counter(one.support for one in pictured if one.support)
+    first = next((name for name, _ in names.most_common(1)), None)
+    own = next((one for one in pictured if one.subject == first), None)
+    if own is None:
+        return None
+    shown = [
+        SupportPicture(structure, seen.embedded.get(quote(path), quote(path)))
+        for structure, path in own.pictures.items()
+        if structure in own.true_mm
+    ]
+    return SupportShown(own.subject, tuple(shown)) if shown else None
 
 
 def _risk(material: Material, folder: Path) -> Path | None:

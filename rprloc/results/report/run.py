@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
+import pandas as pd
 
 from rprloc.cohort.provenance import versions
 from rprloc.cohort.tasks import Cohort, Launch, Report
 from rprloc.files import write_json, write_text
+from rprloc.pictures.manifest import read_manifests
 from rprloc.results.frame import read_metrics, read_predictions, read_tables
+from rprloc.results.report.answers import Pictures
 from rprloc.results.report.curves import Log, read_log
 from rprloc.results.report.material import Gallery, Material, StoredScan
-from rprloc.results.report.page import CohortPage, DoubtedScan, Page, Scans, cohort_page, facts, html
+from rprloc.results.report.multiqc import multiqc
+from rprloc.results.report.page import (
+    EMBEDDED,
+    CohortPage,
+    DoubtedScan,
+    Page,
+    Scans,
+    Seen,
+    cohort_page,
+    facts,
+    html,
+    viewer_files,
+)
 from rprloc.results.shown import read_shown
 from rprloc.scans.scan import ScanRecord
 
@@ -23,13 +40,23 @@ SCANS_SHOWN = 30
 """The page lists no more scans with findings than this; scans.csv has all."""
 
 
-def report_run(
-    folder: Path, report: Report, launch: Launch, *, results: Path, scans: Sequence[Path], logs: Sequence[Path]
-) -> None:
-    """Write report.html, figures/<cohort>/ and pipeline_info/run.json to `folder`.
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the steps before have left."""
 
-    `results` is the folder that TABULATE wrote, `scans` are the folders of all preprocessed scans and `logs` the
-    training curves, `<cohort>.<network>.jsonl`.
+    results: Path
+    """The folder that TABULATE wrote."""
+    scans: Sequence[Path] = ()
+    """The folders of the preprocessed scans of figure 4."""
+    manifests: Sequence[Path] = ()
+    """What VIEW made of each batch of scans."""
+    logs: Sequence[Path] = ()
+    """The training curves, `<cohort>.<network>.jsonl`."""
+
+
+def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> None:
+    """Write report.html, rprloc_mqc.json, the viewer's script and style, figures/<cohort>/ and pipeline_info/run.json
+    to `folder`.
     """
     run = {
         "command": launch.command,
@@ -39,26 +66,39 @@ def report_run(
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": versions() | {"nextflow": launch.nextflow},
     }
+    scans, pictures = read_tables(given.results / "scans.csv"), read_manifests(given.manifests)
+    seen = Seen(scans, pictures, _embedded(pictures))
     page = Page(
+        command=launch.command,
         facts=facts(run),
         parameters=facts(report.parameters),
-        scans=_scans(results / "scans.csv"),
-        cohorts=_cohorts(report, results, folder / "figures", _stored(scans), logs),
+        scans=_scans(scans),
+        cohorts=_cohorts(report, given, folder / "figures", seen),
+        single=bool(seen.embedded),
+        embedded=seen.embedded,
     )
     write_text(folder / "report.html", html(page))
+    write_json(folder / "rprloc_mqc.json", multiqc(page.cohorts))
+    for name, text in viewer_files().items():
+        write_text(folder / "viewer" / name, text)
+    write_json(folder / "pipeline_info" / "run.json", _about_run(run, report, launch, given.results))
+
+
+def _about_run(run: Mapping[str, object], report: Report, launch: Launch, results: Path) -> dict[str, object]:
+    """Return what makes the same results again."""
     devices = sorted({row.device for row in read_predictions(results / "predictions.jsonl") if row.device})
-    about_run = {
-        "run": run
-        | {
-            "commit": launch.commit,
-            "code": launch.code,
-            "executor": launch.executor,
-            "training_threads": report.threads,
-            "devices": devices,
-            "image": launch.image,
-            "digest": launch.digest,
-            "config": dict(launch.config),
-        },
+    about = {
+        "commit": launch.commit,
+        "code": launch.code,
+        "executor": launch.executor,
+        "training_threads": report.threads,
+        "devices": devices,
+        "image": launch.image,
+        "digest": launch.digest,
+        "config": dict(launch.config),
+    }
+    return {
+        "run": {**run, **about},
         "parameters": report.parameters,
         "sheet": msgspec.to_builtins(report.sheet),
         "weights": dict(sorted(launch.weights.items())),
@@ -69,16 +109,14 @@ def report_run(
             for line in one.weights
         ],
     }
-    write_json(folder / "pipeline_info" / "run.json", about_run)
 
 
-def _cohorts(
-    report: Report, results: Path, figures: Path, scans: Sequence[StoredScan], logs: Sequence[Path]
-) -> tuple[CohortPage, ...]:
+def _cohorts(report: Report, given: Given, figures: Path, seen: Seen) -> tuple[CohortPage, ...]:
     """Return what the page says of each cohort, by name, and draw their pictures."""
-    metrics, predictions = read_metrics(results / "metrics.csv"), read_predictions(results / "predictions.jsonl")
-    shown = {one.cohort: one for one in read_shown(results / "tables" / "shown.json")}
-    asked_for = report.parameters.get("figure_query")
+    metrics = read_metrics(given.results / "metrics.csv")
+    predictions = read_predictions(given.results / "predictions.jsonl")
+    shown = {one.cohort: one for one in read_shown(given.results / "tables" / "shown.json")}
+    asked_for, scans = report.parameters.get("figure_query"), _stored(given.scans)
 
     def of(cohort: Cohort) -> CohortPage:
         own = {one.record.subject: one for one in scans if one.record.cohort == cohort.name}
@@ -86,11 +124,21 @@ def _cohorts(
             cohort,
             Material.of(predictions, metrics, shown[cohort.name]),
             Gallery(own, cohort.modality, figures / cohort.name),
-            _logs(cohort.name, logs),
+            seen,
+            _logs(cohort.name, given.logs),
             None if asked_for is None else str(asked_for),
         )
 
     return tuple(of(cohort) for cohort in sorted(report.cohorts, key=lambda one: one.name))
+
+
+def _embedded(pictures: Pictures) -> dict[str, str]:
+    """Return the pictures of the first EMBEDDED queries, and of supports, as data URIs by their addresses."""
+    queries = [one for one in pictures.values() if one.support][:EMBEDDED]
+    supports = [one for one in pictures.values() if not one.support]
+    return {
+        quote(one.pictures[structure]): uri for one in (*queries, *supports) for structure, uri in one.embedded.items()
+    }
 
 
 def _stored(scans: Sequence[Path]) -> list[StoredScan]:
@@ -104,9 +152,9 @@ def _logs(cohort: str, logs: Sequence[Path]) -> dict[str, Log]:
     return {network: read_log(path) for (name, network), path in sorted(named.items()) if name == cohort}
 
 
-def _scans(path: Path) -> Scans:
+def _scans(scans: pd.DataFrame) -> Scans:
     """Return how many scans there are of each status, and the lines of scans.csv that are not PASS, FAIL first."""
-    lines = read_tables(path).fillna("").astype(str).to_dict("records")
+    lines = scans.fillna("").astype(str).to_dict("records")
     counts = {status: sum(line["status"] == status for line in lines) for status in ("PASS", "WARN", "FAIL")}
     doubted = sorted((line for line in lines if line["status"] != "PASS"), key=lambda line: line["status"])
     shown = tuple(DoubtedScan(**{name: line[name] for name in DoubtedScan._fields}) for line in doubted[:SCANS_SHOWN])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -114,33 +116,6 @@ def _numbers(values: Numbers) -> str:
     return text + (missing if values["failures"] else "")
 
 
-def score_in_short(iou: float, awd_mm: float) -> str:
-    """Return IoU and AWD in few words; AWD where there is one."""
-    return f"{percent(iou, 0)} %" + ("" if math.isnan(awd_mm) else f", {number(awd_mm, 1)} mm")
-
-
-def cell(entry: Entry | None) -> str:
-    """Return a prediction's score for a table of queries x structures."""
-    if entry is None:
-        return "–"
-    if entry["failed"]:
-        return "missing"
-    if math.isnan(entry["iou"]):
-        return _unmeasured(entry) if math.isnan(entry["mre_mm"]) else f"{number(entry['mre_mm'], 1)} mm off"
-    return score_in_short(entry["iou"], entry["awd_mm"])
-
-
-def score_in_full(entry: Entry) -> str:
-    """Return a prediction's score for a picture of its own."""
-    if entry["failed"]:
-        return "no answer"
-    if math.isnan(entry["iou"]) and not math.isnan(entry["mre_mm"]):
-        return f"{number(entry['mre_mm'], 1)} mm off"
-    if math.isnan(entry["iou"]):
-        return f"{_unmeasured(entry)}; no truth to compare with"
-    return f"IoU {percent(entry['iou'], 1)} %, AWD {number(entry['awd_mm'], 1)} mm"
-
-
 def score_in_legend(entry: Entry) -> str:
     """Return a prediction's score for a legend of many."""
     if entry["failed"]:
@@ -150,13 +125,47 @@ def score_in_legend(entry: Entry) -> str:
     return f"{percent(entry['iou'], 0)} %, {number(entry['awd_mm'], 1)} mm"
 
 
-def _unmeasured(entry: Entry) -> str:
-    """Return in words what is known of a prediction that has no truth: how likely it is lost, or else its spread."""
-    if not math.isnan(entry["lost"]):
-        return f"found, lost with {percent(entry['lost'], 0)} %"
-    return "found" if math.isnan(entry["spread_mm"]) else f"found, spread {number(entry['spread_mm'], 1)} mm"
-
-
 def short(name: str, longest: int = 40) -> str:
     """Return a name that leaves room for the rest of a picture's heading; the page has it in full."""
     return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+class Answered(Protocol):
+    """What a glance has to know of an answer."""
+
+    @property
+    def subject(self) -> str:
+        """Its query."""
+
+    @property
+    def structure(self) -> str:
+        """What was looked for."""
+
+    @property
+    def doubt(self) -> tuple[str, str]:
+        """PASS, WARN or FAIL, and why."""
+
+    @property
+    def within_90_mm(self) -> float | None:
+        """Its 90 % distance."""
+
+
+def glance(answers: Sequence[Answered]) -> str:
+    """Return one cohort's answers in a sentence: how many there are, are doubtful and failed, and how near they are."""
+    if not answers:
+        return "There is nothing to report: no query, no support or no structure."
+    count = Counter(one.doubt[0] for one in answers)
+    scans, structures = len({one.subject for one in answers}), len({one.structure for one in answers})
+    said = (
+        f"{_many(structures, 'structure')} looked for in {_many(scans, 'scan')}: {_many(count['PASS'], 'answer')} with "
+        f"nothing against {'it' if count['PASS'] == 1 else 'them'}, {count['WARN']} doubtful, {count['FAIL']} missing"
+    )
+    within = [one.within_90_mm for one in answers if one.within_90_mm is not None]
+    if within:
+        said += f"; walls are within {number(median(within), 1)} mm nine times in ten (the median of {len(within)})"
+    return f"{said}."
+
+
+def _many(count: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 
 from rprloc.files import write_json_lines, write_text
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import NO_SUPPORT, Prediction
 from rprloc.results.frame import (
     DIGITS,
     alone,
     main_of,
     main_rows,
+    median_query,
     read_metrics,
     read_predictions,
     read_tables,
@@ -38,6 +40,7 @@ from rprloc.results.tables.table4 import supports_tables
 from rprloc.results.tables.table5 import landmark_tables
 from rprloc.results.tables.table6 import outline_tables, tidy_outlines
 from rprloc.results.tables.tables12 import KINDS, cohort_tables, tidy_table
+from rprloc.scans.target import scan_folder
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,10 @@ def tabulate_cohorts(folder: Path, evaluated: Sequence[Path], logs: Sequence[Pat
     _write_tables(folder / "tables", tables)
     small = summary(tables["table3"].tidy, run.metrics, names)
     write_text(folder / "tables" / "summary.md", small)
-    shown = [shown_of(cohort, run, tables) for cohort in run.cohorts]
+    shown = [
+        msgspec.structs.replace(shown_of(cohort, run, tables), figure=figure_scans(cohort.name, run))
+        for cohort in run.cohorts
+    ]
     write_shown(folder / "tables" / "shown.json", shown)
     return small
 
@@ -157,6 +163,20 @@ def shown_of(cohort: CohortFacts, run: Run, tables: Mapping[str, Table]) -> Coho
         tables=tuple(_shown_tables(cohort, tables, several=of_cohort["method"].nunique() > 1)),
         risks={kind: [curve.tolist() for curve in curves] for kind, curves in risks_by_kind(of_cohort).items()},
     )
+
+
+def figure_scans(cohort: str, run: Run) -> tuple[str, ...]:
+    """Return the scans of a cohort's figure 4: the query in the middle of all and the support drawn for it."""
+    own, main = run.metrics[run.metrics["cohort"] == cohort], main_rows(run.metrics, cohort)
+    scans = run.measured["scans"]
+    aside = set(scans[(scans["cohort"] == cohort) & (scans["status"] == "FAIL")]["subject"])
+    query = median_query(main, [str(name) for name in main["subject"].unique() if name not in aside])
+    if query is None or own["method"].nunique() < 2:
+        return ()
+    given = alone(own[own["subject"] == query])
+    supports = [*given[given["drawn"]]["support"], *given["support"]]
+    support = next((str(name) for name in supports if name != NO_SUPPORT and name not in aside), None)
+    return tuple(scan_folder(cohort, name) for name in (query, support) if name is not None)
 
 
 def _shown_tables(cohort: CohortFacts, tables: Mapping[str, Table], *, several: bool) -> list[CohortTable]:

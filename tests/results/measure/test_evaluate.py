@@ -110,9 +110,11 @@ def test_the_files_of_a_cohort(tmp_path: Path) -> None:
         write_json_lines(path, [one.to_json() for one in own])
     evaluate_cohort(tmp_path / "demo", made.measure, folders, Came(batches))
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
-        "error_sources.csv", "findings.csv", "landmarks.csv", "metrics.csv", "predictions.jsonl", "scans.csv",
-        "set_aside.csv", "table4.csv", "table5.csv", "weights.csv",
+        "answers", "error_sources.csv", "findings.csv", "landmarks.csv", "metrics.csv", "predictions.jsonl",
+        "scans.csv", "set_aside.csv", "table4.csv", "table5.csv", "weights.csv",
     ]  # fmt: skip
+    answers = read_predictions(tmp_path / "demo" / "answers" / "q0.jsonl")
+    assert {(one.subject, one.support, one.method) for one in answers} == {("q0", "*", "regression")}
     found = made.evaluate()
     assert read_predictions(tmp_path / "demo" / "predictions.jsonl") == found.predictions
     read = read_metrics(tmp_path / "demo" / "metrics.csv")

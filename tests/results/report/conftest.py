@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from rprloc.results.report import images, method_pictures, query_pictures
+from rprloc.results.report import images, method_pictures
 
 
 @pytest.fixture
@@ -18,5 +18,4 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(path: Path, *_: Any, **__: Any) -> None:
         images.write_png(path, Figure(figsize=(1, 1), dpi=8))
 
-    monkeypatch.setattr(query_pictures, "draw_query", draw)
     monkeypatch.setattr(method_pictures, "draw_structure", draw)

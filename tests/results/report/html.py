@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
+from typing import Any
 
 
 class Html(HTMLParser):
@@ -13,14 +15,28 @@ class Html(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
+        self.script = ""
+        self._in = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self._in = tag if tag in ("script", "style") else ""
         self.attributes += attrs
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self._in == "script":
+            self.script += data
+        elif self._in != "style":
+            self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = ""
+
+    @property
+    def data(self) -> Any:
+        """What the page tells its script."""
+        return json.JSONDecoder().raw_decode(self.script)[0]
 
     def values(self, name: str) -> list[str]:
         """Return the values of all attributes of one name."""

@@ -13,10 +13,12 @@ import pandas as pd
 from rprloc.cohort.tasks import Cohort, Launch, Member, Report, Sheet
 from rprloc.files import write_json_lines
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Key, Prediction
+from rprloc.pictures.manifest import Pictured
 from rprloc.results.frame import COLUMNS, write_frame
 from rprloc.results.report.material import Gallery, Material, StoredScan
 from rprloc.results.shown import CohortShown, CohortTable, Line, WeightsShown, write_shown
 from rprloc.scans.scan import ScanRecord, Structure
+from rprloc.scans.target import scan_folder
 from tests.scans.written import grid_of, record_of, structure_of, write_scan
 
 WITHOUT_TRUTH = "No query of this cohort has a label."
@@ -80,7 +82,7 @@ class Made:
         """Return the metrics of the predictions: IoU grow from 0.5 by 0.01 a row."""
         rows = [self._entry(number, one) for number, one in enumerate(self.predictions)]
         flags = dict.fromkeys(("drawn", "failed", "main"), "bool")
-        numbers = dict.fromkeys(("iou", "awd_mm", "spread_mm", "lost"), "float64")
+        numbers = dict.fromkeys(("iou", "awd_mm", "mre_mm", "spread_mm", "lost", "within_90_mm", "seconds"), "float64")
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype(flags | numbers)
 
     def _entry(self, number: int, one: Prediction) -> dict[str, Any]:
@@ -110,12 +112,43 @@ class Made:
                 first,
                 CohortTable(3, self.name, "Seconds", ("search",), lines, ()),
             ),
+            figure=self.figure(),
             risks={"each alone": [[0.2, 0.3]]} if known else {},
         )
 
     @property
     def _queries(self) -> int:
         return sum(member.query for member in self.members)
+
+    def figure(self) -> tuple[str, ...]:
+        """Return the scans of figure 4: the middle one of the queries that can be used, and the drawn support."""
+        usable = [one.subject for one in self.members if one.query and self.records[one.subject].usable]
+        several = self.metrics()["method"].nunique() > 1
+        names = [*usable[(len(usable) - 1) // 2 :][:1], *(["s0"] if "s0" in self.records else [])]
+        return tuple(scan_folder(self.name, one) for one in names) if usable and several else ()
+
+    def pictured(self) -> dict[tuple[str, str], Pictured]:
+        """Return what VIEW says that it made of the cohort's scans."""
+        return {
+            (self.name, name): Pictured(
+                cohort=self.name,
+                subject=name,
+                viewer=f"viewer/{self.name}/{name}.html" if one.usable else "",
+                pictures={organ: f"pictures/{self.name}/{name}/{n}.webp" for n, organ in enumerate(one.structures)},
+                true_mm={organ: structure.box_mm.tolist() for organ, structure in one.structures.items()},
+                support="s0" if name.startswith("q") else "",
+                note="" if one.usable else "The scan was set aside.",
+            )
+            for name, one in self.records.items()
+        }
+
+    def scans(self) -> pd.DataFrame:
+        """Return the cohort's lines of scans.csv."""
+        lines = [
+            (one.cohort, one.subject, one.file, one.status, one.reason or "; ".join(one.findings), "")
+            for one in self.records.values()
+        ]
+        return pd.DataFrame(lines, columns=["cohort", "subject", "file", "status", "findings", "done"])
 
     def material(self) -> Material:
         """Return the cohort's material."""
@@ -180,12 +213,7 @@ def write_results(folder: Path, *cohorts: Made) -> Path:
     """Write what TABULATE leaves for the report."""
     write_json_lines(folder / "predictions.jsonl", [one.to_json() for made in cohorts for one in made.predictions])
     write_frame(folder / "metrics.csv", pd.concat([made.metrics() for made in cohorts], ignore_index=True))
-    lines = [
-        (one.cohort, one.subject, one.file, one.status, one.reason or "; ".join(one.findings), "")
-        for made in cohorts for one in made.records.values()
-    ]  # fmt: skip
-    columns = ["cohort", "subject", "file", "status", "findings", "done"]
-    write_frame(folder / "scans.csv", pd.DataFrame(lines, columns=columns))
+    write_frame(folder / "scans.csv", pd.concat([made.scans() for made in cohorts], ignore_index=True))
     write_shown(folder / "tables" / "shown.json", [made.shown() for made in cohorts])
     return folder
 

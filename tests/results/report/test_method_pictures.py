@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-import pandas as pd
 import pytest
 
 from rprloc.methods.answer import Key
 from rprloc.results.report import method_pictures as module
 from rprloc.results.report.figure4 import MethodBox
-from rprloc.results.report.method_pictures import MethodPictures, median_query, method_pictures
+from rprloc.results.report.method_pictures import MethodPictures, method_pictures
 from rprloc.scans.scan import volume_path
 from tests.results.report.made import Made, made, predicted
 
@@ -30,28 +28,7 @@ def drawn(
         others.update(options)
 
     monkeypatch.setattr(module, "draw_structure", keep)
-    queries = [member.subject for member in cohort.members if member.query]
-    return method_pictures(queries, asked, cohort.material(), cohort.gallery(tmp_path)), kept, others
-
-
-def main_rows(means: dict[str, float]) -> pd.DataFrame:
-    """Return metrics of two structures whose mean over them is given for each query."""
-    lines = [
-        {"subject": name, "structure": organ, "drawn": True, "iou": iou + shift}
-        for name, iou in means.items()
-        for organ, shift in (("a", 0.1), ("b", -0.1))
-    ]
-    return pd.DataFrame([*lines, *({**line, "drawn": False, "iou": 1 - line["iou"]} for line in lines)])
-
-
-def test_the_query_in_the_middle() -> None:
-    main = main_rows({"q0": 0.9, "q1": 0.2, "q2": 0.5, "q3": 0.4, "q4": 0.8})
-    assert median_query(main, ["q0", "q1", "q2", "q3", "q4"]) == "q2"
-    # Of four it is the worse one of the two in the middle.
-    assert median_query(main, ["q0", "q1", "q2", "q3"]) == "q3"
-    assert median_query(main, ["q0"]) == "q0"
-    assert median_query(main.assign(iou=np.nan), ["q3", "q1"]) == "q3"
-    assert median_query(main, []) is None
+    return method_pictures(asked, cohort.material(), cohort.gallery(tmp_path)), kept, others
 
 
 def test_each_method_shows_its_main_answer_from_one_support(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +61,7 @@ def test_methods_without_any_truth_are_drawn(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_method_without_support_alone_has_none_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Made, "figure", lambda _: ("demo@q0", "demo@s0"))
     _, _, others = drawn(made(("retina_unet",), queries=1), tmp_path, monkeypatch)
     assert others["support"] is None and others["heading"] == "parotid in q0"
 
@@ -103,7 +81,7 @@ def test_no_query_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     cohort = made(("affine", "retina_unet"), queries=1)
     material, gallery = cohort.material(), cohort.gallery(tmp_path)
     volume_path(gallery.scans["q0"].folder).unlink()
-    shown = method_pictures(["q0"], None, material, gallery)
+    shown = method_pictures(None, material, gallery)
     assert shown.note == "No picture: q0.nii.gz: found no such file, expected an image." and not shown.pictures
     cohort.aside("q0", "cut short")
     assert drawn(cohort, tmp_path, monkeypatch)[0] == MethodPictures(None, False, note="There is no query to draw.")

@@ -1,22 +1,43 @@
-"""The page: several methods, the pictures that it has room for, and words for what it is told."""
+"""The page: several methods, pictures beside it or within, and words for what it is told."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
 
-from rprloc.results.report.page import Count, Fact, Page, Scans, cohort_page, facts, html
+from rprloc.results.report.page import (
+    CohortPage,
+    Count,
+    Fact,
+    Page,
+    Scans,
+    Seen,
+    cohort_page,
+    facts,
+    html,
+    viewer_files,
+)
 from tests.results.report.html import Html
 from tests.results.report.made import Made, made
 
 pytestmark = pytest.mark.usefixtures("blank")
 
 
+def told(tmp_path: Path, cohort: Made, *, figure_query: str | None = None) -> CohortPage:
+    """Return what the page says of a cohort."""
+    seen = Seen(cohort.scans(), cohort.pictured(), {})
+    return cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), seen, {}, figure_query)
+
+
 def page_of(tmp_path: Path, cohort: Made, *, figure_query: str | None = None) -> Html:
     """Return the page of a cohort."""
-    one = cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), {}, figure_query)
-    return Html(html(Page((), (), Scans({"PASS": 1, "WARN": 0, "FAIL": 0}, (), 0), (one,))))
+    one = told(tmp_path, cohort, figure_query=figure_query)
+    scans = Scans({"PASS": 1, "WARN": 0, "FAIL": 0}, (), 0)
+    return Html(html(Page(command="", facts=(), parameters=(), scans=scans, cohorts=(one,), embedded={})))
 
 
 def test_values_in_words() -> None:
@@ -30,43 +51,34 @@ def test_values_in_words() -> None:
 def test_scans_are_counted_by_use(tmp_path: Path) -> None:
     cohort = made(queries=1)
     cohort.aside("s1", "s1.nii.gz: cut short")
-    del cohort.records["s0"]  # its task died
-    one = cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), {}, None)
+    one = told(tmp_path, cohort)
     assert one.sizes == (
-        Count("training", 0), Count("validation", 0), Count("support", 2), Count("query", 1), Count("set aside", 2),
+        Count("training", 0), Count("validation", 0), Count("support", 2), Count("query", 1), Count("set aside", 1),
     )  # fmt: skip
+    assert [(query.subject, query.status) for query in one.queries] == [("q0", "PASS")]
+
+
+def test_what_was_shown_is_on_the_first_screen(tmp_path: Path) -> None:
+    page = page_of(tmp_path, made())
+    assert "What was shown: s0" in page.text and "pictures/demo/s0/0.webp" in page.values("src")
+    assert {len(value) > 40 for value in page.values("alt")} == {True}
 
 
 def test_one_method_alone_is_not_compared(tmp_path: Path) -> None:
-    page = page_of(tmp_path, made(queries=1))
-    assert "Every method" not in page.text and "Every query, with all supports together" in page.text
-    assert "Every query, with the drawn support" in page_of(tmp_path, made(queries=1, supports=1)).text
+    assert "Every method" not in page_of(tmp_path, made(queries=1)).text
 
 
 def test_several_methods_are_drawn_in_the_query_in_the_middle(tmp_path: Path) -> None:
     page = page_of(tmp_path, made(("regression", "grey_ncc", "retina_unet", "affine"), queries=3))
     assert "Every method in one query: q1" in page.text and "neither the best nor the worst" in page.text
-    assert len(page.values("src")) == 1 + 2 + 3  # the risk, each structure and each query
-    assert {value.removeprefix("#") for value in page.values("href")} <= set(page.values("id"))
-    # The queries' own pictures and scores are the first method's.
-    assert "IoU and AWD, coarse + fine." in page.text and "regression, grey_ncc, retina_unet, affine" in page.text
+    # The risk, each structure, and each structure of the support.
+    assert len(page.values("src")) == 1 + 2 + 2 + 1
+    assert "regression, grey_ncc, retina_unet, affine" in page.text
 
 
 def test_a_query_can_be_asked_for(tmp_path: Path) -> None:
     page = page_of(tmp_path, made(("affine", "retina_unet")), figure_query="q1")
     assert "Every method in one query: q1" in page.text and "The query that was asked for." in page.text
-
-
-def test_pictures_beyond_the_room_are_in_the_folder_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cohort = made(("affine", "retina_unet"))
-    monkeypatch.setattr("rprloc.results.report.page.EMBEDDED", 1)
-    page = page_of(tmp_path, cohort)
-    assert len(page.values("src")) == 1 + 1
-    assert "the others of this query are in the folder figures" in page.text
-    assert page.text.count("This page holds 1 pictures; this query's other pictures") == 2
-    assert len(list((tmp_path / "figures" / "demo").glob("*.png"))) == 1 + 2 + 2
-    monkeypatch.setattr("rprloc.results.report.page.EMBEDDED", 2)
-    assert "the others of this query" not in page_of(tmp_path, cohort).text
 
 
 def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
@@ -75,10 +87,20 @@ def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
         cohort.aside(name, "nothing but air")
     page = page_of(tmp_path, cohort)
     assert "There is no query to draw." in page.text and "scan set aside: nothing but air" in page.text
+    assert {one["doubt"][0] for one in page.data["answers"]} == {"FAIL"}
 
 
-@pytest.mark.parametrize("supports", [1, 2])
-def test_what_to_look_at_first_is_named(supports: int, tmp_path: Path) -> None:
-    cohort = made(queries=2, supports=supports)
-    cohort.without_truth("q1")
-    assert "likeliest lost: mandible in q1 (10 %), parotid in q1 (10 %)." in page_of(tmp_path, cohort).text
+def test_the_script_and_no_other_is_let_run(tmp_path: Path) -> None:
+    one = told(tmp_path, made())
+    scans = Scans({"PASS": 1, "WARN": 0, "FAIL": 0}, (), 0)
+    text = html(Page(command="", facts=(), parameters=(), scans=scans, cohorts=(one,), embedded={}))
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert any(f"script-src 'sha256-{digest}'" in policy for policy in Html(text).values("content"))
+    assert "innerHTML" not in script and "eval" not in script
+
+
+def test_the_viewers_script_makes_text_alone() -> None:
+    files = viewer_files()
+    assert set(files) == {"viewer.js", "viewer.css"}
+    assert not re.search(r"innerHTML|eval\(|https?:|fetch\(|XMLHttp", files["viewer.js"])

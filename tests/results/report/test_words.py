@@ -7,18 +7,9 @@ import math
 import msgspec
 import pytest
 
-from rprloc.results.report.words import (
-    cell,
-    headline,
-    how_in_words,
-    number,
-    percent,
-    score_in_full,
-    score_in_legend,
-    score_in_short,
-    short,
-)
-from tests.results.report.made import NUMBERS, Made, made
+from rprloc.results.report.answers import answer_lines
+from rprloc.results.report.words import glance, headline, how_in_words, number, percent, score_in_legend, short
+from tests.results.report.made import NUMBERS, Made, failed, made
 
 
 def said(cohort: Made, **numbers: dict[str, float | None]) -> str:
@@ -81,20 +72,23 @@ def test_nothing_to_report() -> None:
 
 
 def test_scores() -> None:
-    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "mre_mm": 2.0, "spread_mm": 2.5, "lost": 0.034}
+    found = {"failed": False, "iou": 0.456, "awd_mm": 1.23, "mre_mm": 2.0}
     unknown = found | {"iou": math.nan, "awd_mm": math.nan, "mre_mm": math.nan}
-    unjudged = unknown | {"lost": math.nan}
-    bare, lost = unjudged | {"spread_mm": math.nan}, found | {"failed": True}
-    assert [cell(entry) for entry in (found, unknown, unjudged, bare, lost, None)] == [
-        "46 %, 1.2 mm", "found, lost with 3 %", "found, spread 2.5 mm", "found", "missing", "–",
-    ]  # fmt: skip
-    assert [score_in_full(entry) for entry in (found, bare, lost)] == [
-        "IoU 45.6 %, AWD 1.2 mm", "found; no truth to compare with", "no answer",
-    ]  # fmt: skip
-    assert [score_in_legend(entry) for entry in (found, unknown, lost)] == ["46 %, 1.2 mm", "found", "no answer"]
-    assert score_in_short(0.0, math.nan) == "0 %"
-    point = unknown | {"mre_mm": 3.21}
-    assert {cell(point), score_in_full(point), score_in_legend(point)} == {"3.2 mm off"}
+    point, lost = unknown | {"mre_mm": 3.21}, found | {"failed": True}
+    said = [score_in_legend(entry) for entry in (found, unknown, lost, point)]
+    assert said == ["46 %, 1.2 mm", "found", "no answer", "3.2 mm off"]
+
+
+def test_a_glance() -> None:
+    cohort = made(structures=["mandible"])
+    cohort.predictions[-1] = failed(cohort.predictions[-1], "lost")
+    lines = answer_lines(cohort.material(), {})
+    assert glance(lines) == (
+        "1 structure looked for in 2 scans: 1 answer with nothing against it, 0 doubtful, 1 missing."
+    )
+    sure = [msgspec.structs.replace(one, within_90_mm=mm) for one, mm in zip(lines, (3.0, 6.0), strict=True)]
+    assert glance(sure).endswith("; walls are within 4.5 mm nine times in ten (the median of 2).")
+    assert glance([]).startswith("There is nothing to report")
 
 
 @pytest.mark.parametrize("length", [1, 40, 64])

@@ -217,3 +217,12 @@ def test_a_cohort_without_a_query(tmp_path: Path) -> None:
     assert set(written.metrics["cohort"]) == {"demo"}
     assert written.shown["bare"].numbers == {} and written.titles("bare") == [""]
     assert "## bare\n\nNo query of this cohort has a label" in written.text("table1")
+
+
+def test_figure_4_is_of_the_query_in_the_middle_and_the_support_drawn_for_it(tmp_path: Path) -> None:
+    several, one = cohorts.many_methods("several", queries=3), cohorts.cohort("one", queries=1)
+    several.set_aside("q1", "cut short")
+    shown = run(tmp_path, several, one).shown
+    query, support = shown["several"].figure
+    assert query in {"several@q0", "several@q2"} and support.startswith("several@s")
+    assert shown["one"].figure == ()

@@ -1,0 +1,1 @@
+"""What a person looks at: a scan's own voxels around its structures, as pictures and as a file for the viewer."""
