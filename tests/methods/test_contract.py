@@ -15,7 +15,10 @@ from rprloc.catalogue import Family, Method, families_of, methods, register, unr
 from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
 from rprloc.methods.answer import LOST, NO_SUPPORT, Prediction
+from rprloc.methods.images import Window
 from rprloc.methods.judged import Court
+from rprloc.methods.orientation import Turnable
+from rprloc.scans.scan import Scan
 from tests.methods.cohort import (
     HAS,
     SLABS,
@@ -47,6 +50,23 @@ class Cohort:
     def folders(self, family: Family) -> Folders:
         """Return where the scans and the family's models are."""
         return Folders(scans=self._scans, models=write_networks(self._folder / family.name, family.networks))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _turned_once() -> Iterator[None]:
+    """A support in all 48 ways takes longer than most searches, and is the same for every one of them."""
+    taken: dict[tuple[str, str], Turnable] = {}
+    take = Turnable.of
+
+    def once(scan: Scan, window: Window) -> Turnable:
+        key = (scan.subject, repr(window))
+        if key not in taken:
+            taken[key] = take(scan, window)
+        return taken[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Turnable, "of", once)
+        yield
 
 
 @pytest.fixture(scope="module")
