@@ -36,6 +36,8 @@ _PLACE = (
     "SpacingBetweenSlices", "PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence",
 )  # fmt: skip
 """What is taken of a header: identifiers and where the voxels lie."""
+_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+"""Without which nothing can refer to a scan; files that were made anonymous may lack some."""
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _MAKER = "rprloc"
 
@@ -54,6 +56,8 @@ def write_dicom(parent: Path, query: Query, wanted: Sequence[str]) -> list[str]:
         return [f"{subject}: its slices lie at uneven distances and were resampled, so there is no {said}."]
     slices = [place[0] for place in stack.places]
     headers = _headers(query, slices)
+    if lacking := [name for name in _IDENTIFIERS if not all(one.get(name) for one in headers.values())]:
+        return [f"{subject}: its files have no {', '.join(lacking)} to refer to, so there is no {said}."]
     if "rtstruct" in wanted:
         _write(query.folder(parent, "rtstruct") / f"{query.name}.dcm", _structures(query, slices, headers))
     if "dicomseg" in wanted:
@@ -73,18 +77,25 @@ def _headers(query: Query, slices: Sequence[Slice]) -> dict[str, Dataset]:
     with opened_files(query.image) as files, quiet():
         for name in dict.fromkeys(one.file for one in slices):
             with files.open(name) as stream:
-                found[name] = _bare(pydicom.dcmread(stream, stop_before_pixels=True, force=True), query.record.subject)
+                found[name] = _bare(pydicom.dcmread(stream, stop_before_pixels=True, force=True), query)
     return found
 
 
-def _bare(read: Dataset, subject: str) -> Dataset:
-    """Return a header's place and identifiers, the patient called as the subject."""
+def _bare(read: Dataset, query: Query) -> Dataset:
+    """Return a header's place and identifiers, the patient called as the subject; a slice whose header does not say how
+    thick it is reaches to the next.
+    """
     bare = _only(read, _PLACE)
     for name in _GROUPS:
         if name in read:
             setattr(bare, name, Items([_only(item, _PLACE) for item in read[name].value]))
     bare.SpecificCharacterSet = "ISO_IR 192"
-    bare.PatientName = bare.PatientID = subject
+    bare.PatientName = bare.PatientID = query.record.subject
+    groups = [group for name in _GROUPS for group in bare.get(name) or ()]
+    measures = [one for group in groups for one in group.get("PixelMeasuresSequence") or ()]
+    for one in measures or [bare]:
+        if not one.get("SliceThickness"):
+            one.SliceThickness = format_number_as_ds(float(query.native.spacing_mm[2]))
     for name in (
         "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
         "ReferringPhysicianName",

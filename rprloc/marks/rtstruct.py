@@ -28,6 +28,8 @@ _CLOSED, _POINT = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "POINT"
 _SAME_PLANE_MM = 0.01
 _ALONG = 1e-3
 """Sine of the angle up to which the planes of contours are those of a scan's slices."""
+_FINER = 0.55
+"""Voxels of contours' own are no shorter than this part of the scan's: half of one would be another scan's label."""
 _GAP = 1.5
 """Planes of contours further apart than so many of their usual distances have nothing between them."""
 
@@ -120,10 +122,12 @@ def _filled(contours_mm: Sequence[FloatArray], native: Native) -> sitk.Image:
     """Return closed planar contours filled, on a scan's voxels where their planes are its slices, else on their own."""
     normal = _normal(contours_mm)
     frame = native.frame
-    cosines = np.abs(frame.direction.T @ normal)
+    # Across the planes of two axes, which by a tilted gantry is not along the third.
+    across = np.linalg.inv(frame.axes_mm)
+    cosines = np.abs(across @ normal) / np.linalg.norm(across, axis=1)
     axis = int(np.argmax(cosines))
     if cosines[axis] < np.cos(np.arcsin(_ALONG)):
-        frame, size = _own_frame(contours_mm, normal, min(native.spacing_mm))
+        frame, size = _own_frame(contours_mm, normal, native)
         axis = 2
     else:
         size = tuple(native.size)
@@ -143,13 +147,16 @@ def _normal(contours_mm: Sequence[FloatArray]) -> FloatArray:
     return np.array([0.0, 0.0, 1.0]) if length == 0 else np.asarray(largest / length)
 
 
-def _own_frame(
-    contours_mm: Sequence[FloatArray], normal: FloatArray, spacing_mm: float
-) -> tuple[Frame, tuple[int, ...]]:
-    """Return a grid (frame and size along its axes) around contours whose last axis lies across their planes."""
+def _own_frame(contours_mm: Sequence[FloatArray], normal: FloatArray, native: Native) -> tuple[Frame, tuple[int, ...]]:
+    """Return a grid (frame and size along its axes) around contours whose last axis lies across their planes; it is as
+    fine as a label of a scan may be.
+    """
     first = np.cross(normal, np.eye(3)[int(np.argmin(np.abs(normal)))])
     first /= np.linalg.norm(first)
     axes = np.stack([first, np.cross(normal, first), normal], axis=1)
+    spacing = np.asarray(native.spacing_mm)
+    nearest = np.abs(np.linalg.inv(native.frame.direction) @ axes).argmax(axis=0)
+    spacing_mm = np.maximum(spacing.min(), _FINER * spacing[nearest])
     places = np.concatenate(contours_mm) @ axes
     low, high = places.min(axis=0) - 2 * spacing_mm, places.max(axis=0) + 2 * spacing_mm
     size = tuple(int(n) for n in np.ceil((high - low) / spacing_mm) + 1)

@@ -20,14 +20,14 @@ from tests.exports.queries import GLAND, GRIDS, ORGAN, native, query, values_of
 from tests.scans.dicom.made import SECRETS, multiframe_of, save, write_series
 
 
-def dicom_query(folder: Path, kind: str, *, frames: bool = False) -> Query:
+def dicom_query(folder: Path, kind: str, *, frames: bool = False, fields: dict[str, Any] | None = None) -> Query:
     """Return a query whose scan is DICOM, on the grid as it is read."""
     own = native(kind)
     image = own.image(np.clip(values_of(own), -1000, 2000).astype(np.int16))
     if frames:
         path = save(multiframe_of(image, order=[*range(0, 24, 2), *range(1, 24, 2)]), folder / "scan" / "IM1")
     else:
-        write_series(folder / "scan", image)
+        write_series(folder / "scan", image, fields=fields)
         path = folder / "scan"
     read = Native.of(open_scan(path, modality="ct").image)
     made = query(folder, kind)
@@ -115,3 +115,22 @@ def test_other_scans_and_no_outlines_have_a_sentence(tmp_path: Path) -> None:
     one = dicom_query(tmp_path, "flipped")
     assert "no answer has an outline" in write_dicom(tmp_path, replace(one, outlines={}), ["rtstruct"])[0]
     assert not (tmp_path / "rtstruct").exists()
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize(
+    "name", ["FrameOfReferenceUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+)  # fmt: skip
+def test_files_without_what_one_refers_to_have_a_sentence(tmp_path: Path, name: str, value: str | None) -> None:
+    one = dicom_query(tmp_path, "flipped", fields={name: value})
+    assert write_dicom(tmp_path, one, KINDS) == [
+        f"q1: its files have no {name} to refer to, so there is no rtstruct or dicomseg."
+    ]
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_slices_that_say_not_how_thick_they_are_reach_to_the_next(tmp_path: Path, value: str | None) -> None:
+    one = dicom_query(tmp_path, "flipped", fields={"SliceThickness": value})
+    assert write_dicom(tmp_path, one, KINDS) == []
+    read = highdicom.seg.segread(tmp_path / "dicomseg" / "c" / "q1.dcm")
+    assert read.get_volume(segment_numbers=[1]).spacing[0] == pytest.approx(3.0)
