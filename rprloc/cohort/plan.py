@@ -380,7 +380,8 @@ class Planner:
     def _choice(self, chosen: Weights) -> Choice:
         """Return what a search decides itself; of calibrated answers all come with the same weights."""
         again = bool(chosen.models) and len(self._order) < CALIBRATION_IMAGES
-        return Choice(name=chosen.name, why=chosen.why, plain=_seen(self._settings), again=again)
+        why = "" if chosen.models else chosen.why
+        return Choice(name=chosen.name, why=why, plain=_seen(self._settings), again=again)
 
     def measure(self, searches: Sequence[Search]) -> Measure:
         """Return the task that measures the cohort's predictions."""

@@ -212,7 +212,7 @@ def test_where_nobody_says_which_weights_searches_choose(tmp_path: Path) -> None
     assert [(one.id, one.file) for one in plan.models] == [(MAP, "head-neck-ct/position_map.safetensors")]
     (task,) = plan.localize
     assert task.models == (MAP,) and task.choice is not None
-    assert (task.choice.name, task.choice.why, task.choice.again) == ("head-neck-ct", "as asked", True)
+    assert (task.choice.name, task.choice.why, task.choice.again) == ("head-neck-ct", "", True)
     # With the weights theirs, without them the cohort's own.
     assert (task.seen.window[0], task.choice.plain.window[0]) == ((-500.0, 0.0), (-1000.0, 0.0))
     assert plan.notes == (

@@ -38,7 +38,7 @@ def test_a_new_row_is_in_page_and_schema(generate: ModuleType) -> None:
         catalogue.unregister(row)
     assert "| `guess` | ours | Guesses. | each support | none | yes | ours |" in text[generate.METHODS]
     schema = json.loads(text[generate.SCHEMA])
-    assert "convex, guess, or all." in schema["$defs"]["method"]["properties"]["methods"]["description"]
+    assert "syn, guess, or all." in schema["$defs"]["method"]["properties"]["methods"]["description"]
 
 
 def test_the_schema_is_as_it_was_but_for_the_values(generate: ModuleType) -> None:

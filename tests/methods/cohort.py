@@ -119,11 +119,13 @@ def _told(settings: NetworkSettings, position_map: str) -> NetworkSettings:
 
 
 def search_of(family: Family, queries: str, supports: str = "a b c", **changes: Any) -> Search:
-    """Return the task of a family that searches scans, given by name, in all settings of its methods."""
+    """Return the task of a family that searches scans, given by name, in all settings of its methods but those of
+    extras.
+    """
     asked = {
         method.name: tuple(settings_of(method, VALUES, tables=True))
         for method in methods()
-        if method.family.name == family.name and method.absent is None
+        if method.family.name == family.name and not method.module
     }
     values: dict[str, Any] = {
         "id": "c.1", "cohort": "c", "family": family.name, "make": family.make, "methods": asked, "batch": "1",

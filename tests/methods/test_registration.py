@@ -37,7 +37,7 @@ def located(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the registrations by translations of 1, 2 and 3 mm; return what was called."""
+    """Replace the registrations by translations of 1, 2, 3 and 4 mm; return what was called."""
     called: list[str] = []
 
     def way(name: str, shift: float) -> Any:
@@ -50,6 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(registration, "affine", way("affine", 1.0))
     monkeypatch.setattr(registration, "bspline", way("bspline", 2.0))
     monkeypatch.setattr("rprloc.methods.convex.convex", way("convex", 3.0))
+    monkeypatch.setattr("rprloc.methods.syn.syn", way("syn", 4.0))
     return called
 
 
@@ -73,17 +74,21 @@ def test_a_moved_patient_is_found_where_he_went() -> None:
 def test_one_affine_a_pair_serves_all_methods(quick: list[str]) -> None:
     supports = [head(name, structures=ORGANS) for name in ("s", "t")]
     rows = located(query(), supports, METHODS)
-    assert sorted(quick) == ["affine"] * 2 + ["bspline"] * 2 + ["convex"] * 2
+    assert sorted(quick) == ["affine"] * 2 + ["bspline"] * 2 + ["convex"] * 2 + ["syn"] * 2
     assert [(row.support, row.method) for row in rows[::2]] == [
-        (support, name) for support in ("s", "t") for name in ("affine", "bspline", "convex")
+        (support, name) for support in ("s", "t") for name in METHODS
     ]
     moved = [points_of(row)[0, 0] - ORGANS[row.structure].extreme_mm[0, 0] for row in rows]
-    np.testing.assert_allclose(moved, [1, 1, 2, 2, 3, 3] * 2)
+    np.testing.assert_allclose(moved, [1, 1, 2, 2, 3, 3, 4, 4] * 2)
 
 
 def test_a_method_that_is_not_asked_for_is_not_run(quick: list[str]) -> None:
     located(query(), [head("s", structures=ORGANS)], ("convex",))
     assert quick == ["affine", "convex"]
+    quick.clear()
+    # It starts from nothing.
+    located(query(), [head("s", structures=ORGANS)], ("syn",))
+    assert quick == ["syn"]
 
 
 def test_a_support_without_any_structure_is_not_registered(quick: list[str]) -> None:
@@ -98,7 +103,7 @@ def test_each_method_s_seconds_are_those_of_its_pair_with_the_affine_that_it_nee
     # Every look at the clock is a second later: a registration takes one.
     rows = located(query(), [head(name, structures=ORGANS) for name in ("s", "t")], METHODS, threads=1)
     for row in rows:
-        assert row.seconds["transform"] == (1 if row.method == "affine" else 2) / len(ORGANS)
+        assert row.seconds["transform"] == (1 if row.method in ("affine", "syn") else 2) / len(ORGANS)
         assert row.seconds["search"] == 1 / len(ORGANS) and row.seconds["prepare"] == pytest.approx(
             1 / len(rows), abs=1e-6
         )
