@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rprloc.cohort.provenance import tensors_sha256
 from rprloc.files import read_json_lines
 from rprloc.seeds import draw_order
 from tests.runs import KEY, WITH_LABELS, Run, arguments, run_well
@@ -91,7 +92,7 @@ def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
     assert about["sheet"]["sha256"] == hashlib.sha256((phantom / "samples.csv").read_bytes()).hexdigest()
     models = full.results / "models"
     names = [f"phantom/{network}.safetensors" for network in ("coarse", "fine")]
-    assert about["weights"] == {name: hashlib.sha256((models / name).read_bytes()).hexdigest() for name in names}
+    assert about["weights"] == {name: tensors_sha256(models / name) for name in names}
 
 
 def test_each_training_left_its_log_and_its_curve(full: Run) -> None:
