@@ -49,10 +49,9 @@ def test_tables_of_names_hold_a_line_a_structure(tmp_path: Path) -> None:
 
 def test_without_outlines_there_is_a_sentence(tmp_path: Path) -> None:
     one = query(tmp_path)
-    assert write_masks(tmp_path, replace(one, outlines={})) == [
-        "q1: no answer has an outline, which matched, affine, bspline and convex carry from a support's mask, "
-        "so there is no mask."
-    ]
+    (said,) = write_masks(tmp_path, replace(one, outlines={}))
+    assert said.startswith("q1: no answer has an outline, which matched, affine, ")
+    assert said.endswith(" carry from a support's mask, so there is no mask.")
     lost = replace(one, outlines={}, answers=one.answers[2:])
     assert write_masks(tmp_path, lost) == ["q1: nothing is found, so there is no mask."]
     assert not (tmp_path / "masks").exists()
