@@ -9,7 +9,7 @@ include { CHECK } from './modules/check'
 include { LEARN } from './workflows/learn'
 include { SEARCH } from './workflows/search'
 include { TELL } from './workflows/tell'
-include { accepted ; asked ; atEnd ; existing ; helpText ; onlyFitting ; onlyRunIn ; onlyWithImage ; packageHash ; settingsFiles ; watchQueue ; weightsFolder } from './modules/support'
+include { accepted ; asked ; atEnd ; existing ; helpText ; onlyAble ; packageHash ; settingsFiles ; watchQueue ; weightsFolder } from './modules/support'
 
 workflow RPRLOC {
     take:
@@ -36,9 +36,7 @@ workflow {
         println(helpText(file("${projectDir}/nextflow_schema.json")))
     }
     else if (!workflow.preview) {
-        onlyFitting(workflow.profile)
-        onlyWithImage(workflow.containerEngine)
-        onlyRunIn(params.outdir, workflow)
+        onlyAble(workflow)
         watchQueue(workflow)
     }
     RPRLOC(help ? channel.empty() : channel.value(existing(params.input)))

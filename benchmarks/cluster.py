@@ -56,15 +56,27 @@ def run(folder: Path, rows: int, words: list[str]) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     work = [path for path in (folder / "work").rglob("*") if not path.is_symlink()]
     trace = pd.read_csv(folder / "results" / "pipeline_info" / "execution_trace.txt", sep="\t")
+    process = trace.name.str.extract(r"(\w+)(?: \(|$)")[0]
+    seconds = trace.realtime.map(lambda text: pd.Timedelta(text).total_seconds() if text != "-" else 0.0)
     return {
         "rows": rows,
         "tasks": len(trace),
         "seconds": time.monotonic() - began,
         "core_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "preprocess_seconds_a_scan": seconds[process == "PREPROCESS"].mean(),
+        "localize_seconds_a_query": seconds[process == "LOCALIZE"].sum() / (rows - 1),
+        "localize_tasks": float((process == "LOCALIZE").sum()),
+        "localize_gb": max(map(_gigabytes, trace.peak_rss[process == "LOCALIZE"])),
         "memory_gb": after.ru_maxrss / 2**20,
         "entries_a_row": len(work) / rows,
         "megabytes_a_row": sum(path.stat().st_size for path in work if path.is_file()) / 1e6 / rows,
     }
+
+
+def _gigabytes(text: str) -> float:
+    """Return a size as the trace writes it, `1.2 GB`, in GB."""
+    number, _, unit = text.partition(" ")
+    return float(number) * {"B": 2**-30, "KB": 2**-20, "MB": 2**-10, "GB": 1.0}[unit] if unit else 0.0
 
 
 def plot(found: pd.DataFrame, path: Path) -> None:

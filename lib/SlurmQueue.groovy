@@ -16,7 +16,7 @@ class SlurmQueue {
         'BadConstraints': 'ask for what a node of the partition has with --max_cpus, --max_memory or --slurm_gres',
         'AccountNotAllowed|InvalidAccount|AssociationJobLimit': 'name your account with --slurm_account',
         'InvalidQOS|QOSNotAllowed': "name a quality of service with process.clusterOptions in a file for -c",
-        'PartitionDown|PartitionInactive|ReqNodeNotAvail.*|Nodes_?.*(DOWN|DRAINED).*': 'name a partition whose nodes take jobs with --slurm_partition',
+        'PartitionDown|PartitionInactive': 'name a partition whose nodes take jobs with --slurm_partition',
         'JobHeld.*|.*held.*': 'or let them go with scontrol release',
     ]
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 import torch
 
 from rprloc.catalogue import Family, Method, register, unregister
 from rprloc.cohort.plan import Plan, read_plan
-from rprloc.cohort.tasks import Folders, Launch, Preprocess, Search, from_json, to_json
+from rprloc.cohort.tasks import Folders, Launch, Preprocess, Search, View, from_json, to_json
 from rprloc.files import write_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.methods.localize import localize
+from rprloc.pictures.view import Given as ToView
+from rprloc.pictures.view import view_scans
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
-from rprloc.results.report.run import report_run
+from rprloc.results.report.run import Given, report_run
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.preprocess import Source, preprocess
 
@@ -64,13 +67,20 @@ def results(plan: Plan, sheet: Path, tmp_path_factory: pytest.TempPathFactory) -
     evaluate_cohort(work / "evaluated" / measure.id, measure, scans, Came([work / "predictions.jsonl"]))
     tabulate_cohorts(work / "results", [work / "evaluated" / measure.id], [])
     launch = Launch(command="nextflow run main.nf", pipeline="0")
-    report_run(work / "results", plan.report, launch, results=work / "results", scans=scans, logs=[])
+    answers = work / "evaluated" / measure.id / "answers"
+    for view in plan.view:
+        told = from_json(to_json(view), View)
+        told = msgspec.structs.replace(told, answers={path.stem: path.read_text() for path in answers.iterdir()})
+        images = {one.id: sheet.parent / one.image for one in told.viewed}
+        view_scans(work / "results", told, ToView(scans={path.name: path for path in scans}, images=images))
+    manifests = [work / "results" / f"{view.id}.json" for view in plan.view]
+    report_run(work / "results", plan.report, launch, Given(results=work / "results", scans=scans, manifests=manifests))
     return work / "results"
 
 
 def test_the_plan_knows_it_from_its_row(plan: Plan) -> None:
     assert plan.faults == ()
-    assert plan.tasks == {"PREPROCESS": 3, "REGISTER": 1, "EVALUATE": 1, "TABULATE": 1, "REPORT": 1}
+    assert plan.tasks == {"PREPROCESS": 3, "REGISTER": 1, "EVALUATE": 1, "VIEW": 2, "TABULATE": 1, "REPORT": 1}
     (search,) = plan.register
     assert (search.make, search.methods) == (ROW.family.make, {"mean_place": ("extreme",)})
     assert search.code
@@ -93,4 +103,4 @@ def test_tables_and_report_call_it_by_its_row(results: Path) -> None:
     assert "mean_place (ours)" in (results / "tables" / "table4.md").read_text()
     page = (results / "report.html").read_text()
     assert "mean_place: mean IoU" in page and "data:image/" in page
-    assert list((results / "figures" / "phantom").glob("test_01*.png"))
+    assert sorted(path.stem for path in (results / "pictures" / "phantom" / "test_01").iterdir())

@@ -22,6 +22,13 @@ def ownClass(name) {
     nextflow.Global.session.classLoader.loadClass(name)
 }
 
+/** The end of a run that cannot go well: profiles that do not fit, an image that is missing, a results folder in use. */
+def onlyAble(run) {
+    onlyFitting(run.profile)
+    onlyWithImage(run.containerEngine)
+    onlyRunIn(params.outdir, run)
+}
+
 /** The end of the run where another one writes to the same results folder. Nothing for folders that know no locks. */
 def onlyRunIn(outdir, run) {
     def path = outdir ? file("${outdir}/pipeline_info/run.lock") : null

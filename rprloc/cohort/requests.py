@@ -19,8 +19,11 @@ SEARCH_CPUS = 2
 TRAINING_HOURS: Mapping[str, int] = {"demo": 1, "quick": 2, "standard": 8, "paper": 24}
 """By what `--training` offers: the longest network on TRAINING_THREADS threads. One that takes longer goes on from its
 checkpoint in another job of the same length."""
-TRAINING_MEMORY_GB = 8
-TRAINING_OF_WHOLE_SCANS_MEMORY_GB = 16
+TRAINING_MEMORY_GB = 4
+"""Of patches; scans that do not fit into 1 GiB lie on disk."""
+TRAINING_OF_WHOLE_SCANS_MEMORY_GB = 8
+TRAINING_OF_LABELS_MEMORY_GB = 16
+"""The same for a network that learns labels, finely."""
 SEARCH_MEMORY_GB = 4
 """With up to STRUCTURES_WITHIN structures of all supports."""
 STRUCTURES_WITHIN = 40
@@ -92,7 +95,8 @@ def requests_of(trainings: Iterable[Train], searches: Iterable[Search], training
 def _memory_gb(task: Train | Search) -> int:
     """Return how much memory a task needs, in whole GB."""
     if isinstance(task, Train):
-        return TRAINING_MEMORY_GB if task.length.patches > 1 else TRAINING_OF_WHOLE_SCANS_MEMORY_GB
+        whole = TRAINING_OF_LABELS_MEMORY_GB if task.learns else TRAINING_OF_WHOLE_SCANS_MEMORY_GB
+        return TRAINING_MEMORY_GB if task.length.patches > 1 else whole
     supports = min(len(task.supports), task.most_supports or len(task.supports))
     known = max(1, supports) * (USUAL_STRUCTURES if task.structures is None else len(task.structures))
     return SEARCH_MEMORY_GB * math.ceil(known / STRUCTURES_WITHIN)

@@ -25,12 +25,13 @@ def test_the_length_of_a_training_decides_its_time() -> None:
     assert list(TRAINING_HOURS) == list(trainings())
     for training, hours in TRAINING_HOURS.items():
         request = planned(DEMO, methods="regression", training=training).requests["TRAIN"]
-        assert request == Request(cpus=8, memory_gb=8, hours=hours)
+        assert request == Request(cpus=8, memory_gb=4, hours=hours)
 
 
 def test_each_process_asks_for_the_most_that_one_of_its_tasks_needs() -> None:
     plan = planned(DEMO, methods="all")
     assert set(plan.requests) == {"TRAIN", "TEACH", "LOCALIZE", "REGISTER"}
+    assert planned(DEMO, methods="position_map,regression").requests["TRAIN"].memory_gb == 8
     assert plan.requests["TRAIN"].memory_gb == plan.requests["TEACH"].memory_gb == 16
     assert plan.requests["LOCALIZE"] == plan.requests["REGISTER"] == Request(cpus=2, memory_gb=4, hours=1)
     assert msgspec.to_builtins(plan.requests["LOCALIZE"]) == plan.to_json()["requests"]["LOCALIZE"]

@@ -29,7 +29,7 @@ def test_tasks_are_those_of_a_sheet(tmp_path: Path) -> None:
     assert job.faults() == []
     queries = [Named("q", Path("a.nii"))]
     assert [task.target for task in job.preprocessings(queries)] == [task.target for task in plan.preprocess]
-    (wanted,), found = plan.localize, job.search()
+    (wanted,), found = plan.register, job.search()
     for name in ("cohort", "family", "make", "methods", "supports", "structures", "seen", "models", "seed"):
         assert getattr(found, name) == getattr(wanted, name), name
     (measure,) = plan.evaluate

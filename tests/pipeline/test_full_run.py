@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rprloc.cohort.again import command_of
+from rprloc.cohort.image import package_hash
 from rprloc.cohort.provenance import tensors_sha256
-from rprloc.files import read_json_lines
+from rprloc.files import read_json_lines, sha256
 from rprloc.seeds import draw_order
 from tests.runs import KEY, WITH_LABELS, Run, arguments, run_well
 
@@ -92,7 +94,13 @@ def test_the_run_says_what_it_was(full: Run, phantom: Path) -> None:
     assert about["sheet"]["sha256"] == hashlib.sha256((phantom / "samples.csv").read_bytes()).hexdigest()
     models = full.results / "models"
     names = [f"phantom/{network}.safetensors" for network in ("coarse", "fine")]
+    # Nextflow's hash of the tensors is Python's.
     assert about["weights"] == {name: tensors_sha256(models / name) for name in names}
+    (image,) = (phantom / "images").glob("train_02.*")
+    assert about["scans"]["phantom@train_02"] == {"image": sha256(image), "label": None}
+    assert about["run"]["code"] == package_hash() and about["run"]["training_threads"] == 1
+    assert about["run"]["devices"] == ["CPU, 1 thread"] and about["run"]["executor"] == "local"
+    assert command_of(full.results) == about["run"]["command"]
 
 
 def test_each_training_left_its_log_and_its_curve(full: Run) -> None:

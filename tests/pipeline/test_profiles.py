@@ -133,7 +133,7 @@ def test_a_container_gets_the_tasks_gpu_a_home_and_the_checkpoints() -> None:
         assert f"{engine} {{\n    enabled = true" in text
         assert "envWhitelist = 'CUDA_VISIBLE_DEVICES'" in text
         assert set(re.findall(r"^    (\w+) = ", text[text.index("env {") : text.index("process {")], re.MULTILINE)) == {
-            "HOME", "USER", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR",
+            "HOME", "USER", "RPRLOC_IMAGE", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR",
         }  # fmt: skip
         (training,) = [line for line in text.splitlines() if "in ['TRAIN', 'TEACH']" in line]
         assert "nextflow.util.Escape.path(launchDir.resolve(params.checkpoints))" in training

@@ -17,8 +17,8 @@ def test_each_method_has_a_label_of_its_own() -> None:
 def test_columns_of_figure_4() -> None:
     columns = [column_of(name) for name in NAMES]
     assert len(set(columns)) == 8
-    # A column has three line styles.
-    assert max(columns.count(column) for column in columns) == 3
+    # A column has four line styles.
+    assert max(columns.count(column) for column in columns) == 4
     assert column_of("ceiling") == column_of("retina_unet") != column_of("student")
 
 

@@ -1,0 +1,154 @@
+"""A real Slurm on this machine: munge, a controller and a daemon for each of several nodes, all on the loopback.
+
+It needs root and Debian's packages slurm-wlm and munge. Memory limits are real where cgroups (version 1) are; each node
+has a device file in the place of a GPU. What was started is stopped by its own process number.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PORT = 17817
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+CONF = """ClusterName=rprloctest
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/run/munge.socket
+CryptoType=crypto/munge
+CommunicationParameters=NoAddrCache,NoInAddrAny,NoCtldInAddrAny
+MpiDefault=none
+ProctrackType={proctrack}
+TaskPlugin={task}
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,defer_batch=0
+ReturnToService=2
+SlurmctldTimeout=10
+SlurmdTimeout=60
+InactiveLimit=0
+KillWait={kill_wait}
+OverTimeLimit=0
+MinJobAge=300
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+{over}
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc={folder}/log/jobs.txt
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/run/slurmctld.pid
+SlurmdPidFile={folder}/run/slurmd.%n.pid
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd.%n.log
+GresTypes=gpu
+DefMemPerCPU=512
+"""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """A running Slurm: the environment of its commands, and the file with a line for each job that has ended."""
+
+    environment: dict[str, str]
+    ended: Path
+
+    def ask(self, *command: str) -> str:
+        """Return what one of its commands prints."""
+        done = subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True, timeout=30)
+        return done.stdout
+
+
+def missing() -> str:
+    """Return what is missing to start it, empty where nothing is."""
+    lacking = [name for name in ("slurmctld", "slurmd", "munged") if shutil.which(name) is None]
+    if lacking:
+        return f"found no {', '.join(lacking)}, expected Debian's packages slurm-wlm and munge"
+    return "" if os.getuid() == 0 else "expected root, who may start nodes"
+
+
+@contextmanager
+def slurm(folder: Path, *, nodes: int = 2, cpus: int = 2, memory_mb: int = 8000, hours: int = 1) -> Iterator[Slurm]:
+    """Start a Slurm whose files lie in a folder, with one partition of a longest time, and stop it at the end."""
+    for name in ("state", "spool", "log", "run"):
+        (folder / name).mkdir(parents=True)
+    host = socket.gethostname().split(".")[0]
+    limited = (CGROUPS / "memory.limit_in_bytes").exists() and os.access(CGROUPS, os.W_OK)
+    values = {"folder": folder, "host": host, "port": PORT, "user": getpass.getuser(), "kill_wait": 30}
+    values |= {"proctrack": "proctrack/cgroup" if limited else "proctrack/linuxproc"}
+    values |= {
+        "task": "task/cgroup" if limited else "task/none",
+        "over": "" if limited else "JobAcctGatherParams=OverMemoryKill",
+    }
+    names = [f"node{number}" for number in range(1, nodes + 1)]
+    lines = [
+        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORT + number} CPUs={cpus} "
+        f"RealMemory={memory_mb} Gres=gpu:1 State=UNKNOWN"
+        for number, name in enumerate(names, start=1)
+    ]
+    lines.append(f"PartitionName=main Nodes=ALL Default=YES MaxTime={hours * 60} State=UP")
+    (folder / "slurm.conf").write_text(CONF.format(**values) + "\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "gres.conf").write_text("".join(f"NodeName={name} Name=gpu File=/dev/null\n" for name in names))
+    mounted = "/sys/fs/cgroup" if limited else f"{folder}/none"
+    lines = ["CgroupPlugin=cgroup/v1", f"CgroupMountpoint={mounted}", "CgroupAutomount=no"]
+    lines.append(f"ConstrainRAMSpace={'yes' if limited else 'no'}")
+    (folder / "cgroup.conf").write_text("\n".join(lines) + "\n")
+    environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o400)
+    run = folder / "run"
+    try:
+        munge = ["--key-file", key, "--socket", run / "munge.socket", "--pid-file", run / "munged.pid"]
+        munge += ["--log-file", folder / "log" / "munged.log", "--seed-file", folder / "munge.seed"]
+        subprocess.run(["munged", "--force", *map(str, munge)], env=environment, check=True)
+        subprocess.run(["slurmctld"], env=environment, check=True)
+        for name in names:
+            subprocess.run(["slurmd", "-N", name], env=environment, check=True)
+        found = Slurm(environment, folder / "log" / "jobs.txt")
+        _wait_for(found, nodes)
+        yield found
+    finally:
+        subprocess.run(["scancel", "-u", values["user"]], env=environment, check=False, timeout=20)
+        time.sleep(2)
+        _stop(run)
+
+
+def _wait_for(started: Slurm, nodes: int) -> None:
+    """Wait until all nodes take jobs."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        done = subprocess.run(
+            ["sinfo", "-h", "-N", "-o", "%T"], env=started.environment, text=True, capture_output=True, check=False
+        )
+        if done.stdout.split().count("idle") >= nodes:
+            return
+        time.sleep(0.2)
+    raise TimeoutError("Slurm's nodes did not come up")
+
+
+def _stop(run: Path) -> None:
+    """Stop the daemons whose numbers stand in a folder."""
+    numbers = [int(path.read_text()) for path in sorted(run.glob("*.pid")) if path.read_text().strip()]
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for number in numbers:
+            if Path(f"/proc/{number}").exists():
+                os.kill(number, sent)
+        end = time.monotonic() + 10
+        while any(Path(f"/proc/{number}").exists() for number in numbers) and time.monotonic() < end:
+            time.sleep(0.1)

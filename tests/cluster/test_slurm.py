@@ -1,0 +1,140 @@
+"""Runs on a real Slurm: what jobs ask for, what waits for ever, and what a time limit, a broken GPU or a kill leave."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rprloc.importers.phantom import write_phantom
+from tests.cluster.slurm import Slurm
+from tests.runs import run, started, wait_until
+
+FITTING = ("--max_cpus", "2", "--max_memory", "3 GB")
+
+
+def headers(folder: Path) -> dict[str, set[str]]:
+    """What each job of a run asked for, by its name."""
+    found = {}
+    for path in folder.glob("work/*/*/.command.run"):
+        lines = {line[8:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#SBATCH ")}
+        names = [line[3:] for line in lines if line.startswith("-J ")]
+        found |= dict.fromkeys(names, lines)
+    return found
+
+
+@pytest.mark.parametrize(("profiles", "parser"), [("slurm,gpu,test", "v2"), ("gpu,test,slurm", "v1")])
+def test_profiles_in_any_order_ask_for_the_same(
+    cluster: Slurm, tmp_path: Path, sheet: Path, profiles: str, parser: str
+) -> None:
+    asked = ("--input", sheet.name, *FITTING, "--methods", "regression,matched,affine", "-process.beforeScript=sleep 4")
+    done = run(tmp_path, "-profile", profiles, *asked, "-stub", parser=parser)
+    assert done.status == 0 and "WARN" not in done.output, done.output
+    jobs = headers(tmp_path)
+    searches = {name: lines for name, lines in jobs.items() if "LOCALIZE_(1)" in name}
+    (array,) = searches.values()
+    assert {"--array 0-1", "--gres=gpu:1", "-c 2", "--mem 3072M", "-t 01:00:00"} <= array
+    for name, lines in jobs.items():
+        network = re.search("_(TRAIN|TEACH|LOCALIZE)_", name)
+        # Of an array's parts the array's own script asks.
+        assert ("--gres=gpu:1" in lines) == bool(network), name
+    assert {"--array 0-3", "--mem 3072M"} <= jobs["nf-RPRLOC_LEARN_PREPROCESS_(1)"]
+    # Not one GPU task at a time on the whole cluster.
+    times = [line.split() for line in cluster.ended.read_text().splitlines() if "LEARN_TRAIN" in line]
+    spans = [{key: value for key, _, value in (word.partition("=") for word in line)} for line in times[-3:]]
+    spans.sort(key=lambda one: one["StartTime"])
+    assert spans[1]["StartTime"] < spans[0]["EndTime"]
+
+
+def test_jobs_that_can_never_start_and_jobs_of_a_killed_run_are_named(
+    cluster: Slurm, tmp_path: Path, sheet: Path
+) -> None:
+    """Trainings of 8 hours where the partition gives one; then trainings of 8 processors where no node has as many."""
+    asked = (
+        "-profile",
+        "slurm,test",
+        "--input",
+        sheet.name,
+        "--max_memory",
+        "3 GB",
+        "--methods",
+        "regression",
+        "-stub",
+    )
+
+    def said(words: str) -> bool:
+        return words in (tmp_path / "output.txt").read_text()
+
+    began = time.monotonic()
+    with started(tmp_path, *asked, "--max_cpus", "2", "--training", "standard") as engine:
+        wait_until(lambda: said("PartitionTimeLimit"), seconds=240, what="the reason")
+        assert time.monotonic() - began < 180
+        engine.kill()
+    output = (tmp_path / "output.txt").read_text()
+    assert "Slurm: found jobs that wait for what will not come (nf-RPRLOC_LEARN_TRAIN_(" in output
+    assert "ask for less time with --max_time, such as --max_time '1 h', and start it again with -resume." in output
+    left = cluster.ask("squeue", "-h", "-o", "%A").split()
+    assert len(left) == 2
+    with started(tmp_path, *asked, "--training", "demo", "-resume") as engine:
+        wait_until(lambda: said("PartitionConfig"), seconds=240, what="the other reason")
+        engine.send_signal(signal.SIGINT)
+        wait_until(lambda: engine.poll() is not None, seconds=60, what="the end")
+    output = (tmp_path / "output.txt").read_text()
+    assert "found jobs that a run left in Slurm's queue (nf-RPRLOC_LEARN_TRAIN_(phantom_" in output
+    assert re.search(f"scancel ({' '.join(left)}|{' '.join(reversed(left))})$", output, re.MULTILINE)
+    assert "ask for fewer processors with --max_cpus, such as --max_cpus 2" in output
+    cluster.ask("scancel", *left)
+
+
+def test_a_job_that_slurm_refuses_is_told_with_the_parameters_to_set(
+    cluster: Slurm, tmp_path: Path, sheet: Path
+) -> None:
+    done = run(tmp_path, "-profile", "slurm,test", "--input", sheet.name, "--max_cpus", "2", "-stub",
+               "--methods", "position_map")  # fmt: skip
+    assert done.status == 1
+    assert "Memory specification can not be satisfied" in done.output
+    assert "set --max_cpus, --max_memory or --slurm_gres to what one has" in done.output
+
+
+def test_a_gpu_that_does_not_work_is_tried_twice_then_the_cpu_computes(cluster: Slurm, tmp_path: Path) -> None:
+    write_phantom(tmp_path / "phantom", n_train=1, n_validation=1, n_test=1)
+    asked = ("--input", "phantom/samples.csv", *FITTING, "--methods", "grey_mse", "--template_stride", "4")
+    done = run(tmp_path, "-profile", "gpu,slurm,test", *asked)
+    assert done.status == 0, done.output
+    assert done.output.count("error exit status (69) -- Execution is retried") == 2
+    assert (
+        "LOCALIZE (phantom/grey.batch0): found no GPU that works in two attempts; it computes on the CPU."
+        in done.output
+    )
+    assert "CPU, 2 threads" in (done.results / "predictions.jsonl").read_text()
+
+
+def test_a_training_that_its_time_limit_ends_asks_for_the_same_and_goes_on(cluster: Slurm, tmp_path: Path) -> None:
+    """A job of two minutes: Slurm asks it to stop up to a minute and a half before, and it writes its state."""
+    write_phantom(tmp_path / "phantom", n_train=2, n_validation=1, n_test=1)
+    asked = ("--input", "phantom/samples.csv", "--max_cpus", "1", "--max_memory", "3 GB", "--max_time", "2 min")
+    with started(tmp_path, "-profile", "slurm,test", *asked, "--training", "quick") as engine:
+        states = tmp_path / ".rprloc" / "checkpoints"
+
+        def resumed() -> list[Path]:
+            return [log for log in states.glob("*.log") if log.read_text().count("goes on from step") >= 1]
+
+        wait_until(lambda: len(resumed()) == 2, seconds=900, what="both trainings' second jobs")
+        engine.send_signal(signal.SIGINT)
+        wait_until(lambda: engine.poll() is not None, seconds=60, what="the end")
+    for log in states.glob("*.log"):
+        before, after = log.read_text().split("goes on from step ")[:2]
+        last = [int(step.replace(",", "")) for step in re.findall(r"^step ([\d,]+) of", before, re.MULTILINE)][-1]
+        # Of no more than ten seconds, which is how often a line is written: not the state of the last minute.
+        assert int(after.split()[0]) > last
+    trainings = [lines for name, lines in headers(tmp_path).items() if "LEARN_TRAIN" in name]
+    assert trainings and all({"-t 00:02:00", "--mem 3072M"} <= lines for lines in trainings)
+
+
+def test_two_engines_or_schedulers_at_once_are_a_sentence(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
+    done = run(tmp_path, "-profile", "slurm,sge,test", "--input", sheet.name, "-stub")
+    assert done.status == 1
+    assert "command line, option -profile: found slurm and sge, expected one scheduler." in done.output
