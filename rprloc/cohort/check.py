@@ -121,8 +121,8 @@ def check(given: Given) -> Checked:
             row, given.places, cohorts[row.cohort].structures if row.cohort in cohorts else None, sheet=given.name
         )
     ]
-    # Networks of the user's own are all that there is.
     chosen = {each: _chosen(cohorts[each], each, asked) for each in cohorts if parameters["weights"] == AUTO}
+    # Networks of the user's own are all that there is.
     own = models if own_weights(parameters["weights"]) else None
     unable = {each: _unable(sheet.rows, each, asked, None if own is None else own.get(each, {})) for each in cohorts}
     seen = [] if own is not None else _seen(sheet.rows, list(cohorts), asked)
