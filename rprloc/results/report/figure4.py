@@ -29,7 +29,9 @@ STYLES: tuple[tuple[str, Any], ...] = (
     ("#CC79A7", (0, (1.6, 1))),
     ("#D55E00", (0, (3, 1, 1.6, 1, 1.6, 1))),
 )
-"""Orange dashed, yellow dash-dotted, purple dotted, vermilion dashed and dotted, of Okabe and Ito: one for each method of a column."""
+"""Orange dashed, yellow dash-dotted, purple dotted, vermilion dashed and dotted, of Okabe and Ito: one for each method
+of a column.
+"""
 
 _TEXT: dict[str, Any] = {"color": "white", "parse_math": False}
 
