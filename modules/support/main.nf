@@ -200,9 +200,10 @@ def memoryOf(task) {
     ownClass('Requests').of(task.process).memory_gb * 1.GB * (task.exitStatus == 140 ? 1 : task.attempt ?: 1)
 }
 
-/** The time that a task asks for; of one that goes on where the last attempt was stopped, the same at each attempt. */
+/** The time that a task asks for; of one that goes on where the last attempt was stopped the same at each attempt, and
+    none on this machine, where nobody waits for its share. */
 def timeOf(task, goes_on) {
-    ownClass('Requests').of(task.process).hours * 1.h * (task.exitStatus == 140 && !goes_on ? task.attempt ?: 1 : 1)
+    goes_on && onThisMachine() ? null : ownClass('Requests').of(task.process).hours * 1.h * (task.exitStatus == 140 ? goes_on ? 1 : task.attempt ?: 1 : 1)
 }
 
 /** The device of a task: after two attempts the CPU, told, where no GPU worked (exit status 69). */
