@@ -192,5 +192,6 @@ METHODS = (
         sentence="Symmetric normalisation by ANTs with its defaults, of whole scans; its package comes with an extra, "
         "and `all` leaves it out.",
         source="antspyx; Avants et al., Medical Image Analysis 2008",
+        seconds=30.0,
     ),
 )

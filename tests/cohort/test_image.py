@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
 
 import rprloc
-from rprloc.cohort.image import check_same_code, package_hash
+from rprloc.cohort.image import SUFFIXES, check_same_code, package_hash
 from rprloc.errors import InputError
+from tests.cohort.planned import ROOT
 
 
 @pytest.fixture
@@ -27,6 +29,12 @@ def test_the_hash_is_that_of_names_and_texts(package: Path) -> None:
     before = package_hash(package)
     (package / "b.py").write_text("three\n")
     assert package_hash(package) != before
+
+
+def test_the_files_that_count_are_nextflows() -> None:
+    script = (ROOT / "modules" / "support" / "main.nf").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"/rprloc/\*\*\.\{([a-z0-9,]+)\}", script)
+    assert tuple(f".{suffix}" for suffix in listed.split(",")) == SUFFIXES
 
 
 def test_other_code_than_the_checkouts_is_a_sentence_with_the_command_that_mends_it(package: Path) -> None:
