@@ -22,20 +22,16 @@ def package_hash(package: Path = PACKAGE) -> str:
 
 def check_same_code(expected: str, image: str, *, package: Path = PACKAGE) -> None:
     """Raise InputError where the running package is not the one with the hash that is expected, the checkout's; `image`
-    is the container's, empty without one.
+    is the container's. Without one, empty, it is the checkout's.
     """
-    found = package_hash(package)
-    if found == expected:
+    if not image or (found := package_hash(package)) == expected:
         return
-    where = f"image {image}" if image else str(package)
     told = f"found rprloc {rprloc.__version__} with code {found[:8]}, expected the checkout's code {expected[:8]}"
-    raise InputError(f"{where}: {told}; {_remedy(image)}.")
+    raise InputError(f"image {image}: {told}; {_remedy(image)}.")
 
 
 def _remedy(image: str) -> str:
     """Return what to do about an image, as a command in the checkout's folder."""
-    if not image:
-        return "start the pipeline with the package that lies beside main.nf"
     if image.endswith(".sif"):
         return f"make it anew: apptainer build --force {image} containers/Singularity.def"
     return f"make it anew: docker build -f containers/Dockerfile -t {image} ."

@@ -50,5 +50,5 @@ def test_other_code_than_the_checkouts_is_a_sentence_with_the_command_that_mends
             str(caught.value)
             == f"image {image}: {found}, expected the checkout's code abcdefab; make it anew: {remedy}."
         )
-    with pytest.raises(InputError, match="start the pipeline with the package that lies beside"):
-        check_same_code("abcdefabc", "", package=package)
+    # Without a container it is the checkout's own.
+    check_same_code("abcdefabc", "", package=package)
