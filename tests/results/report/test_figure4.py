@@ -54,7 +54,7 @@ def test_all_methods_stand_in_columns_of_their_families(tmp_path: Path, monkeypa
     assert legends[0] == ["true box"]
     assert [name.split()[0] for legend in legends[1:] for name in legend] == ALL
     # Support: its box alone. The others: the truth and each method, told apart by colour and by style.
-    assert [len(axes.patches) for axes in figure.axes[::3]] == [1, 2, 2, 2, 2, 4, 3, 3, 4]
+    assert [len(axes.patches) for axes in figure.axes[::3]] == [1, 2, 2, 2, 2, 4, 3, 3, 5]
     lines = [(patch.get_edgecolor(), str(patch.get_linestyle())) for patch in figure.axes[15].patches]
     assert len({colour for colour, _ in lines}) == len({style for _, style in lines}) == 4
     with Image.open(tmp_path / "a.png") as image:
