@@ -9,7 +9,7 @@ import rprloc
 from rprloc.errors import InputError
 
 PACKAGE = Path(rprloc.__file__).parent
-SUFFIXES = (".py", ".json", ".csv", ".j2")
+SUFFIXES = (".py", ".json", ".csv", ".j2", ".js", ".css")
 """Of the files that count: as `packageHash` of modules/support/main.nf has them."""
 
 
