@@ -27,11 +27,10 @@ STYLES: tuple[tuple[str, Any], ...] = (
     (FOUND_COLOUR, (0, (4, 2))),
     ("#F0E442", (0, (5, 1.5, 1, 1.5))),
     ("#CC79A7", (0, (1.6, 1))),
-    ("#D55E00", (0, (3, 1, 1.6, 1, 1.6, 1))),
+    ("#009E73", (0, (9, 2))),
 )
-"""Orange dashed, yellow dash-dotted, purple dotted, vermilion dashed and dotted, of Okabe and Ito: one for each method
-of a column.
-"""
+"""Orange dashed, yellow dash-dotted, purple dotted, green with long dashes, of Okabe and Ito: one for each method of a
+column."""
 
 _TEXT: dict[str, Any] = {"color": "white", "parse_math": False}
 

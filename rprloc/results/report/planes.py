@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.pictures.window import window_of
 from rprloc.scans.scan import ScanRecord, Structure, volume_path
 from rprloc.scans.volume import read_model_volume
-
-CT_WINDOW = (-160.0, 240.0)
-"""Soft tissue: width 400, level 40 HU."""
 
 TRUE_COLOUR, FOUND_COLOUR = "#56B4E9", "#E69F00"
 """Sky blue and orange of Okabe and Ito, which colour-blind readers tell apart."""
@@ -105,16 +103,7 @@ class Picture:
         if grid is None:
             raise InputError(f"{record.subject}: found no volume to draw, expected one from PREPROCESS.")
         voxels = read_model_volume(volume_path(folder, "matching" if fine else ""))
-        return cls(voxels, grid, _window(voxels, modality), record.structures)
-
-
-def _window(voxels: NDArray[np.int16], modality: str) -> tuple[float, float]:
-    """Return the values shown as black and white: of MR, whose values mean nothing, nearly all of those in the body."""
-    inside = voxels[voxels > 0] if modality == "mr" else voxels[:0]
-    if not inside.size:
-        return CT_WINDOW
-    low, high = np.percentile(inside, [1, 99])
-    return float(low), float(high)
+        return cls(voxels, grid, window_of(voxels, modality), record.structures)
 
 
 def plane_image(

@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rprloc.errors import InputError
-from rprloc.results.report.planes import CT_WINDOW, PLANES, Box, Picture, Plane, View, draw_plane, plane_image
+from rprloc.pictures.window import CT_WINDOW
+from rprloc.results.report.planes import PLANES, Box, Picture, Plane, View, draw_plane, plane_image
 from tests.scans.written import grid_of, record_of, set_aside_record, structure_of, write_scan
 
 GRID = grid_of((30, 50, 40), (2.0, 2.0, 3.0), (-40.0, -50.0, -45.0))
