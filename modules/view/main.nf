@@ -9,7 +9,9 @@ process VIEW {
 
     output:
     path "${id}.json", emit: manifest
-    path '{pictures,viewer}/**', emit: files, optional: true
+    // Apart: a pattern of both would be looked for in the folders of the images too.
+    path 'pictures/**', emit: pictures, optional: true
+    path 'viewer/**', emit: viewers, optional: true
 
     script:
     """

@@ -118,7 +118,7 @@ def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(wir
 
 def test_supports_are_searched_from_each_other_by_a_task_of_their_own(wired: Run) -> None:
     """Of the method that says how sure it is, and of the cohort that has enough supports, alone."""
-    found = {name for name in wired.names() if "batchsupports" in name}
+    found = {name for name in wired.names() if "batchsupports" in name and not name.startswith("VIEW")}
     assert found == {"LOCALIZE (default/matched.batchsupports)"}
     assert staged(wired, found.pop(), "scans") == {f"default@s{i}" for i in range(4)}
 
