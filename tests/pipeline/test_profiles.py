@@ -189,7 +189,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     jobs = {path.read_text(encoding="utf-8") for path in record.glob("job.*")}
     headers = {text: [line[8:] for line in text.splitlines() if line.startswith("#SBATCH ")] for text in jobs}
     names = {text: next(line for line in lines if line.startswith("-J ")) for text, lines in headers.items()}
-    assert len(jobs) == 7
+    assert len(jobs) == 9
     for text, lines in headers.items():
         asked = [line for line in lines if line.startswith(("--account", "--g"))]
         network = re.search("TRAIN|TEACH|LOCALIZE", names[text])
@@ -198,6 +198,6 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     containers = [path.read_text(encoding="utf-8") for path in record.glob("container.*")]
     with_gpu = [text for text in containers if " --nv " in text]
     with_states = [text for text in containers if f"--bind {tmp_path}/states of trainings " in text]
-    assert (len(containers), len(with_gpu), len(with_states)) == (12, 3, 2)
+    assert (len(containers), len(with_gpu), len(with_states)) == (14, 3, 2)
     assert set(with_states) <= set(with_gpu)
     assert (tmp_path / "states of trainings").is_dir()
