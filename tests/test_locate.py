@@ -19,6 +19,7 @@ from rprloc.cli import command
 from rprloc.errors import InputError
 from rprloc.locate import EXIT_MISSING, EXIT_TERMINATED
 from tests.locator.phantoms import QUERIES, SUPPORTS, write_cohort
+from tests.scans.dicom.made import SECRETS, write_series
 
 QUICK = ("--settings", "phantom", "--method", "affine")
 
@@ -60,6 +61,20 @@ def test_what_is_found_is_written_and_told(folder: Path, tmp_path: Path) -> None
     assert said[1] == "weights: none (affine needs no network)"
     assert said[2].startswith("[1/1] test_01: PASS, 3 of 3 found, ")
     assert len(json.loads(done.stdout)["boxes"]) == 3
+
+
+def test_a_dicom_series_is_found_in_and_nothing_of_its_patient_is_kept_or_said(folder: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "series", sitk.ReadImage(folder / "images" / QUERIES[0]))
+    kinds = "slicer,masks,csv,crops,rtstruct,dicomseg"
+    done = run(*words_of(folder, tmp_path / "series", "--out", tmp_path / "out", "--json", "--exports", kinds))
+    assert done.exit_code == 0, done.output
+    assert len(json.loads(done.stdout)["boxes"]) == 3
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".csv", ".jsonl", ".json", ".dcm", ".gz"}
+    said = [done.output, *map(str, files)]
+    for value in map(str, SECRETS.values()):
+        assert not any(value in text for text in said)
+        assert [path.name for path in files if value.encode() in path.read_bytes()] == []
 
 
 def test_a_scan_that_cannot_be_used_is_said_and_ends_with_its_code(folder: Path, tmp_path: Path) -> None:
