@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from rprloc.cohort.settings import load_settings
 from rprloc.cohort.weights import shipped_folder
 from rprloc.importers.phantom import write_phantom
+from rprloc.networks.checkpoint import read_model, write_model
 from tests.docs.pages import HOW_TO, ROOT, commands, fenced
 from tests.runs import run
 
@@ -36,12 +40,20 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet.write_text("".join(",".join(line.split(",")[:3]) + "\n" for line in lines), encoding="utf-8")
     shutil.copy(sheet, folder / "more_scans.csv")
     (folder / "cohort").mkdir()
-    (folder / "cohort" / "samples.csv").write_text(sheet.read_text().replace(",images/", ",../images/"))
+    (folder / "cohort" / "samples.csv").write_text(
+        sheet.read_text().replace(",images/", ",../images/").replace(",labels/", ",../labels/")
+    )
     (settings,) = fenced(ROOT / "docs" / "how-to" / "settings.md", "yaml")
     (folder / "my_settings").mkdir()
     for path in (folder / "my_liver.yml", folder / "my_settings" / "my_liver.yml"):
         path.write_text(settings, encoding="utf-8")
-    shutil.copytree(shipped_folder("head-neck-ct"), folder / "results" / "models")
+    # As a run with the default settings has trained it.
+    model = read_model(shipped_folder("head-neck-ct") / "position_map.safetensors")
+    default, _ = load_settings(ROOT / "assets" / "cohorts" / "default.yml", name="default")
+    assert default is not None
+    (folder / "results" / "models").mkdir(parents=True)
+    learned = replace(model, settings=msgspec.structs.replace(model.settings, window=default.window))
+    write_model(folder / "results" / "models" / "position_map.safetensors", learned)
     return folder
 
 
