@@ -38,7 +38,7 @@ from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
-from rprloc.methods.lost import OFF_MM, SIGNS, agreement_signs, apart_mm
+from rprloc.methods.lost import OFF_MM, SIGNS, agreement_signs, apart_mm, logistic
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
@@ -313,12 +313,12 @@ class _Fit:
 
     def chances(self, rows: pd.DataFrame) -> FloatArray:
         """Return the probabilities (2, n) that answers are lost, by one support and by three; NaN without three."""
-        alone = _probability(rows[list(SIGNS)].to_numpy(dtype=np.float64), self.alone)
-        return np.stack([alone, _probability(self._agreement(rows, self.alone), self.agreed)])
+        alone = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *self.alone)
+        return np.stack([alone, logistic(self._agreement(rows, self.alone), *self.agreed)])
 
     @staticmethod
     def _agreement(rows: pd.DataFrame, alone: tuple[FloatArray, float]) -> FloatArray:
-        chances = _probability(rows[list(SIGNS)].to_numpy(dtype=np.float64), alone)
+        chances = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *alone)
         return agreement_signs(chances, rows["apart"].to_numpy(dtype=np.float64))
 
 
@@ -393,11 +393,6 @@ def fitted(rows: pd.DataFrame, signs: FloatArray) -> tuple[FloatArray, float]:
 
     found = minimize(loss, np.zeros(signs.shape[1] + 1)).x
     return found[:-1] / scale, float(found[-1] - (found[:-1] * middle / scale).sum())
-
-
-def _probability(signs: FloatArray, fit: tuple[FloatArray, float]) -> FloatArray:
-    weights, bias = fit
-    return np.asarray(1 / (1 + np.exp(-(signs @ weights + bias))))
 
 
 if __name__ == "__main__":

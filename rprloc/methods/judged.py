@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Judged:
         """The probability that each answer is lost, of those that could be judged, by its own support alone."""
         return {key: float(lost_of(signs)) for key, signs in self.signs.items()}
 
-    @property
+    @cached_property
     def lost(self) -> dict[Key, float]:
         """The same, with what the other supports say."""
         apart = apart_mm(self.answers)

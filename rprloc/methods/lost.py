@@ -45,7 +45,12 @@ def lost_of(signs: FloatArray) -> FloatArray:
     """Return the probabilities (...) that answers are lost, that their walls are more than 20 mm off in the mean, from
     their signs (..., k).
     """
-    return np.asarray(1 / (1 + np.exp(-(signs @ np.array(_WEIGHTS) + _BIAS))))
+    return logistic(signs, np.array(_WEIGHTS), _BIAS)
+
+
+def logistic(signs: FloatArray, weights: FloatArray, bias: float) -> FloatArray:
+    """Return the probabilities (...) that a logistic model of weights (k,) and a bias gives signs (..., k)."""
+    return np.asarray(1 / (1 + np.exp(-(signs @ weights + bias))))
 
 
 _WEIGHTS, _BIAS = (0.92, -1.66, 0.77, -3.67, -3.68, 1.93), 7.82
@@ -82,7 +87,7 @@ def agreed(lost: FloatArray, apart: FloatArray) -> FloatArray:
     """Return the probabilities (...) that answers are lost, from those by one support alone (...) and how many mm they
     are from the others' (...).
     """
-    return np.asarray(1 / (1 + np.exp(-(agreement_signs(lost, apart) @ np.array(_AGREE) + _AGREE_BIAS))))
+    return logistic(agreement_signs(lost, apart), np.array(_AGREE), _AGREE_BIAS)
 
 
 def agreement_signs(lost: FloatArray, apart: FloatArray) -> FloatArray:
