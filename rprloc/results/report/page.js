@@ -1,18 +1,6 @@
-"use strict";
 // The page's tabs, strip, list of answers and tables. Whatever comes from a sheet, a header or a file name becomes text.
 const data = JSON.parse(document.getElementById("data").textContent);
 const BATCH = 20, SIGNS = { PASS: "✓", WARN: "!", FAIL: "✕" }, RANK = { FAIL: 0, WARN: 1, PASS: 2 };
-
-function made(tag, given = {}, ...inside) {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
-    if (name === "class") one.className = value;
-    else if (name.startsWith("on")) one.addEventListener(name.slice(2), value);
-    else one.setAttribute(name, value);
-  }
-  one.append(...inside.filter((part) => part !== null));
-  return one;
-}
 const byId = (id) => document.getElementById(id);
 
 // Tabs

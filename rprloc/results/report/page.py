@@ -144,7 +144,7 @@ class Page:
 
 def html(page: Page) -> str:
     """Return the page as one HTML document."""
-    script = _beside("page.js")
+    script = _script("page.js")
     return _template().render(
         page=page,
         data=_data(page),
@@ -177,7 +177,12 @@ def _beside(name: str) -> str:
 
 def viewer_files() -> dict[str, str]:
     """Return the viewer's script and style, by name, which all its pages share."""
-    return {name: _beside(name) for name in ("viewer.js", "viewer.css")}
+    return {"viewer.js": _script("viewer.js"), "viewer.css": _beside("viewer.css")}
+
+
+def _script(name: str) -> str:
+    """Return a script with what all of them make their parts by."""
+    return _beside("made.js") + _beside(name)
 
 
 def _template() -> jinja2.Template:

@@ -1,4 +1,3 @@
-"use strict";
 // A scan's crop in three planes and as a body, and the support's beside it. Each scan is a file that calls rprloc(record):
 // the first is the query, the second the support. Names from a sheet, a header or a label become text alone.
 const FOUND = "#e69f00", TRUE = "#56b4e9", CURSOR = "#7CFC9A";
@@ -12,17 +11,6 @@ const records = [], scans = [];
 const state = { structure: 0, box: true, outline: true, truth: true, points: true, zoom: 1, turn: [0.5, -0.3] };
 
 function rprloc(record) { records.push(record); }
-
-function made(tag, given = {}, ...inside) {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
-    if (name === "class") one.className = value;
-    else if (name.startsWith("on")) one.addEventListener(name.slice(2), value);
-    else one.setAttribute(name, value);
-  }
-  one.append(...inside);
-  return one;
-}
 
 // Places: voxels (i, j, k) of the crop and mm, LPS
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
