@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -22,3 +23,9 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("os.fsync", lambda handle: None)
         yield
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what the imports left: statsmodels asks for it once a correction."""
+    gc.collect()
+    gc.freeze()

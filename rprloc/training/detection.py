@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from rprloc.errors import NothingToLearnError
 from rprloc.geometry import FloatArray
 from rprloc.networks.checkpoint import new_network
-from rprloc.networks.detector import Target, anchor_shapes, detector_of
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import field_of, pooling_of, to_edges
 from rprloc.networks.settings import DetectorSettings
@@ -23,6 +23,9 @@ from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
 from rprloc.training.data import Kept, check_spacing, half_voxels
 from rprloc.training.task import Lessons
+
+if TYPE_CHECKING:
+    from rprloc.networks.detector import Target
 
 _FIXED = 12
 """Most scans on which the validation error is measured."""
@@ -96,6 +99,9 @@ class Detection:
             raise NothingToLearnError(
                 f"{task.network}: found no label of a structure in the training scans, expected at least one."
             )
+        # It takes seconds to import, which a task that has nothing to learn from is spared.
+        from rprloc.networks.detector import anchor_shapes, detector_of
+
         plain = DetectorSettings.of_cohort(task.network, task.settings)
         self._train, fixed = (
             LabelledFields(some, names, values, plain, device=device) for some in (lessons.training, lessons.validation)
@@ -141,6 +147,8 @@ class Detection:
 
 def _target(view: View) -> Target:
     """Return what is known of a view."""
+    from rprloc.networks.detector import Target
+
     device = view.field.device
     boxes = np.array([box.ravel() for box in view.boxes.values()], dtype=np.float32)
     return Target(torch.from_numpy(boxes).to(device), torch.tensor(list(view.boxes), device=device), view.voxels)
