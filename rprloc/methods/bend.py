@@ -11,12 +11,11 @@ from torch import nn
 
 from rprloc.geometry import FloatArray, Grid
 
-_AROUND_MM = 20.0
-"""Standard deviation of the Gaussian weights by which points carry what lies around them."""
 _STILL = 0.05
 """Weight of not moving at all: what is far from all points stays."""
-_LATTICE_MM = 12.0
-"""Between places of a grid at which the moves are computed; those between are interpolated."""
+_LATTICE = 0.6
+"""Between places of a grid at which the moves are computed, as a part of `around_mm`; those between are
+interpolated."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,17 @@ class Bend:
     """(n, 3)."""
     moves_mm: FloatArray
     """(n, 3)."""
+    around_mm: float = 20.0
+    """Standard deviation of the Gaussian weights by which points carry what lies around them."""
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Return the moves (m, 3) of points (m, 3)."""
-        weights = np.exp(-(cdist(points_mm, self.points_mm) ** 2) / (2 * _AROUND_MM**2))
+        weights = np.exp(-(cdist(points_mm, self.points_mm) ** 2) / (2 * self.around_mm**2))
         return np.asarray(weights @ self.moves_mm / (weights.sum(axis=1, keepdims=True) + _STILL))
 
     def on(self, grid: Grid) -> FloatArray:
         """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels."""
-        steps = [max(1, int(_LATTICE_MM // mm)) for mm in grid.spacing_mm[::-1]]
+        steps = [max(1, int(_LATTICE * self.around_mm // mm)) for mm in grid.spacing_mm[::-1]]
         counts = [-(-(n - 1) // step) + 1 for n, step in zip(grid.size[::-1], steps, strict=True)]
         axes = [np.arange(count) * step for count, step in zip(counts, steps, strict=True)]
         coarse = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

@@ -20,7 +20,7 @@ from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, Features, Surroundings
+from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Surroundings, finer
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
@@ -77,6 +77,8 @@ class _Ready:
     start: Any
     approach: Approach
     surroundings: Surroundings
+    finer: Surroundings | None
+    """None where the scan shows no more."""
     nearby: Nearby | None
     """Many more points, for outlines."""
 
@@ -171,7 +173,9 @@ class Matched:
         approach = Approach(looks, points, owners, self._device)
         drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
         nearby = Nearby.of(features, drawn) if self._outlines else None
-        return _Ready(start, approach, Surroundings(features, points, owners, FINE), nearby)
+        level = finer(max(features.grid.spacing_mm))
+        more = None if level is None else Surroundings(features, points, owners, level)
+        return _Ready(start, approach, Surroundings(features, points, owners, FINE), more, nearby)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
@@ -241,8 +245,7 @@ def _answers(
         return dict.fromkeys(keys.values(), features)
     ready, points = support.ready, support.points_mm
     assert ready is not None
-    moves = ready.surroundings.moves(features, start.affine, start.bend.on(ready.surroundings.grid))
-    all_moves = start.bend.at(points) + moves.displacements_mm
+    all_moves, moves = _moved(ready, points, start, features)
     moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
     first = Matching(start.affine, points, all_moves)
     refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
@@ -257,6 +260,17 @@ def _answers(
             answer = replace(answer, carry=Refined(refinement, name) if many and refinement is not None else few)
         answers[keys[name]] = answer
     return answers
+
+
+def _moved(ready: _Ready, points_mm: FloatArray, start: _Bent, features: Features) -> tuple[FloatArray, Moves]:
+    """Return how a support's points (n, 3) move beyond an affine start, and what the fine matching says of them."""
+    moves = ready.surroundings.moves(features, start.affine, start.bend.on(ready.surroundings.grid))
+    all_moves = start.bend.at(points_mm) + moves.displacements_mm
+    if ready.finer is None:
+        return all_moves, moves
+    bend = Bend(points_mm, all_moves, FINER_AROUND_MM)
+    more = ready.finer.moves(features, start.affine, bend.on(ready.finer.grid))
+    return bend.at(points_mm) + more.displacements_mm, moves
 
 
 def _matched_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import COARSE, FINE, Features, Level, Surroundings, _apart_mm, _coupling
+from rprloc.methods.coupled import COARSE, FINE, Features, Level, Surroundings, _apart_mm, _coupling, finer
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
@@ -205,3 +205,11 @@ def test_the_coarse_level_reaches_further() -> None:
     grid = replace(GRID, origin_mm=(*(np.array(GRID.origin_mm) + shift).tolist(),))
     moves = surroundings_of(textured(), POINTS, COARSE).moves(textured(shift, grid=grid), HERE)
     np.testing.assert_allclose(moves.displacements_mm, np.broadcast_to(shift, POINTS.shape), atol=3.0)
+
+
+def test_a_finer_level_is_for_finer_scans_alone() -> None:
+    assert finer(FINE.step_mm) is None and finer(5.0) is None
+    level = finer(1.5)
+    assert level is not None and level.step_mm == 1.5
+    # What it compares lies within what was read for the fine level.
+    assert level.step_mm * (level.wide + level.reach) < FINE.step_mm * (FINE.wide + FINE.reach)

@@ -18,7 +18,7 @@ from rprloc.methods.matched import Matched, _carrying, _landmarks
 from rprloc.methods.refined import spread_out
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
-from tests.methods.heads import GRID, ORGANS, WINDOW, head
+from tests.methods.heads import GRID, ORGANS, WINDOW, head, unmoved
 
 CPU = torch.device("cpu")
 SHIFT = np.array([7.0, -3.0, 5.0])
@@ -85,6 +85,23 @@ def test_a_start_that_turns_and_shifts_is_undone_and_done_again() -> None:
     off = np.array([4.0, -5.0, 3.0])
     (row,) = located(query, [altered(SUPPORT, structures=ONE)], Told(s=Affine(turn, far + off)))
     np.testing.assert_allclose(points_of(row), LEFT_MM @ turn.T + far, atol=0.8)
+
+
+def test_scans_that_show_more_are_matched_more_finely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall moves by itself, over less than what agrees in the fine matching."""
+
+    def bump(points: Any) -> Any:
+        far = np.linalg.norm((points - LEFT_MM[1]) / [9.0, 14.0, 14.0], axis=-1, keepdims=True)
+        return points - np.exp(-(far**2) / 2) * np.array([5.0, 0.0, 0.0])
+
+    grid = Grid((60, 60, 60), (2.0, 2.0, 2.0), (-52.0, -72.0, -68.0))
+    support, query = head("s", grid=grid, structures=ONE), head("q", bump, grid=grid)
+    true = unmoved(bump, LEFT_MM)[1, 0]
+    (row,) = located(query, [support])
+    more = abs(points_of(row)[1, 0] - true)
+    monkeypatch.setattr("rprloc.methods.matched.finer", lambda spacing_mm: None)
+    (row,) = located(query, [support])
+    assert more < 0.6 * abs(points_of(row)[1, 0] - true)
 
 
 def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
