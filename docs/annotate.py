@@ -18,7 +18,7 @@ from rprloc.marks.annotation import Annotated  # noqa: E402
 from rprloc.results.report.planes import FOUND_COLOUR, PLANES, TRUE_COLOUR, Box, Picture, View, draw_plane  # noqa: E402
 from rprloc.scans.labels import read_label  # noqa: E402
 from rprloc.scans.preprocess import Source, preprocess  # noqa: E402
-from rprloc.scans.scan import Native  # noqa: E402
+from rprloc.scans.record import Native  # noqa: E402
 from rprloc.scans.target import Target, scan_folder  # noqa: E402
 from rprloc.scans.volume import read_volume  # noqa: E402
 

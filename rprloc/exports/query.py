@@ -16,7 +16,7 @@ from rprloc.files import read_json_lines
 from rprloc.geometry import FloatArray, box_of_points
 from rprloc.methods.answer import Key, Prediction
 from rprloc.scans.outlines import Outline, read_outlines
-from rprloc.scans.scan import Native, ScanRecord
+from rprloc.scans.record import Native, ScanRecord
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from rprloc.cohort.check import Checked
 from rprloc.cohort.faults import NAME, Fault, listed, parameter_fault
 from rprloc.cohort.given import named_settings
 from rprloc.cohort.places import Place, file_faults, places_beside
-from rprloc.cohort.plan import Planner
+from rprloc.cohort.planner import Planner
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, colour_tables, place_of
 from rprloc.cohort.tasks import Measure, Preprocess, Search

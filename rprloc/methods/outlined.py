@@ -18,7 +18,8 @@ from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT
 from rprloc.methods.overlap import overlaps
 from rprloc.scans.outlines import Outline, write_outlines
-from rprloc.scans.scan import Native, Scan
+from rprloc.scans.record import Native
+from rprloc.scans.scan import Scan
 from rprloc.scans.target import scan_folder
 
 

@@ -25,7 +25,8 @@ from rprloc.pictures.viewer import Item, Shown, write_viewer_file, write_viewer_
 from rprloc.pictures.window import window_of
 from rprloc.scans.opening import open_scan
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, ScanRecord, read_scan_outlines
+from rprloc.scans.record import Native, ScanRecord
+from rprloc.scans.scan import read_scan_outlines
 from rprloc.scans.target import scan_folder
 
 QUALITY = 80

@@ -17,7 +17,8 @@ from rprloc.scans.body import Mask
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 from rprloc.scans.strays import without_strays
 from rprloc.scans.surfaces import structure_surfaces
 from rprloc.scans.volume import image_like, open_volume

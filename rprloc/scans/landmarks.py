@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import WALLS, FloatArray, walls_of
-from rprloc.scans.scan import Native, Structure
+from rprloc.scans.record import Native, Structure
 
 Box = tuple[slice, ...]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 
 SURFACE_POINTS = 1500
 """Most points of a structure's surface beside its extreme points: on an organ they are some millimetres apart."""

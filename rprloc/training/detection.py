@@ -18,7 +18,8 @@ from rprloc.networks.checkpoint import new_network
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import field_of, pooling_of, to_edges
 from rprloc.networks.settings import DetectorSettings
-from rprloc.scans.scan import ScanRecord, volume_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import volume_path
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
 from rprloc.training.data import Kept, check_spacing, half_voxels

@@ -11,7 +11,7 @@ from rprloc.exports.query import Query
 from rprloc.geometry import WALLS
 from rprloc.methods.answer import Prediction
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, ScanRecord
+from rprloc.scans.record import Native, ScanRecord
 
 ANGLE = np.radians(25)
 TURN = np.array([[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1.0]])

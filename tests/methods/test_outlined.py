@@ -16,7 +16,8 @@ from rprloc.methods.judged import Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.outlined import Artist, Outlines, write_query_outlines
 from rprloc.scans.outlines import Outline, read_outlines
-from rprloc.scans.scan import Native, Scan, write_scan_outlines
+from rprloc.scans.record import Native
+from rprloc.scans.scan import Scan, write_scan_outlines
 from tests.methods.fakes import ORGAN, scan
 
 NATIVE = Native(size=(40, 40, 40), spacing_mm=(2.0,) * 3, direction=tuple(np.eye(3).ravel()), origin_mm=(-40.0,) * 3)

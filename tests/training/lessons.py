@@ -15,7 +15,8 @@ from rprloc.catalogue.rows import Length
 from rprloc.cohort.tasks import Train
 from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import Model
-from rprloc.scans.scan import KINDS, ScanRecord, volume_path, write_scan_volume
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import KINDS, volume_path, write_scan_volume
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.loop import train
 from rprloc.training.objective import Objective

@@ -16,7 +16,7 @@ from rprloc.files import read_json_lines
 from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
 from rprloc.networks.position_map import PositionMap
 from rprloc.networks.settings import MapSettings, PatchSettings, VotesSettings
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.training import data, teaching
 from rprloc.training.run import _key, train_network
 from rprloc.training.teaching import read_points, true_points

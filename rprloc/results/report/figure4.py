@@ -16,7 +16,7 @@ from rprloc.geometry import FloatArray
 from rprloc.results.report.images import write_png
 from rprloc.results.report.planes import DPI, FOUND_COLOUR, PLANES, TRUE_COLOUR, Box, Picture, View, draw_plane
 from rprloc.results.words import column_of
-from rprloc.scans.scan import Structure
+from rprloc.scans.record import Structure
 
 PANEL_INCHES, HEAD_INCHES, LINE_INCHES = 2.1, 0.34, 0.17
 MARGIN, SMALLEST_MM, WIDEST_MM = 1.5, 90.0, 240.0

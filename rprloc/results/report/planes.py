@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.pictures.window import window_of
-from rprloc.scans.scan import ScanRecord, Structure, volume_path
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import volume_path
 from rprloc.scans.volume import read_model_volume
 
 TRUE_COLOUR, FOUND_COLOUR = "#56B4E9", "#E69F00"

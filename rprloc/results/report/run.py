@@ -34,7 +34,7 @@ from rprloc.results.report.page import (
     viewer_files,
 )
 from rprloc.results.shown import read_shown
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 SCANS_SHOWN = 30
 """The page lists no more scans with findings than this; scans.csv has all."""
