@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,7 +20,7 @@ from rprloc.pictures.laid import Laid
 from rprloc.pictures.manifest import Pictured, write_manifest
 from rprloc.pictures.mosaic import webp, webp_uri
 from rprloc.pictures.planes import FOUND, TRUE, Mark, draw_planes, width_of
-from rprloc.pictures.viewer import Item, Shown, write_viewer_file, write_viewer_page
+from rprloc.pictures.viewer import Item, Shown, ShownAnswer, ShownTruth, write_viewer_file, write_viewer_page
 from rprloc.pictures.window import window_of
 from rprloc.scans.opening import open_scan
 from rprloc.scans.outlines import Outline
@@ -97,7 +96,7 @@ def _viewed(folder: Path, task: View, one: Viewed, given: Given, beside: Sequenc
         viewer=_viewer(folder, shown, support),
         pictures=pictures,
         embedded=kept,
-        true_mm={item.name: item.true["box_mm"] for item in shown.items if item.true is not None},
+        true_mm={item.name: item.true.box_mm for item in shown.items if item.true is not None},
         support=support,
     )
 
@@ -153,26 +152,26 @@ def _items(record: ScanRecord, native: Native, given: Given, answers: Sequence[P
     ]
 
 
-def _told(one: Prediction) -> dict[str, Any]:
+def _told(one: Prediction) -> ShownAnswer:
     """Return what the viewer says of an answer."""
     extent = extent_of(one)
-    return {
-        "box_mm": None if extent is None else extent.round(3).tolist(),
-        "points_mm": one.points_mm,
-        "lost": one.lost,
-        "within_90_mm": one.within_90_mm,
-        "open_walls": list(one.open_walls),
-        "failed": one.failed,
-        "reason": one.reason,
-    }
+    return ShownAnswer(
+        box_mm=None if extent is None else extent.round(3).tolist(),
+        points_mm=one.points_mm,
+        lost=one.lost,
+        within_90_mm=one.within_90_mm,
+        open_walls=tuple(one.open_walls),
+        failed=one.failed,
+        reason=one.reason,
+    )
 
 
-def _true(record: ScanRecord, name: str) -> dict[str, Any] | None:
+def _true(record: ScanRecord, name: str) -> ShownTruth | None:
     """Return where a structure truly is, None where the annotation does not show it."""
     if name not in record.structures:
         return None
     structure = record.structures[name]
-    return {"box_mm": structure.box_mm.round(3).tolist(), "points_mm": structure.to_json()["extreme_mm"]}
+    return ShownTruth(box_mm=structure.box_mm.round(3).tolist(), points_mm=structure.points_mm)
 
 
 def _laid(outline: Outline | None, native: Native) -> Laid | None:
@@ -204,7 +203,7 @@ def marks_of(item: Item) -> list[Mark]:
         (item.true, item.true_outline, TRUE, False),
     )
     return [
-        Mark(box_mm=np.array(told["box_mm"]), colour=colour, dashed=dashed, outline=outline)
+        Mark(box_mm=np.array(told.box_mm), colour=colour, dashed=dashed, outline=outline)
         for told, outline, colour, dashed in kinds
-        if told is not None and told["box_mm"] is not None
+        if told is not None and told.box_mm is not None
     ]

@@ -48,6 +48,11 @@ class Structure:
         """Whether it is a single landmark, without extent."""
         return len(self.extreme_mm) == 1
 
+    @property
+    def points_mm(self) -> dict[str, list[float]]:
+        """Its extreme points by their names."""
+        return dict(zip(LANDMARKS[len(self.extreme_mm)], self.extreme_mm.tolist(), strict=True))
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Structure:
         """Read what `to_json` returns."""
@@ -68,7 +73,7 @@ class Structure:
             "value": self.value,
             "box_mm": self.box_mm.tolist(),
             "half_voxel_mm": list(self.half_voxel_mm),
-            "extreme_mm": dict(zip(LANDMARKS[len(self.extreme_mm)], self.extreme_mm.tolist(), strict=True)),
+            "extreme_mm": self.points_mm,
             "voxels": self.voxels,
             "open_walls": list(self.open_walls),
         }

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 from rprloc.errors import InputError
 from rprloc.files import whole_file
 from rprloc.geometry import FloatArray, Grid
-from rprloc.scans.outlines import Outline, read_outlines, write_outlines
+from rprloc.scans.outlines import OfStructure, Outline, read_outlines, write_outlines
 from rprloc.scans.record import ScanRecord, Structure
 from rprloc.scans.target import subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
@@ -155,13 +155,13 @@ def outline_path(folder: Path) -> Path:
 
 def write_scan_outlines(folder: Path, outlines: Mapping[str, Outline]) -> None:
     """Write the outlines of a scan's structures, whole; raises OSError, as for a full disk."""
-    write_outlines(outline_path(folder), list(outlines.values()), [{"structure": name} for name in outlines])
+    write_outlines(outline_path(folder), list(outlines.values()), list(map(OfStructure, outlines)))
 
 
 def read_scan_outlines(folder: Path) -> dict[str, Outline]:
     """Return a scan's outlines by structure, none where it has no label; raises InputError for a damaged file."""
     path = outline_path(folder)
-    return {about["structure"]: outline for about, outline in read_outlines(path)} if path.exists() else {}
+    return {about.structure: outline for about, outline in read_outlines(path, OfStructure)} if path.exists() else {}
 
 
 def remove_scan_files(folder: Path) -> None:

@@ -74,7 +74,7 @@ def train_network(
         )
         model = train(objective, length, seed=task.seed, state=state, log=say)
     write_model(output / task.cohort / f"{task.network}.safetensors", model)
-    write_json_lines(output / f"{name}.jsonl", state.history)
+    write_json_lines(output / f"{name}.jsonl", (point.to_json() for point in state.history))
     write_text(output / f"{name}.log", log_path.read_text(encoding="utf-8"))
     return model
 

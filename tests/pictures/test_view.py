@@ -15,7 +15,7 @@ from rprloc.files import read_json
 from rprloc.pictures.view import Given, staged_images, view_scans
 from rprloc.scans.outlines import write_outlines
 from rprloc.scans.scan import write_scan_outlines
-from tests.exports.queries import GLAND, LOST, ORGAN, box_of, native, query
+from tests.exports.queries import GLAND, LOST, ORGAN, box_of, native, of_answer, query
 from tests.methods.fakes import GRID
 from tests.scans.written import set_aside_record, structure_of
 
@@ -35,7 +35,7 @@ def given(tmp_path: Path) -> Given:
     folders["c@s"] = support.write(tmp_path / "scans")
     write_scan_outlines(folders["c@s"], {ORGAN: one.outlines[ORGAN]})
     keys = [next(answer for answer in one.answers if answer.structure == name).key for name in one.outlines]
-    write_outlines(tmp_path / "c@q1.matched.safetensors", list(one.outlines.values()), [key._asdict() for key in keys])
+    write_outlines(tmp_path / "c@q1.matched.safetensors", list(one.outlines.values()), [of_answer(key) for key in keys])
     return Given(
         scans=folders,
         images=dict.fromkeys(folders, one.image),

@@ -20,7 +20,7 @@ from rprloc.results.frame import read_metrics, read_predictions, read_tables
 from rprloc.results.report.answers import Pictures
 from rprloc.results.report.curves import Log, read_log
 from rprloc.results.report.material import Gallery, Material, StoredScan
-from rprloc.results.report.multiqc import multiqc
+from rprloc.results.report.multiqc import multiqc_to_json
 from rprloc.results.report.page import (
     EMBEDDED,
     CohortPage,
@@ -78,7 +78,7 @@ def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> No
         embedded=seen.embedded,
     )
     write_text(folder / "report.html", html(page))
-    write_json(folder / "rprloc_mqc.json", multiqc(page.cohorts))
+    write_json(folder / "rprloc_mqc.json", multiqc_to_json(page.cohorts))
     for name, text in viewer_files().items():
         write_text(folder / "viewer" / name, text)
     write_json(folder / "pipeline_info" / "run.json", _about_run(run, report, launch, given.results))
