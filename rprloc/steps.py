@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from rprloc.errors import NothingToLearnError
+
+if TYPE_CHECKING:
+    from rprloc.cohort.tasks import Folders
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -268,18 +271,17 @@ def tabulate(evaluated: Path, logs: Path, folder: Path) -> None:
 @here_option
 def report(task: TextIO, folder: Path, **given: Path) -> None:
     """Write the page to open first and what it needs beside it."""
-    from rprloc.cohort.tasks import Launch, Report, from_json
+    from rprloc.cohort.tasks import ReportTask, from_json
     from rprloc.results.report.run import Given, report_run
 
-    values: dict[str, Any] = json.load(task)
-    shown, launch = from_json(values["report"], Report), from_json(values["launch"], Launch)
+    what = from_json(json.load(task), ReportTask)
     left = Given(
         results=given["results"],
         scans=_folders(given["scans"]),
         manifests=_files(given["manifests"], "*.json"),
         logs=_files(given["logs"], "*.jsonl"),
     )
-    report_run(folder, shown, launch, left)
+    report_run(folder, what.report, what.launch, left)
 
 
 def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:
@@ -299,7 +301,7 @@ def _files(parent: Path, pattern: str) -> list[Path]:
     return sorted(parent.glob(pattern)) if parent.is_dir() else []
 
 
-def _given(scans: Path, models: Path) -> Any:
+def _given(scans: Path, models: Path) -> Folders:
     """Return where the scans and the models of a task are."""
     from rprloc.cohort.tasks import Folders
 

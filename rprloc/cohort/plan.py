@@ -112,7 +112,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         view=tuple(task for one in planned for task in one.views(searches)),
         export=tuple(task for one in planned for task in one.exports(searches)),
         tabulate=_code("rprloc.steps:tabulate"),
-        requests=requests_of(trainings, searches, checked.parameters["training"]),
+        requests=requests_of(trainings, searches, str(checked.parameters["training"])),
         report=report,
     )
     return msgspec.structs.replace(plan, tasks=_counts(plan))
@@ -183,5 +183,5 @@ def _code(reference: str) -> str:
 def _cohort(name: str, settings: Settings, members: Sequence[Row]) -> Cohort:
     """Return what the report says of a cohort."""
     return Cohort(
-        name=name, modality=settings.modality, members=tuple(map(member_of, members)), settings=settings.as_dict()
+        name=name, modality=settings.modality, members=tuple(map(member_of, members)), settings=settings.to_json()
     )

@@ -88,10 +88,10 @@ class Planner:
         self._checked, self._cohort, self._members, self._places = checked, cohort, members, places
         self._settings = checked.cohorts[cohort]
         self._parameters = checked.parameters
-        self._seed = int(checked.parameters["seed"])
+        self._seed = checked.parameters["seed"]
         self._unable = checked.unable[cohort]
         self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]
-        self._tables = bool(self._parameters["tables"]) and measured(members)
+        self._tables = self._parameters["tables"] and measured(members)
         self._hashed = hashed
         supports = [row.subject for row in members if row.support]
         self._order = tuple(draw_order(self._seed, cohort, supports))
@@ -149,7 +149,7 @@ class Planner:
             learns=network.learns,
             seed=self._seed,
             threads=threads_of(self._checked),
-            checkpoints=str(self._parameters["checkpoints"]),
+            checkpoints=self._parameters["checkpoints"],
             code=self._code([*modules, *(one.build for one in needed)], [network, *needed]),
         )
 
@@ -166,10 +166,10 @@ class Planner:
     def _batches(self, family: Family) -> dict[str, list[str]]:
         """Return the queries of each batch that a family searches."""
         asked = {name: self._settings_of(name) for name in self._checked.methods if method_named(name).family == family}
-        most = int(self._parameters[family.most_supports]) if family.most_supports else len(self._order)
+        most = self._most_supports(family)
         size = self._parameters.get("queries_per_task") or batch_size(
             asked,
-            supports=min(most, len(self._order)) if family.supports else 1,
+            supports=min(most or len(self._order), len(self._order)) if family.supports else 1,
             structures=None if self._settings.structures is None else len(self._settings.structures),
             seconds=LOCAL_SECONDS if self._checked.processors else JOB_SECONDS,
         )
@@ -197,10 +197,10 @@ class Planner:
             queries=self._folders(queries),
             supports=self._folders(self._order) if family.supports else (),
             judges=() if family.supports else self._folders(self._order[:1]),
-            most_supports=parameters[family.most_supports] if family.most_supports else None,
+            most_supports=self._most_supports(family),
             structures=None if settings.structures is None else tuple(settings.structures),
             seen=_seen(settings if chosen is None else chosen.settings),
-            parameters={name: int(parameters[name]) for name in family.parameters},
+            parameters={name: self._number(name) for name in family.parameters},
             models=tuple(f"{self._cohort}/{network.name}" for network in networks)
             if chosen is None
             else tuple(map(shipped_id, chosen.models)),
@@ -308,7 +308,7 @@ class Planner:
                     voxels=files.voxels,
                     modality=settings.modality,
                     kinds=kinds,
-                    margin_mm=int(self._parameters["margin"]),
+                    margin_mm=self._parameters["margin"],
                     values=settings.structures,
                     outlines=(drawn[name],) if name in drawn else (),
                     code=code,
@@ -318,14 +318,24 @@ class Planner:
 
     def _asked(self, name: str) -> Asked:
         family = method_named(name).family
-        count = int(self._parameters[family.most_supports]) if family.most_supports else None
         return Asked(
             name=name,
             settings=self._settings_of(name),
-            supports=0 if family.learns else count,
+            supports=0 if family.learns else self._most_supports(family),
             learns="" if own_weights(self._parameters["weights"]) else family.learns,
             reason=self._unable.get(family.name),
         )
+
+    def _most_supports(self, family: Family) -> int | None:
+        """Return from how many supports a family answers; None for all."""
+        return self._number(family.most_supports) if family.most_supports else None
+
+    def _number(self, name: str) -> int:
+        """Return a parameter that is a whole number."""
+        values: Mapping[str, object] = self._parameters
+        value = values[name]
+        assert isinstance(value, int), name
+        return value
 
     def _settings_of(self, name: str) -> tuple[str, ...]:
         """Return the settings of a method, the one to use last."""

@@ -12,7 +12,7 @@ from rprloc.cohort.tasks import Search
 from tests.cohort.planned import DEMO, planned, sheet_of
 from tests.cohort.test_weights import write_model
 
-OWN = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+OWN = {key: value for key, value in Settings().to_json().items() if key in ("modality", "window", "spacing")}
 DIVIDED = ("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
 
 
