@@ -218,10 +218,10 @@ def evaluate(task: TextIO, scans: Path, predictions: Path, outlines: Path, folde
 def view(task: TextIO, images: Path, outlines: Path, scans: Path, folder: Path) -> None:
     """Draw a batch of queries, or supports, on their own voxels, and write the viewer's files."""
     from rprloc.cohort.tasks import View, from_json
-    from rprloc.pictures.view import Given, staged_images, view_scans
+    from rprloc.pictures.view import ViewFiles, staged_images, view_scans
 
     what = from_json(json.load(task), View)
-    given = Given(
+    given = ViewFiles(
         scans={path.name: path for path in _folders(scans)},
         images=staged_images(what, images),
         outlines=_files(outlines, "*/*.safetensors"),
@@ -272,10 +272,10 @@ def tabulate(evaluated: Path, logs: Path, folder: Path) -> None:
 def report(task: TextIO, folder: Path, **given: Path) -> None:
     """Write the page to open first and what it needs beside it."""
     from rprloc.cohort.tasks import ReportTask, from_json
-    from rprloc.results.report.run import Given, report_run
+    from rprloc.results.report.run import ReportFiles, report_run
 
     what = from_json(json.load(task), ReportTask)
-    left = Given(
+    left = ReportFiles(
         results=given["results"],
         scans=_folders(given["scans"]),
         manifests=_files(given["manifests"], "*.json"),

@@ -33,7 +33,7 @@ QUALITY = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ViewFiles:
     """Where the files of a batch are."""
 
     scans: Mapping[str, Path]
@@ -59,7 +59,7 @@ def staged_images(task: View, images: Path) -> dict[str, Path]:
     return found
 
 
-def view_scans(folder: Path, task: View, given: Given) -> list[Pictured]:
+def view_scans(folder: Path, task: View, given: ViewFiles) -> list[Pictured]:
     """Write pictures/<cohort>/<subject>/<structure>.webp and viewer/<cohort>/<subject>.{html,js} of each scan of a
     batch below `folder`, and the manifest <id>.json; return it.
 
@@ -71,12 +71,12 @@ def view_scans(folder: Path, task: View, given: Given) -> list[Pictured]:
     return made
 
 
-def _record(given: Given, name: str) -> ScanRecord | None:
+def _record(given: ViewFiles, name: str) -> ScanRecord | None:
     """Return what is known of a preprocessed scan."""
     return ScanRecord.read(given.scans[name]) if name in given.scans else None
 
 
-def _viewed(folder: Path, task: View, one: Viewed, given: Given, beside: Sequence[str]) -> Pictured:
+def _viewed(folder: Path, task: View, one: Viewed, given: ViewFiles, beside: Sequence[str]) -> Pictured:
     """Write what there is to see of a scan."""
     record = _record(given, one.id)
     nothing = Pictured(cohort=task.cohort, subject=one.subject)
@@ -111,7 +111,7 @@ def _viewer(folder: Path, shown: Shown, support: str) -> str:
     return f"{place}/{own}.html"
 
 
-def _shown(task: View, one: Viewed, record: ScanRecord, given: Given) -> Shown:
+def _shown(task: View, one: Viewed, record: ScanRecord, given: ViewFiles) -> Shown:
     """Open a scan and return it with its structures."""
     native = record.native
     if native is None:
@@ -134,7 +134,7 @@ def answers_of(task: View, one: Viewed) -> list[Prediction]:
         raise InputError(f"{one.subject}: expected answers as EVALUATE writes them, found: {error}.") from error
 
 
-def _items(record: ScanRecord, native: Native, given: Given, answers: Sequence[Prediction]) -> list[Item]:
+def _items(record: ScanRecord, native: Native, given: ViewFiles, answers: Sequence[Prediction]) -> list[Item]:
     """Return a scan's structures: those that were looked for, then others that its annotation shows."""
     name = scan_folder(record.cohort, record.subject)
     found = outlines_of(answers, [file for file in given.outlines if file.name.startswith(f"{name}.")])

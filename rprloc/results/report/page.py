@@ -207,7 +207,7 @@ def _in_words(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Shared:
     """What the pages of all cohorts are made of beside their answers."""
 
     scans: pd.DataFrame
@@ -218,7 +218,12 @@ class Seen:
 
 
 def cohort_page(
-    cohort: Cohort, material: Material, gallery: Gallery, seen: Seen, logs: Mapping[str, Log], figure_query: str | None
+    cohort: Cohort,
+    material: Material,
+    gallery: Gallery,
+    seen: Shared,
+    logs: Mapping[str, Log],
+    figure_query: str | None,
 ) -> CohortPage:
     """Return what the page says of one cohort, and draw its curves into the gallery's folder.
 
@@ -273,7 +278,7 @@ def _queries(queries: Sequence[str], scans: pd.DataFrame) -> tuple[QueryLine, ..
     )
 
 
-def _support(pictured: Sequence[Pictured], seen: Seen) -> SupportShown | None:
+def _support(pictured: Sequence[Pictured], seen: Shared) -> SupportShown | None:
     """Return the support that most viewers show beside their query, with its pictures; None without any."""
     names = Counter(one.support for one in pictured if one.support)
     first = next((name for name, _ in names.most_common(1)), None)

@@ -27,7 +27,7 @@ from rprloc.results.report.page import (
     DoubtedScan,
     Page,
     Scans,
-    Seen,
+    Shared,
     cohort_page,
     facts,
     html,
@@ -41,7 +41,7 @@ SCANS_SHOWN = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ReportFiles:
     """What the steps before have left."""
 
     results: Path
@@ -54,7 +54,7 @@ class Given:
     """The training curves, `<cohort>.<network>.jsonl`."""
 
 
-def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> None:
+def report_run(folder: Path, report: Report, launch: Launch, given: ReportFiles) -> None:
     """Write report.html, rprloc_mqc.json, the viewer's script and style, figures/<cohort>/ and pipeline_info/run.json
     to `folder`.
     """
@@ -67,7 +67,7 @@ def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> No
         "versions": versions() | {"nextflow": launch.nextflow},
     }
     scans, pictures = read_tables(given.results / "scans.csv"), read_manifests(given.manifests)
-    seen = Seen(scans, pictures, _embedded(pictures))
+    seen = Shared(scans, pictures, _embedded(pictures))
     page = Page(
         command=launch.command,
         facts=facts(run),
@@ -111,7 +111,7 @@ def _about_run(run: Mapping[str, object], report: Report, launch: Launch, result
     }
 
 
-def _cohorts(report: Report, given: Given, figures: Path, seen: Seen) -> tuple[CohortPage, ...]:
+def _cohorts(report: Report, given: ReportFiles, figures: Path, seen: Shared) -> tuple[CohortPage, ...]:
     """Return what the page says of each cohort, by name, and draw their pictures."""
     metrics = read_metrics(given.results / "metrics.csv")
     predictions = read_predictions(given.results / "predictions.jsonl")
