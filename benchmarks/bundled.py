@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rprloc.catalogue import network_named
-from rprloc.cohort import plan
+from rprloc.cohort.planner import learning_of
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.cohort.tasks import Learning
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.scans.target import Target, scan_folder, subject_of
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -28,7 +28,7 @@ def openkbp_settings() -> Settings:
 
 def openkbp_learning(network: str) -> Learning:
     """Return what a training of the demo's cohort depends on."""
-    return plan._learning(openkbp_settings(), network_named(network))
+    return learning_of(openkbp_settings(), network_named(network))
 
 
 def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path]]:

@@ -34,7 +34,8 @@ from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import FAILURE_IOU, auroc
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 
 SIGNS = {
     "spread_mm": "how far points move otherwise than those around",

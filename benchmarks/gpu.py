@@ -37,7 +37,8 @@ from rprloc.networks.device import device_of, set_up_cpu
 from rprloc.networks.patches import PaddedScan
 from rprloc.networks.settings import MapSettings, PatchSettings, Voxels
 from rprloc.scans.nifti import read_header, read_voxels
-from rprloc.scans.scan import Scan, ScanRecord, Volume, volume_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan, Volume, volume_path
 from rprloc.training.body_positions import BARE, BodyPositions
 from rprloc.training.data import TrainingScan
 from rprloc.training.loop import take_step

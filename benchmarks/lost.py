@@ -31,40 +31,27 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
+from benchmarks.lost_told import ELSEWHERE, TURNS, told
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
-from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found
+from rprloc.methods.answer import Answers, Finder, Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged
-from rprloc.methods.lost import OFF_MM, SIGNS, agreement_signs, apart_mm, logistic
+from rprloc.methods.lost import SIGNS, apart_mm
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
-from rprloc.results.tables.calibration import auroc
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import Scan, Volume
 from rprloc.scans.target import Target, scan_folder
-from rprloc.scans.turned import Turn, turned
+from rprloc.scans.turned import turned
 from rprloc.seeds import generator_of
 
-KEPT = 0.99
-"""Of the good answers that a threshold keeps."""
 _SUPPORTS = 3
 _PLAIN, _CHANGED, _FOREIGN = 20, 2, 3
 """Scans of a cohort that are searched as they are, in all changed ways, and by each other cohort's supports."""
-_TURNS = {
-    "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
-    "left to right": Turn((0, 1, 2), (-1, 1, 1)), "half round z": Turn((0, 1, 2), (-1, -1, 1)),
-    "half round y": Turn((0, 1, 2), (-1, 1, -1)), "half round x": Turn((0, 1, 2), (1, -1, -1)),
-    "x and y": Turn((1, 0, 2), (1, 1, 1)), "y and z": Turn((0, 2, 1), (1, 1, 1)),
-    "x and z": Turn((2, 1, 0), (1, 1, 1)), "quarter round x": Turn((0, 2, 1), (1, -1, 1)),
-}  # fmt: skip
-_ELSEWHERE = "elsewhere"
-"""Answers that are moved away; they teach, and are too easy to be counted."""
-_RIDGE = 0.01
 
 Boxes = Mapping[str, FloatArray]
 
@@ -166,7 +153,7 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
         if kind == "as it is":
             away = _elsewhere(judged.answers, generator_of(1, cohort.name, subject, "elsewhere"))
             moved = Judged(away, court.signs(bare, away))
-            rows += _rows(about | {"kind": _ELSEWHERE}, moved, truth, known, repaired=False)
+            rows += _rows(about | {"kind": ELSEWHERE}, moved, truth, known, repaired=False)
         if judged.turned is not None:
             first = Judged(method.locate(bare, Clock()))
             first = replace(first, signs=court.signs(bare, first.answers))
@@ -233,7 +220,7 @@ def _changes(query: Scan, *, changed: bool, foreign: bool) -> Iterator[tuple[str
     yield "as it is", query, truth
     if not changed:
         return
-    for kind, turn in _TURNS.items():
+    for kind, turn in TURNS.items():
         yield kind, turned(query, turn), {n: np.sort(box @ turn.matrix.T, axis=0) for n, box in truth.items()}
     boxes = np.stack(list(truth.values()))
     low, high = boxes[:, 0, 2].min(), boxes[:, 1, 2].max()
@@ -288,111 +275,6 @@ def _cut(scan: Scan, start: float, end: float) -> Scan:
     body, _ = part(scan.body, scan.grid)
     finer = Volume(*part(scan.matching().values, scan.matching().grid))
     return Scan(replace(scan.record, model=grid, matching=finer.grid), values, body, finer=finer)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """What tells lost answers: by one support alone, and by three that agree or not."""
-
-    alone: tuple[FloatArray, float]
-    """Weights and bias of the signs."""
-    agreed: tuple[FloatArray, float]
-    at: float
-    """From this probability on answers are called lost."""
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> _Fit:
-        """Fit on answers with known truth."""
-        alone = fitted(rows, rows[list(SIGNS)].to_numpy(dtype=np.float64))
-        # What is moved away by us moves from all supports alike.
-        several = rows[rows["apart"].notna() & (rows["kind"] != _ELSEWHERE)]
-        agreed = fitted(several, cls._agreement(several, alone))
-        fit = cls(alone, agreed, at=1.0)
-        good = fit.chances(rows[~rows["lost"]])
-        return replace(fit, at=float(np.nanmax(np.nanquantile(good, KEPT, axis=1))))
-
-    def chances(self, rows: pd.DataFrame) -> FloatArray:
-        """Return the probabilities (2, n) that answers are lost, by one support and by three; NaN without three."""
-        alone = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *self.alone)
-        return np.stack([alone, logistic(self._agreement(rows, self.alone), *self.agreed)])
-
-    @staticmethod
-    def _agreement(rows: pd.DataFrame, alone: tuple[FloatArray, float]) -> FloatArray:
-        chances = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *alone)
-        return agreement_signs(chances, rows["apart"].to_numpy(dtype=np.float64))
-
-
-def told(answers: pd.DataFrame) -> None:
-    """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
-    judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > OFF_MM)
-    before = judged.reindex(columns=["before"])["before"].notna()
-    paired = judged["structure"].str.endswith(("_left", "_right"))
-    undecided = paired & ((judged["kind"] == "left to right") | (judged["repaired"] & ~judged["sided"].astype(bool)))
-    wrong = (undecided & judged["lost"]).sum()
-    print(f"{undecided.sum()} answers of sides that cannot be told, {wrong} on the wrong one\n")
-    judged, before = judged[~undecided], before[~undecided]
-    # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
-    teaching = judged[~((before | judged["kind"].isin(_TURNS)) & ~judged["repaired"] & ~judged["lost"])]
-    final = judged[~before & (judged["kind"] != _ELSEWHERE)]
-    print("| cohort | answers | lost | AUROC: one support, three, spread_mm |", end="")
-    print(" called lost by one: the lost, the others | by three | doubtful by one | by three |")
-    print("|---" * 8 + "|")
-    for cohort in final["cohort"].unique():
-        own = final[final["cohort"] == cohort]
-        fit = _Fit.of(teaching[teaching["cohort"] != cohort])
-        _print_cohort(cohort, own, fit)
-        _print_cohort(f"{cohort}, as they are", own[own["kind"] == "as it is"], fit)
-    fit = _Fit.of(teaching)
-    _print_cohort("all, in sample", final, fit)
-    _print_changes(final, fit)
-    for name, (weights, bias) in (("_WEIGHTS, _BIAS", fit.alone), ("_AGREE, _AGREE_BIAS", fit.agreed)):
-        print(f"\n{name} = ({', '.join(f'{weight:.2f}' for weight in weights)}), {bias:.2f}")
-    print(f"LOST_AT = {fit.at:.2f}")
-
-
-def _print_cohort(name: str, rows: pd.DataFrame, fit: _Fit) -> None:
-    """Print the line of some answers."""
-    lost = rows["lost"].to_numpy()
-    chances = fit.chances(rows)
-    measures = [*chances, rows["spread_mm"].to_numpy(dtype=float)]
-    known = [np.isfinite(one) for one in measures]
-    tells = ", ".join(f"{auroc(one[own], lost[own]):.3f}" for one, own in zip(measures, known, strict=True))
-    shares = [
-        ", ".join(f"{100 * (chance >= at)[own & of].mean():.0f} %" if (own & of).any() else "–" for of in (lost, ~lost))
-        for at in (fit.at, DOUBTFUL)
-        for chance, own in zip(chances, known[:2], strict=True)
-    ]
-    print(f"| {name} | {len(rows)} | {lost.sum()} | {tells} | {' | '.join(shares)} |")
-
-
-def _print_changes(rows: pd.DataFrame, fit: _Fit) -> None:
-    """Print a line for each change, by three supports where there are three."""
-    print("\n| change | scans | repaired | answers | lost | called lost | probability of the lost, of the others |")
-    print("|---" * 7 + "|")
-    alone, agreed = fit.chances(rows)
-    for kind, own in rows.assign(chance=np.where(np.isfinite(agreed), agreed, alone)).groupby("kind", sort=False):
-        scans = own.groupby(["cohort", "subject"])["repaired"].first()
-        medians = [f"{100 * own['chance'][mask].median():.0f} %" for mask in (own["lost"], ~own["lost"])]
-        right = (own["chance"] >= fit.at) & own["lost"]
-        counts = f"{len(scans)} | {scans.sum()} | {len(own)} | {own['lost'].sum()} | {right.sum()}"
-        print(f"| {kind} | {counts} | {', '.join(medians)} |")
-
-
-def fitted(rows: pd.DataFrame, signs: FloatArray) -> tuple[FloatArray, float]:
-    """Return the weights (k,) of signs (n, k) and the bias of logistic regression with a small ridge; each cohort's
-    lost answers, and its others, weigh as much as any other cohort's.
-    """
-    middle, scale = signs.mean(axis=0), signs.std(axis=0) + 1e-9
-    scaled, lost = (signs - middle) / scale, rows["lost"].to_numpy(dtype=np.float64)
-    weights = 1 / rows.groupby(["cohort", "lost"])["lost"].transform("size").to_numpy(dtype=np.float64)
-    weights /= weights.sum()
-
-    def loss(given: FloatArray) -> float:
-        margin = (scaled @ given[:-1] + given[-1]) * (2 * lost - 1)
-        return float((weights * np.logaddexp(0, -margin)).sum() + _RIDGE * (given[:-1] ** 2).sum())
-
-    found = minimize(loss, np.zeros(signs.shape[1] + 1)).x
-    return found[:-1] / scale, float(found[-1] - (found[:-1] * middle / scale).sum())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.points import DISTANCES_MM
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 
 _STEPS = 12
 """Points along the edges of a face."""

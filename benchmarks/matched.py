@@ -38,7 +38,8 @@ from rprloc.methods.student import Student
 from rprloc.networks.checkpoint import Model, new_network, read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import box_iou, wall_distance
-from rprloc.scans.scan import Scan, ScanRecord, Volume
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan, Volume
 from rprloc.scans.target import subject_of
 from rprloc.training.landmarks import Landmarks
 from rprloc.training.state import TrainingState

@@ -20,7 +20,8 @@ from rprloc.methods.grey import Grey, Look
 from rprloc.methods.templates import Matcher
 from rprloc.networks.device import set_up_cpu
 from rprloc.networks.patches import PaddedScan, apply_window
-from rprloc.scans.scan import Scan, ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import Scan
 
 SHAPE, SIZE = (60, 200, 200), (16, 64, 64)
 GRID = Grid((200, 200, 60), (2.0, 2.0, 5.0), (0.0, 0.0, 0.0))

@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rprloc.marks.annotation import Annotated  # noqa: E402
-from rprloc.results.report.planes import FOUND_COLOUR, PLANES, TRUE_COLOUR, Box, Picture, View, draw_plane  # noqa: E402
+from rprloc.pictures.planes import PLANES, PlaneView  # noqa: E402
+from rprloc.results.report.planes import FOUND_COLOUR, TRUE_COLOUR, Box, Picture, draw_plane  # noqa: E402
 from rprloc.scans.labels import read_label  # noqa: E402
 from rprloc.scans.preprocess import Source, preprocess  # noqa: E402
-from rprloc.scans.scan import Native  # noqa: E402
+from rprloc.scans.record import Native  # noqa: E402
 from rprloc.scans.target import Target, scan_folder  # noqa: E402
 from rprloc.scans.volume import read_volume  # noqa: E402
 
@@ -55,7 +56,7 @@ def draw(folder: Path, path: Path) -> None:
         centre = np.where(np.arange(3) == plane.through, chin.extreme_mm[0], mandible.box_mm.mean(axis=0))
         if plane.through == 1:
             centre[1] += 8.0
-        draw_plane(panel, shown, View(plane, centre, 170.0), boxes, plane.name)
+        draw_plane(panel, shown, PlaneView(plane, centre, 170.0), boxes, plane.name)
     figure.savefig(path, dpi=100, facecolor="black")
     plt.close(figure)
 

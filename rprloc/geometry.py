@@ -7,7 +7,7 @@ space has the identity direction: one origin and one spacing say everything.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Grid:
     """World point of the first voxel's centre."""
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Grid:
+    def from_json(cls, values: Mapping[str, Any]) -> Grid:
         """Read the `model` entry of a preprocessed scan's JSON."""
         x, y, z = (int(n) for n in values["size"])
         sx, sy, sz = (float(s) for s in values["spacing_mm"])

@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from rprloc.errors import NothingToLearnError
+
+if TYPE_CHECKING:
+    from rprloc.cohort.tasks import Folders
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -215,10 +218,10 @@ def evaluate(task: TextIO, scans: Path, predictions: Path, outlines: Path, folde
 def view(task: TextIO, images: Path, outlines: Path, scans: Path, folder: Path) -> None:
     """Draw a batch of queries, or supports, on their own voxels, and write the viewer's files."""
     from rprloc.cohort.tasks import View, from_json
-    from rprloc.pictures.view import Given, staged_images, view_scans
+    from rprloc.pictures.view import ViewFiles, staged_images, view_scans
 
     what = from_json(json.load(task), View)
-    given = Given(
+    given = ViewFiles(
         scans={path.name: path for path in _folders(scans)},
         images=staged_images(what, images),
         outlines=_files(outlines, "*/*.safetensors"),
@@ -268,18 +271,17 @@ def tabulate(evaluated: Path, logs: Path, folder: Path) -> None:
 @here_option
 def report(task: TextIO, folder: Path, **given: Path) -> None:
     """Write the page to open first and what it needs beside it."""
-    from rprloc.cohort.tasks import Launch, Report, from_json
-    from rprloc.results.report.run import Given, report_run
+    from rprloc.cohort.tasks import ReportTask, from_json
+    from rprloc.results.report.run import ReportFiles, report_run
 
-    values: dict[str, Any] = json.load(task)
-    shown, launch = from_json(values["report"], Report), from_json(values["launch"], Launch)
-    left = Given(
+    what = from_json(json.load(task), ReportTask)
+    left = ReportFiles(
         results=given["results"],
         scans=_folders(given["scans"]),
         manifests=_files(given["manifests"], "*.json"),
         logs=_files(given["logs"], "*.jsonl"),
     )
-    report_run(folder, shown, launch, left)
+    report_run(folder, what.report, what.launch, left)
 
 
 def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:
@@ -299,7 +301,7 @@ def _files(parent: Path, pattern: str) -> list[Path]:
     return sorted(parent.glob(pattern)) if parent.is_dir() else []
 
 
-def _given(scans: Path, models: Path) -> Any:
+def _given(scans: Path, models: Path) -> Folders:
     """Return where the scans and the models of a task are."""
     from rprloc.cohort.tasks import Folders
 

@@ -33,6 +33,16 @@ APART = {
 LINES, PARAMETERS, DEPTH = 60, 6, 3
 MAIN_LINES, FIELDS = 45, 5
 """Of main.nf, and of a tuple that a process takes."""
+MODULE_LINES = 400
+ANYTHING = {"dict[str, Any]", "Mapping[str, Any]"}
+RAW = {
+    "rprloc.cohort.parameters": "Schema",
+    "rprloc.cohort.settings_file": "Values",
+    "rprloc.networks.checkpoint": "Header",
+}
+"""What a file holds before a record is made of it has one name in the package."""
+OTHERS = {"rprloc.training.optimiser": ("Group", "State")}
+"""What torch.optim hands over."""
 BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -141,6 +151,49 @@ def test_the_pipeline_is_a_paragraph_and_its_tuples_are_short() -> None:
     ]
     assert len(taken) > FIELDS
     assert [line for line in taken if len(re.findall(r"\b(?:val|path)\(", line)) > FIELDS] == []
+
+
+def anything(node: ast.AST, within: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the annotations of a module that say nothing of a value but that it has names, and where each stands: the
+    functions, or the name of an assignment.
+    """
+    for child in ast.iter_child_nodes(node):
+        place = within
+        if isinstance(child, FUNCTIONS):
+            place = f"{within}.{child.name}"
+        elif isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name):
+            place = f"{within}.{child.targets[0].id}"
+        if isinstance(child, ast.Subscript) and (said := ast.unparse(child)) in ANYTHING:
+            yield said, place
+        yield from anything(child, place)
+
+
+def test_dictionaries_of_anything_are_read_and_written_and_nothing_else() -> None:
+    for module, path in MODULES.items():
+        named = {f".{name}" for name in (RAW.get(module), *OTHERS.get(module, ())) if name}
+        for said, place in anything(tree(path)):
+            read_or_written = place.endswith(("to_json", "from_json"))
+            assert read_or_written or place in named, f"{module}{place}: {said}, expected a record"
+
+
+def test_modules_are_not_long() -> None:
+    for folder in ("rprloc", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES, path
+
+
+def test_what_is_found_of_dictionaries() -> None:
+    code = """
+Raw = dict[str, Any]
+def to_json(self) -> dict[str, Any]:
+    pass
+def other(one: Mapping[str, Any] | None) -> None:
+    two: list[dict[str, Any]] = []
+"""
+    assert list(anything(ast.parse(code))) == [
+        ("dict[str, Any]", ".Raw"), ("dict[str, Any]", ".to_json"), ("Mapping[str, Any]", ".other"),
+        ("dict[str, Any]", ".other"),
+    ]  # fmt: skip
 
 
 def test_every_module_has_its_test() -> None:

@@ -16,10 +16,9 @@ from rprloc.cohort.tasks import Folders, Launch, Preprocess, Search, View, from_
 from rprloc.files import write_json_lines
 from rprloc.importers.phantom import write_phantom
 from rprloc.methods.localize import localize
-from rprloc.pictures.view import Given as ToView
-from rprloc.pictures.view import view_scans
+from rprloc.pictures.view import ViewFiles, view_scans
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
-from rprloc.results.report.run import Given, report_run
+from rprloc.results.report.run import ReportFiles, report_run
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.preprocess import Source, preprocess
 
@@ -72,9 +71,11 @@ def results(plan: Plan, sheet: Path, tmp_path_factory: pytest.TempPathFactory) -
         told = from_json(to_json(view), View)
         told = msgspec.structs.replace(told, answers={path.stem: path.read_text() for path in answers.iterdir()})
         images = {one.id: sheet.parent / one.image for one in told.viewed}
-        view_scans(work / "results", told, ToView(scans={path.name: path for path in scans}, images=images))
+        view_scans(work / "results", told, ViewFiles(scans={path.name: path for path in scans}, images=images))
     manifests = [work / "results" / f"{view.id}.json" for view in plan.view]
-    report_run(work / "results", plan.report, launch, Given(results=work / "results", scans=scans, manifests=manifests))
+    report_run(
+        work / "results", plan.report, launch, ReportFiles(results=work / "results", scans=scans, manifests=manifests)
+    )
     return work / "results"
 
 

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from rprloc.cohort.image import package_hash
 from rprloc.cohort.provenance import commit_of, versions
+from rprloc.cohort.tasks import Sheet
 from rprloc.errors import InputError
 from rprloc.files import read_json, sha256
 
 
+class _Run(msgspec.Struct, frozen=True):
+    """How a run was started, and by what."""
+
+    command: str
+    versions: Mapping[str, str]
+    commit: str = ""
+    code: str = ""
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What the report has kept of a run, as far as it is looked at here."""
+
+    run: _Run
+    sheet: Sheet
+    scans: Mapping[str, Mapping[str, str | None]] = {}
+
+
 def command_of(results: Path) -> str:
     """Return the command that made a results folder; raises InputError where its record is missing or damaged."""
-    return str(_about(results)["run"]["command"])
+    return _about(results).run.command
 
 
 def differences(results: Path, *, pipeline: Path, here: Path) -> Iterator[str]:
@@ -24,18 +43,17 @@ def differences(results: Path, *, pipeline: Path, here: Path) -> Iterator[str]:
     Scans and labels that are one file are compared by content; folders are counted. Raises InputError as `command_of`.
     """
     about = _about(results)
-    run = about["run"]
-    now = {"commit": commit_of(pipeline), "code": package_hash()}
-    for name, value in now.items():
-        if run.get(name) and run[name] != value:
-            yield f"{name}: was {run[name]}, is {value or 'unknown'}"
+    now = (("commit", about.run.commit, commit_of(pipeline)), ("code", about.run.code, package_hash()))
+    for name, then, value in now:
+        if then and then != value:
+            yield f"{name}: was {then}, is {value or 'unknown'}"
     installed = versions()
-    for name, value in run["versions"].items():
+    for name, value in about.run.versions.items():
         if name in installed and installed[name] != value:
             yield f"{name}: was {value}, is {installed[name]}"
-    sheet = here / str(about["sheet"]["file"])
-    yield from _file("sample sheet", sheet, about["sheet"]["sha256"])
-    yield from _scans(results, about.get("scans", {}), sheet.parent)
+    sheet = here / about.sheet.file
+    yield from _file("sample sheet", sheet, about.sheet.sha256)
+    yield from _scans(results, about.scans, sheet.parent)
 
 
 def _scans(results: Path, hashes: Mapping[str, Mapping[str, str | None]], folder: Path) -> Iterator[str]:
@@ -62,10 +80,11 @@ def _file(what: str, path: Path, then: str | None) -> Iterator[str]:
         yield f"{what}: {path} has another content"
 
 
-def _about(results: Path) -> dict[str, Any]:
+def _about(results: Path) -> _About:
     """Return what the report has kept of a run."""
     path = results / "pipeline_info" / "run.json"
-    about: dict[str, Any] = read_json(path)
-    if not isinstance(about, dict) or not {"run", "sheet"} <= about.keys() or "versions" not in about["run"]:
-        raise InputError(f"{path}: found no record of a run, expected what the pipeline's report has written.")
-    return about
+    try:
+        return msgspec.convert(read_json(path), _About)
+    except msgspec.ValidationError as error:
+        expected = "expected what the pipeline's report has written"
+        raise InputError(f"{path}: found no record of a run ({error}), {expected}.") from error

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rprloc.catalogue import (
     BY_LABELS,
@@ -26,7 +25,7 @@ from rprloc.cohort.parameters import Schema, check_parameters
 from rprloc.cohort.places import Place, file_faults
 from rprloc.cohort.settings import SUFFIXES, Settings, known_cohorts, load_settings
 from rprloc.cohort.sheet import Row, Sheet, parse_sheet
-from rprloc.cohort.tasks import AUTO, NO_WEIGHTS
+from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, Parameters
 from rprloc.cohort.weights import SHIPPED, adopt_weights, shipped_folder, weights_folder
 from rprloc.errors import nearest
 
@@ -65,8 +64,7 @@ class Given:
 class Checked:
     """What a run consists of, all that is wrong with it, and sentences on what looks odd."""
 
-    parameters: Mapping[str, Any]
-    """Typed, all of them."""
+    parameters: Parameters
     methods: tuple[str, ...] = ()
     """In the order of the tables."""
     exports: tuple[str, ...] = ()
@@ -110,7 +108,7 @@ def check(given: Given) -> Checked:
         faults += wrong
         if settings is not None and weights is not None:
             members = [row for row in sheet.rows if row.cohort == each]
-            settings, models[each], wrong = _adopted(settings, weights, parameters["weights"], members, asked)
+            settings, models[each], wrong = _adopted(settings, weights, str(parameters["weights"]), members, asked)
             faults += wrong
         if settings is not None:
             cohorts[each] = settings
@@ -214,7 +212,7 @@ def _folder_faults(given: Given) -> list[Fault]:
     return faults
 
 
-def _parameter_faults(parameters: Mapping[str, Any], asked: Sequence[str], rows: Sequence[Row]) -> list[Fault]:
+def _parameter_faults(parameters: Parameters, asked: Sequence[str], rows: Sequence[Row]) -> list[Fault]:
     """Return the faults of parameters that depend on the sheet or on each other."""
     faults = []
     queries = list(dict.fromkeys(row.subject for row in rows if row.query))
@@ -245,7 +243,7 @@ def _weights_folder(weights: str | None, here: Path | None) -> tuple[Path | None
     return None, [parameter_fault("weights", weights, expected)]
 
 
-def _with_length(parameters: dict[str, Any]) -> dict[str, Any]:
+def _with_length(parameters: Parameters) -> Parameters:
     """Return parameters with the length of trainings: where it is given and weights are not, all networks are trained,
     and weights are None.
     """
@@ -338,7 +336,7 @@ def _labelled(members: Sequence[Row]) -> bool:
     return any(row.train and row.label for row in members)
 
 
-def _called(path: Path, parameters: Mapping[str, Any], settings_file: Path | None) -> str:
+def _called(path: Path, parameters: Parameters, settings_file: Path | None) -> str:
     """Return what the user calls a settings file, which lies elsewhere for this process."""
     if settings_file is not None and path == settings_file:
         return str(parameters["cohort"])
@@ -366,9 +364,7 @@ def _default_cohort(cohort: str, known: dict[str, Path], settings_file: Path | N
     return name, faults
 
 
-def _read(
-    given: Given, parameters: Mapping[str, Any], cohort: str, known: Mapping[str, Path], *, training: bool
-) -> Sheet:
+def _read(given: Given, parameters: Parameters, cohort: str, known: Mapping[str, Path], *, training: bool) -> Sheet:
     """Read the sheet with the run's parameters; a sheet that cannot be read has a fault and no rows. `training` tells
     whether the run trains a network and so needs scans for that.
     """

@@ -5,40 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 
 from rprloc.cohort.faults import Fault, listed, parameter_fault, shown
+from rprloc.cohort.tasks import Parameters
 from rprloc.errors import InputError, nearest
 from rprloc.files import read_json
 
 Schema = Mapping[str, Any]
+"""A JSON schema, or a part of one, as it stands in its file."""
 
 _TEXTS = {"true": True, "false": False}
 
 
-def read_schema(path: Path | str) -> dict[str, Any]:
+def read_schema(path: Path | str) -> Schema:
     """Read nextflow_schema.json; raises InputError where it is missing or no schema of parameters."""
-    schema = read_json(path)
+    schema: Schema = read_json(path)
     if not isinstance(schema, dict) or not isinstance(schema.get("$defs"), dict):
         raise InputError(f"{path}: expected a JSON schema with groups of parameters under $defs.")
     return schema
 
 
-def properties_of(schema: Schema) -> dict[str, dict[str, Any]]:
+def properties_of(schema: Schema) -> dict[str, Schema]:
     """Return the schema of each parameter by name, all groups together, in their order."""
     return {name: entry for group in schema["$defs"].values() for name, entry in group["properties"].items()}
 
 
-def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[str, Any], list[Fault]]:
+def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[Parameters, list[Fault]]:
     """Return all parameters with their types, defaults filled in, and a fault for each that is wrong.
 
     Texts and typed values both work: "false" is False where the schema says boolean, "10" is 10 where it says
     integer, 7 is "7" where it says string. Null and an empty text are the default.
     """
     properties = properties_of(schema)
-    parameters = {name: entry["default"] for name, entry in properties.items() if "default" in entry}
+    parameters: dict[str, object] = {name: entry["default"] for name, entry in properties.items() if "default" in entry}
     faults = _unknown(raw, properties)
     for name, entry in properties.items():
         value = raw.get(name)
@@ -59,7 +61,7 @@ def check_parameters(raw: Mapping[str, object], schema: Schema) -> tuple[dict[st
                 faults.append(
                     parameter_fault(name, None, f"--{name} {_word(properties[name])}, the {what[0].lower()}{what[1:]}")
                 )
-    return parameters, faults
+    return cast(Parameters, parameters), faults
 
 
 def expectation(entry: Schema, value: str = "") -> str:
@@ -76,7 +78,7 @@ def expectation(entry: Schema, value: str = "") -> str:
     return {"file": "a file", "directory": "a folder"}.get(_word(entry).lower(), "a text")
 
 
-def _unknown(raw: Mapping[str, object], properties: Mapping[str, Any]) -> list[Fault]:
+def _unknown(raw: Mapping[str, object], properties: Mapping[str, Schema]) -> list[Fault]:
     """Return a fault for each unknown parameter; Nextflow gives a name with dashes a second time in camel case."""
     faults: dict[str, Fault] = {}
     for name in raw:

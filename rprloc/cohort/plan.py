@@ -3,69 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rprloc.catalogue import (
-    BY_SUPPORTS,
-    DEFAULT,
-    Family,
-    Network,
-    families_of,
-    method_named,
     methods,
-    network_named,
-    settings_of,
 )
-from rprloc.catalogue.rows import CALIBRATION_IMAGES
-from rprloc.cohort.check import Checked, Given, check, is_settings_file, measured, own_weights, trained
+from rprloc.cohort.check import Checked, Given, check, is_settings_file
 from rprloc.cohort.chosen import Weights
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.parameters import read_schema
-from rprloc.cohort.places import Place, files_of, places_beside
+from rprloc.cohort.places import Place, places_beside
+from rprloc.cohort.planner import Planner, member_of, shipped_id, threads_of
 from rprloc.cohort.provenance import Provenance, commit_of, provenance
-from rprloc.cohort.requests import JOB_SECONDS, LOCAL_SECONDS, Request, batch_size, requests_of, training_threads
+from rprloc.cohort.requests import Request, requests_of
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, named_files
 from rprloc.cohort.tasks import (
     AUTO,
-    CALIBRATING,
-    NO_WEIGHTS,
-    Asked,
-    Choice,
     Cohort,
     Export,
-    Learning,
     Measure,
-    Member,
     Preprocess,
     Report,
     Search,
-    Seen,
     Sheet,
     Train,
     View,
-    Viewed,
     to_json,
 )
 from rprloc.cohort.weights import weights_folder
 from rprloc.files import sha256
-from rprloc.scans.target import Target, scan_folder
-from rprloc.seeds import draw_order
-
-MOST_CALIBRATING = 20
-"""Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
-
-
-SINGLE = "single"
-"""The value of --report of a page that holds its pictures itself."""
-MOST_BESIDE = 3
-"""Supports of which pictures are made: the drawn one, and others in case that it is set aside or itself a query."""
-VIEWED_TOGETHER = 20
-"""Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
 
 
 class GivenModel(msgspec.Struct, frozen=True):
@@ -120,7 +91,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         cohorts=tuple(_cohort(name, checked.cohorts[name], members[name]) for name in sorted(members)),
         parameters=checked.parameters,
         sheet=sheet,
-        threads=_threads(checked),
+        threads=threads_of(checked),
         code="" if faults else _code("rprloc.steps:report"),
     )
     if faults:
@@ -141,7 +112,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         view=tuple(task for one in planned for task in one.views(searches)),
         export=tuple(task for one in planned for task in one.exports(searches)),
         tabulate=_code("rprloc.steps:tabulate"),
-        requests=requests_of(trainings, searches, checked.parameters["training"]),
+        requests=requests_of(trainings, searches, str(checked.parameters["training"])),
         report=report,
     )
     return msgspec.structs.replace(plan, tasks=_counts(plan))
@@ -173,11 +144,6 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
     return made_of(plan, folder, commit=commit_of(pipeline))
 
 
-def _threads(checked: Checked) -> int:
-    """Return how many threads each training has."""
-    return training_threads(most=checked.parameters["max_cpus"], processors=checked.processors)
-
-
 def made_of(plan: Plan, weights: Path, *, commit: str) -> Plan:
     """Return a plan with what the run is made of; `weights` is the folder of given models."""
     models = {model.id: weights / model.file for model in plan.models}
@@ -191,12 +157,7 @@ def _given_models(checked: Checked) -> Iterator[GivenModel]:
             yield GivenModel(f"{cohort}/{network}", file)
     chosen = {path for families in checked.chosen.values() for one in families.values() for path in one.models}
     for path in sorted(chosen):
-        yield GivenModel(_shipped_id(path), f"{path.parent.name}/{path.name}")
-
-
-def _shipped_id(path: Path) -> str:
-    """Return the id of a model that ships, which no cohort's is: a cohort's name has no slash."""
-    return f"rprloc/weights/{path.parent.name}/{path.stem}"
+        yield GivenModel(shipped_id(path), f"{path.parent.name}/{path.name}")
 
 
 def _notes(chosen: Mapping[str, Mapping[str, Weights]]) -> Iterator[str]:
@@ -222,310 +183,5 @@ def _code(reference: str) -> str:
 def _cohort(name: str, settings: Settings, members: Sequence[Row]) -> Cohort:
     """Return what the report says of a cohort."""
     return Cohort(
-        name=name, modality=settings.modality, members=tuple(map(_member, members)), settings=settings.as_dict()
-    )
-
-
-def _member(row: Row) -> Member:
-    """Return a row as later tasks know it."""
-    return Member(
-        subject=row.subject,
-        image=row.image,
-        labelled=row.annotated,
-        train=row.train,
-        validation=row.validation,
-        support=row.support,
-        query=row.query,
-    )
-
-
-class Planner:
-    """The tasks of one cohort."""
-
-    def __init__(
-        self, checked: Checked, cohort: str, members: Sequence[Row], places: Mapping[str, Place], *, hashed: bool = True
-    ) -> None:
-        """Take a checked run, a cohort of it with its rows, and what lies at the paths that these name; `hashed` says
-        whether tasks hold the hash of their code.
-        """
-        self._checked, self._cohort, self._members, self._places = checked, cohort, members, places
-        self._settings = checked.cohorts[cohort]
-        self._parameters = checked.parameters
-        self._seed = int(checked.parameters["seed"])
-        self._unable = checked.unable[cohort]
-        self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]
-        self._tables = bool(self._parameters["tables"]) and measured(members)
-        self._hashed = hashed
-        supports = [row.subject for row in members if row.support]
-        self._order = tuple(draw_order(self._seed, cohort, supports))
-
-    def preprocessings(self) -> list[Preprocess]:
-        """Return a task for each scan."""
-        settings = self._settings
-        finer = any(family.matching for family in families_of(self._checked.methods))
-        target = Target(
-            modality=settings.modality,
-            spacing=settings.spacing,
-            structures=settings.structures,
-            matching_spacing=settings.matching_spacing if finer else None,
-        )
-        code = self._code(["rprloc.steps:preprocess"])
-        tasks = []
-        for row in self._members:
-            files = files_of(row, self._places, settings.structures)
-            tasks.append(
-                Preprocess(
-                    id=scan_folder(self._cohort, row.subject),
-                    cohort=self._cohort,
-                    subject=row.subject,
-                    image=files.image,
-                    label=(*files.label, *([files.colours] if files.colours else []), *files.marks),
-                    masks=files.masks,
-                    colours=None if files.colours is None else PurePosixPath(files.colours).name,
-                    marks=tuple(PurePosixPath(name).name for name in files.marks),
-                    series=row.series,
-                    voxels=files.voxels,
-                    target=target,
-                    code=code,
-                )
-            )
-        return tasks
-
-    def trainings(self) -> list[Train]:
-        """Return a task for each network that the run trains."""
-        return [self._training(network_named(name)) for name in trained(self._parameters["weights"], self._families)]
-
-    def _training(self, network: Network) -> Train:
-        needed = [network_named(name) for name in network.needs]
-        modules = ["rprloc.steps:train", network.objective, network.build, network.settings]
-        return Train(
-            id=f"{self._cohort}/{network.name}",
-            cohort=self._cohort,
-            network=network.name,
-            objective=network.objective,
-            length=network.lengths[str(self._parameters["training"])],
-            settings=_learning(self._settings, network),
-            training=self._folders(row.subject for row in self._members if row.train),
-            validation=self._folders(row.subject for row in self._members if row.validation),
-            supports=self._folders(self._order) if network.learns == BY_SUPPORTS else (),
-            models=tuple(f"{self._cohort}/{name}" for name in network.needs),
-            learns=network.learns,
-            seed=self._seed,
-            threads=_threads(self._checked),
-            checkpoints=str(self._parameters["checkpoints"]),
-            code=self._code([*modules, *(one.build for one in needed)], [network, *needed]),
-        )
-
-    def searches(self) -> list[Search]:
-        """Return a task for each family and batch of queries, and for supports that are searched from each other."""
-        found = []
-        for family in self._families:
-            own = self._batches(family)
-            if family.calibrated and self._calibrates():
-                own[CALIBRATING] = sorted(self._order)[:MOST_CALIBRATING]
-            found += [self.search(family, batch, queries) for batch, queries in own.items()]
-        return found
-
-    def _batches(self, family: Family) -> dict[str, list[str]]:
-        """Return the queries of each batch that a family searches."""
-        asked = {name: self._settings_of(name) for name in self._checked.methods if method_named(name).family == family}
-        most = int(self._parameters[family.most_supports]) if family.most_supports else len(self._order)
-        size = self._parameters.get("queries_per_task") or batch_size(
-            asked,
-            supports=min(most, len(self._order)) if family.supports else 1,
-            structures=None if self._settings.structures is None else len(self._settings.structures),
-            seconds=LOCAL_SECONDS if self._checked.processors else JOB_SECONDS,
-        )
-        batches: dict[str, list[str]] = {}
-        for row in self._members:
-            if row.query:
-                batches.setdefault(str(row.position // size), []).append(row.subject)
-        return batches
-
-    def search(self, family: Family, batch: str, queries: Sequence[str]) -> Search:
-        """Return the task that searches a batch of queries, given by subject, by one family of methods."""
-        settings, parameters = self._settings, self._parameters
-        names = [name for name in self._checked.methods if method_named(name).family == family]
-        chosen = self._checked.chosen.get(self._cohort, {}).get(family.name)
-        nothing = parameters["weights"] == NO_WEIGHTS or (chosen is not None and not chosen.models)
-        networks = [] if nothing else [network_named(name) for name in family.networks]
-        rows = [*(method_named(name) for name in names), *networks]
-        return Search(
-            id=f"{self._cohort}/{family.name}.batch{batch}",
-            cohort=self._cohort,
-            family=family.name,
-            make=family.make,
-            methods={name: self._settings_of(name) for name in names},
-            batch=batch,
-            queries=self._folders(queries),
-            supports=self._folders(self._order) if family.supports else (),
-            judges=() if family.supports else self._folders(self._order[:1]),
-            most_supports=parameters[family.most_supports] if family.most_supports else None,
-            structures=None if settings.structures is None else tuple(settings.structures),
-            seen=_seen(settings if chosen is None else chosen.settings),
-            parameters={name: int(parameters[name]) for name in family.parameters},
-            models=tuple(f"{self._cohort}/{network.name}" for network in networks)
-            if chosen is None
-            else tuple(map(_shipped_id, chosen.models)),
-            choice=None if chosen is None else self._choice(chosen),
-            # Without its network an optional one has little for a GPU to do.
-            gpu=family.gpu and bool(networks or not family.optional),
-            seed=self._seed,
-            code=self._code(
-                ["rprloc.steps:localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
-                rows,
-            ),
-        )
-
-    def _choice(self, chosen: Weights) -> Choice:
-        """Return what a search decides itself; of calibrated answers all come with the same weights."""
-        again = bool(chosen.models) and len(self._order) < CALIBRATION_IMAGES
-        why = "" if chosen.models else chosen.why
-        return Choice(name=chosen.name, why=why, plain=_seen(self._settings), again=again)
-
-    def measure(self, searches: Sequence[Search]) -> Measure:
-        """Return the task that measures the cohort's predictions."""
-        return Measure(
-            id=self._cohort,
-            cohort=self._cohort,
-            members=tuple(map(_member, self._members)),
-            methods=tuple(self._asked(name) for name in self._checked.methods),
-            structures=None if self._settings.structures is None else tuple(self._settings.structures),
-            order=self._order,
-            tables=self._tables,
-            searches=tuple(task.id for task in searches if task.cohort == self._cohort),
-            seed=self._seed,
-            code=self._code(["rprloc.steps:evaluate"], methods()),
-        )
-
-    def views(self, searches: Sequence[Search]) -> list[View]:
-        """Return a task for each batch of queries, and for the supports that are shown beside them."""
-        beside, drawn = self._order[:MOST_BESIDE], self._outlined(searches)
-        rows = {row.subject: row for row in self._members}
-        size = int(self._parameters.get("queries_per_task") or VIEWED_TOGETHER)
-        batches: dict[str, list[Row]] = {}
-        for row in self._members:
-            if row.query:
-                batches.setdefault(str(row.position // size), []).append(row)
-        if batches and (supports := [rows[name] for name in beside if not rows[name].query]):
-            batches["supports"] = supports
-        code = self._code(["rprloc.steps:view"])
-        tasks = []
-        for batch, own in batches.items():
-            queries = self._folders(row.subject for row in own if row.query)
-            tasks.append(
-                View(
-                    id=f"{self._cohort}.batch{batch}",
-                    cohort=self._cohort,
-                    modality=self._settings.modality,
-                    viewed=tuple(map(self._viewed, own)),
-                    queries=queries,
-                    beside=self._folders(beside),
-                    embedded=self._parameters["report"] == SINGLE,
-                    outlines=tuple(sorted({drawn[name] for name in queries if name in drawn})),
-                    code=code,
-                )
-            )
-        return tasks
-
-    def _viewed(self, row: Row) -> Viewed:
-        """Return a scan of which pictures are made."""
-        files = files_of(row, self._places, self._settings.structures)
-        return Viewed(
-            id=scan_folder(self._cohort, row.subject),
-            subject=row.subject,
-            image=files.image,
-            series=row.series,
-            voxels=files.voxels,
-        )
-
-    def _outlined(self, searches: Sequence[Search]) -> dict[str, str]:
-        """Return by query, the name of its folder, the search that draws the outlines of its answers to use."""
-        main = method_named(DEFAULT if DEFAULT in self._checked.methods else self._checked.methods[0]).family
-        return {
-            query: task.id
-            for task in searches
-            if task.cohort == self._cohort and task.family == main.name and main.outlines
-            for query in task.queries
-            if task.batch != CALIBRATING
-        }
-
-    def exports(self, searches: Sequence[Search]) -> list[Export]:
-        """Return a task for each query where files for other programs are asked for."""
-        kinds, settings = self._checked.exports, self._settings
-        if not kinds:
-            return []
-        code, drawn = code_hash(["rprloc.steps:export"]), self._outlined(searches)
-        tasks = []
-        for row in self._members:
-            if not row.query:
-                continue
-            name, files = scan_folder(self._cohort, row.subject), files_of(row, self._places, settings.structures)
-            tasks.append(
-                Export(
-                    id=name,
-                    cohort=self._cohort,
-                    subject=row.subject,
-                    image=files.image,
-                    series=row.series,
-                    voxels=files.voxels,
-                    modality=settings.modality,
-                    kinds=kinds,
-                    margin_mm=int(self._parameters["margin"]),
-                    values=settings.structures,
-                    outlines=(drawn[name],) if name in drawn else (),
-                    code=code,
-                )
-            )
-        return tasks
-
-    def _asked(self, name: str) -> Asked:
-        family = method_named(name).family
-        count = int(self._parameters[family.most_supports]) if family.most_supports else None
-        return Asked(
-            name=name,
-            settings=self._settings_of(name),
-            supports=0 if family.learns else count,
-            learns="" if own_weights(self._parameters["weights"]) else family.learns,
-            reason=self._unable.get(family.name),
-        )
-
-    def _settings_of(self, name: str) -> tuple[str, ...]:
-        """Return the settings of a method, the one to use last."""
-        values = {**self._parameters, "starts": self._settings.starts}
-        return tuple(settings_of(method_named(name), values, tables=self._tables))
-
-    def _calibrates(self) -> bool:
-        """Tell whether supports are to be searched from each other so that predictions can say how sure they are: there
-        have to be enough of them, and supports that are queries are searched anyway.
-        """
-        return len(self._order) >= CALIBRATION_IMAGES and not any(row.support and row.query for row in self._members)
-
-    def _code(self, references: Sequence[str], rows: Iterable[object] = ()) -> str:
-        """Return the hash of a task's code."""
-        return code_hash(references, rows) if self._hashed else ""
-
-    def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
-        """Return the names of scans' folders."""
-        return tuple(scan_folder(self._cohort, subject) for subject in subjects)
-
-
-def _seen(settings: Settings) -> Seen:
-    """Return what a model has to agree with, and what methods compare."""
-    return Seen(modality=settings.modality, window=settings.window, spacing=settings.spacing, patch=settings.patch)
-
-
-def _learning(settings: Settings, network: Network) -> Learning:
-    """Return the settings that a network's training depends on."""
-    reach = {"r.coarse": settings.r.coarse, "r.fine": settings.r.fine}
-    return Learning(
-        modality=settings.modality,
-        window=settings.window,
-        spacing=settings.spacing,
-        convolution=settings.network.convolution,
-        width=settings.network.width,
-        patch=settings.patch if "patch" in network.keys else None,
-        matching_spacing=settings.matching_spacing if "matching_spacing" in network.keys else None,
-        r=next((reach[key] for key in network.keys if key in reach), None),
-        structures=settings.structures if "structures" in network.keys else None,
+        name=name, modality=settings.modality, members=tuple(map(member_of, members)), settings=settings.to_json()
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rprloc.cohort.faults import Fault, shown
-from rprloc.cohort.settings_file import parse_yaml, schema_faults
+from rprloc.cohort.settings_file import Values, parse_yaml, schema_faults
 from rprloc.scans.target import Triple, voxels_of
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
@@ -70,7 +70,7 @@ class Settings:
         """Return the patch's size z, y, x in voxels."""
         return voxels_of(self.patch, self.spacing)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return all keys of the settings as plain values for JSON, as a settings file would hold them."""
         return {
             "structures": None if self.structures is None else dict(self.structures),
@@ -84,35 +84,35 @@ class Settings:
             "matching_spacing": list(self.matching_spacing),
         }
 
+    @classmethod
+    def from_json(cls, values: Values) -> Settings:
+        """Make settings from plain values that are known to be valid, such as those that `to_json` returns.
+
+        Other keys than those of the settings are ignored.
+        """
+        given = {key: value for key, value in values.items() if key in KEYS}
+        made: dict[str, Any] = dict(given)
+        if given.get("modality") == "mr":
+            made.setdefault("window", MR_WINDOW)
+        for key in ("spacing", "patch", "matching_spacing"):
+            if key in made:
+                made[key] = tuple(float(value) for value in made[key])
+        if "window" in made:
+            made["window"] = tuple((float(value), float(grey)) for value, grey in made["window"])
+        if "network" in made:
+            network = Network(**made["network"])
+            made["network"] = Network(network.convolution, int(network.width))
+        if "r" in made:
+            reach = Reach(**made["r"])
+            made["r"] = Reach(float(reach.coarse), float(reach.fine))
+        if "starts" in made:
+            made["starts"] = int(made["starts"])
+        if made.get("structures") is not None:
+            made["structures"] = {name: int(value) for name, value in made["structures"].items()}
+        return cls(**made, given=frozenset(given))
+
 
 KEYS = tuple(field.name for field in fields(Settings) if field.name != "given")
-
-
-def typed_settings(values: Mapping[str, Any]) -> Settings:
-    """Make settings from plain values that are known to be valid, such as those of `Settings.as_dict()`.
-
-    Other keys than those of the settings are ignored.
-    """
-    given = {key: value for key, value in values.items() if key in KEYS}
-    made: dict[str, Any] = dict(given)
-    if given.get("modality") == "mr":
-        made.setdefault("window", MR_WINDOW)
-    for key in ("spacing", "patch", "matching_spacing"):
-        if key in made:
-            made[key] = tuple(float(value) for value in made[key])
-    if "window" in made:
-        made["window"] = tuple((float(value), float(grey)) for value, grey in made["window"])
-    if "network" in made:
-        network = Network(**made["network"])
-        made["network"] = Network(network.convolution, int(network.width))
-    if "r" in made:
-        reach = Reach(**made["r"])
-        made["r"] = Reach(float(reach.coarse), float(reach.fine))
-    if "starts" in made:
-        made["starts"] = int(made["starts"])
-    if made.get("structures") is not None:
-        made["structures"] = {name: int(value) for name, value in made["structures"].items()}
-    return Settings(**made, given=frozenset(given))
 
 
 def parse_settings(text: str, *, file: str) -> tuple[Settings | None, list[Fault]]:
@@ -126,7 +126,7 @@ def parse_settings(text: str, *, file: str) -> tuple[Settings | None, list[Fault
     faults += schema_faults(values, lines, file=file)
     if faults:
         return None, faults
-    settings = typed_settings(values)
+    settings = Settings.from_json(values)
     for key, value, expected in _contradictions(settings):
         path = tuple(key.split("."))
         line = lines.get(path, lines.get(path[:1]))

@@ -12,23 +12,26 @@ import jsonschema
 import yaml
 
 from rprloc.cohort.faults import Fault, listed, shown
+from rprloc.cohort.parameters import Schema
 from rprloc.errors import nearest
 
 KeyPath = tuple[str, ...]
 Lines = dict[KeyPath, int]
+Values = Mapping[str, Any]
+"""What a settings file holds, before a record is made of it."""
 
 LONGEST = 1_000_000
 """Characters of a settings file above which it is refused unread: aliases in YAML can grow without bound."""
 
 
-def settings_schema() -> dict[str, Any]:
+def settings_schema() -> Schema:
     """Return the JSON schema of a cohort's settings."""
     text = files("rprloc.cohort").joinpath("settings.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
+    schema: Schema = json.loads(text)
     return schema
 
 
-def parse_yaml(text: str, *, file: str) -> tuple[dict[str, Any] | None, Lines, list[Fault]]:
+def parse_yaml(text: str, *, file: str) -> tuple[Values | None, Lines, list[Fault]]:
     """Return a YAML mapping, the line of each key path (counted from 1), and the faults of its form.
 
     The mapping is None where nothing can be read; an empty file is an empty mapping. Keys that occur twice or are no
@@ -88,7 +91,7 @@ def _text_keys(value: Any) -> Any:
     return [_text_keys(below) for below in value] if isinstance(value, list) else value
 
 
-def schema_faults(values: Mapping[str, Any], lines: Lines, *, file: str) -> list[Fault]:
+def schema_faults(values: Values, lines: Lines, *, file: str) -> list[Fault]:
     """Return a fault for each key that is unknown or whose value the schema refuses, in the file's order."""
     schema = settings_schema()
     faults: dict[KeyPath, Fault] = {}
@@ -109,9 +112,7 @@ def schema_faults(values: Mapping[str, Any], lines: Lines, *, file: str) -> list
     return sorted(faults.values(), key=lambda fault: (fault.line or 0, fault.column or ""))
 
 
-def _unknown_keys(
-    error: Any, keys: KeyPath, values: Mapping[str, Any], lines: Lines, file: str
-) -> list[tuple[KeyPath, Fault]]:
+def _unknown_keys(error: Any, keys: KeyPath, values: Values, lines: Lines, file: str) -> list[tuple[KeyPath, Fault]]:
     """Return the path and the fault of each key that the schema does not know."""
     known = list(error.schema["properties"])
     return [
@@ -123,9 +124,7 @@ def _unknown_keys(
     ]
 
 
-def _fault(
-    path: KeyPath, values: Mapping[str, Any], lines: Lines, expected: str, file: str, found: str | None = None
-) -> Fault:
+def _fault(path: KeyPath, values: Values, lines: Lines, expected: str, file: str, found: str | None = None) -> Fault:
     """Return the fault of the value at a key path; `found` is said in its place where the key itself is wrong."""
     value: Any = values
     for key in path:
@@ -146,7 +145,7 @@ def _keys_of(path: Any) -> KeyPath:
     return tuple(keys)
 
 
-def _expected(schema: Mapping[str, Any], keys: KeyPath) -> str:
+def _expected(schema: Schema, keys: KeyPath) -> str:
     """Return what the schema's `expected` says for a key path."""
     for key in keys:
         schema = schema.get("properties", {}).get(key) or schema["additionalProperties"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
@@ -21,6 +21,35 @@ AUTO, NO_WEIGHTS = "auto", "none"
 """What `--weights` says for those that ship, where the scans lie in their field, and else none; and for none."""
 CALIBRATING = "supports"
 """The batch of supports that are searched from each other so that predictions can say how sure they are."""
+
+
+class Parameters(TypedDict, total=False):
+    """The parameters of a run as nextflow_schema.json types them; the Python command has those that it needs."""
+
+    input: str
+    outdir: str
+    exports: str | None
+    margin: int
+    tables: bool
+    report: str
+    figure_query: str | None
+    cohort: str
+    cohort_folder: str | None
+    training: str | None
+    weights: str | None
+    checkpoints: str
+    methods: str
+    template_stride: int
+    registration_supports: int
+    seed: int
+    queries_per_task: int | None
+    max_cpus: int | None
+    max_memory: str | None
+    max_time: str | None
+    slurm_account: str | None
+    slurm_partition: str | None
+    slurm_gres: str
+    help: bool
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,7 +300,7 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     modality: str
     members: tuple[Member, ...]
-    settings: Mapping[str, Any] = {}
+    settings: Mapping[str, object] = {}
     """As a settings file has them, to be shown."""
 
 
@@ -286,7 +315,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the plan tells the report."""
 
     cohorts: tuple[Cohort, ...]
-    parameters: Mapping[str, str | int | bool | None] = {}
+    parameters: Parameters = {}
     sheet: Sheet
     threads: int = 1
     """Of each training."""
@@ -316,6 +345,13 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """A model's name in the results folder -> the SHA-256 of its tensors."""
     scans: Mapping[str, Mapping[str, str | None]] = {}
     """A scan's id -> the SHA-256 of its `image` and of its `label`."""
+
+
+class ReportTask(msgspec.Struct, frozen=True):
+    """What REPORT is told."""
+
+    report: Report
+    launch: Launch
 
 
 @dataclass(frozen=True)

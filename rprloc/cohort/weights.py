@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rprloc.catalogue import networks
 from rprloc.cohort.faults import Fault, listed, shown
-from rprloc.cohort.settings import Settings, typed_settings
+from rprloc.cohort.settings import Settings
 from rprloc.cohort.settings_file import schema_faults
 from rprloc.cohort.tasks import AUTO, NO_WEIGHTS
 from rprloc.files import PICKLES
@@ -29,6 +29,16 @@ SHIPPED = tuple(sorted(folder.name for folder in _SHIPPED_FOLDER.glob("*") if fo
 """Names of the weights that come with the package, which `--weights` takes."""
 
 _LONGEST_HEADER = 10_000_000
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a model's header says of the settings that the model brings along."""
+
+    network: str
+    settings: Settings
+    keys: tuple[str, ...]
+    """Those of the settings that count."""
 
 
 def adopt_weights(
@@ -57,7 +67,7 @@ def adopt_weights(
             expected = f"a trained model of rprloc ({FORMAT}, safetensors) for cohort {shown(cohort)}"
             faults.append(Fault(file=file, value=reason, expected=expected))
             continue
-        network = str(model["network"])
+        network = model.network
         if network not in wanted:
             continue
         if network in found:
@@ -93,7 +103,7 @@ def find_models(folder: Path, cohort: str) -> list[Path]:
     return sorted((own if own.is_dir() else folder).glob("*.safetensors"))
 
 
-def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
+def read_model_settings(path: Path) -> tuple[Brought | None, str]:
     """Return the settings in a model file's header, or None and what is wrong with the file.
 
     A safetensors file begins with the length of its header (8 bytes, little end first) and the header, a JSON object.
@@ -122,46 +132,42 @@ def read_model_settings(path: Path) -> tuple[dict[str, Any] | None, str]:
             values["matching_spacing"] = finer
         if schema_faults(values, {}, file=path.name):
             return None, "a file whose header holds no model settings that are possible"
-        settings = typed_settings(values)
-        return {"network": network} | {key: settings.as_dict()[key] for key in values}, ""
+        return Brought(network, Settings.from_json(values), tuple(values)), ""
     except OSError as error:
         return None, str(error.strerror)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, "a file whose header holds no model settings"
 
 
-def adopt_model(
-    settings: Settings, model: Mapping[str, Any], *, file: str, cohort: str
-) -> tuple[Settings, list[Fault]]:
+def adopt_model(settings: Settings, model: Brought, *, file: str, cohort: str) -> tuple[Settings, list[Fault]]:
     """Return settings with the keys that a trained model brings along, and a fault for each that conflicts: modality,
     window and spacing, and the matching spacing of a network for the finer volume.
 
     A network is no good at settings that it was not trained with, so a key that was given with another value is a
     fault; the settings that come back count the model's keys as given, so that a second model must agree as well.
     """
-    current = settings.as_dict()
-    brought = [key for key in model if key != "network"]
-    conflicts = [key for key in brought if key in settings.given and not _equal(current[key], model[key])]
+    current, own = settings.to_json(), model.settings.to_json()
+    conflicts = [key for key in model.keys if key in settings.given and not _equal(current[key], own[key])]
     faults = [
-        Fault(file=file, value=_plain(model[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
+        Fault(file=file, value=_plain(own[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
         for key in conflicts
     ]
-    merged = current | {key: model[key] for key in brought if key not in settings.given}
-    given = settings.given | set(brought)
-    return Settings(**{**vars(typed_settings(merged)), "given": given}), faults
+    merged = current | {key: own[key] for key in model.keys if key not in settings.given}
+    given = settings.given | set(model.keys)
+    return replace(Settings.from_json(merged), given=given), faults
 
 
-def _wanted(value: Any, cohort: str) -> str:
+def _wanted(value: object, cohort: str) -> str:
     """Return in words the setting that a model should have been trained with."""
     return f"{_plain(value)} as in the settings of cohort {shown(cohort)} or its other model"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Return a setting as a text, which a message puts in quotes where it is what was found."""
     return value if isinstance(value, str) else shown(value)
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(one: object, other: object) -> bool:
     """Tell whether two plain values are equal, numbers within the rounding of a text."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))

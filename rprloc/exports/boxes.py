@@ -13,7 +13,7 @@ from rprloc.exports.query import Query, extent_of
 from rprloc.files import write_text
 from rprloc.geometry import FloatArray
 from rprloc.methods.answer import Prediction
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 _AXES = ("x", "y", "z")
 COLUMNS = (

@@ -14,9 +14,9 @@ from rprloc.cohort.tasks import Export
 from rprloc.exports.names import file_name, file_names
 from rprloc.files import read_json_lines
 from rprloc.geometry import FloatArray, box_of_points
-from rprloc.methods.answer import Key, Prediction
+from rprloc.methods.answer import OfAnswer, Prediction
 from rprloc.scans.outlines import Outline, read_outlines
-from rprloc.scans.scan import Native, ScanRecord
+from rprloc.scans.record import Native, ScanRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,9 @@ def outlines_of(answers: Sequence[Prediction], paths: Iterable[Path]) -> dict[st
     keys = {one.key for one in answers if not one.failed}
     found = {}
     for path in paths:
-        for known, outline in read_outlines(path):
-            if Key(*(known[field] for field in Key._fields)) in keys:
-                found[known["structure"]] = outline
+        for known, outline in read_outlines(path, OfAnswer):
+            if known.key in keys:
+                found[known.structure] = outline
     return found
 
 

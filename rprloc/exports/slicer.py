@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -19,6 +19,43 @@ SCHEMA = (
 _STRAIGHT = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 
 
+class _Control(TypedDict):
+    """A control point of a markup."""
+
+    id: str
+    label: str
+    description: str
+    position: list[float]
+    orientation: list[float]
+    selected: bool
+    locked: bool
+    visibility: bool
+    positionStatus: str
+
+
+class _Markup(TypedDict):
+    """What every markup has."""
+
+    type: str
+    name: str
+    coordinateSystem: str
+    coordinateUnits: str
+    locked: bool
+    labelFormat: str
+    description: str
+    controlPoints: list[_Control]
+
+
+class _Region(_Markup):
+    """A region of interest."""
+
+    roiType: str
+    center: list[float]
+    size: list[float]
+    orientation: list[float]
+    insideOut: bool
+
+
 def write_slicer(parent: Path, query: Query) -> None:
     """Write to slicer/<cohort>/<subject>/ for each answer <structure>.roi.mrk.json, its box if it has one, and
     <structure>.points.mrk.json, its points: Slicer opens one markup a file.
@@ -31,7 +68,7 @@ def write_slicer(parent: Path, query: Query) -> None:
         write_json(folder / f"{name}.points.mrk.json", {"@schema": SCHEMA, "markups": [_points(one)]})
 
 
-def _box(one: Prediction) -> dict[str, Any]:
+def _box(one: Prediction) -> _Region:
     """Return an answer's box as a region of interest, whose one control point is its middle."""
     low, high = np.array(one.box_mm)
     centre, size = ((low + high) / 2).tolist(), (high - low).tolist()
@@ -45,7 +82,7 @@ def _box(one: Prediction) -> dict[str, Any]:
     }
 
 
-def _points(one: Prediction) -> dict[str, Any]:
+def _points(one: Prediction) -> _Markup:
     """Return an answer's points, each with the distance within which it is nine times in ten."""
     points = [
         (one.structure if one.point else f"{one.structure}:{name}", place)
@@ -58,7 +95,7 @@ def _points(one: Prediction) -> dict[str, Any]:
     return made
 
 
-def _markup(kind: str, name: str, points: Sequence[tuple[str, list[float]]], said: str) -> dict[str, Any]:
+def _markup(kind: str, name: str, points: Sequence[tuple[str, list[float]]], said: str) -> _Markup:
     """Return a markup of control points."""
     return {
         "type": kind,

@@ -12,7 +12,7 @@ from pathlib import Path
 from rprloc.errors import InputError
 from rprloc.importers.dataset import HEAD_NECK, Dataset, Patient, Scan, as_int16
 from rprloc.scans.labels import read_label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from rprloc.scans.volume import read_volume
 
 FILES = {

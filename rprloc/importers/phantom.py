@@ -8,10 +8,11 @@ from the map alone, so that nothing that reads images is needed to know them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -80,20 +81,29 @@ class Patient:
     centre_mm: Array
 
 
+class TrueLandmarks(msgspec.Struct, frozen=True):
+    """Where a structure lies exactly, in LPS mm."""
+
+    box_mm: list[list[float]]
+    """The lowest and the highest corner."""
+    extreme_mm: Mapping[str, list[float]]
+    """By wall."""
+
+
 def write_phantom(
     folder: Path | str, *, seed: int = 1, n_train: int = 12, n_validation: int = 2, n_test: int = 3
 ) -> Path:
     """Write a phantom cohort: images/, labels/, samples.csv and landmarks.json; returns the sheet's path.
 
     Only supports (validation) and queries (test) get a label, of the structures heart 1, kidney_left 2 and
-    kidney_right 3 (settings: assets/cohorts/phantom.yml). landmarks.json has for each subject and structure the exact
-    `box_mm` and `extreme_mm` of `landmarks_of`. A subject's scan depends on the seed and on its name alone, so that a
+    kidney_right 3 (settings: assets/cohorts/phantom.yml). landmarks.json has by subject and structure what
+    `landmarks_of` returns. A subject's scan depends on the seed and on its name alone, so that a
     larger cohort holds the smaller one's scans.
     """
     folder = Path(folder)
     counts = {"train": n_train, "validation": n_validation, "test": n_test}
     lines = ["subject,image,label,split,cohort"]
-    landmarks: dict[str, Any] = {}
+    landmarks: dict[str, dict[str, TrueLandmarks]] = {}
     for split, number in [(split, n) for split, count in counts.items() for n in range(1, count + 1)]:
         subject = f"{split}_{number:02d}"
         random = subject_random(seed, subject)
@@ -105,7 +115,7 @@ def write_phantom(
                 _write(scan, folder / name)
         lines.append(f"{subject},{image},{label},{split},phantom")
         landmarks[subject] = landmarks_of(patient)
-    write_json(folder / "landmarks.json", landmarks)
+    write_json(folder / "landmarks.json", msgspec.to_builtins(landmarks))
     write_text(folder / "samples.csv", "\n".join(lines) + "\n")
     return folder / "samples.csv"
 
@@ -147,22 +157,22 @@ def draw_patient(random: np.random.Generator, *, oblique: bool = False) -> Patie
     )
 
 
-def landmarks_of(patient: Patient) -> dict[str, dict[str, Any]]:
-    """Return each structure's exact `box_mm` [[x, y, z], [x, y, z]] and `extreme_mm` {wall: [x, y, z]} in LPS mm.
+def landmarks_of(patient: Patient) -> dict[str, TrueLandmarks]:
+    """Return each structure's exact landmarks.
 
     An ellipsoid |D^-1 (u - c)| <= 1 under world = A u + t reaches farthest along axis e at
     A c + t +- A D (A D)^T e / |(A D)^T e|.
     """
-    found = {}
+    found: dict[str, TrueLandmarks] = {}
     for name, organ in STRUCTURES.items():
         centre = patient.matrix @ np.array(organ.centre) + patient.shift
         shape = patient.matrix @ np.diag(organ.radii)
         reach = np.linalg.norm(shape, axis=1)
-        points = {}
+        points: dict[str, list[float]] = {}
         for number, wall in enumerate(WALLS):
             axis, sign = number // 2, (-1, 1)[number % 2]
             points[wall] = (centre + sign * shape @ shape[axis] / reach[axis]).tolist()
-        found[name] = {"box_mm": [(centre - reach).tolist(), (centre + reach).tolist()], "extreme_mm": points}
+        found[name] = TrueLandmarks([(centre - reach).tolist(), (centre + reach).tolist()], points)
     return found
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from rprloc.cohort.chosen import Weights
 from rprloc.locator.results import Located, Results
 from rprloc.methods.answer import Prediction
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 WIDE = 200
 """Columns of a table that is written to a file or a pipe."""

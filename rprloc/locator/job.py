@@ -15,10 +15,10 @@ from rprloc.cohort.check import Checked
 from rprloc.cohort.faults import NAME, Fault, listed, parameter_fault
 from rprloc.cohort.given import named_settings
 from rprloc.cohort.places import Place, file_faults, places_beside
-from rprloc.cohort.plan import Planner
+from rprloc.cohort.planner import Planner
 from rprloc.cohort.settings import Settings
 from rprloc.cohort.sheet import Row, colour_tables, place_of
-from rprloc.cohort.tasks import Measure, Preprocess, Search
+from rprloc.cohort.tasks import Measure, Parameters, Preprocess, Search
 from rprloc.errors import InputError, nearest
 from rprloc.locator.names import Named
 from rprloc.marks.annotation import Annotated
@@ -28,7 +28,7 @@ from rprloc.scans.preprocess import Source
 
 COHORT = "default"
 """The cohort of scans without a settings file."""
-PARAMETERS = {"template_stride": 1, "registration_supports": 3}
+PARAMETERS: Parameters = {"template_stride": 1, "registration_supports": 3}
 """Parameters of the pipeline on which methods depend, at their defaults."""
 
 _COHORTS = Path(rprloc.__file__).parents[1] / "assets" / "cohorts"

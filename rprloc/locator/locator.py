@@ -27,7 +27,8 @@ from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_s
 from rprloc.locator.names import Named, apart, named
 from rprloc.scans import kinds
 from rprloc.scans.preprocess import preprocess
-from rprloc.scans.scan import Scan, ScanRecord
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan
 from rprloc.scans.target import Target, scan_folder
 
 if TYPE_CHECKING:

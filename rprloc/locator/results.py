@@ -20,7 +20,7 @@ from rprloc.results.measure.expected import Name, Scans
 from rprloc.results.measure.outlines import Drawn
 from rprloc.results.tables.boxes import box_table, boxes_of, by_doubt, landmark_table, landmarks_of
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 TABLES = ("boxes", "landmarks", "scans")
 

@@ -15,7 +15,7 @@ from rprloc.marks.names import asked_names
 from rprloc.marks.on_scan import laid_on, together
 from rprloc.marks.table import read_rows, read_table, text_of
 from rprloc.scans.labels import Label, read_label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 
 @dataclass(frozen=True, kw_only=True)

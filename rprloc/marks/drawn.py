@@ -11,7 +11,7 @@ from rprloc.marks.names import asked_names, check_asked
 from rprloc.scans.body import Mask
 from rprloc.scans.labels import Label, kept_mask, label_of_masks
 from rprloc.scans.lattice import placed_on
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 
 @dataclass(frozen=True)

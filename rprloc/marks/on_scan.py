@@ -12,7 +12,8 @@ from rprloc.marks.mark import Mark, Marks
 from rprloc.marks.names import asked_names, check_asked
 from rprloc.scans.labels import Label
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 
 _SURFACE_POINTS = 600
 """Of the ellipsoid that stands for what a box holds."""

@@ -22,7 +22,7 @@ from rprloc.marks.on_scan import laid_on, together
 from rprloc.scans.body import Mask
 from rprloc.scans.frame import Frame
 from rprloc.scans.labels import Label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 _CLOSED, _POINT = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "POINT"
 _SAME_PLANE_MM = 0.01

@@ -17,7 +17,7 @@ from rprloc.marks.drawn import Drawn, drawn_on
 from rprloc.marks.names import printable, structure_names
 from rprloc.scans.frame import Frame
 from rprloc.scans.labels import Label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 _HALF = 0.5
 """A voxel of a fractional segmentation is the structure's from here up."""

@@ -13,7 +13,7 @@ from rprloc.errors import InputError
 from rprloc.marks.drawn import Drawn, drawn_on
 from rprloc.marks.names import asked_names, printable, structure_names
 from rprloc.scans.labels import Label, read_label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from rprloc.scans.volume import Opened, open_layers
 
 ENDING = ".seg.nrrd"

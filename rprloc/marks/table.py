@@ -66,7 +66,7 @@ def text_of(path: Path) -> str:
     raise InputError(f"{path.name}: found no text, expected a file of marks.")
 
 
-def _marks(rows: Iterable[tuple[str, Mapping[str, Any]]], name: str) -> Marks:
+def _marks(rows: Iterable[tuple[str, Mapping[str, object]]], name: str) -> Marks:
     """Return the marks of rows, each with where it stands in the file."""
     places = [_place(row, f"{name}, {where}") for where, row in rows if any(_text(cell) for cell in row.values())]
     if not places:
@@ -74,7 +74,7 @@ def _marks(rows: Iterable[tuple[str, Mapping[str, Any]]], name: str) -> Marks:
     return marks_of(places, (), name)
 
 
-def _place(row: Mapping[str, Any], where: str) -> Place:
+def _place(row: Mapping[str, object], where: str) -> Place:
     """Return the place of a row; raises InputError for a cell that cannot be used."""
     structure, space = _text(row["structure"]), _text(row["space"]).upper()
     if not structure:
@@ -85,7 +85,7 @@ def _place(row: Mapping[str, Any], where: str) -> Place:
     return Place(structure, np.asarray(lps(point, space)))
 
 
-def _number(cell: Any, where: str) -> float:
+def _number(cell: object, where: str) -> float:
     """Return a cell as a number; raises InputError for one that is none. A decimal comma is a comma to Excel alone."""
     try:
         value = math.nan if isinstance(cell, bool) else float(_text(cell).replace(",", "."))
@@ -96,6 +96,6 @@ def _number(cell: Any, where: str) -> float:
     return value
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     """Return a cell's text; what lies beyond the header's columns is a list."""
     return "" if cell is None else printable(str(cell).strip())

@@ -142,6 +142,23 @@ class OutlineFacts(msgspec.Struct, frozen=True, kw_only=True):
     surface_dice_2mm: float | None = None
 
 
+class OfAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the outline of an answer: whose it is, in the words of a prediction, and what it is like."""
+
+    cohort: str
+    subject: str
+    method: str
+    setting: str
+    support: str
+    structure: str
+    facts: OutlineFacts
+
+    @property
+    def key(self) -> Key:
+        """What the answer is about, beside its query."""
+        return Key(self.method, self.setting, self.support, self.structure)
+
+
 class Chosen(msgspec.Struct, frozen=True):
     """Which weights were taken where nobody said which."""
 

@@ -19,7 +19,7 @@ from scipy.interpolate import RBFInterpolator
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.answer import Carry
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from rprloc.scans.turned import Turn
 
 _SMOOTHING = 100.0

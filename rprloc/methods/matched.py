@@ -27,7 +27,8 @@ from rprloc.methods.looks import Looks
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.patches import apply_window
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 
 METHOD, SETTING = "matched", "extreme"
 _BESIDE = 8

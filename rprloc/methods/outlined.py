@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.geometry import box_of_points
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OutlineFacts
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OfAnswer, OutlineFacts
 from rprloc.methods.carry import FARTHEST_MM, Part, Shape
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT
 from rprloc.methods.overlap import overlaps
 from rprloc.scans.outlines import Outline, write_outlines
-from rprloc.scans.scan import Native, Scan
+from rprloc.scans.record import Native
+from rprloc.scans.scan import Scan
 from rprloc.scans.target import scan_folder
 
 
@@ -116,7 +117,7 @@ def write_query_outlines(folder: Path, family: str, query: Scan, outlines: Outli
     """Write the outlines of a query's answers by a family of methods to a file in a folder, whole."""
     path = folder / f"{scan_folder(query.cohort, query.subject)}.{family}.safetensors"
     about = [
-        {"cohort": query.cohort, "subject": query.subject, **key._asdict(), "facts": msgspec.to_builtins(one.facts)}
+        OfAnswer(cohort=query.cohort, subject=query.subject, **key._asdict(), facts=one.facts)
         for key, one in outlines.items()
     ]
     write_outlines(path, [one.outline for one in outlines.values()], about)

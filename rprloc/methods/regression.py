@@ -18,7 +18,8 @@ from rprloc.methods.localize import Work
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.offsets import offset_mm
 from rprloc.networks.settings import PatchSettings
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 
 METHOD = "regression"

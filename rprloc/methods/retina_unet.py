@@ -53,7 +53,7 @@ class RetinaUnet:
                 for structure in self._structures
             }
 
-    def _answer(self, query: Scan, structure: str, found: Mapping[str, detector.Found | None]) -> Found | str:
+    def _answer(self, query: Scan, structure: str, found: Mapping[str, detector.BestBox | None]) -> Found | str:
         """Return the answer for a structure."""
         if structure not in found:
             return f"no training scan has a label of {structure}"

@@ -8,9 +8,9 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,11 @@ from rprloc.errors import InputError
 from rprloc.files import PICKLES, whole_file
 from rprloc.networks.patches import PaddedScan, apply_window
 from rprloc.networks.settings import CodeSettings, NetworkSettings, PatchSettings, settings_from, settings_to_json
+from rprloc.networks.training_record import TrainingRecord
 
 FORMAT = "rprloc-model-1"
+Header = Mapping[str, Any]
+"""The JSON object in a file's header, before a record is made of it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Model:
 
     network: nn.Module
     settings: NetworkSettings
-    record: dict[str, Any] = field(default_factory=dict)
+    record: TrainingRecord | None = None
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +94,7 @@ def new_network(settings: NetworkSettings, *, seed: int) -> nn.Module:
         return build(settings)
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
     """Write tensors and a JSON header as one safetensors file, whole; raises OSError, as for a full disk."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
@@ -104,7 +107,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
             raise OSError(code, os.strerror(code)) from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Header]:
     """Return the tensors and the header of a file that `write_tensors` wrote; raises InputError for any other file."""
     try:
         with safe_open(path, framework="pt") as stream:
@@ -132,7 +135,8 @@ def _fault(path: Path, error: Exception) -> str:
 
 def write_model(path: Path, model: Model) -> None:
     """Write a trained network with its settings and training record."""
-    header = {"format": FORMAT, "settings": settings_to_json(model.settings), "record": model.record}
+    record = model.record.to_json() if model.record else {}
+    header = {"format": FORMAT, "settings": settings_to_json(model.settings), "record": record}
     write_tensors(path, dict(model.network.state_dict()), header)
 
 
@@ -146,8 +150,9 @@ def read_model(path: Path, *, device: torch.device | str = "cpu") -> Model:
         _check_weights(tensors, settings)
         network = new_network(settings, seed=0)
         network.load_state_dict(tensors)
-        record = dict(header.get("record", {}))
-    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        told = header.get("record")
+        record = TrainingRecord.from_json(told) if told else None
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path.name}: its weights do not fit its own settings ({first}).") from error
     network.requires_grad_(False)

@@ -35,7 +35,7 @@ _FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
-class Target:
+class FieldTruth:
     """What is known of a field."""
 
     boxes: Tensor
@@ -56,7 +56,7 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Found:
+class BestBox:
     """The best box of a structure."""
 
     box: NDArray[np.float64]
@@ -102,7 +102,7 @@ class Detector(RetinaNetDetector):
         self.set_cls_loss(FocalLoss(reduction="none", gamma=2.0, alpha=0.25))
         self.set_box_regression_loss(BoxGIoULoss(), encode_gt=False, decode_pred=True)
 
-    def losses(self, field: Tensor, target: Target) -> Losses:
+    def losses(self, field: Tensor, target: FieldTruth) -> Losses:
         """Return the losses of a padded field (1, 1, D, H, W) of which at least one structure is known.
 
         They are focal loss of the scores, generalised IoU of the matched anchors' boxes, Dice and cross-entropy of the
@@ -123,7 +123,7 @@ class Detector(RetinaNetDetector):
         walls = (found.detach() - true).abs().view(-1, 2, 3)
         return Losses(total, walls.mean(dim=(0, 1)))
 
-    def best(self, field: Tensor) -> list[Found | None]:
+    def best(self, field: Tensor) -> list[BestBox | None]:
         """Return the best box of each structure in a padded field (1, 1, D, H, W); None where a number is not finite.
 
         The boxes that overlap a structure's best one are averaged by their scores: neighbouring anchors see the same
@@ -136,7 +136,7 @@ class Detector(RetinaNetDetector):
             logits, offsets = (self._flat(maps[key]) for key in (self.cls_key, self.box_reg_key))
             if not (torch.isfinite(logits).all() and torch.isfinite(offsets).all()):
                 return [None] * logits.shape[1]
-            found: list[Found | None] = []
+            found: list[BestBox | None] = []
             for of_structure in logits.T:
                 top, places = of_structure.sigmoid().topk(min(_FUSED, len(of_structure)))
                 boxes = self.box_coder.decode_single(offsets[places], anchors[places])
@@ -146,7 +146,7 @@ class Detector(RetinaNetDetector):
                 weights = top * (box_iou(boxes[:1], boxes)[0] > _FUSED_IOU)
                 weights[0] = top[0]
                 mean = (boxes * weights[:, None]).sum(dim=0) / weights.sum()
-                found.append(Found(mean.double().cpu().numpy().reshape(2, 3), float(top[0])))
+                found.append(BestBox(mean.double().cpu().numpy().reshape(2, 3), float(top[0])))
             return found
 
     def _anchors(self, field: Tensor, maps: dict[str, list[Tensor]]) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -53,7 +52,7 @@ class RetinaNetwork(nn.Module):
             nn.init.constant_(layer.get_parameter("bias"), bias)
         self.scores, self.boxes = (nn.Sequential(block(head, head), layer) for layer in last)
 
-    def forward(self, fields: Tensor) -> dict[str, Any]:
+    def forward(self, fields: Tensor) -> dict[str, list[Tensor] | Tensor]:
         """Return under `cls_key` and `box_reg_key` a map (B, anchors * n, D', H', W') of each detection level, and
         under `segmentation` (B, structures, D, H, W); in float32 also under autocast.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import msgspec
 
@@ -13,6 +13,16 @@ from rprloc.cohort.tasks import Learning, Seen, Window
 from rprloc.scans.target import Triple, voxels_of
 
 Voxels = tuple[int, int, int]
+
+
+class _Common(TypedDict):
+    """What all networks take over from a cohort."""
+
+    network: str
+    modality: str
+    spacing: Triple
+    window: Window
+    width: int
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +42,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**cls._common(network, cohort))
 
     @staticmethod
-    def _common(network: str, cohort: Learning) -> dict[str, Any]:
+    def _common(network: str, cohort: Learning) -> _Common:
         return {
             "network": network,
             "modality": cohort.modality,

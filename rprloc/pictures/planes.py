@@ -66,7 +66,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class View:
+class PlaneView:
     """What a plane shows: a square of `width_mm` around a voxel's centre (3,) in LPS mm."""
 
     plane: Plane
@@ -98,12 +98,12 @@ def draw_planes(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], 
     centre = scan.frame.world(np.clip(middle, 0, np.array(scan.size) - 1))
     whole = Image.new("RGB", (3 * PIXELS + 2 * GAP, PIXELS))
     for number, plane in enumerate(PLANES):
-        panel = _panel(scan, window, marks, View(plane, centre, width_mm))
+        panel = _panel(scan, window, marks, PlaneView(plane, centre, width_mm))
         whole.paste(panel, (number * (PIXELS + GAP), 0))
     return whole
 
 
-def _panel(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], view: View) -> Image.Image:
+def _panel(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], view: PlaneView) -> Image.Image:
     """Draw one plane."""
     low, high = window
     grey = np.clip((_slice(scan, view, order=1, beyond=low) - low) / (high - low), 0, 1)
@@ -123,7 +123,7 @@ def _panel(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], view:
     return panel
 
 
-def _slice(laid: Laid, view: View, *, order: Literal[0, 1], beyond: float) -> NDArray[np.float32]:
+def _slice(laid: Laid, view: PlaneView, *, order: Literal[0, 1], beyond: float) -> NDArray[np.float32]:
     """Return the pixels of a plane (rows, columns), `beyond` where there are no voxels."""
     across, along, number = view.places(laid.frame)
     through = view.plane.through
@@ -155,7 +155,7 @@ def section(box_mm: FloatArray, frame: Frame, plane: Plane, number: float) -> Fl
     return np.asarray(found[np.argsort(np.arctan2(moved[:, 1], moved[:, 0]))])
 
 
-def _box(pen: ImageDraw.ImageDraw, frame: Frame, view: View, mark: Mark) -> None:
+def _box(pen: ImageDraw.ImageDraw, frame: Frame, view: PlaneView, mark: Mark) -> None:
     """Draw what the plane cuts of a box."""
     number = np.floor(frame.voxel(view.centre_mm)[view.plane.through] + 0.5)
     corners = view.pixel(section(mark.box_mm, frame, view.plane, number), frame)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,11 +20,12 @@ from rprloc.pictures.laid import Laid
 from rprloc.pictures.manifest import Pictured, write_manifest
 from rprloc.pictures.mosaic import webp, webp_uri
 from rprloc.pictures.planes import FOUND, TRUE, Mark, draw_planes, width_of
-from rprloc.pictures.viewer import Item, Shown, write_viewer_file, write_viewer_page
+from rprloc.pictures.viewer import Item, Shown, ShownAnswer, ShownTruth, write_viewer_file, write_viewer_page
 from rprloc.pictures.window import window_of
 from rprloc.scans.opening import open_scan
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, ScanRecord, read_scan_outlines
+from rprloc.scans.record import Native, ScanRecord
+from rprloc.scans.scan import read_scan_outlines
 from rprloc.scans.target import scan_folder
 
 QUALITY = 80
@@ -33,7 +33,7 @@ QUALITY = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ViewFiles:
     """Where the files of a batch are."""
 
     scans: Mapping[str, Path]
@@ -59,7 +59,7 @@ def staged_images(task: View, images: Path) -> dict[str, Path]:
     return found
 
 
-def view_scans(folder: Path, task: View, given: Given) -> list[Pictured]:
+def view_scans(folder: Path, task: View, given: ViewFiles) -> list[Pictured]:
     """Write pictures/<cohort>/<subject>/<structure>.webp and viewer/<cohort>/<subject>.{html,js} of each scan of a
     batch below `folder`, and the manifest <id>.json; return it.
 
@@ -71,12 +71,12 @@ def view_scans(folder: Path, task: View, given: Given) -> list[Pictured]:
     return made
 
 
-def _record(given: Given, name: str) -> ScanRecord | None:
+def _record(given: ViewFiles, name: str) -> ScanRecord | None:
     """Return what is known of a preprocessed scan."""
     return ScanRecord.read(given.scans[name]) if name in given.scans else None
 
 
-def _viewed(folder: Path, task: View, one: Viewed, given: Given, beside: Sequence[str]) -> Pictured:
+def _viewed(folder: Path, task: View, one: Viewed, given: ViewFiles, beside: Sequence[str]) -> Pictured:
     """Write what there is to see of a scan."""
     record = _record(given, one.id)
     nothing = Pictured(cohort=task.cohort, subject=one.subject)
@@ -96,7 +96,7 @@ def _viewed(folder: Path, task: View, one: Viewed, given: Given, beside: Sequenc
         viewer=_viewer(folder, shown, support),
         pictures=pictures,
         embedded=kept,
-        true_mm={item.name: item.true["box_mm"] for item in shown.items if item.true is not None},
+        true_mm={item.name: item.true.box_mm for item in shown.items if item.true is not None},
         support=support,
     )
 
@@ -111,7 +111,7 @@ def _viewer(folder: Path, shown: Shown, support: str) -> str:
     return f"{place}/{own}.html"
 
 
-def _shown(task: View, one: Viewed, record: ScanRecord, given: Given) -> Shown:
+def _shown(task: View, one: Viewed, record: ScanRecord, given: ViewFiles) -> Shown:
     """Open a scan and return it with its structures."""
     native = record.native
     if native is None:
@@ -134,7 +134,7 @@ def answers_of(task: View, one: Viewed) -> list[Prediction]:
         raise InputError(f"{one.subject}: expected answers as EVALUATE writes them, found: {error}.") from error
 
 
-def _items(record: ScanRecord, native: Native, given: Given, answers: Sequence[Prediction]) -> list[Item]:
+def _items(record: ScanRecord, native: Native, given: ViewFiles, answers: Sequence[Prediction]) -> list[Item]:
     """Return a scan's structures: those that were looked for, then others that its annotation shows."""
     name = scan_folder(record.cohort, record.subject)
     found = outlines_of(answers, [file for file in given.outlines if file.name.startswith(f"{name}.")])
@@ -152,26 +152,26 @@ def _items(record: ScanRecord, native: Native, given: Given, answers: Sequence[P
     ]
 
 
-def _told(one: Prediction) -> dict[str, Any]:
+def _told(one: Prediction) -> ShownAnswer:
     """Return what the viewer says of an answer."""
     extent = extent_of(one)
-    return {
-        "box_mm": None if extent is None else extent.round(3).tolist(),
-        "points_mm": one.points_mm,
-        "lost": one.lost,
-        "within_90_mm": one.within_90_mm,
-        "open_walls": list(one.open_walls),
-        "failed": one.failed,
-        "reason": one.reason,
-    }
+    return ShownAnswer(
+        box_mm=None if extent is None else extent.round(3).tolist(),
+        points_mm=one.points_mm,
+        lost=one.lost,
+        within_90_mm=one.within_90_mm,
+        open_walls=tuple(one.open_walls),
+        failed=one.failed,
+        reason=one.reason,
+    )
 
 
-def _true(record: ScanRecord, name: str) -> dict[str, Any] | None:
+def _true(record: ScanRecord, name: str) -> ShownTruth | None:
     """Return where a structure truly is, None where the annotation does not show it."""
     if name not in record.structures:
         return None
     structure = record.structures[name]
-    return {"box_mm": structure.box_mm.round(3).tolist(), "points_mm": structure.to_json()["extreme_mm"]}
+    return ShownTruth(box_mm=structure.box_mm.round(3).tolist(), points_mm=structure.points_mm)
 
 
 def _laid(outline: Outline | None, native: Native) -> Laid | None:
@@ -203,7 +203,7 @@ def marks_of(item: Item) -> list[Mark]:
         (item.true, item.true_outline, TRUE, False),
     )
     return [
-        Mark(box_mm=np.array(told["box_mm"]), colour=colour, dashed=dashed, outline=outline)
+        Mark(box_mm=np.array(told.box_mm), colour=colour, dashed=dashed, outline=outline)
         for told, outline, colour, dashed in kinds
-        if told is not None and told["box_mm"] is not None
+        if told is not None and told.box_mm is not None
     ]

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,15 +37,32 @@ _BITS_EXACT = 5
 """Bits that a voxel of a CT scan takes as exact WebP, about: more voxels than this lets in are not tried exactly."""
 
 
+class ShownAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the viewer says of an answer, in the words of a prediction."""
+
+    box_mm: Sequence[Sequence[float]] | None
+    points_mm: Mapping[str, Sequence[float]] | None
+    lost: float | None
+    within_90_mm: Mapping[str, float] | None
+    open_walls: tuple[str, ...]
+    failed: bool
+    reason: str | None
+
+
+class ShownTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a structure truly is."""
+
+    box_mm: Sequence[Sequence[float]]
+    points_mm: Mapping[str, Sequence[float]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """A structure: where it was found, where it truly is, as far as either is known."""
 
     name: str
-    found: Mapping[str, Any] | None = None
-    """What the viewer tells of the answer: `box_mm`, `points_mm`, `lost`, `within_90_mm`, `failed`, `reason`."""
-    true: Mapping[str, Any] | None = None
-    """`box_mm` and `points_mm`."""
+    found: ShownAnswer | None = None
+    true: ShownTruth | None = None
     found_outline: Laid | None = field(default=None, repr=False)
     true_outline: Laid | None = field(default=None, repr=False)
 
@@ -53,7 +70,7 @@ class Item:
     def boxes_mm(self) -> list[FloatArray]:
         """The boxes (2, 3), the found one first."""
         both = [one for one in (self.found, self.true) if one is not None]
-        return [np.array(one["box_mm"]) for one in both if one.get("box_mm") is not None]
+        return [np.array(one.box_mm) for one in both if one.box_mm is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,68 +94,107 @@ class Shown:
         return None if part is None else part.coarser(MOST_VOXELS)
 
 
+class _Structure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A structure in the file."""
+
+    name: str
+    found: ShownAnswer | None
+    true: ShownTruth | None
+    found_outline: int | None = None
+    """The number of its outline among all."""
+    true_outline: int | None = None
+
+
+class _About(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says of the scan, whatever its crop."""
+
+    cohort: str
+    subject: str
+    modality: str
+    window: tuple[float, float]
+    knots: Knots
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says of the crop beside its values."""
+
+    size: tuple[int, int, int]
+    axes_mm: list[list[float]]
+    origin_mm: list[float]
+    columns: int
+    sides: Mapping[str, tuple[str, str, str, str]]
+    """By plane, the letters of its left, right, upper and lower side."""
+    structures: Sequence[_Structure]
+    outlines: Sequence[str]
+    """Of eight outlines each, as the bits of a volume."""
+
+
+class _Values(msgspec.Struct, frozen=True):
+    """The crop's values, and whether they are exact."""
+
+    values: str
+    exact: bool
+
+
 def write_viewer_file(path: Path, shown: Shown) -> bool:
     """Write the file of a scan, MOST_BYTES at most; tell whether there is anything to show."""
     crop = shown.crop
     if crop is None:
         return False
     window, knots = window_of(crop.values, shown.modality), knots_of(crop.values, shown.modality)
-    about = {
-        "cohort": shown.cohort, "subject": shown.subject, "modality": shown.modality,
-        "window": window, "knots": knots,
-    }  # fmt: skip
-    text = _script(about | _part(shown.items, crop, knots))
+    about = _About(
+        cohort=shown.cohort, subject=shown.subject, modality=shown.modality, window=window, knots=knots
+    )  # fmt: skip
+    text = _script(about, *_parts(shown.items, crop, knots))
     while len(text) > MOST_BYTES and np.prod(crop.size) > _FEWEST_VOXELS:
         crop = crop.coarser(int(np.prod(crop.size)) // 2)
-        text = _script(about | _part(shown.items, crop, knots))
+        text = _script(about, *_parts(shown.items, crop, knots))
     write_text(path, text)
     return True
 
 
-def _part(items: Sequence[Item], crop: Laid, knots: Knots) -> dict[str, Any]:
+def _parts(items: Sequence[Item], crop: Laid, knots: Knots) -> tuple[_Part, _Values]:
     """Return what a crop shows, in the best quality for which there is room, or the worst."""
-    about = {**_grid(crop), **_structures(items, crop)}
-    room = MOST_BYTES - len(_script(about)) - 1000
-    return about | _picture(kept(crop.values, knots), room)
+    structures, outlines = _structures(items, crop)
+    part = _Part(
+        size=crop.size,
+        axes_mm=crop.frame.axes_mm.tolist(),
+        origin_mm=crop.frame.origin_mm.tolist(),
+        columns=columns_of(crop.size),
+        sides={plane.name: plane.sides(crop.frame) for plane in PLANES},
+        structures=structures,
+        outlines=outlines,
+    )
+    room = MOST_BYTES - len(_script(part)) - 1000
+    return part, _values(kept(crop.values, knots), room)
 
 
-def _script(about: Mapping[str, Any]) -> str:
-    """Return the script that hands a record to the viewer; letters of other scripts are escaped."""
-    return f"rprloc({json.dumps(about, allow_nan=False)});\n"
+def _script(*records: msgspec.Struct) -> str:
+    """Return the script that hands the fields of records to the viewer; letters of other scripts are escaped."""
+    fields = {name: value for one in records for name, value in msgspec.to_builtins(one).items()}
+    return f"rprloc({json.dumps(fields, allow_nan=False)});\n"
 
 
-def _grid(crop: Laid) -> dict[str, Any]:
-    """Return where the crop's voxels lie and the letters of the planes' sides."""
-    return {
-        "size": list(crop.size),
-        "axes_mm": crop.frame.axes_mm.tolist(),
-        "origin_mm": crop.frame.origin_mm.tolist(),
-        "columns": columns_of(crop.size),
-        "sides": {plane.name: plane.sides(crop.frame) for plane in PLANES},
-    }
-
-
-def _structures(items: Sequence[Item], crop: Laid) -> dict[str, Any]:
+def _structures(items: Sequence[Item], crop: Laid) -> tuple[list[_Structure], list[str]]:
     """Return the structures, and their outlines as the bits of exact volumes, eight in each."""
-    told: list[dict[str, Any]] = []
+    told: list[_Structure] = []
     masks: list[NDArray[np.bool_]] = []
     for item in items:
-        one: dict[str, Any] = {"name": item.name, "found": item.found, "true": item.true}
-        for kind, outline in (("found", item.found_outline), ("true", item.true_outline)):
-            if outline is not None:
-                one[f"{kind}_outline"] = len(masks)
-                masks.append(outline.on(crop))
-        told.append(one)
+        numbers: list[int | None] = []
+        for outline in (item.found_outline, item.true_outline):
+            numbers.append(None if outline is None else len(masks))
+            masks += [] if outline is None else [outline.on(crop)]
+        told.append(_Structure(item.name, item.found, item.true, *numbers))
     volumes = []
     for start in range(0, len(masks), 8):
         bits: NDArray[np.uint8] = np.zeros(crop.values.shape, dtype=np.uint8)
         for bit, mask in enumerate(masks[start : start + 8]):
             bits |= mask.astype(np.uint8) << bit
         volumes.append(webp_uri(webp(mosaic(bits), "exact")))
-    return {"structures": told, "outlines": volumes}
+    return told, volumes
 
 
-def _picture(grey: NDArray[np.uint8], room: int) -> dict[str, Any]:
+def _values(grey: NDArray[np.uint8], room: int) -> _Values:
     """Return the crop's values in the best quality for which there is room, or the worst."""
     flat, uri, quality = mosaic(grey), "", QUALITIES[0]
     for quality in QUALITIES:
@@ -147,7 +203,7 @@ def _picture(grey: NDArray[np.uint8], room: int) -> dict[str, Any]:
         uri = webp_uri(webp(flat, quality))
         if len(uri) <= room:
             break
-    return {"values": uri, "exact": quality == "exact"}
+    return _Values(uri, quality == "exact")
 
 
 def write_viewer_page(path: Path, names: Sequence[str], *, title: str) -> None:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.scans.nib import nibabel
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 
 def values_sha256(image: sitk.Image) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 _FEWEST = 5
 """Scans of a cohort that say what is usual."""

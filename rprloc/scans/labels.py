@@ -10,14 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rprloc.errors import InputError
 from rprloc.scans.body import Mask
+from rprloc.scans.boxes import boxes_of
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 from rprloc.scans.strays import without_strays
 from rprloc.scans.surfaces import structure_surfaces
 from rprloc.scans.volume import image_like, open_volume
@@ -146,10 +147,10 @@ def kept_mask(mask: Mask, name: str, native: Native) -> tuple[Mask, tuple[str, .
 
 def _outlines(label: NDArray[np.integer[Any]], structures: Mapping[str, Structure]) -> dict[str, Outline]:
     """Return the outline of each structure that was found in a label (z, y, x)."""
-    objects = ndimage.find_objects(label)
+    boxes = boxes_of(label)
     found = {}
     for name, structure in structures.items():
-        box = objects[structure.value - 1]
+        box = boxes[structure.value]
         outline = Outline.of(label[box] == structure.value, [axis.start for axis in box[::-1]])
         if outline is not None:
             found[name] = outline

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rprloc.geometry import WALLS, FloatArray, walls_of
-from rprloc.scans.scan import Native, Structure
-
-Box = tuple[slice, ...]
+from rprloc.scans.boxes import Box, boxes_of
+from rprloc.scans.record import Native, Structure
 
 _PART = 1 << 20
 """Voxels of a label looked at together, each of which takes up to 100 bytes."""
@@ -29,15 +27,15 @@ def structure_landmarks(
     centroid, moved half a voxel outward onto the wall ("extreme points", section 2 and figure 3 of the paper). Where it
     touches the grid's border its walls are open.
     """
-    objects = ndimage.find_objects(label)
+    boxes = boxes_of(label)
     if structures is None:
-        structures = {f"label_{value}": value for value, box in enumerate(objects, start=1) if box is not None}
+        structures = {f"label_{value}": value for value in boxes}
     origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
     found: dict[str, Structure] = {}
     for name, value in structures.items():
-        box = objects[value - 1] if 0 < value <= len(objects) else None
-        if box is None:
+        if value not in boxes:
             continue
+        box = boxes[value]
 
         def centres_mm(box: Box = box, value: int = value) -> Iterator[FloatArray]:
             for index in _voxels_in_parts(label, box, value):

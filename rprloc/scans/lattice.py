@@ -10,7 +10,7 @@ from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
 from rprloc.scans.frame import SAME_VOXELS, Frame, corners_of
 from rprloc.scans.nifti import listed
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 _SIZES = 2.0
 """Voxels of a label that are less than so many times as long as its scan's, or as short, may be resampled."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,21 @@ from rprloc.files import whole_file
 Voxel = tuple[int, int, int]
 _ABOUT = "outlines"
 """What a file's header calls what is known of its outlines."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class OfStructure(msgspec.Struct, frozen=True):
+    """What is known of the outline of a structure of a scan's own annotation."""
+
+    structure: str
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where an outline lies, as its fields say."""
+
+    first: Voxel
+    size: Voxel
 
 
 @dataclass(frozen=True)
@@ -72,40 +88,37 @@ class Outline:
         return whole
 
 
-def write_outlines(path: Path, outlines: Sequence[Outline], about: Sequence[Mapping[str, Any]]) -> None:
-    """Write outlines and what is known of each, plain values, to a file, whole; raises OSError, as for a full disk."""
-    header = [{**known, "first": one.first, "size": one.size} for one, known in zip(outlines, about, strict=True)]
+def write_outlines(path: Path, outlines: Sequence[Outline], about: Sequence[msgspec.Struct]) -> None:
+    """Write outlines and what is known of each, a record, to a file, whole; raises OSError, as for a full disk."""
+    told = msgspec.to_builtins(about)
+    header = [{**known, "first": one.first, "size": one.size} for one, known in zip(outlines, told, strict=True)]
     packed = {str(number): np.frombuffer(one.packed, dtype=np.uint8) for number, one in enumerate(outlines)}
     with whole_file(path) as temporary:
         save_file(packed, temporary, metadata={_ABOUT: json.dumps(header, ensure_ascii=False, allow_nan=False)})
 
 
-def read_about(path: Path) -> list[dict[str, Any]]:
-    """Return what is known of each outline in a file, whose voxels are not read; raises InputError for another file."""
+def read_about(path: Path, kind: type[T]) -> list[T]:
+    """Return what is known of each outline in a file, records of a kind; its voxels are not read.
+
+    Raises InputError for another file.
+    """
     try:
         with safe_open(path, framework="numpy") as opened:
-            found: list[dict[str, Any]] = json.loads(opened.metadata()[_ABOUT])
-            return found
+            return msgspec.json.decode(opened.metadata()[_ABOUT], type=list[kind])  # type: ignore[valid-type]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-def read_outlines(path: Path) -> list[tuple[dict[str, Any], Outline]]:
-    """Return each outline of a file with what is known of it; raises InputError for another file."""
-    about = read_about(path)
+def read_outlines(path: Path, kind: type[T]) -> list[tuple[T, Outline]]:
+    """Return each outline of a file with its record of a kind; raises InputError for another file."""
+    about, places = read_about(path, kind), read_about(path, _Place)
     try:
         with safe_open(path, framework="numpy") as opened:
             packed = [opened.get_tensor(str(number)).tobytes() for number in range(len(about))]
-        boxes = [(_voxel(one["first"]), _voxel(one["size"])) for one in about]
-        return [(one, Outline(*box, bits)) for one, box, bits in zip(about, boxes, packed, strict=True)]
+        found = [Outline(place.first, place.size, bits) for place, bits in zip(places, packed, strict=True)]
+        return list(zip(about, found, strict=True))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
-
-
-def _voxel(values: Sequence[int]) -> Voxel:
-    """Return three whole numbers."""
-    i, j, k = (int(value) for value in values)
-    return i, j, k
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

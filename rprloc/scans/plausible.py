@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.scans.modality import TISSUE_HU
-from rprloc.scans.scan import NO_HOUNSFIELD
+from rprloc.scans.record import NO_HOUNSFIELD
 from rprloc.scans.volume import AIR_HU, image_like
 
 _PADDING_HU = 3000

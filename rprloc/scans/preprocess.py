@@ -21,17 +21,9 @@ from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
 from rprloc.scans.opening import open_scan
 from rprloc.scans.plausible import body_findings, mended, tissue_findings
+from rprloc.scans.record import NO_HOUNSFIELD, Native, ScanRecord, Structure
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
-from rprloc.scans.scan import (
-    NO_HOUNSFIELD,
-    Native,
-    ScanRecord,
-    Structure,
-    remove_scan_files,
-    write_scan_outlines,
-    write_scan_surfaces,
-    write_scan_volume,
-)
+from rprloc.scans.scan import remove_scan_files, write_scan_outlines, write_scan_surfaces, write_scan_volume
 from rprloc.scans.target import Target, Triple, scan_folder
 from rprloc.scans.volume import value_range
 

@@ -1,4 +1,4 @@
-"""A preprocessed scan: its record and its volumes. Nothing else reads or writes their files.
+"""A preprocessed scan and its volumes. Nothing else reads or writes their files.
 
 A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, and, of a scan that can be used:
 
@@ -12,254 +12,25 @@ A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-import rprloc
 from rprloc.errors import InputError
-from rprloc.files import read_json, whole_file, write_json
-from rprloc.geometry import LANDMARKS, FloatArray, Grid, box_of_points
-from rprloc.scans.frame import Frame, corners_of
-from rprloc.scans.outlines import Outline, read_outlines, write_outlines
-from rprloc.scans.target import scan_folder, subject_of
+from rprloc.files import whole_file
+from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.outlines import OfStructure, Outline, read_outlines, write_outlines
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.target import subject_of
 from rprloc.scans.volume import read_model_volume, write_volume
 
-NO_HOUNSFIELD = "expected Hounsfield units"
-"""What is said of a CT's values that are none."""
 Surfaces = dict[str, NDArray[np.float32]]
 """By structure: points (n, 3), (x, y, z)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Structure:
-    """A structure of a scan's label or marks: where its walls and extreme points lie, LPS mm. It may be a point."""
-
-    value: int
-    """In the label; 0 where marks say it, and no voxels."""
-    box_mm: FloatArray
-    """(2, 3), on voxel edges; of a point twice the point."""
-    extreme_mm: FloatArray
-    """(6, 3), in the order of WALLS; of a point (1, 3)."""
-    half_voxel_mm: tuple[float, float, float]
-    """Half a native voxel along x, y, z; 0 of a point."""
-    voxels: int
-    open_walls: tuple[str, ...] = ()
-    """Those at which it touches the border of the scan's field, and may go on beyond, in the order of WALLS."""
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether voxels of a label show it."""
-        return self.value > 0
-
-    @property
-    def is_point(self) -> bool:
-        """Whether it is a single landmark, without extent."""
-        return len(self.extreme_mm) == 1
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Structure:
-        """Read what `to_json` returns."""
-        x, y, z = (float(mm) for mm in values["half_voxel_mm"])
-        extreme = values["extreme_mm"]
-        return cls(
-            value=int(values["value"]),
-            box_mm=np.array(values["box_mm"], dtype=np.float64),
-            extreme_mm=np.array([extreme[name] for name in LANDMARKS[len(extreme)]], dtype=np.float64),
-            half_voxel_mm=(x, y, z),
-            voxels=int(values["voxels"]),
-            open_walls=tuple(values.get("open_walls", ())),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "value": self.value,
-            "box_mm": self.box_mm.tolist(),
-            "half_voxel_mm": list(self.half_voxel_mm),
-            "extreme_mm": dict(zip(LANDMARKS[len(self.extreme_mm)], self.extreme_mm.tolist(), strict=True)),
-            "voxels": self.voxels,
-            "open_walls": list(self.open_walls),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Native:
-    """The grid of a scan's file: x, y, z and mm, with the direction cosines of its axes."""
-
-    size: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
-    direction: tuple[float, ...]
-    """Nine numbers, row by row: columns are the world directions of i, j, k."""
-    origin_mm: tuple[float, ...]
-
-    @classmethod
-    def of(cls, image: sitk.Image) -> Native:
-        """Return the grid of an image."""
-        return cls(
-            size=image.GetSize(),
-            spacing_mm=image.GetSpacing(),
-            direction=image.GetDirection(),
-            origin_mm=image.GetOrigin(),
-        )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Native:
-        """Read what `to_json` returns."""
-        return cls(**{name: tuple(values[name]) for name in ("size", "spacing_mm", "direction", "origin_mm")})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "size": list(self.size),
-            "spacing_mm": list(self.spacing_mm),
-            "direction": list(self.direction),
-            "origin_mm": list(self.origin_mm),
-        }
-
-    @property
-    def axes(self) -> FloatArray:
-        """The direction cosines (3, 3)."""
-        return np.reshape(self.direction, (3, 3)).astype(np.float64)
-
-    @property
-    def frame(self) -> Frame:
-        """Where the voxels lie."""
-        return Frame(self.axes * np.asarray(self.spacing_mm), np.asarray(self.origin_mm))
-
-    @property
-    def field_mm(self) -> FloatArray:
-        """The box (2, 3) along the LPS axes around all voxels."""
-        return box_of_points(self.frame.world(corners_of([n + 1 for n in self.size]) - 0.5))
-
-    def image(self, values: NDArray[Any]) -> sitk.Image:
-        """Return an array (z, y, x) on these voxels as an image."""
-        image = sitk.GetImageFromArray(values)
-        image.SetSpacing(self.spacing_mm)
-        image.SetOrigin(self.origin_mm)
-        image.SetDirection(self.direction)
-        return image
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScanRecord:
-    """What is known of a preprocessed scan without opening a volume; `reason` says why one was set aside."""
-
-    cohort: str
-    subject: str
-    file: str
-    """The scan's file as the user knows it."""
-    reason: str | None = None
-    native: Native | None = None
-    model: Grid | None = None
-    """The grid of model space; None where the scan was set aside, as everything below."""
-    matching: Grid | None = None
-    """The finer grid of image matching, where a method asks for it."""
-    source_sha256: str | None = None
-    values_sha256: str | None = None
-    """Of the voxels as they were read: the same for every file that holds them."""
-    label_sha256: str | None = None
-    """Of the files of its annotation, one after the other."""
-    label: bool = False
-    """Whether it has a label's volume; marks make none."""
-    structures: Mapping[str, Structure] = field(default_factory=dict)
-    findings: tuple[str, ...] = ()
-    """What was guessed, repaired or doubted, each in a sentence without a full stop."""
-    oriented: bool = True
-    """Whether the file says how the patient lies."""
-    version: str = rprloc.__version__
-
-    @property
-    def usable(self) -> bool:
-        """Whether the scan came through preprocessing."""
-        return self.reason is None
-
-    @property
-    def field_mm(self) -> FloatArray | None:
-        """The box (2, 3) along the LPS axes around all that its file shows, where that is known."""
-        return None if self.native is None else self.native.field_mm
-
-    @property
-    def hounsfield(self) -> bool:
-        """Whether nothing was found that makes a CT's values no Hounsfield units."""
-        return not any(NO_HOUNSFIELD in finding for finding in self.findings)
-
-    @property
-    def status(self) -> str:
-        """PASS where nothing odd was found, WARN where something was, FAIL where the scan was set aside."""
-        if not self.usable:
-            return "FAIL"
-        return "WARN" if self.findings else "PASS"
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ScanRecord:
-        """Read what `to_json` returns."""
-        return cls(
-            cohort=values["cohort"],
-            subject=values["subject"],
-            file=values["file"],
-            reason=values["reason"],
-            native=Native.from_json(values["native"]) if values.get("native") else None,
-            model=Grid.from_json(values["model"]) if values.get("model") else None,
-            matching=Grid.from_json(values["matching"]) if values.get("matching") else None,
-            source_sha256=values.get("source_sha256"),
-            values_sha256=values.get("values_sha256"),
-            label_sha256=values.get("label_sha256"),
-            label=bool(values.get("label")),
-            structures={name: Structure.from_json(one) for name, one in values.get("structures", {}).items()},
-            findings=tuple(values.get("findings", ())),
-            oriented=bool(values.get("oriented", True)),
-            version=values["version"],
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of the scan's JSON."""
-        about = {
-            "cohort": self.cohort,
-            "subject": self.subject,
-            "version": self.version,
-            "status": "ok" if self.usable else "set_aside",
-            "reason": self.reason,
-            "file": self.file,
-            "findings": list(self.findings),
-            "oriented": self.oriented,
-        }
-        if not self.usable or self.model is None:
-            return about
-        return about | {
-            "native": self.native.to_json() if self.native else None,
-            "model": self.model.to_json(),
-            "matching": self.matching.to_json() if self.matching else None,
-            "body_box_mm": self.model.box_mm.tolist(),
-            "source_sha256": self.source_sha256,
-            "values_sha256": self.values_sha256,
-            "label_sha256": self.label_sha256,
-            "label": self.label,
-            "structures": {name: structure.to_json() for name, structure in self.structures.items()},
-        }
-
-    @classmethod
-    def read(cls, folder: Path) -> ScanRecord:
-        """Read the record in a scan's folder; raises InputError where there is none or it is damaged."""
-        path = folder / f"{subject_of(folder)}.json"
-        content = read_json(path)
-        try:
-            return cls.from_json(content)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path.name}: expected the record of a preprocessed scan, found {error!r}.") from error
-
-    def write(self, parent: Path) -> Path:
-        """Write the record into the scan's folder in `parent`, and return that folder."""
-        folder = parent / scan_folder(self.cohort, self.subject)
-        write_json(folder / f"{self.subject}.json", self.to_json())
-        return folder
 
 
 @dataclass(frozen=True)
@@ -384,21 +155,16 @@ def outline_path(folder: Path) -> Path:
 
 def write_scan_outlines(folder: Path, outlines: Mapping[str, Outline]) -> None:
     """Write the outlines of a scan's structures, whole; raises OSError, as for a full disk."""
-    write_outlines(outline_path(folder), list(outlines.values()), [{"structure": name} for name in outlines])
+    write_outlines(outline_path(folder), list(outlines.values()), list(map(OfStructure, outlines)))
 
 
 def read_scan_outlines(folder: Path) -> dict[str, Outline]:
     """Return a scan's outlines by structure, none where it has no label; raises InputError for a damaged file."""
     path = outline_path(folder)
-    return {about["structure"]: outline for about, outline in read_outlines(path)} if path.exists() else {}
+    return {about.structure: outline for about, outline in read_outlines(path, OfStructure)} if path.exists() else {}
 
 
 def remove_scan_files(folder: Path) -> None:
     """Remove what a scan's folder holds beside the record: a scan that is set aside has nothing else."""
     for path in (*(volume_path(folder, kind) for kind in KINDS), surface_path(folder), outline_path(folder)):
         path.unlink(missing_ok=True)
-
-
-def records_of(folders: Iterable[Path]) -> dict[str, ScanRecord]:
-    """Return the records of one cohort's scans by subject."""
-    return {record.subject: record for record in (ScanRecord.read(folder) for folder in folders)}

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from rprloc.geometry import FloatArray
 from rprloc.scans.body import Mask
+from rprloc.scans.boxes import boxes_of
 
 MOST_PART = 0.01
 """Of a structure's voxels that its stray pieces hold together at most; more of them are parts of the structure."""
@@ -28,11 +29,11 @@ def without_strays(
 
     A box around all voxels would reach to the farthest of them, and its extreme points with it.
     """
-    objects = ndimage.find_objects(label)
+    boxes = boxes_of(label)
     spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
     kept, said = label, []
     for name, value in values.items():
-        box = objects[value - 1]
+        box = boxes[value]
         mask = np.asarray(label[box] == value)
         if (found := _strays(mask, spacing)) is None:
             continue

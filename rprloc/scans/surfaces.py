@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rprloc.geometry import FloatArray
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.boxes import Box, boxes_of
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 
 SURFACE_POINTS = 1500
 """Most points of a structure's surface beside its extreme points: on an organ they are some millimetres apart."""
@@ -28,17 +29,17 @@ def structure_surfaces(
     `label` is (z, y, x) on the grid `native`, `structures` what `structure_landmarks` found in it. The order of the
     file's voxels has no say.
     """
-    objects = ndimage.find_objects(label)
+    boxes = boxes_of(label)
     origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
     surfaces = {}
     for name, structure in structures.items():
-        faces = _faces(label, objects[structure.value - 1], structure.value)
+        faces = _faces(label, boxes[structure.value], structure.value)
         points = _thinned(origin_mm + (faces * spacing_mm) @ direction.T)
         surfaces[name] = np.concatenate([structure.extreme_mm, points]).astype(np.float32)
     return surfaces
 
 
-def _faces(label: NDArray[np.integer[Any]], box: tuple[slice, ...], value: int) -> FloatArray:
+def _faces(label: NDArray[np.integer[Any]], box: Box, value: int) -> FloatArray:
     """Return the middles (n, 3) as (x, y, z), in voxels, of the faces between voxels of a value and others.
 
     The value's box is looked at a few slices at a time, to spare memory.

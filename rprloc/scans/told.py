@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rprloc.scans.nifti import listed
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 SCAN_COLUMNS = (
     "cohort", "subject", "file", "status", "findings", "done", "voxels", "spacing_mm", "field_mm", "body_box_mm",

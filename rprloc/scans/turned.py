@@ -10,8 +10,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.record import Native
 from rprloc.scans.resampling import covering_grid, resample, resample_label
-from rprloc.scans.scan import Native, Scan, Volume
+from rprloc.scans.scan import Scan, Volume
 
 _ENDS = (("left", "right"), ("back", "front"), ("head", "feet"))
 """Where LPS axes point to, and where they come from."""

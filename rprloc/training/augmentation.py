@@ -46,7 +46,7 @@ class LabelledField:
 
 
 @dataclass(frozen=True)
-class View:
+class FieldView:
     """A field as the network is shown it."""
 
     field: Tensor
@@ -57,13 +57,13 @@ class View:
     """As those of `LabelledField`, without structures that lie partly outside."""
 
 
-def plain_view(scan: LabelledField) -> View:
+def plain_view(scan: LabelledField) -> FieldView:
     """Return a field as it is, padded with air."""
     voxels = torch.from_numpy(scan.voxels).to(scan.levels.device).long()
-    return View(padded(scan.levels.float()), padded(voxels)[0, 0], scan.boxes)
+    return FieldView(padded(scan.levels.float()), padded(voxels)[0, 0], scan.boxes)
 
 
-def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
+def random_view(scan: LabelledField, generator: np.random.Generator) -> FieldView:
     """Return a field as another patient's scan might be.
 
     A point p of the field is seen at M (p - c) + c' with a matrix M near 1. A turned structure's box is that of its
@@ -83,7 +83,7 @@ def random_view(scan: LabelledField, generator: np.random.Generator) -> View:
         inside = np.clip(moved, 0, size)
         if np.all(inside[1] - inside[0] >= _KEPT * (moved[1] - moved[0])):
             boxes[number] = inside
-    return View(LEVELS.other(field, generator), labels[0, 0].long(), boxes)
+    return FieldView(LEVELS.other(field, generator), labels[0, 0].long(), boxes)
 
 
 def _cut(scan: LabelledField, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:

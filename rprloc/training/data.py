@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.networks.patches import PaddedScan
 from rprloc.networks.settings import NetworkSettings, Voxels
-from rprloc.scans.scan import Scan, ScanRecord
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan
 from rprloc.scans.target import Triple
 from rprloc.training.sampling import BodyVoxels
 from rprloc.training.task import Lessons

@@ -18,14 +18,15 @@ from rprloc.networks.checkpoint import new_network
 from rprloc.networks.device import bfloat16_is_fast
 from rprloc.networks.field import field_of, pooling_of, to_edges
 from rprloc.networks.settings import DetectorSettings
-from rprloc.scans.scan import ScanRecord, volume_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import volume_path
 from rprloc.scans.volume import read_model_volume
-from rprloc.training.augmentation import LabelledField, View, plain_view, random_view
+from rprloc.training.augmentation import FieldView, LabelledField, plain_view, random_view
 from rprloc.training.data import Kept, check_spacing, half_voxels
 from rprloc.training.task import Lessons
 
 if TYPE_CHECKING:
-    from rprloc.networks.detector import Target
+    from rprloc.networks.detector import FieldTruth
 
 _FIXED = 12
 """Most scans on which the validation error is measured."""
@@ -145,13 +146,13 @@ class Detection:
         return float(np.mean(errors))
 
 
-def _target(view: View) -> Target:
+def _target(view: FieldView) -> FieldTruth:
     """Return what is known of a view."""
-    from rprloc.networks.detector import Target
+    from rprloc.networks.detector import FieldTruth
 
     device = view.field.device
     boxes = np.array([box.ravel() for box in view.boxes.values()], dtype=np.float32)
-    return Target(torch.from_numpy(boxes).to(device), torch.tensor(list(view.boxes), device=device), view.voxels)
+    return FieldTruth(torch.from_numpy(boxes).to(device), torch.tensor(list(view.boxes), device=device), view.voxels)
 
 
 def _pooled(mask: NDArray[np.bool_], pooling: Sequence[int]) -> NDArray[np.bool_]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import Model
+from rprloc.networks.training_record import CurvePoint, TrainingRecord
 from rprloc.training.objective import Objective
 from rprloc.training.optimiser import Optimiser, new_optimiser
 from rprloc.training.state import Interrupted, TrainingState
@@ -50,9 +50,8 @@ def train(
         state.losses.append(loss.detach())
         state.errors.append(error.detach())
         if step % record_every == 0 or step == length.steps:
-            seconds = time.monotonic() - started
-            state.history.append(_record(objective, step, length, state.losses, state.errors))
-            state.history[-1]["seconds"] = round(state.seconds + seconds, 1)
+            seconds = round(state.seconds + time.monotonic() - started, 1)
+            state.history.append(_point(objective, step, length, state, seconds))
             state.losses, state.errors = [], []
         # Before a line is said: whoever asked to stop may not listen any more.
         state.save_when_due(step, network, optimiser, time.monotonic() - started)
@@ -80,51 +79,50 @@ def take_step(objective: Objective, length: Length, optimiser: Optimiser, step: 
     return loss, error
 
 
-def _record(
-    objective: Objective, step: int, length: Length, losses: list[Tensor], errors: list[Tensor]
-) -> dict[str, Any]:
+def _point(objective: Objective, step: int, length: Length, state: TrainingState, seconds: float) -> CurvePoint:
     """Return one point of the training curve: means since the last; raises InputError for one that is no number."""
-    loss, train = (float(torch.stack(values).mean()) for values in (losses, errors))
+    loss, train = (float(torch.stack(values).mean()) for values in (state.losses, state.errors))
     validation = objective.validation_error() if np.isfinite(loss) else np.nan
     for what, value in (("loss", loss), ("training error", train), ("validation error", validation)):
         if not np.isfinite(value):
             raise InputError(
                 f"The training's {what} is {value} at step {step}, expected a number: its settings do not train."
             )
-    return {
-        "step": step,
-        "steps": length.steps,
-        "loss": loss,
-        f"train_{objective.error}": round(train, 5),
-        f"validation_{objective.error}": round(validation, 5),
-        "learning_rate": length.learning_rate_at(step - 1),
-    }
+    return CurvePoint(
+        step=step,
+        steps=length.steps,
+        loss=loss,
+        error=objective.error,
+        train=round(train, 5),
+        validation=round(validation, 5),
+        learning_rate=length.learning_rate_at(step - 1),
+        seconds=seconds,
+    )
 
 
 def _log_line(
-    objective: Objective, step: int, length: Length, history: list[dict[str, Any]], seconds_left: float
+    objective: Objective, step: int, length: Length, history: Sequence[CurvePoint], seconds_left: float
 ) -> str:
     """Return a line for a person who waits."""
     text = f"step {step:,} of {length.steps:,}"
     if history:
-        trained, fixed = (history[-1][f"{which}_{objective.error}"] for which in ("train", "validation"))
-        text += f"   {objective.words.format(trained, fixed)}"
+        text += f"   {objective.words.format(history[-1].train, history[-1].validation)}"
     minutes, seconds = divmod(int(seconds_left), 60)
     return f"{text}   {minutes}:{seconds:02d} left"
 
 
-def _training_record(objective: Objective, length: Length, seed: int, state: TrainingState) -> dict[str, Any]:
+def _training_record(objective: Objective, length: Length, seed: int, state: TrainingState) -> TrainingRecord:
     """Return what a model file tells about its training."""
-    return {
-        "steps": length.steps,
-        "groups": length.groups,
-        "patches": length.patches,
-        "learning_rate": length.learning_rate,
-        "seed": seed,
-        "scans": objective.scans,
-        "validation": list(objective.validation) or "fixed data of the training scans",
-        "history": state.history,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "device": next(objective.network.parameters()).device.type,
-    }
+    return TrainingRecord(
+        steps=length.steps,
+        groups=length.groups,
+        patches=length.patches,
+        learning_rate=length.learning_rate,
+        seed=seed,
+        scans=objective.scans,
+        validation=tuple(objective.validation) or "fixed data of the training scans",
+        history=tuple(state.history),
+        torch=str(torch.__version__),
+        threads=torch.get_num_threads(),
+        device=next(objective.network.parameters()).device.type,
+    )

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from rprloc.catalogue.rows import Length
 from rprloc.networks.device import one_thread
 
+Group = dict[str, Any]
+"""Parameters, `params`, and their rate, `lr`, as torch.optim has them."""
+State = dict[str, Any]
+"""`state`, by each parameter's number, and `param_groups`, as torch.optim has them."""
+
 _MOMENTUM = 0.9
 _VECTOR_RATE = 0.1
 """The rate of biases and norms as a share of the matrices'."""
@@ -20,8 +25,7 @@ _ITERATIONS = 5
 class Optimiser(Protocol):
     """What moves a network's parameters, as those of torch.optim do."""
 
-    param_groups: list[dict[str, Any]]
-    """Parameters and their rate `lr`."""
+    param_groups: list[Group]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -29,10 +33,10 @@ class Optimiser(Protocol):
     def step(self) -> object:
         """Step every parameter that has a gradient."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return `state`, by each parameter's number, and `param_groups`."""
+    def state_dict(self) -> State:
+        """Return what a later start goes on from."""
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         """Go on from a state."""
 
 
@@ -53,7 +57,7 @@ class Muon:
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
         """Take the parameters and the rate of the matrices; there is no weight decay."""
-        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": learning_rate}]
+        self.param_groups: list[Group] = [{"params": list(parameters), "lr": learning_rate}]
         self._momenta: dict[int, Tensor] = {}
 
     def zero_grad(self) -> None:
@@ -61,12 +65,12 @@ class Muon:
         for parameter in self._parameters:
             parameter.grad = None
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the momenta by their parameters' numbers, and the rate."""
         groups = [{"lr": group["lr"], "params": list(range(len(group["params"])))} for group in self.param_groups]
         return {"state": {at: {"momentum": one} for at, one in self._momenta.items()}, "param_groups": groups}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         """Go on from a state of the same parameters."""
         self._momenta = {
             at: own["momentum"].to(self._parameters[at], copy=True) for at, own in state_dict["state"].items()

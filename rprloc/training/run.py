@@ -16,7 +16,8 @@ from rprloc.catalogue.rows import BY_SUPPORTS, load
 from rprloc.cohort.tasks import Folders, Train
 from rprloc.files import sha256, write_json_lines, write_text
 from rprloc.networks.checkpoint import Model, write_model
-from rprloc.scans.scan import ScanRecord, surface_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import surface_path
 from rprloc.training.loop import train
 from rprloc.training.objective import Objective
 from rprloc.training.state import TrainingState, at_work, one_writer
@@ -73,7 +74,7 @@ def train_network(
         )
         model = train(objective, length, seed=task.seed, state=state, log=say)
     write_model(output / task.cohort / f"{task.network}.safetensors", model)
-    write_json_lines(output / f"{name}.jsonl", state.history)
+    write_json_lines(output / f"{name}.jsonl", (point.to_json() for point in state.history))
     write_text(output / f"{name}.log", log_path.read_text(encoding="utf-8"))
     return model
 

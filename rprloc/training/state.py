@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from rprloc.errors import InputError
 from rprloc.files import remove_parts
 from rprloc.networks.checkpoint import read_tensors, write_tensors
+from rprloc.networks.training_record import CurvePoint
 from rprloc.training.optimiser import Optimiser
 
 SAVE_SECONDS = 60.0
@@ -37,7 +37,7 @@ class TrainingState:
     def __init__(self, path: Path | None) -> None:
         """Take the file to keep the state in, or None to keep none."""
         self.path = path
-        self.history: list[dict[str, Any]] = []
+        self.history: list[CurvePoint] = []
         self.seconds = 0.0
         """Training time before this start."""
         self.interrupted = False
@@ -65,7 +65,8 @@ class TrainingState:
                 _, number, moment = name.split(".")
                 moments.setdefault(int(number), {})[moment] = tensor
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-        self.history, self.seconds = header["history"], header["seconds"]
+        self.history = [CurvePoint.from_json(point) for point in header["history"]]
+        self.seconds = float(header["seconds"])
         self.losses, self.errors = (list(tensors.get(f"curve.{name}", ())) for name in ("losses", "errors"))
         return int(header["step"])
 
@@ -78,7 +79,8 @@ class TrainingState:
             tensors |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
         since = {"losses": self.losses, "errors": self.errors}
         tensors |= {f"curve.{name}": torch.stack(values).float() for name, values in since.items() if values}
-        header = {"step": step, "history": self.history, "seconds": round(self.seconds + seconds, 1)}
+        history = [point.to_json() for point in self.history]
+        header = {"step": step, "history": history, "seconds": round(self.seconds + seconds, 1)}
         write_tensors(self.path, tensors, header)
         self._saved = time.monotonic()
 

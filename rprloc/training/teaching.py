@@ -17,7 +17,8 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import Model
-from rprloc.scans.scan import Scan, ScanRecord
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan
 from rprloc.scans.target import subject_of
 from rprloc.training.loop import LOG_SECONDS
 from rprloc.training.state import Interrupted

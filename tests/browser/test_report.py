@@ -16,9 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from rprloc.cohort.tasks import View, Viewed
 from rprloc.geometry import WALLS
-from rprloc.pictures.view import Given as Seen
-from rprloc.pictures.view import view_scans
-from rprloc.results.report.run import Given, report_run
+from rprloc.pictures.view import ViewFiles, view_scans
+from rprloc.results.report.run import ReportFiles, report_run
 from rprloc.scans.scan import write_scan_outlines
 from tests.exports.queries import box_of, native, outline_of
 from tests.results.report.made import LAUNCH, Made, failed, made, report_of, write_results
@@ -76,8 +75,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("q0", "q1")
     }
     task = View(id="demo.batch0", cohort="demo", modality="ct", viewed=viewed, beside=("demo@s0",), answers=answers)
-    view_scans(folder, task, Seen(scans=scans, images=images))
-    given = Given(results=write_results(folder / "tabulated", one), manifests=[folder / "demo.batch0.json"])
+    view_scans(folder, task, ViewFiles(scans=scans, images=images))
+    given = ReportFiles(results=write_results(folder / "tabulated", one), manifests=[folder / "demo.batch0.json"])
     report_run(folder, report_of(one), LAUNCH, given)
     return folder
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.servers import served
 from tests.cluster.slurm import Slurm, missing, slurm
 
 SHEET = (
@@ -17,10 +18,7 @@ SHEET = (
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """Two nodes of two processors, 8 GB and a GPU that does not work each, in a partition of an hour at most."""
-    if lacking := missing():
-        pytest.skip(lacking)
-    with slurm(tmp_path_factory.mktemp("slurm")) as started, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("SLURM_CONF", started.environment["SLURM_CONF"])
+    with served(missing(), slurm(tmp_path_factory.mktemp("slurm")), "SLURM_CONF") as started:
         yield started
 
 

@@ -12,13 +12,13 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rprloc.cohort.provenance import LIBRARIES
+from tests.cluster.servers import lacking, wait_for
 from tests.runs import ROOT
 
 IMPORTED = (
@@ -80,10 +80,7 @@ def _copy(name: str, folder: Path) -> None:
 
 def missing() -> str:
     """Return what is missing to start it, empty where nothing is."""
-    lacking = [name for name in ("dockerd", "docker", "debootstrap") if shutil.which(name) is None]
-    if lacking:
-        return f"found no {', '.join(lacking)}, expected Debian's packages docker.io and debootstrap"
-    return "" if os.getuid() == 0 else "expected root, who may start Docker"
+    return lacking(("dockerd", "docker", "debootstrap"), "docker.io and debootstrap", "start Docker")
 
 
 def base_of(folder: Path) -> Path:
@@ -109,19 +106,14 @@ def docker(folder: Path) -> Iterator[Docker]:
         process = subprocess.Popen(["dockerd", *map(str, options)], stdout=log, stderr=log, start_new_session=True)
     found = Docker(os.environ | {"DOCKER_HOST": socket})
     try:
-        _wait_for(found)
+        wait_for(lambda: _answers(found), "Docker")
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
 
 
-def _wait_for(started: Docker) -> None:
-    """Wait until it answers."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        done = subprocess.run(["docker", "version"], env=started.environment, capture_output=True, check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(0.2)
-    raise TimeoutError("Docker did not come up")
+def _answers(started: Docker) -> bool:
+    """Tell whether it answers."""
+    done = subprocess.run(["docker", "version"], env=started.environment, capture_output=True, check=False)
+    return done.returncode == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.cluster.servers import lacking, wait_for
 
 PORT = 17817
 CGROUPS = Path("/sys/fs/cgroup/memory")
@@ -76,10 +77,7 @@ class Slurm:
 
 def missing() -> str:
     """Return what is missing to start it, empty where nothing is."""
-    lacking = [name for name in ("slurmctld", "slurmd", "munged") if shutil.which(name) is None]
-    if lacking:
-        return f"found no {', '.join(lacking)}, expected Debian's packages slurm-wlm and munge"
-    return "" if os.getuid() == 0 else "expected root, who may start nodes"
+    return lacking(("slurmctld", "slurmd", "munged"), "slurm-wlm and munge", "start nodes")
 
 
 @contextmanager
@@ -121,7 +119,7 @@ def slurm(folder: Path, *, nodes: int = 2, cpus: int = 2, memory_mb: int = 8000,
         for name in names:
             subprocess.run(["slurmd", "-N", name], env=environment, check=True)
         found = Slurm(environment, folder / "log" / "jobs.txt")
-        _wait_for(found, nodes)
+        wait_for(lambda: _idle(found) >= nodes, "Slurm's nodes")
         yield found
     finally:
         subprocess.run(["scancel", "-u", values["user"]], env=environment, check=False, timeout=20)
@@ -129,17 +127,11 @@ def slurm(folder: Path, *, nodes: int = 2, cpus: int = 2, memory_mb: int = 8000,
         _stop(run)
 
 
-def _wait_for(started: Slurm, nodes: int) -> None:
-    """Wait until all nodes take jobs."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        done = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"], env=started.environment, text=True, capture_output=True, check=False
-        )
-        if done.stdout.split().count("idle") >= nodes:
-            return
-        time.sleep(0.2)
-    raise TimeoutError("Slurm's nodes did not come up")
+def _idle(started: Slurm) -> int:
+    """Return how many nodes take jobs."""
+    asked = ["sinfo", "-h", "-N", "-o", "%T"]
+    done = subprocess.run(asked, env=started.environment, text=True, capture_output=True, check=False)
+    return done.stdout.split().count("idle")
 
 
 def _stop(run: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import rprloc
 from rprloc.cohort.image import package_hash
 from tests.cluster.docker import Docker, base_of, docker, missing
+from tests.cluster.servers import served
 from tests.runs import run
 
 IMAGE = f"rprloc:{rprloc.__version__}"
@@ -18,10 +19,7 @@ IMAGE = f"rprloc:{rprloc.__version__}"
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """A Docker without any image."""
-    if lacking := missing():
-        pytest.skip(lacking)
-    with docker(tmp_path_factory.mktemp("docker")) as started, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DOCKER_HOST", started.environment["DOCKER_HOST"])
+    with served(missing(), docker(tmp_path_factory.mktemp("docker")), "DOCKER_HOST") as started:
         yield started
 
 

@@ -14,7 +14,7 @@ from rprloc.cohort.weights import SHIPPED
 from tests.cohort.planned import DEMO, ROOT, checked, faults, given, sheet_of
 from tests.cohort.test_weights import write_model
 
-OWN = {key: value for key, value in Settings().as_dict().items() if key in ("modality", "window", "spacing")}
+OWN = {key: value for key, value in Settings().to_json().items() if key in ("modality", "window", "spacing")}
 DIVIDED = ("a,a.nii,l.nii,train", "b,a.nii,l.nii,validation", "c,a.nii,l.nii,test")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rprloc.cohort.parameters import check_parameters, properties_of, read_schema
+from rprloc.cohort.tasks import Parameters
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = read_schema(ROOT / "nextflow_schema.json")
@@ -27,6 +28,7 @@ def test_schema_documents_every_parameter() -> None:
     for name, entry in properties.items():
         assert entry["description"].endswith("."), name
         assert "default" in entry or name == "input", name
+    assert Parameters.__annotations__.keys() == properties.keys()
     defaults = {name: entry["default"] for name, entry in properties.items() if "default" in entry}
     assert typed(input="a.csv") == defaults | {"input": "a.csv"}
 

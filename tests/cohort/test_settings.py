@@ -16,7 +16,6 @@ from rprloc.cohort.settings import (
     known_cohorts,
     load_settings,
     parse_settings,
-    typed_settings,
 )
 from rprloc.cohort.settings_file import settings_schema
 
@@ -43,7 +42,7 @@ def load(path: Path) -> Settings:
 
 
 def same(one: Settings, other: Settings) -> bool:
-    return one.as_dict() == other.as_dict()
+    return one.to_json() == other.to_json()
 
 
 def test_shipped_settings() -> None:
@@ -69,14 +68,14 @@ def test_defaults_live_in_one_place() -> None:
         properties = schema["properties"].items()
         return {key: below["default"] if "default" in below else defaults(below) for key, below in properties}
 
-    assert same(typed_settings(defaults(settings_schema())), Settings())
+    assert same(Settings.from_json(defaults(settings_schema())), Settings())
     assert set(KEYS) == {field.name for field in fields(Settings)} - {"given"} == set(settings_schema()["properties"])
 
 
 def test_plain_values_make_the_same_settings() -> None:
     one = read(EXAMPLE)
-    assert typed_settings(one.as_dict()) == one
-    assert typed_settings(yaml.safe_load(yaml.safe_dump(one.as_dict()))) == one
+    assert Settings.from_json(one.to_json()) == one
+    assert Settings.from_json(yaml.safe_load(yaml.safe_dump(one.to_json()))) == one
 
 
 def test_mr_has_a_window_of_percentiles() -> None:

@@ -47,7 +47,7 @@ def test_settings_follow_the_models(tmp_path: Path) -> None:
     found, paths, faults = adopted(tmp_path, "structures: {heart: 4}\nstarts: 7")
     assert faults == []
     assert paths == {"coarse": "coarse.safetensors", "fine": "fine.safetensors"}
-    assert {key: found.as_dict()[key] for key in TRAINED} == TRAINED
+    assert {key: found.to_json()[key] for key in TRAINED} == TRAINED
     assert (found.structures, found.starts) == ({"heart": 4}, 7)
     assert messages(tmp_path, "spacing: [3, 4, 4]") == []
 
@@ -80,7 +80,7 @@ def test_a_student_brings_the_spacing_of_the_finer_volume(tmp_path: Path) -> Non
     path = tmp_path / "student.safetensors"
     write_model(path, matching_spacing=[4, 4, 4])
     found, _, faults = adopted(tmp_path, networks=("student",))
-    assert (found.as_dict()["matching_spacing"], faults) == ([4, 4, 4], [])
+    assert (found.to_json()["matching_spacing"], faults) == ([4, 4, 4], [])
     (fault,) = adopted(tmp_path, "matching_spacing: [3, 3, 3]", ("student",))[2]
     assert fault.startswith("student.safetensors, key 'matching_spacing': found '[4.0, 4.0, 4.0]', expected [3.0, 3.0")
     # A student that does not say it is none.
@@ -95,7 +95,7 @@ def test_models_of_the_first_version_are_read(tmp_path: Path) -> None:
     header = json.dumps({"__metadata__": {"rprloc": json.dumps(about)}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     found, paths, faults = adopted(tmp_path, networks=("student",))
-    assert (found.as_dict()["matching_spacing"], paths, faults) == ([4, 4, 4], {"student": path.name}, [])
+    assert (found.to_json()["matching_spacing"], paths, faults) == ([4, 4, 4], {"student": path.name}, [])
 
 
 def test_missing_and_doubled_models(tmp_path: Path) -> None:
@@ -159,5 +159,5 @@ def test_shipped_weights_are_small_and_their_cards_name_what_is_there() -> None:
     for path in files:
         model, reason = read_model_settings(path)
         assert model is not None, reason
-        assert model["network"] == path.stem
+        assert model.network == path.stem
         assert hashlib.sha256(path.read_bytes()).hexdigest() in (path.parent / "README.md").read_text()

@@ -9,9 +9,9 @@ import SimpleITK as sitk
 
 from rprloc.exports.query import Query
 from rprloc.geometry import WALLS
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import Key, OfAnswer, OutlineFacts, Prediction
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native, ScanRecord
+from rprloc.scans.record import Native, ScanRecord
 
 ANGLE = np.radians(25)
 TURN = np.array([[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1.0]])
@@ -70,6 +70,11 @@ def answer(structure: str, box: np.ndarray | None, subject: str = "q1") -> Predi
         **about, support="s", drawn=True, points_mm=points, box_mm=box.tolist(), confidence=0.93, lost=0.07,
         within_90_mm=dict(zip(WALLS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0), strict=True)),
     )  # fmt: skip
+
+
+def of_answer(key: Key) -> OfAnswer:
+    """Return what a file of outlines says of an answer for the query."""
+    return OfAnswer(cohort="c", subject="q1", **key._asdict(), facts=OutlineFacts(voxels=1, volume_ml=0.1))
 
 
 def query(folder: Path, kind: str = "oblique", subject: str = "q1") -> Query:

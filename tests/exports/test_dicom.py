@@ -15,7 +15,7 @@ from matplotlib.path import Path as Polygon
 from rprloc.exports.dicom import KINDS, write_dicom
 from rprloc.exports.query import Query
 from rprloc.scans.opening import open_scan
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.exports.queries import GLAND, GRIDS, ORGAN, native, query, values_of
 from tests.scans.dicom.made import SECRETS, multiframe_of, save, write_series
 

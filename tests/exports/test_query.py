@@ -7,7 +7,7 @@ from rprloc.cohort.tasks import Export
 from rprloc.exports.query import about, read_query
 from rprloc.files import write_json_lines
 from rprloc.scans.outlines import write_outlines
-from tests.exports.queries import GLAND, LOST, ORGAN, answer, box_of, native, outline_of, query
+from tests.exports.queries import GLAND, LOST, ORGAN, answer, box_of, native, of_answer, outline_of, query
 from tests.methods.fakes import GRID
 
 
@@ -36,7 +36,7 @@ def test_a_query_of_a_run_with_the_outlines_of_its_answers(tmp_path: Path) -> No
     keys = [made.answers[0].key, made.answers[0].key._replace(support="other")]
     path = tmp_path / "c@q1.matched.safetensors"
     other = outline_of((1, 1, 1), (3, 3, 3))
-    write_outlines(path, [made.outlines[ORGAN], other], [key._asdict() for key in keys])
+    write_outlines(path, [made.outlines[ORGAN], other], [of_answer(key) for key in keys])
     task = Export(
         id="c@q1", cohort="c", subject="q1", image="scan.nii.gz", modality="ct", kinds=("csv",), margin_mm=1,
         values={ORGAN: 5},

@@ -28,7 +28,7 @@ from rprloc.training.state import Interrupted, TrainingState
 from tests.gpu.devices import CPU, GPU, compare, need_monai, needs_gpu
 from tests.methods.fakes import answered
 from tests.training import labelled, scans
-from tests.training.lessons import StopAt, lessons_for, objective_of, task_for
+from tests.training.lessons import StopAt, lessons_for, objective_of, record_of, task_for
 
 pytestmark = [
     needs_gpu,
@@ -131,7 +131,7 @@ def test_a_training_that_was_stopped_goes_on_and_its_model_is_read_on_a_cpu(
     # A GPU adds up some gradients in any order, and optimisers step by noise where there is nothing else: noise of a
     # millionth of each gradient's largest number ends 3 % of the way away, of a tenth of that 0.5 %.
     assert way > 0 and apart <= 0.05 * way
-    losses = [[point["loss"] for point in model.record["history"]] for model in (whole, again)]
+    losses = [[point.loss for point in record_of(model).history] for model in (whole, again)]
     assert np.isfinite(losses).all() and losses[1] == pytest.approx(losses[0], rel=0.01)
 
     read = read_model(tmp_path / "whole" / "c" / f"{network}.safetensors")

@@ -75,14 +75,14 @@ def test_structures_lie_within_the_scan_for_any_seed() -> None:
     for seed in range(60):
         patient = draw_patient(subject_random(seed, "x"), oblique=seed % 2 == 0)
         for found in landmarks_of(patient).values():
-            for point in found["extreme_mm"].values():
+            for point in found.extreme_mm.values():
                 offset = patient.direction.T @ (np.array(point) - patient.centre_mm) / patient.spacing_mm
                 assert (np.abs(offset) < np.array(patient.size) / 2 - 1).all()
 
 
 def test_copying_a_position_is_far_off() -> None:
     """Another patient's landmark lies tens of millimetres away: what a training has to beat."""
-    boxes = [landmarks_of(draw_patient(subject_random(1, f"test_{n:02d}")))["heart"]["box_mm"] for n in range(40)]
+    boxes = [landmarks_of(draw_patient(subject_random(1, f"test_{n:02d}")))["heart"].box_mm for n in range(40)]
     walls = np.array(boxes).reshape(40, 6)
     assert np.abs(walls[1:] - walls[:-1]).mean() > 20
 

@@ -13,7 +13,7 @@ from rprloc.files import read_json_lines
 from rprloc.locator.results import Located, Results
 from rprloc.methods.answer import Prediction
 from rprloc.results.tables.boxes import COLUMNS
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from tests.faults.disk import names, small_disk
 
 BOX = [[0.1, 0.2, 1 / 3], [1.0, 2.0, 3.0]]

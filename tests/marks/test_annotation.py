@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from rprloc.errors import InputError
 from rprloc.marks.annotation import Annotated, read_marks
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import Scan, ScanRecord, volume_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import Scan, volume_path
 from tests.marks.written import NATIVE, fiducials, markups, outline, roi, rtstruct, seg_dicom, seg_nrrd
 from tests.scans.images import LABELS, TARGET, patient, write
 

@@ -12,7 +12,7 @@ from rprloc.geometry import WALLS, wall_centres
 from rprloc.marks.mark import Mark, Marks
 from rprloc.marks.on_scan import box_surface, laid_on, together
 from rprloc.scans.labels import Label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.marks.written import NATIVE, tilted
 
 FIELD = NATIVE.field_mm

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from rprloc.errors import InputError
 from rprloc.marks.rtstruct import read_rtstruct
 from rprloc.scans.labels import Label
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.marks.written import FRAME, NATIVE, SIZE, Contours, ct_series, outline, rtstruct, tilted
 
 MASK = np.zeros(SIZE[::-1], dtype=bool)

@@ -12,7 +12,7 @@ from rprloc.errors import InputError
 from rprloc.marks.seg import read_seg
 from rprloc.scans.labels import Label
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.marks.written import FRAME, NATIVE, SIZE, ct_series, seg_dicom, tilted
 from tests.scans.dicom.made import FOREIGN
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 
 SIZE, SPACING_MM, ORIGIN_MM = (22, 18, 14), (2.0, 2.5, 3.0), (-31.0, 17.5, -204.0)
 """Of `tests.scans.images.patient`."""

@@ -17,7 +17,7 @@ from rprloc.methods.answer import Prediction
 from rprloc.methods.localize import localize
 from rprloc.networks.checkpoint import Model, new_network, write_model
 from rprloc.networks.settings import DetectorSettings, NetworkSettings, VotesSettings
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from tests.methods.fakes import structure
 from tests.scans.written import grid_of, set_aside_record, write_scan
 

@@ -17,7 +17,8 @@ from rprloc.methods.clock import Clock
 from rprloc.methods.localize import predictions_of
 from rprloc.methods.regression import Regression
 from rprloc.networks.settings import PatchSettings
-from rprloc.scans.scan import Scan, ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import Scan
 
 GRID = Grid((30, 26, 22), (2.0, 2.5, 3.0), (-41.5, 87.25, -333.0))
 STRAIGHT_MM = 1e8

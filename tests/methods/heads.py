@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import Grid
 from rprloc.methods.images import MaskedImage
-from rprloc.scans.scan import Scan, Structure, Volume
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan, Volume
 from tests.methods.fakes import record, structure
 
 Points = NDArray[np.float64]

@@ -13,7 +13,8 @@ from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.position_map import PositionMap
 from rprloc.networks.settings import MapSettings
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 from tests.methods.fakes import Place, record, structure
 
 SHAPE = (16, 18, 20)

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from rprloc.geometry import FloatArray, Grid
-from rprloc.scans.scan import Scan, ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import Scan
 from tests.methods.fakes import structure
 
 WINDOW = ((-500.0, 0.0), (500.0, 1.0))

@@ -27,7 +27,7 @@ from rprloc.methods.answer import (
     spread_of,
     with_open_walls,
 )
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.methods.fakes import ORGAN, altered, points_of, scan
 
 HALF = (0.5, 0.5, 1.0)

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from rprloc.geometry import Affine
 from rprloc.methods.carry import Matching, Part, Registered, Shape, TurnedBack
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from rprloc.scans.turned import Turn
 
 MATRIX = np.array([[1.1, 0.05, 0.0], [-0.04, 0.95, 0.02], [0.0, 0.03, 1.05]])

@@ -22,7 +22,8 @@ from rprloc.networks.autoencoder import CODE_CHANNELS, CODE_STRIDE
 from rprloc.networks.checkpoint import Model, new_network
 from rprloc.networks.patches import AIR, apply_window
 from rprloc.networks.settings import CodeSettings
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 from tests.methods.fakes import answered, points_of, record, structure
 
 METHODS = {name: method_named(name).setting for name in ("feature_mse", "feature_cosine")}

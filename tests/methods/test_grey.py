@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rprloc.geometry import WALLS, Grid, box_of_points
 from rprloc.methods.answer import Prediction
 from rprloc.methods.grey import Grey, Look
-from rprloc.scans.scan import Scan, Structure
+from rprloc.scans.record import Structure
+from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, points_of, record
 
 NAMES = ("grey_mse", "grey_cosine", "grey_ncc")

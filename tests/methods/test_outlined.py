@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from rprloc.geometry import Affine, FloatArray
-from rprloc.methods.answer import OUTSIDE, Found, Key
+from rprloc.methods.answer import OUTSIDE, Found, Key, OfAnswer
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import SIGNS
 from rprloc.methods.outlined import Artist, Outlines, write_query_outlines
 from rprloc.scans.outlines import Outline, read_outlines
-from rprloc.scans.scan import Native, Scan, write_scan_outlines
+from rprloc.scans.record import Native
+from rprloc.scans.scan import Scan, write_scan_outlines
 from tests.methods.fakes import ORGAN, scan
 
 NATIVE = Native(size=(40, 40, 40), spacing_mm=(2.0,) * 3, direction=tuple(np.eye(3).ravel()), origin_mm=(-40.0,) * 3)
@@ -59,8 +60,8 @@ def test_each_answer_has_an_outline_and_all_together_have_their_mean(tmp_path: P
     assert outlines[key("*")].facts.dice == pytest.approx(0.9)
     assert {part.name for part in clock.seconds} == {"outline"}
     write_query_outlines(tmp_path, "matched", query, outlines)
-    (about, first), *_ = read_outlines(tmp_path / "c@q.matched.safetensors")
-    assert (about["subject"], about["support"], first) == ("q", "a", outlines[key("a")].outline)
+    (about, first), *_ = read_outlines(tmp_path / "c@q.matched.safetensors", OfAnswer)
+    assert (about.subject, about.support, first) == ("q", "a", outlines[key("a")].outline)
 
 
 def test_lost_ones_and_failures_have_none(tmp_path: Path) -> None:

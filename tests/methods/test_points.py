@@ -13,7 +13,7 @@ from rprloc.catalogue import Family, families_of, methods
 from rprloc.cohort.tasks import Folders
 from rprloc.methods.answer import LOST, OUTSIDE
 from rprloc.methods.matched import Matched
-from rprloc.scans.scan import ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
 from tests.methods.cohort import located, search_of, write_cohort, write_networks
 from tests.methods.fakes import altered, answered
 from tests.methods.heads import ORGANS, WINDOW, head

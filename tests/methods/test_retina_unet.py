@@ -13,7 +13,7 @@ from rprloc.geometry import CORNERS
 from rprloc.methods.answer import Prediction
 from rprloc.methods.retina_unet import RetinaUnet
 from rprloc.networks.checkpoint import Model, new_network
-from rprloc.networks.detector import Detector, Found
+from rprloc.networks.detector import BestBox, Detector
 from rprloc.networks.settings import DetectorSettings
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import answered, facts, scan
@@ -33,7 +33,7 @@ def located(query: Scan, structures: list[str] | None = None) -> list[Prediction
 
 def test_boxes_are_in_millimetres_on_voxel_edges_and_need_no_support(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = [np.array([[2.0, 3.5, 4.25], [7, 9.5, 12]]), np.array([[1.0, 1, 1], [3, 3, 3]])]
-    monkeypatch.setattr(Detector, "best", lambda *_: [Found(box, 0.7) for box in boxes])
+    monkeypatch.setattr(Detector, "best", lambda *_: [BestBox(box, 0.7) for box in boxes])
     query = scan("q")
     rows = located(query)
     assert [row.structure for row in rows] == ["bright", "dark"]
@@ -47,7 +47,7 @@ def test_boxes_are_in_millimetres_on_voxel_edges_and_need_no_support(monkeypatch
 
 
 def test_answers_do_not_depend_on_what_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[list[Found]] = []
+    found: list[list[BestBox]] = []
     best = Detector.best
 
     def kept(self: Detector, field: torch.Tensor) -> Any:
@@ -85,18 +85,18 @@ def test_a_detector_that_finds_nothing_fails_with_a_reason() -> None:
     ("best", "reason"),
     [
         (None, "the network's answer is not a number"),
-        (Found(np.array([[1.0, 1, 31], [5, 5, 39]]), 0.9), "the best box lies outside the scan"),
-        (Found(np.array([[1.0, 1, -5], [5, 5, 0]]), 0.9), "the best box lies outside the scan"),
+        (BestBox(np.array([[1.0, 1, 31], [5, 5, 39]]), 0.9), "the best box lies outside the scan"),
+        (BestBox(np.array([[1.0, 1, -5], [5, 5, 0]]), 0.9), "the best box lies outside the scan"),
     ],
 )
-def test_other_failures_have_their_reason(monkeypatch: pytest.MonkeyPatch, best: Found | None, reason: str) -> None:
+def test_other_failures_have_their_reason(monkeypatch: pytest.MonkeyPatch, best: BestBox | None, reason: str) -> None:
     monkeypatch.setattr(Detector, "best", lambda *_: [best, best])
     rows = located(scan("q"))
     assert [(row.failed, row.reason) for row in rows] == [(True, reason)] * 2
 
 
 def test_boxes_are_clipped_to_the_scan_and_in_its_millimetres(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Detector, "best", lambda *_: [Found(np.array([[-3.0, 1.5, 10.25], [5, 6.5, 77]]), 0.9)] * 2)
+    monkeypatch.setattr(Detector, "best", lambda *_: [BestBox(np.array([[-3.0, 1.5, 10.25], [5, 6.5, 77]]), 0.9)] * 2)
     query = scan("q")
     row: Any = located(query)[0]
     low, high = query.grid.world([-0.5, 2.5, 20.0]), query.grid.world([4.5, 12.5, query.grid.size[0] - 0.5])

@@ -30,6 +30,7 @@ from rprloc.networks.checkpoint import (
     write_tensors,
 )
 from rprloc.networks.settings import NetworkSettings, PatchSettings
+from rprloc.networks.training_record import CurvePoint, TrainingRecord
 from tests.networks.every import EVERY, LEARNING
 
 SETTINGS = PatchSettings(
@@ -46,10 +47,21 @@ SEEN = Seen(modality="ct", spacing=SETTINGS.spacing, window=SETTINGS.window, pat
 VALUES = np.random.default_rng(0).normal(0, 400, (20, 21, 22)).astype(np.int16)
 
 
+RECORD = TrainingRecord(
+    steps=7, groups=1, patches=2, learning_rate=1e-3, seed=3, scans=2, validation=("s9",), torch="2", threads=1,
+    device="cpu",
+    history=(
+        CurvePoint(
+            step=1, steps=7, loss=0.5, error="error_mm", train=2.5, validation=3.0, learning_rate=1e-3, seconds=0.1
+        ),
+    ),
+)  # fmt: skip
+
+
 def model(settings: NetworkSettings = SETTINGS, **changes: Any) -> Model:
     """Return an untrained model."""
     settings = replace(settings, **changes)
-    return Model(new_network(settings, seed=3).eval(), settings, {"steps": 7, "history": [{"step": 1}]})
+    return Model(new_network(settings, seed=3).eval(), settings, RECORD)
 
 
 def refusal(path: Path) -> str:

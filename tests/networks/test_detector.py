@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rprloc.networks.detector import ANCHORS, Detector, Target, anchor_shapes, detector_of
+from rprloc.networks.detector import ANCHORS, Detector, FieldTruth, anchor_shapes, detector_of
 from rprloc.networks.settings import DetectorSettings
 from tests.networks.test_retina_unet import network, noise
 
@@ -67,7 +67,7 @@ def test_a_structure_that_is_not_known_learns_exactly_nothing(known: int) -> Non
     detector = Detector(net, SHAPES)
     voxels = torch.zeros(24, 24, 24, dtype=torch.int64)
     voxels[8:14, 8:13, 8:12] = known + 1
-    target = Target(torch.tensor([[8.0, 8, 8, 14, 13, 12]]), torch.tensor([known]), voxels)
+    target = FieldTruth(torch.tensor([[8.0, 8, 8, 14, 13, 12]]), torch.tensor([known]), voxels)
     detector.losses(noise(24, 24, 24), target).total.backward()
     absent = 1 - known
     scores, voxel = net.scores[-1].bias.grad, net.segmentation.bias.grad

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rprloc.pictures.laid import Laid
-from rprloc.pictures.planes import FOUND, PIXELS, PLANES, TRUE, Mark, View, draw_planes, section, width_of
+from rprloc.pictures.planes import FOUND, PIXELS, PLANES, TRUE, Mark, PlaneView, draw_planes, section, width_of
 from rprloc.scans.frame import Frame
 from tests.exports.queries import GRIDS, box_of, native, outline_of
 
@@ -90,5 +90,5 @@ def test_beyond_the_scan_is_black_and_a_pixel_is_a_place() -> None:
     mark = Mark(box_mm=np.array([[0.5, 0.5, 0.5], [2.5, 2.5, 2.5]]), colour=FOUND)
     drawn = np.asarray(draw_planes(scan, WINDOW, [mark], 48.0).convert("L"))
     assert drawn[40, 40] == 0 and drawn[118, 118] == 255
-    view = View(PLANES[0], np.array([1.0, 1.0, 1.0]), 24.0)
+    view = PlaneView(PLANES[0], np.array([1.0, 1.0, 1.0]), 24.0)
     assert view.pixel(np.array([2.0, 3.0, 1.0]), scan.frame).tolist() == [129.5, 139.5]

@@ -12,10 +12,10 @@ from PIL import Image
 
 from rprloc.cohort.tasks import View, Viewed
 from rprloc.files import read_json
-from rprloc.pictures.view import Given, staged_images, view_scans
+from rprloc.pictures.view import ViewFiles, staged_images, view_scans
 from rprloc.scans.outlines import write_outlines
 from rprloc.scans.scan import write_scan_outlines
-from tests.exports.queries import GLAND, LOST, ORGAN, box_of, native, query
+from tests.exports.queries import GLAND, LOST, ORGAN, box_of, native, of_answer, query
 from tests.methods.fakes import GRID
 from tests.scans.written import set_aside_record, structure_of
 
@@ -23,7 +23,7 @@ PICTURE = (728, 240)
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> Given:
+def given(tmp_path: Path) -> ViewFiles:
     """A query of an oblique scan with answers and outlines, and a support with its annotation, of the same scan."""
     one = query(tmp_path)
     native_ = one.record.native
@@ -35,8 +35,8 @@ def given(tmp_path: Path) -> Given:
     folders["c@s"] = support.write(tmp_path / "scans")
     write_scan_outlines(folders["c@s"], {ORGAN: one.outlines[ORGAN]})
     keys = [next(answer for answer in one.answers if answer.structure == name).key for name in one.outlines]
-    write_outlines(tmp_path / "c@q1.matched.safetensors", list(one.outlines.values()), [key._asdict() for key in keys])
-    return Given(
+    write_outlines(tmp_path / "c@q1.matched.safetensors", list(one.outlines.values()), [of_answer(key) for key in keys])
+    return ViewFiles(
         scans=folders,
         images=dict.fromkeys(folders, one.image),
         outlines=[tmp_path / "c@q1.matched.safetensors"],
@@ -49,7 +49,7 @@ def task_of(folder: Path, *subjects: str, beside: tuple[str, ...] = ("c@s",)) ->
     return View(id="c.batch0", cohort="c", modality="ct", viewed=viewed, beside=beside, answers=answers)
 
 
-def test_a_query_and_its_support(tmp_path: Path, given: Given) -> None:
+def test_a_query_and_its_support(tmp_path: Path, given: ViewFiles) -> None:
     own, support = view_scans(tmp_path / "out", task_of(tmp_path, "q1", "s"), given)
     assert set(own.pictures) == {ORGAN, GLAND} and own.viewer == "viewer/c/q1.html" and own.support == "s"
     assert LOST not in own.pictures and own.true_mm == {}
@@ -70,7 +70,7 @@ def test_a_query_and_its_support(tmp_path: Path, given: Given) -> None:
     assert [one["subject"] for one in read_json(tmp_path / "out" / "c.batch0.json")] == ["q1", "s"]
 
 
-def test_scans_that_cannot_be_shown_say_why(tmp_path: Path, given: Given) -> None:
+def test_scans_that_cannot_be_shown_say_why(tmp_path: Path, given: ViewFiles) -> None:
     aside = set_aside_record("aside")
     scans = {**given.scans, "c@aside": aside.write(tmp_path / "scans")}
     gone = replace(given, scans=scans, images={"c@q1": tmp_path / "gone.nii.gz"})
@@ -82,7 +82,7 @@ def test_scans_that_cannot_be_shown_say_why(tmp_path: Path, given: Given) -> Non
     assert (lost.viewer, lost.pictures, lost.support) == ("", {}, "")
 
 
-def test_a_query_without_an_answer_has_nothing_to_show(tmp_path: Path, given: Given) -> None:
+def test_a_query_without_an_answer_has_nothing_to_show(tmp_path: Path, given: ViewFiles) -> None:
     task = task_of(tmp_path, "q1")
     (own,) = view_scans(tmp_path / "out", msgspec.structs.replace(task, answers={}), given)
     assert (own.note, own.viewer, own.pictures) == ("", "", {})

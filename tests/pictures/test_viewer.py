@@ -14,7 +14,7 @@ from PIL import Image
 
 from rprloc.pictures import viewer as module
 from rprloc.pictures.laid import Laid
-from rprloc.pictures.viewer import Item, Shown, write_viewer_file, write_viewer_page
+from rprloc.pictures.viewer import Item, Shown, ShownAnswer, ShownTruth, write_viewer_file, write_viewer_page
 from rprloc.pictures.window import CT_KNOTS, kept
 from tests.exports.queries import GRIDS, box_of, native, outline_of, values_of
 
@@ -23,10 +23,15 @@ HOSTILE = "</script><img onerror=x>\"'"
 
 def shown(kind: str, *, items: int = 1) -> Shown:
     grid, outline = native(kind), outline_of((8, 9, 5), (12, 7, 9))
-    told = {"box_mm": box_of(outline, grid).tolist(), "points_mm": None}
+    box = box_of(outline, grid).tolist()
+    answer = ShownAnswer(
+        box_mm=box, points_mm=None, lost=0.5, within_90_mm=None, open_walls=(), failed=False, reason=None
+    )
+    truth = ShownTruth(box_mm=box, points_mm={})
     laid = Laid.of(outline.inside, grid.frame, outline.first)
     found = [
-        Item(name=f"{HOSTILE}{n}", found=told, true=told, found_outline=laid, true_outline=laid) for n in range(items)
+        Item(name=f"{HOSTILE}{n}", found=answer, true=truth, found_outline=laid, true_outline=laid)
+        for n in range(items)
     ]
     noise = np.random.default_rng(1).integers(0, 200, grid.size[::-1])
     scan = Laid.of(values_of(grid) // 50 + noise, grid.frame)

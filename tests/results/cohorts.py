@@ -15,7 +15,7 @@ from rprloc.cohort.tasks import Asked, Measure, Member
 from rprloc.geometry import CORNERS, WALLS, Grid
 from rprloc.methods.answer import NO_SUPPORT, Prediction
 from rprloc.results.measure.evaluate import Evaluated, evaluate
-from rprloc.scans.scan import ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
 
 ORGANS = ("brainstem", "mandible", "parotid_left", "parotid_right")
 HALF = (1.0, 1.0, 1.5)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rprloc.methods.answer import Prediction
-from rprloc.scans.scan import Structure
+from rprloc.scans.record import Structure
 from tests.results import cohorts
 from tests.results.cohorts import CUBE, Cohort, member, prediction, replace, scan, structure
 

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import ScanRecord, volume_path
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import volume_path
 from rprloc.scans.target import Target
 from rprloc.scans.volume import read_model_volume
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from rprloc.scans.copies import copies, values_sha256
 from rprloc.scans.frame import Frame
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from tests.scans.dicom.made import write_series
 from tests.scans.images import ORIENTATIONS, TARGET, image_of, oriented, patient, write
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rprloc.geometry import Grid
 from rprloc.scans.crops import small_crops
-from rprloc.scans.scan import Native, ScanRecord
+from rprloc.scans.record import Native, ScanRecord
 
 
 def record(subject: str, size: int, *, reason: str | None = None) -> ScanRecord:

@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from rprloc.errors import InputError
 from rprloc.scans.labels import Label, read_label
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import Native, volume_path
+from rprloc.scans.record import Native
+from rprloc.scans.scan import volume_path
 from tests.scans.images import LABELS, TARGET, image_of, patient, preprocessed, write
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rprloc.geometry import WALLS
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.scan import Native, Structure
+from rprloc.scans.record import Native, Structure
 
 ORIGIN = np.array([-50.0, 20.0, 300.0])
 SPACING = np.array([1.0, 2.0, 3.0])

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.scans.lattice import placed_on
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.scans.images import ORIENTATIONS, image_of, oriented
 
 SPACING, ORIGIN = (2.0, 2.0, 3.0), (-31.0, 17.5, -204.0)

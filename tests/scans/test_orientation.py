@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from rprloc.geometry import WALLS
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from tests.scans.images import ORIENTATIONS, image_of, model_volume, oriented, patient, preprocessed
 
 SPACINGS = st.tuples(*[st.floats(1.2, 5.0)] * 3)

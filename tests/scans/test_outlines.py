@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rprloc.errors import InputError
-from rprloc.scans.outlines import Outline, read_about, read_outlines, write_outlines
+from rprloc.scans.outlines import OfStructure, Outline, read_about, read_outlines, write_outlines
 
 
 def some(seed: int = 0) -> np.ndarray:
@@ -53,19 +53,19 @@ def test_nothing_drawn_is_no_outline() -> None:
 def test_a_file_of_outlines(tmp_path: Path) -> None:
     path = tmp_path / "some.safetensors"
     both = [outline(1), outline(2)]
-    write_outlines(path, both, [{"structure": "Niere"}, {"structure": "心"}])
-    assert [about["structure"] for about in read_about(path)] == ["Niere", "心"]
-    assert [one for _, one in read_outlines(path)] == both
+    write_outlines(path, both, [OfStructure("Niere"), OfStructure("心")])
+    assert [about.structure for about in read_about(path, OfStructure)] == ["Niere", "心"]
+    assert [one for _, one in read_outlines(path, OfStructure)] == both
     write_outlines(path, [], [])
-    assert read_outlines(path) == [] == read_about(path)
+    assert read_outlines(path, OfStructure) == [] == read_about(path, OfStructure)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.safetensors"
     path.write_bytes(b"PK\x03\x04")
     with pytest.raises(InputError, match=r"none\.safetensors: expected outlines as"):
-        read_outlines(path)
-    write_outlines(path, [outline()], [{}])
+        read_outlines(path, OfStructure)
+    write_outlines(path, [outline()], [OfStructure("x")])
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(InputError, match="expected outlines"):
-        read_outlines(path)
+        read_outlines(path, OfStructure)

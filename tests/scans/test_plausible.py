@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from rprloc.scans.plausible import body_findings, mended, tissue_findings
-from rprloc.scans.scan import NO_HOUNSFIELD
+from rprloc.scans.record import NO_HOUNSFIELD
 
 
 def phantom() -> np.ndarray:

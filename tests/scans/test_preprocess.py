@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from rprloc.files import read_json, sha256
 from rprloc.geometry import Grid
 from rprloc.scans.preprocess import Source, inspected, preprocess
+from rprloc.scans.record import ScanRecord
 from rprloc.scans.resampling import resample
-from rprloc.scans.scan import ScanRecord
 from tests.scans.dicom import made
 from tests.scans.images import LABELS, TARGET, image_of, model_volume, patient, preprocessed, write
 

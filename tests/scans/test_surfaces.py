@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 from rprloc.geometry import WALLS, box_of_points
 from rprloc.scans import surfaces
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.scan import Native, Structure, Surfaces
+from rprloc.scans.record import Native, Structure
+from rprloc.scans.scan import Surfaces
 from rprloc.scans.surfaces import SURFACE_POINTS, structure_surfaces
 
 ORIGIN = np.array([-50.0, 20.0, 300.0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from rprloc.scans.told import SCAN_COLUMNS, csv_line, page_lines, told
 from tests.scans.written import record_of, set_aside_record
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rprloc.geometry import WALLS, Grid
-from rprloc.scans.scan import ScanRecord, Structure, write_scan_volume
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import write_scan_volume
 
 
 def grid_of(shape: Any, spacing_mm: Any = (2.0, 2.0, 2.0), origin_mm: Any = (0.0, 0.0, 0.0)) -> Grid:

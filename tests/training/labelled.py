@@ -17,7 +17,8 @@ from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import Model
 from rprloc.networks.position_map import PositionMap
 from rprloc.networks.settings import DetectorSettings, MapSettings
-from rprloc.scans.scan import ScanRecord, Structure, write_scan_volume
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import write_scan_volume
 from tests.methods.fakes import structure
 
 SPACING = (6.0, 5.0, 4.0)

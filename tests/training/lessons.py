@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -15,7 +16,9 @@ from rprloc.catalogue.rows import Length
 from rprloc.cohort.tasks import Train
 from rprloc.geometry import Grid
 from rprloc.networks.checkpoint import Model
-from rprloc.scans.scan import KINDS, ScanRecord, volume_path, write_scan_volume
+from rprloc.networks.training_record import CurvePoint, TrainingRecord
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import KINDS, volume_path, write_scan_volume
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.loop import train
 from rprloc.training.objective import Objective
@@ -136,6 +139,12 @@ def equal(one: Model, two: Model) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def curve(model: Model) -> list[Any]:
+def record_of(model: Model) -> TrainingRecord:
+    """Return what is known of a training."""
+    assert model.record is not None
+    return model.record
+
+
+def curve(model: Model) -> list[CurvePoint]:
     """Return a training's curve without its times."""
-    return [{key: value for key, value in point.items() if key != "seconds"} for point in model.record["history"]]
+    return [msgspec.structs.replace(point, seconds=0.0) for point in record_of(model).history]

@@ -12,7 +12,8 @@ from rprloc.cohort.tasks import Learning
 from rprloc.geometry import Grid
 from rprloc.networks.patches import PaddedScan
 from rprloc.networks.settings import PatchSettings, Voxels
-from rprloc.scans.scan import ScanRecord, write_scan_volume
+from rprloc.scans.record import ScanRecord
+from rprloc.scans.scan import write_scan_volume
 from rprloc.training.data import TrainingScan
 from rprloc.training.sampling import BodyVoxels
 

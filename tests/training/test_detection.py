@@ -12,7 +12,7 @@ import torch
 from msgspec.structs import replace
 
 from rprloc.networks.settings import DetectorSettings
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.training import data
 from rprloc.training.detection import Detection, LabelledFields
 from tests.training.labelled import COHORT, SETTINGS, STRUCTURES, relabel, write_labelled

@@ -16,7 +16,7 @@ from rprloc.training import loop
 from rprloc.training.optimiser import new_optimiser
 from rprloc.training.state import Interrupted, TrainingState
 from tests.networks.every import EVERY
-from tests.training.lessons import curve, equal, trained
+from tests.training.lessons import curve, equal, record_of, trained
 
 LENGTH = Length(steps=9, groups=2, patches=4)
 
@@ -49,7 +49,7 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     logged: list[str] = []
     before = path.read_bytes()
     again = trained(Line(), LENGTH, TrainingState(path), logged.append)
-    assert equal(first, again) and first.record["history"] == again.record["history"]
+    assert equal(first, again) and record_of(first).history == record_of(again).history
     assert logged == ["goes on from step 9 of 9"] and path.stat().st_size == len(before)
 
 
@@ -76,18 +76,18 @@ def test_a_training_that_is_stopped_between_two_points_of_its_curve_ends_as_an_u
 
 
 def test_the_record_names_threads_and_device() -> None:
-    record = trained(Line(), LENGTH).record
-    assert (record["threads"], record["device"]) == (torch.get_num_threads(), "cpu")
+    record = record_of(trained(Line(), LENGTH))
+    assert (record.threads, record.device) == (torch.get_num_threads(), "cpu")
 
 
 def test_the_curve_has_its_points_at_equal_distances_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "RECORDS", 5)
     points = curve(trained(Line(), replace(LENGTH, steps=52)))
-    assert [point["step"] for point in points] == [10, 20, 30, 40, 50, 52]
-    assert set(points[0]) == {"step", "steps", "loss", "train_error_mm", "validation_error_mm", "learning_rate"}
-    assert points[0]["learning_rate"] == pytest.approx(1e-3 * 0.9**8)
-    assert points[-1]["learning_rate"] == pytest.approx(1e-3 * 0.9**49)
-    errors = [point["validation_error_mm"] for point in points]
+    assert [point.step for point in points] == [10, 20, 30, 40, 50, 52]
+    assert (points[0].steps, points[0].error) == (52, "error_mm")
+    assert points[0].learning_rate == pytest.approx(1e-3 * 0.9**8)
+    assert points[-1].learning_rate == pytest.approx(1e-3 * 0.9**49)
+    errors = [point.validation for point in points]
     assert errors == sorted(errors, reverse=True) and errors[0] < 3
 
 
@@ -115,7 +115,7 @@ def test_progress_is_told_with_errors_and_the_time_that_is_left() -> None:
     model = trained(Line(), LENGTH, log=lines.append)
     assert len(lines) == 1
     assert lines[0].startswith("step 9 of 9   distance: training ") and lines[0].endswith("   0:00 left")
-    assert (model.record["scans"], model.record["steps"], model.record["seed"]) == (5, 9, 1)
+    assert (record_of(model).scans, record_of(model).steps, record_of(model).seed) == (5, 9, 1)
     assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())
 
 

@@ -25,6 +25,7 @@ from tests.training.lessons import (
     length_for,
     lessons_for,
     objective_of,
+    record_of,
     task_for,
     trained,
     write_scan_for,
@@ -80,7 +81,7 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit_also_after_a_kill(
             trained(made(), length, StopAt(path, stop))
     again = trained(made(), length, TrainingState(path))
     assert equal(whole, again) and curve(whole) == curve(again)
-    assert whole.record["validation"] == "fixed data of the training scans" and whole.record["scans"] == 2
+    assert record_of(whole).validation == "fixed data of the training scans" and record_of(whole).scans == 2
     assert not equal(whole, trained(made(seed=2), length))
 
 
@@ -156,10 +157,10 @@ def test_two_scans_are_learnt_by_heart_in_some_dozens_of_steps(
     after = found.validation_error()
     # Of pairs of patches, of which every scan has thousands, some dozens of steps show a part.
     assert after < (0.65 if length.patches == 8 else 0.5) * before, f"{after:.3g} against {before:.3g}"
-    assert after == pytest.approx(model.record["history"][-1][f"validation_{found.error}"], abs=1e-4)
+    assert after == pytest.approx(record_of(model).history[-1].validation, abs=1e-4)
     assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())
     path = tmp_path / f"{network}.safetensors"
     write_model(path, model)
     read = read_model(path)
     assert read.settings == model.settings == found.settings and equal(read, model)
-    assert torch.isfinite(torch.tensor([point["loss"] for point in model.record["history"]])).all()
+    assert torch.isfinite(torch.tensor([point.loss for point in record_of(model).history])).all()

@@ -16,13 +16,13 @@ from rprloc.files import read_json_lines
 from rprloc.networks.checkpoint import Model, new_network, read_model, write_model
 from rprloc.networks.position_map import PositionMap
 from rprloc.networks.settings import MapSettings, PatchSettings, VotesSettings
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.training import data, teaching
 from rprloc.training.run import _key, train_network
 from rprloc.training.teaching import read_points, true_points
 from tests.training.labelled import COHORT as LABELLED
 from tests.training.labelled import change_label, from_the_corner, write_labelled
-from tests.training.lessons import CPU, equal, task_for, write_scan_for
+from tests.training.lessons import CPU, equal, record_of, task_for, write_scan_for
 from tests.training.scans import COHORT, write_scan, write_set_aside
 
 BY_LABELS_OR_SUPPORTS = ("student", "ceiling")
@@ -53,8 +53,9 @@ def test_a_training_leaves_a_model_a_curve_and_a_log_to_follow(tmp_path: Path) -
     model = read_model(tmp_path / "out" / "c" / "coarse.safetensors")
     assert model.settings == PatchSettings.of_cohort("coarse", COHORT)
     curve = read_json_lines(tmp_path / "out" / "c.coarse.jsonl")
-    assert [point["step"] for point in curve] == [1, 2, 3] and curve == model.record["history"]
-    assert model.record["validation"] == ["s9"] and model.record["scans"] == 2
+    assert [point["step"] for point in curve] == [1, 2, 3]
+    assert curve == [point.to_json() for point in record_of(model).history]
+    assert record_of(model).validation == ("s9",) and record_of(model).scans == 2
     (state,) = states(tmp_path)
     assert state.name.startswith("c.coarse.")
     lines = state.with_suffix(".log").read_text(encoding="utf-8").splitlines()
@@ -158,8 +159,8 @@ def test_a_network_that_is_taught_leaves_a_model_and_what_it_was_told(
     assert model.settings.structures == ("bright", "dark")
     assert model.settings.matching_spacing == LABELLED.matching_spacing
     assert model.settings.position_map == read_model(models[0]).fingerprint
-    assert model.record["validation"] == ["s9"] and model.record["scans"] == 2
-    assert {"train_error_mm", "validation_error_mm"} <= model.record["history"][0].keys()
+    assert record_of(model).validation == ("s9",) and record_of(model).scans == 2
+    assert record_of(model).history[0].error == "error_mm"
     (state,) = states(tmp_path)
     kept = state.with_suffix(".landmarks.json")
     # The labels are read again: nothing is to be kept.

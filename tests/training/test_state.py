@@ -18,7 +18,12 @@ from torch import nn
 
 from rprloc.errors import InputError
 from rprloc.files import whole_file
+from rprloc.networks.training_record import CurvePoint
 from rprloc.training.state import TrainingState, at_work, one_writer
+
+POINT = CurvePoint(
+    step=4, steps=9, loss=0.1, error="error_mm", train=2.0, validation=3.0, learning_rate=1e-3, seconds=1.5
+)
 
 
 def stepped(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -36,13 +41,13 @@ def stepped(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 def test_a_state_is_restored_bit_by_bit(tmp_path: Path) -> None:
     network, optimiser = stepped(4)
     state = TrainingState(tmp_path / "new" / "a.safetensors")
-    state.history.append({"step": 4, "loss": 0.1})
+    state.history.append(POINT)
     state.losses, state.errors = [torch.tensor(0.1), torch.tensor(0.3)], [torch.tensor(2.5)]
     state.save(4, network, optimiser, 12.25)
     again = TrainingState(tmp_path / "new" / "a.safetensors")
     other, its_optimiser = stepped(0)
     assert again.restore(other, its_optimiser) == 4
-    assert again.history == [{"step": 4, "loss": 0.1}] and again.seconds == pytest.approx(12.25, abs=0.06)
+    assert again.history == [POINT] and again.seconds == pytest.approx(12.25, abs=0.06)
     assert torch.equal(torch.stack(again.losses), torch.tensor([0.1, 0.3])) and again.errors == [torch.tensor(2.5)]
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
     for number, moments in optimiser.state_dict()["state"].items():

@@ -21,7 +21,7 @@ from rprloc.geometry import LANDMARKS, WALLS, FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS, DOUBTFUL, Prediction
 from rprloc.results.measure.expected import Scans
 from rprloc.results.words import calibrated_methods
-from rprloc.scans.scan import Structure
+from rprloc.scans.record import Structure
 
 LEVEL = 0.9
 """How often a wall lies within what its prediction says."""

@@ -38,7 +38,7 @@ from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
 from rprloc.scans.crops import small_crops
-from rprloc.scans.scan import ScanRecord, records_of
+from rprloc.scans.record import ScanRecord, records_of
 
 
 @dataclass(frozen=True)

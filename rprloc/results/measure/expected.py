@@ -12,7 +12,7 @@ import pandas as pd
 from rprloc.catalogue import BY_LABELS, BY_SUPPORTS
 from rprloc.cohort.tasks import Asked, Measure
 from rprloc.methods.answer import NO_SUPPORT, Prediction
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.scans.told import SCAN_COLUMNS, told
 
 Scans = Mapping[str, ScanRecord]

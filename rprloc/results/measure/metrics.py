@@ -17,7 +17,7 @@ from rprloc.methods.answer import Prediction
 from rprloc.results.frame import COLUMNS, TYPES, Main
 from rprloc.results.measure.calibration import covered, mean_within
 from rprloc.results.measure.expected import Scans, usable
-from rprloc.scans.scan import Structure
+from rprloc.scans.record import Structure
 
 
 def box_iou(first_mm: ArrayLike, second_mm: ArrayLike) -> FloatArray:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from rprloc.errors import InputError
-from rprloc.methods.answer import OutlineFacts, Prediction
+from rprloc.methods.answer import OfAnswer, OutlineFacts, Prediction
 from rprloc.results.measure.expected import Name, name_of
-from rprloc.scans.outlines import read_about
+from rprloc.scans.outlines import OfStructure, read_about
 from rprloc.scans.scan import outline_path
 from rprloc.scans.target import subject_of
 
@@ -32,27 +30,14 @@ NOTHING = Drawn({}, frozenset())
 
 def facts_of(paths: Iterable[Path]) -> dict[Name, OutlineFacts]:
     """Return what the files of a cohort's outlines say of each; raises InputError for a file that is none."""
-    found = {}
-    for path in paths:
-        for about in read_about(path):
-            name, facts = _read(path, about)
-            found[name] = facts
-    return found
-
-
-def _read(path: Path, about: Mapping[str, Any]) -> tuple[Name, OutlineFacts]:
-    """Return what is known of one outline."""
-    try:
-        return Name(*(str(about[field]) for field in Name._fields)), msgspec.convert(about["facts"], OutlineFacts)
-    except (KeyError, msgspec.ValidationError) as error:
-        raise InputError(f"{path.name}: expected outlines as LOCALIZE writes them, found: {error}.") from error
+    return {Name(one.subject, **one.key._asdict()): one.facts for path in paths for one in read_about(path, OfAnswer)}
 
 
 def true_outlines(scans: Iterable[Path]) -> frozenset[tuple[str, str]]:
     """Return the subjects and structures of preprocessed scans whose true outline is known."""
     paths = [(subject_of(folder), outline_path(folder)) for folder in scans]
     return frozenset(
-        (subject, about["structure"]) for subject, path in paths if path.exists() for about in read_about(path)
+        (subject, one.structure) for subject, path in paths if path.exists() for one in read_about(path, OfStructure)
     )
 
 

@@ -13,10 +13,11 @@ from matplotlib.lines import Line2D
 
 from rprloc.catalogue import in_order
 from rprloc.geometry import FloatArray
+from rprloc.pictures.planes import PLANES, PlaneView
 from rprloc.results.report.images import write_png
-from rprloc.results.report.planes import DPI, FOUND_COLOUR, PLANES, TRUE_COLOUR, Box, Picture, View, draw_plane
+from rprloc.results.report.planes import DPI, FOUND_COLOUR, TRUE_COLOUR, Box, Picture, draw_plane
 from rprloc.results.words import column_of
-from rprloc.scans.scan import Structure
+from rprloc.scans.record import Structure
 
 PANEL_INCHES, HEAD_INCHES, LINE_INCHES = 2.1, 0.34, 0.17
 MARGIN, SMALLEST_MM, WIDEST_MM = 1.5, 90.0, 240.0
@@ -31,8 +32,6 @@ STYLES: tuple[tuple[str, Any], ...] = (
 )
 """Orange dashed, yellow dash-dotted, purple dotted, green with long dashes, of Okabe and Ito: one for each method of a
 column."""
-
-_TEXT: dict[str, Any] = {"color": "white", "parse_math": False}
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def draw_structure(
     lines = max([1, *(len(column.legend) for column in columns)])
     width, height = len(columns) * PANEL_INCHES, HEAD_INCHES + (lines + 1.6) * LINE_INCHES + len(PLANES) * PANEL_INCHES
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="black")
-    figure.text(0.06 / width, 1 - 0.09 / height, heading, va="top", fontsize=10, fontweight="bold", **_TEXT)
+    _write(figure, (0.06 / width, 1 - 0.09 / height), heading, size=10, weight="bold")
     truth = [_Entry(TRUE_COLOUR, "-", "true box")]
     _legend(figure, truth, "upper right", (1 - 0.08 / width, 1 - 0.12 / height))
     for place, column in enumerate(columns):
@@ -173,11 +172,16 @@ def _legend(
         text.set_parse_math(False)
 
 
+def _write(figure: Figure, place: tuple[float, float], text: str, *, size: float, weight: str = "normal") -> None:
+    """Write plain text, never a formula, whose upper left corner lies at a place in fractions of the figure."""
+    figure.text(*place, text, va="top", fontsize=size, fontweight=weight, color="white", parse_math=False)
+
+
 def _draw_column(figure: Figure, place: int, column: _Column, width_mm: float) -> None:
     """Draw one column below its title and its legend."""
     width, height = figure.get_size_inches()
     left, top = place * PANEL_INCHES, height - HEAD_INCHES
-    figure.text((left + 0.06) / width, (top - 0.02) / height, column.title, va="top", fontsize=9, **_TEXT)
+    _write(figure, ((left + 0.06) / width, (top - 0.02) / height), column.title, size=9)
     if column.legend:
         corner = ((left + 0.04) / width, (top - 1.2 * LINE_INCHES) / height)
         _legend(figure, column.legend, "upper left", corner)
@@ -187,5 +191,5 @@ def _draw_column(figure: Figure, place: int, column: _Column, width_mm: float) -
             (left + _GAP_INCHES) / width, (bottom + _GAP_INCHES) / height,
             (PANEL_INCHES - 2 * _GAP_INCHES) / width, (PANEL_INCHES - 2 * _GAP_INCHES) / height,
         ))  # fmt: skip
-        view = None if column.centre_mm is None else View(plane, column.centre_mm, width_mm)
+        view = None if column.centre_mm is None else PlaneView(plane, column.centre_mm, width_mm)
         draw_plane(axes, column.picture, view, column.boxes, plane.name)

@@ -12,7 +12,7 @@ from rprloc.methods.answer import Prediction
 from rprloc.results.frame import Main, shown_predictions
 from rprloc.results.report.planes import Picture
 from rprloc.results.shown import CohortShown
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 
 @dataclass(frozen=True)

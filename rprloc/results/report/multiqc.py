@@ -29,7 +29,7 @@ class Answering(Protocol):
         """Its answers."""
 
 
-def multiqc(cohorts: Sequence[Answering]) -> dict[str, Any]:
+def multiqc_to_json(cohorts: Sequence[Answering]) -> dict[str, Any]:
     """Return the content of a custom table of MultiQC: a line for each query, its answers by verdict, and how likely
     the worst of them is lost. MultiQC shows texts as HTML, so they are escaped.
     """

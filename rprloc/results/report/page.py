@@ -147,7 +147,7 @@ def html(page: Page) -> str:
     script = _script("page.js")
     return _template().render(
         page=page,
-        data=_data(page),
+        data=_to_json(page),
         style=_beside("page.css"),
         script=script,
         script_hash=f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'",
@@ -155,16 +155,16 @@ def html(page: Page) -> str:
     )
 
 
-def _data(page: Page) -> dict[str, Any]:
+def _to_json(page: Page) -> dict[str, Any]:
     """Return what the page's script is told."""
     return {
         "cohorts": [{"name": one.name, "queries": msgspec.to_builtins(one.queries)} for one in page.cohorts],
-        "answers": [_told(line) for one in page.cohorts for line in one.answers],
+        "answers": [_answer_to_json(line) for one in page.cohorts for line in one.answers],
         "embedded": dict(page.embedded),
     }
 
 
-def _told(line: AnswerLine) -> dict[str, Any]:
+def _answer_to_json(line: AnswerLine) -> dict[str, Any]:
     """Return an answer without what is not known of it."""
     values: dict[str, Any] = msgspec.to_builtins(line)
     return {name: value for name, value in values.items() if value is not None}
@@ -207,7 +207,7 @@ def _in_words(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Shared:
     """What the pages of all cohorts are made of beside their answers."""
 
     scans: pd.DataFrame
@@ -218,7 +218,12 @@ class Seen:
 
 
 def cohort_page(
-    cohort: Cohort, material: Material, gallery: Gallery, seen: Seen, logs: Mapping[str, Log], figure_query: str | None
+    cohort: Cohort,
+    material: Material,
+    gallery: Gallery,
+    seen: Shared,
+    logs: Mapping[str, Log],
+    figure_query: str | None,
 ) -> CohortPage:
     """Return what the page says of one cohort, and draw its curves into the gallery's folder.
 
@@ -273,7 +278,7 @@ def _queries(queries: Sequence[str], scans: pd.DataFrame) -> tuple[QueryLine, ..
     )
 
 
-def _support(pictured: Sequence[Pictured], seen: Seen) -> SupportShown | None:
+def _support(pictured: Sequence[Pictured], seen: Shared) -> SupportShown | None:
     """Return the support that most viewers show beside their query, with its pictures; None without any."""
     names = Counter(one.support for one in pictured if one.support)
     first = next((name for name, _ in names.most_common(1)), None)

@@ -15,58 +15,22 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.pictures.planes import FOUND, TRUE, Plane, PlaneView
 from rprloc.pictures.window import window_of
-from rprloc.scans.scan import ScanRecord, Structure, volume_path
+from rprloc.scans.frame import Frame
+from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.scan import volume_path
 from rprloc.scans.volume import read_model_volume
 
-TRUE_COLOUR, FOUND_COLOUR = "#56B4E9", "#E69F00"
-"""Sky blue and orange of Okabe and Ito, which colour-blind readers tell apart."""
+TRUE_COLOUR, FOUND_COLOUR = ("#{:02X}{:02X}{:02X}".format(*colour) for colour in (TRUE, FOUND))
+_STRAIGHT = Frame(np.eye(3), np.zeros(3))
+"""The directions of model space."""
 
 DPI = 110
 
 _SIDES = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
           (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))  # fmt: skip
 """Where the letters of the left, right, upper and lower side stand."""
-
-
-@dataclass(frozen=True)
-class Plane:
-    """One of the three planes; world axes are 0 = x, 1 = y, 2 = z (LPS)."""
-
-    name: str
-    across: int
-    """Axis along the panel's width; it grows to the right."""
-    along: int
-    """Axis along the panel's height; it grows upwards, in the axial plane downwards."""
-    through: int
-    letters: tuple[str, str, str, str]
-    """The directions at the left, right, upper and lower side, as radiologists look at the patient."""
-
-    @property
-    def downwards(self) -> bool:
-        """Whether the axis along the height grows downwards: posterior is at the lower side."""
-        return self.along == 1
-
-
-PLANES = (
-    Plane("axial", 0, 1, 2, ("R", "L", "A", "P")),
-    Plane("coronal", 0, 2, 1, ("R", "L", "S", "I")),
-    Plane("sagittal", 1, 2, 0, ("A", "P", "S", "I")),
-)
-
-
-@dataclass(frozen=True)
-class View:
-    """What a panel shows: a plane through a point (3,) in LPS mm, a square of `width_mm` round it."""
-
-    plane: Plane
-    centre_mm: FloatArray
-    width_mm: float
-
-    @property
-    def position_mm(self) -> float:
-        """Where the plane lies along its normal."""
-        return float(self.centre_mm[self.plane.through])
 
 
 @dataclass(frozen=True)
@@ -123,7 +87,7 @@ def plane_image(
     return voxels.squeeze(2 - plane.through), extent
 
 
-def draw_plane(axes: Axes, picture: Picture, view: View | None, boxes: Sequence[Box], title: str) -> None:
+def draw_plane(axes: Axes, picture: Picture, view: PlaneView | None, boxes: Sequence[Box], title: str) -> None:
     """Draw one plane of a picture with boxes and their points, or say, without a view, that there is nothing to show.
 
     A box that the plane does not cut is drawn thin.
@@ -141,29 +105,29 @@ def draw_plane(axes: Axes, picture: Picture, view: View | None, boxes: Sequence[
     _text(axes, 0.02, 0.98, title, ha="left", va="top", fontsize=7)
 
 
-def _draw_scan(axes: Axes, picture: Picture, view: View) -> None:
+def _draw_scan(axes: Axes, picture: Picture, view: PlaneView) -> None:
     """Draw the voxels of one plane with the letters of its sides."""
     plane = view.plane
-    image, extent = plane_image(picture, plane, view.position_mm)
+    image, extent = plane_image(picture, plane, float(view.centre_mm[plane.through]))
     low, high = picture.window
     axes.set_facecolor("black")
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent, interpolation="bilinear")
     across, along, half = view.centre_mm[plane.across], view.centre_mm[plane.along], view.width_mm / 2
     axes.set_xlim(across - half, across + half)
-    axes.set_ylim(*((along + half, along - half) if plane.downwards else (along - half, along + half)))
+    axes.set_ylim(*((along - half, along + half) if plane.upwards else (along + half, along - half)))
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
-    for letter, (x, y, horizontal, vertical) in zip(plane.letters, _SIDES, strict=True):
+    for letter, (x, y, horizontal, vertical) in zip(plane.sides(_STRAIGHT), _SIDES, strict=True):
         _text(axes, x, y, letter, ha=horizontal, va=vertical, fontsize=8)
 
 
-def _draw_box(axes: Axes, view: View, box: Box) -> None:
+def _draw_box(axes: Axes, view: PlaneView, box: Box) -> None:
     """Draw a box's outline as seen along the plane's normal."""
     plane, (low, high) = view.plane, box.corners_mm
     if not (high > low).any():
         return
-    cut = low[plane.through] <= view.position_mm <= high[plane.through]
+    cut = low[plane.through] <= view.centre_mm[plane.through] <= high[plane.through]
     width, height = high[plane.across] - low[plane.across], high[plane.along] - low[plane.along]
     outline = Rectangle(
         (low[plane.across], low[plane.along]), width, height, fill=False, edgecolor=box.colour, linestyle=box.style,

@@ -20,28 +20,28 @@ from rprloc.results.frame import read_metrics, read_predictions, read_tables
 from rprloc.results.report.answers import Pictures
 from rprloc.results.report.curves import Log, read_log
 from rprloc.results.report.material import Gallery, Material, StoredScan
-from rprloc.results.report.multiqc import multiqc
+from rprloc.results.report.multiqc import multiqc_to_json
 from rprloc.results.report.page import (
     EMBEDDED,
     CohortPage,
     DoubtedScan,
     Page,
     Scans,
-    Seen,
+    Shared,
     cohort_page,
     facts,
     html,
     viewer_files,
 )
 from rprloc.results.shown import read_shown
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 SCANS_SHOWN = 30
 """The page lists no more scans with findings than this; scans.csv has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ReportFiles:
     """What the steps before have left."""
 
     results: Path
@@ -54,7 +54,7 @@ class Given:
     """The training curves, `<cohort>.<network>.jsonl`."""
 
 
-def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> None:
+def report_run(folder: Path, report: Report, launch: Launch, given: ReportFiles) -> None:
     """Write report.html, rprloc_mqc.json, the viewer's script and style, figures/<cohort>/ and pipeline_info/run.json
     to `folder`.
     """
@@ -67,7 +67,7 @@ def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> No
         "versions": versions() | {"nextflow": launch.nextflow},
     }
     scans, pictures = read_tables(given.results / "scans.csv"), read_manifests(given.manifests)
-    seen = Seen(scans, pictures, _embedded(pictures))
+    seen = Shared(scans, pictures, _embedded(pictures))
     page = Page(
         command=launch.command,
         facts=facts(run),
@@ -78,7 +78,7 @@ def report_run(folder: Path, report: Report, launch: Launch, given: Given) -> No
         embedded=seen.embedded,
     )
     write_text(folder / "report.html", html(page))
-    write_json(folder / "rprloc_mqc.json", multiqc(page.cohorts))
+    write_json(folder / "rprloc_mqc.json", multiqc_to_json(page.cohorts))
     for name, text in viewer_files().items():
         write_text(folder / "viewer" / name, text)
     write_json(folder / "pipeline_info" / "run.json", _about_run(run, report, launch, given.results))
@@ -111,7 +111,7 @@ def _about_run(run: Mapping[str, object], report: Report, launch: Launch, result
     }
 
 
-def _cohorts(report: Report, given: Given, figures: Path, seen: Seen) -> tuple[CohortPage, ...]:
+def _cohorts(report: Report, given: ReportFiles, figures: Path, seen: Shared) -> tuple[CohortPage, ...]:
     """Return what the page says of each cohort, by name, and draw their pictures."""
     metrics = read_metrics(given.results / "metrics.csv")
     predictions = read_predictions(given.results / "predictions.jsonl")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -108,33 +108,34 @@ def _header(file: str, fields: Dataset) -> Header:
     sop = str(fields.get("SOPClassUID") or fields.file_meta.get("MediaStorageSOPClassUID", ""))
     if sop == _DIRECTORY:
         return Header(file=file, kind=LIST)
-    about: dict[str, Any] = {
-        "file": file,
-        "series_uid": _uid(fields.get("SeriesInstanceUID")),
-        "number": _integer(fields.get("SeriesNumber")),
-        "description": _description(fields),
-    }
+    header = Header(
+        file=file,
+        kind="file that ends early or does not say what it shows",
+        series_uid=_uid(fields.get("SeriesInstanceUID")),
+        number=_integer(fields.get("SeriesNumber")),
+        description=_description(fields),
+    )
     cut = "SOPClassUID" not in fields and UID(sop).name == sop
     if cut or (sop in MODALITIES and "Columns" not in fields):
-        return Header(kind="file that ends early or does not say what it shows", whole=False, **about)
+        return replace(header, whole=False)
     kind = UID(sop).name.removesuffix(" Storage") if UID(sop).name != sop else "object of an unknown class"
     types = [str(one).upper() for one in _listed(fields.get("ImageType"))]
     if sop not in MODALITIES:
-        return Header(kind=kind, **about)
+        return replace(header, kind=kind)
     if "LOCALIZER" in types:
-        return Header(kind="localizer", **about)
+        return replace(header, kind="localizer")
     if fields.get("SamplesPerPixel", 1) != 1:
-        return Header(kind="image in colours", **about)
+        return replace(header, kind="image in colours")
     slices = tuple(_slices(file, fields))
     if not slices:
-        return Header(kind="image without a place", **about)
-    return Header(
+        return replace(header, kind="image without a place")
+    return replace(
+        header,
         kind=kind,
         modality=MODALITIES[sop],
         reference_uid=_uid(fields.get("FrameOfReferenceUID")),
         tilt_degrees=(_numbers(fields.get("GantryDetectorTilt"), 1) or (0.0,))[0],
         slices=slices,
-        **about,
     )
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
 from rprloc.errors import InputError
-from rprloc.methods.answer import OutlineFacts
+from rprloc.methods.answer import OfAnswer, OutlineFacts
 from rprloc.results.measure.expected import name_of
 from rprloc.results.measure.outlines import Drawn, facts_of, true_outlines, with_outlines
-from rprloc.scans.outlines import Outline, write_outlines
+from rprloc.scans.outlines import OfStructure, Outline, write_outlines
 from rprloc.scans.scan import write_scan_outlines
 from tests.results import cohorts
 
@@ -28,7 +27,7 @@ def cube() -> Outline:
 def test_facts_are_read_from_the_files_headers(tmp_path: Path) -> None:
     made = cohorts.many_methods(queries=2)
     first, second = [one for one in made.predictions if one.method == "affine"][:2]
-    about = [{**name_of(one)._asdict(), "facts": msgspec.to_builtins(FACTS)} for one in (first, second)]
+    about = [OfAnswer(cohort="demo", **name_of(one)._asdict(), facts=FACTS) for one in (first, second)]
     path = tmp_path / "demo@q0.registration.safetensors"
     write_outlines(path, [cube(), cube()], about)
     facts = facts_of([path])
@@ -41,8 +40,8 @@ def test_facts_are_read_from_the_files_headers(tmp_path: Path) -> None:
 
 def test_a_file_of_other_outlines_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
-    write_outlines(path, [cube()], [{"structure": "organ"}])
-    with pytest.raises(InputError, match=r"own\.safetensors: expected outlines as LOCALIZE writes them"):
+    write_outlines(path, [cube()], [OfStructure("organ")])
+    with pytest.raises(InputError, match=r"own\.safetensors: expected outlines as PREPROCESS and LOCALIZE write them"):
         facts_of([path])
 
 

@@ -17,7 +17,7 @@ from rprloc.pictures.manifest import Pictured
 from rprloc.results.frame import COLUMNS, write_frame
 from rprloc.results.report.material import Gallery, Material, StoredScan
 from rprloc.results.shown import CohortShown, CohortTable, Line, WeightsShown, write_shown
-from rprloc.scans.scan import ScanRecord, Structure
+from rprloc.scans.record import ScanRecord, Structure
 from rprloc.scans.target import scan_folder
 from tests.scans.written import grid_of, record_of, structure_of, write_scan
 

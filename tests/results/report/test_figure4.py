@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from rprloc.catalogue import methods
+from rprloc.pictures.planes import PLANES
 from rprloc.results.report import figure4, images
 from rprloc.results.report.figure4 import STYLES, MethodBox, draw_structure
-from rprloc.results.report.planes import PLANES, Picture
+from rprloc.results.report.planes import Picture
 from rprloc.results.words import column_of
 from tests.results.report.test_planes import picture
 

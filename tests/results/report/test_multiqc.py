@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rprloc.results.report.answers import AnswerLine
-from rprloc.results.report.multiqc import multiqc
+from rprloc.results.report.multiqc import multiqc_to_json
 from rprloc.results.report.verdict import Verdict
 
 
@@ -24,7 +24,7 @@ def line(subject: str, status: str, lost: float | None) -> AnswerLine:
 
 def test_each_query_has_a_line_with_its_worst_answer() -> None:
     answers = [line("a", "PASS", 0.1), line("a", "FAIL", 0.91234), line("a", "WARN", None), line("b", "PASS", None)]
-    told = multiqc([Page("c", "All is <well>.", answers)])
+    told = multiqc_to_json([Page("c", "All is <well>.", answers)])
     assert told["data"] == {
         "a": {"status": "FAIL", "pass": 1, "warn": 1, "fail": 1, "lost": 91.2},
         "b": {"status": "PASS", "pass": 1, "warn": 0, "fail": 0},
@@ -34,5 +34,5 @@ def test_each_query_has_a_line_with_its_worst_answer() -> None:
 
 
 def test_queries_of_several_cohorts_are_told_apart() -> None:
-    told = multiqc([Page(name, "", [line("a", "PASS", None)]) for name in ("one", "two")])
+    told = multiqc_to_json([Page(name, "", [line("a", "PASS", None)]) for name in ("one", "two")])
     assert list(told["data"]) == ["one a", "two a"]

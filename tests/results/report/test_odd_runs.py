@@ -10,7 +10,7 @@ import pytest
 from rprloc.cohort.tasks import Cohort, Report, Sheet
 from rprloc.files import write_json_lines
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
-from rprloc.results.report.run import Given, report_run
+from rprloc.results.report.run import ReportFiles, report_run
 from rprloc.results.shown import read_shown
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from tests.results import cohorts
@@ -31,7 +31,7 @@ def page_of(folder: Path, *made: cohorts.Cohort) -> Html:
     tabulate_cohorts(folder / "results", sorted((folder / "evaluated").iterdir()), [])
     asked = tuple(Cohort(name=one.measure.cohort, modality="ct", members=one.measure.members) for one in made)
     shown = {name for one in read_shown(folder / "results" / "tables" / "shown.json") for name in one.figure}
-    given = Given(
+    given = ReportFiles(
         results=folder / "results", scans=[path for path in (folder / "scans").iterdir() if path.name in shown]
     )
     report_run(folder / "page", Report(cohorts=asked, sheet=Sheet(file="samples.csv")), LAUNCH, given)

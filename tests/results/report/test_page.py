@@ -15,7 +15,7 @@ from rprloc.results.report.page import (
     Fact,
     Page,
     Scans,
-    Seen,
+    Shared,
     cohort_page,
     facts,
     html,
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("blank")
 
 def told(tmp_path: Path, cohort: Made, *, figure_query: str | None = None) -> CohortPage:
     """Return what the page says of a cohort."""
-    seen = Seen(cohort.scans(), cohort.pictured(), {})
+    seen = Shared(cohort.scans(), cohort.pictured(), {})
     return cohort_page(cohort.cohort(), cohort.material(), cohort.gallery(tmp_path), seen, {}, figure_query)
 
 

@@ -11,10 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rprloc.errors import InputError
+from rprloc.pictures.planes import PLANES, Plane, PlaneView
 from rprloc.pictures.window import CT_WINDOW
-from rprloc.results.report.planes import PLANES, Box, Picture, Plane, View, draw_plane, plane_image
+from rprloc.results.report.planes import Box, Picture, draw_plane, plane_image
+from rprloc.scans.frame import Frame
 from tests.scans.written import grid_of, record_of, set_aside_record, structure_of, write_scan
 
+STRAIGHT = Frame(np.eye(3), np.zeros(3))
 GRID = grid_of((30, 50, 40), (2.0, 2.0, 3.0), (-40.0, -50.0, -45.0))
 TOWARDS = {"R": (0, -1), "L": (0, 1), "A": (1, -1), "P": (1, 1), "I": (2, -1), "S": (2, 1)}
 """World axis and direction of each letter: x grows to the left, y to posterior, z to superior (LPS)."""
@@ -31,7 +34,7 @@ def panel(plane: Plane, shown: Picture, centre: Any = (0, 0, 0)) -> Any:
     """Return the axes of one drawn panel of 100 mm and its pixels as grey values, 100 x 100."""
     figure = Figure(figsize=(1, 1), dpi=100, facecolor="black")
     axes = figure.add_axes((0, 0, 1, 1))
-    draw_plane(axes, shown, View(plane, np.array(centre, dtype=float), 100), [], plane.name)
+    draw_plane(axes, shown, PlaneView(plane, np.array(centre, dtype=float), 100), [], plane.name)
     canvas = FigureCanvasAgg(figure)
     for text in axes.texts:
         text.set_visible(False)
@@ -43,7 +46,7 @@ def panel(plane: Plane, shown: Picture, centre: Any = (0, 0, 0)) -> Any:
 def test_letters_stand_at_the_sides_they_name(plane: Plane) -> None:
     axes, _ = panel(plane, picture())
     middle = axes.transAxes.transform((0.5, 0.5))
-    assert [text.get_text() for text in axes.texts] == [*plane.letters, plane.name]
+    assert [text.get_text() for text in axes.texts] == [*plane.sides(STRAIGHT), plane.name]
     for text in axes.texts[:4]:
         axis, sign = TOWARDS[text.get_text()]
         point = np.zeros(3)
@@ -55,7 +58,7 @@ def test_letters_stand_at_the_sides_they_name(plane: Plane) -> None:
 
 @pytest.mark.parametrize(
     ("plane", "letter"),
-    [(plane, letter) for plane in PLANES for letter in plane.letters],
+    [(plane, letter) for plane in PLANES for letter in plane.sides(STRAIGHT)],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_a_bright_spot_shows_on_its_side(plane: Plane, letter: str) -> None:
@@ -67,7 +70,7 @@ def test_a_bright_spot_shows_on_its_side(plane: Plane, letter: str) -> None:
     voxels[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2] = 240
     _, pixels = panel(plane, picture(voxels))
     row, column = np.argwhere(pixels > 200).mean(axis=0)
-    places = dict(zip(plane.letters, ((49.5, 19.5), (49.5, 79.5), (19.5, 49.5), (79.5, 49.5)), strict=True))
+    places = dict(zip(plane.sides(STRAIGHT), ((49.5, 19.5), (49.5, 79.5), (19.5, 49.5), (79.5, 49.5)), strict=True))
     assert (row, column) == pytest.approx(places[letter], abs=2.5)
 
 
@@ -88,7 +91,7 @@ def test_a_box_is_drawn_round_its_voxels(plane: Plane) -> None:
     entry = picture().structures["organ"]
     box = Box(entry.box_mm, "white", "-", entry.extreme_mm, "o")
     far = Box(entry.box_mm + 200, "white", "-")
-    draw_plane(axes, picture(), View(plane, np.zeros(3), 100), [box, far], "")
+    draw_plane(axes, picture(), PlaneView(plane, np.zeros(3), 100), [box, far], "")
     outline, other = axes.patches
     # One that the plane does not cut is thin.
     assert other.get_linewidth() < outline.get_linewidth()
@@ -139,7 +142,7 @@ def test_a_single_landmark_is_a_mark_and_no_box() -> None:
     at = np.array([[3.0, -4.0, 5.0]])
     axes = Figure().add_axes((0, 0, 1, 1))
     box = Box(np.repeat(at, 2, axis=0), "#E69F00", "-", at, "x")
-    draw_plane(axes, picture(), View(PLANES[0], at[0], 100), [box], "axial")
+    draw_plane(axes, picture(), PlaneView(PLANES[0], at[0], 100), [box], "axial")
     assert not axes.patches
     (line,) = axes.lines
     assert (line.get_xdata().tolist(), line.get_ydata().tolist(), line.get_marker()) == ([3.0], [-4.0], "x")

@@ -15,7 +15,7 @@ from rprloc.errors import InputError
 from rprloc.files import read_json, write_json_lines
 from rprloc.pictures.manifest import write_manifest
 from rprloc.results.report import run as module
-from rprloc.results.report.run import Given, report_run
+from rprloc.results.report.run import ReportFiles, report_run
 from tests.results.report.html import Html
 from tests.results.report.made import LAUNCH, Made, made, report_of, write_results
 from tests.scans.written import write_scan
@@ -37,7 +37,7 @@ def written(
     write_manifest(tmp_path / "made.json", [one for cohort in cohorts for one in cohort.pictured().values()])
     shown = {name for cohort in cohorts for name in cohort.figure()}
     scans = [write_scan(tmp_path / "scans", record) for one in cohorts for record in one.records.values()]
-    given = Given(
+    given = ReportFiles(
         results=write_results(tmp_path / "results", *cohorts),
         scans=[path for path in scans if path.name in shown],
         manifests=[tmp_path / "made.json"],
@@ -159,4 +159,4 @@ def test_another_file_is_named(tmp_path: Path) -> None:
     results = write_results(tmp_path / "results", made(queries=1))
     (results / "tables" / "shown.json").write_text("[{}]")
     with pytest.raises(InputError, match=r"shown\.json"):
-        report_run(tmp_path / "page", report_of(made(queries=1)), LAUNCH, Given(results=results))
+        report_run(tmp_path / "page", report_of(made(queries=1)), LAUNCH, ReportFiles(results=results))
