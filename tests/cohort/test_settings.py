@@ -47,7 +47,9 @@ def same(one: Settings, other: Settings) -> bool:
 
 def test_shipped_settings() -> None:
     shipped = {name: load(path) for name, path in known_cohorts([COHORTS]).items()}
-    assert set(shipped) == {"default", "head_neck", "head_neck_ct", "openkbp", "pancreas", "phantom"}
+    assert set(shipped) == {
+        "default", "mr", "brain_mr", "head_neck", "head_neck_ct", "openkbp", "pancreas", "phantom"
+    }  # fmt: skip
     organs = {"brainstem": 1, "mandible": 2, "parotid_left": 3, "parotid_right": 4}
     assert shipped["openkbp"].structures == shipped["head_neck"].structures == organs
     assert shipped["head_neck"].patch_voxels == (16, 64, 64)
@@ -55,6 +57,7 @@ def test_shipped_settings() -> None:
     assert (shipped["head_neck"].r.coarse, shipped["head_neck"].r.fine) == (300, 30)
     assert (shipped["pancreas"].r.coarse, shipped["pancreas"].r.fine) == (700, 50)
     assert (shipped["head_neck"].starts, shipped["pancreas"].starts) == (15, 20)
+    assert {name for name, one in shipped.items() if one.modality == "mr"} == {"mr", "brain_mr"}
     # A scientist copies a file and changes it: every key is there to be seen.
     assert all(one.given == frozenset(KEYS) for one in shipped.values())
 
