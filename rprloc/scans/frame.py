@@ -123,13 +123,30 @@ def nifti_frame(header: nibabel.Nifti1Header, size: Sequence[int], name: str, *,
     said: tuple[str, ...] = ()
     if sform is not None and qform is not None and not sform.agrees(qform, size):
         said = (_apart(sform, qform, size),)
-    elif sform is None and int(header["sform_code"]) > 0:
-        said = ("its sform takes voxels to no place: the qform is taken",)
+    elif sform is None:
+        said = _odd_qform(header)
     elif qform is None:
         said = _odd_sform(header)
     if by_itk is not None and chosen.agrees(by_itk, size):
         chosen = by_itk
     return checked(replace(chosen, findings=said), size, name)
+
+
+def _odd_qform(header: nibabel.Nifti1Header) -> tuple[str, ...]:
+    """Return what is to be said of a qform that is taken alone."""
+    said: tuple[str, ...] = ()
+    if int(header["sform_code"]) > 0:
+        said += ("its sform takes voxels to no place: the qform is taken",)
+    if abs(float(header["pixdim"][0])) != 1:
+        said += (
+            f"its qfac (pixdim[0]) is {float(header['pixdim'][0]):g}: taken for {_qfac(header)}, as the standard says",
+        )
+    return said
+
+
+def _qfac(header: nibabel.Nifti1Header) -> int:
+    """Return the hand of a qform's axes: -1 or, by the standard, whatever else stands there, 1."""
+    return -1 if header["pixdim"][0] < 0 else 1
 
 
 def _odd_sform(header: nibabel.Nifti1Header) -> tuple[str, ...]:
@@ -171,8 +188,8 @@ def _qform(header: nibabel.Nifti1Header) -> FloatArray | None:
     from nibabel.spatialimages import HeaderDataError
 
     known = header.copy()
-    # The standard's word: what is not -1 is 1; many programs write 0.
-    known["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
+    # Many programs write 0.
+    known["pixdim"][0] = _qfac(header)
     try:
         form = np.asarray(known.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):
