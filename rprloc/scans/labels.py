@@ -29,6 +29,8 @@ _MOST_VALUES = 1_000
 """Of a label: atlases of the whole brain have up to a few hundred, a scan has more."""
 _NAMED = 8
 """Values of a label that a sentence lists at most."""
+_FAR_VALUES = 2
+"""Times the largest value of the structures: what is larger is no other structure's, but scaled to be shown."""
 _MOST_IN_MASK = 4
 """Values beside 0 of a mask of one structure, such as 1 and 2 for its parts; probabilities and scans have more."""
 _MOST_NEGATIVE = 8
@@ -185,7 +187,8 @@ def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
 def _none_of(values: NDArray[Any], structures: Mapping[str, int] | None, found: Collection[str]) -> tuple[str, ...]:
     """Return what is to be said of a label that has values, and none of the structures'."""
     drawn = [] if found or structures is None else [int(value) for value in _distinct(values) if value]
-    if not drawn or structures is None:
+    # Values that follow the structures' may be others' that the settings leave out.
+    if not drawn or structures is None or drawn[0] <= _FAR_VALUES * max(structures.values()):
         return ()
     wanted = ", ".join(f"{name} {value}" for name, value in structures.items())
     more = ", ..." if len(drawn) > _NAMED else ""
