@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from rprloc.cohort.sheet import SPLITS
 from rprloc.errors import InputError
 from rprloc.files import whole_file, write_text
+from rprloc.scans.belongs import exchanged
+from rprloc.scans.landmarks import structure_landmarks
+from rprloc.scans.record import Native
 from rprloc.scans.volume import read_volume
 from rprloc.seeds import generator_of
 
@@ -207,25 +210,11 @@ def _drawn(label: Path, structures: Mapping[str, int]) -> frozenset[str]:
 
 
 def _mirrored(label: sitk.Image | None, structures: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a sentence for each structure that lies on the wrong side of its twin: left is where x, in LPS, grows."""
+    """Return a sentence for each structure that lies on the wrong side of its twin."""
     if label is None:
         return ()
-    values = sitk.GetArrayFromImage(label)
-
-    def x_mm(name: str) -> float | None:
-        index = np.argwhere(values == structures[name])
-        return (
-            label.TransformContinuousIndexToPhysicalPoint(index.mean(axis=0)[::-1].tolist())[0] if len(index) else None
-        )
-
-    said = []
-    for name in structures:
-        twin = name.removesuffix("_left") + "_right"
-        if name.endswith("_left") and twin in structures:
-            left, right = x_mm(name), x_mm(twin)
-            if left is not None and right is not None and left <= right:
-                said.append(f"{name} lies to the patient's right of {twin}.")
-    return tuple(said)
+    found = structure_landmarks(sitk.GetArrayViewFromImage(label), structures, Native.of(label))
+    return tuple(f"{one}." for one in exchanged(found))
 
 
 def _write_sheet(done: Imported) -> None:

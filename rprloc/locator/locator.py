@@ -267,8 +267,10 @@ class Locator:
         rows, again = searched(localizer, lambda: self._plain, home, first=self._first)
         other = nothing_found(self.weights.name) if again else None
         rows = self._stamped(rows, other)
-        if other is not None:
-            record = replace(record, findings=(*record.findings, str(other.finding)))
+        said = [] if other is None else [str(other.finding)]
+        # How the query lies in truth is of it alone, and not to be learnt at the end only.
+        said += dict.fromkeys(row.turned for row in rows if row.turned is not None)
+        record = replace(record, findings=(*record.findings, *said))
         self._first = self._first and not rows
         records = self._records | {query.subject: record}
         located = Located(query.path, record, (), tuple(rows), self._drawn)

@@ -28,6 +28,8 @@ _STRAIGHT = 1e-3
 """Cosine between two axes up to which they count as orthogonal: headers keep six digits or more."""
 _FLAT = 1e-3
 """Axes whose parallelepiped has less than this part of the volume of a straight one span nothing."""
+_SAME_SPACING = 0.01
+"""Part by which a pixdim differs from the lengths of an sform's columns, by rounding or by a little shear."""
 _MM = {"meter": 1000.0, "micron": 0.001}
 """Of NIfTI's units that are no millimetres."""
 _TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -121,11 +123,48 @@ def nifti_frame(header: nibabel.Nifti1Header, size: Sequence[int], name: str, *,
     said: tuple[str, ...] = ()
     if sform is not None and qform is not None and not sform.agrees(qform, size):
         said = (_apart(sform, qform, size),)
-    elif sform is None and int(header["sform_code"]) > 0:
-        said = ("its sform takes voxels to no place: the qform is taken",)
+    elif sform is None:
+        said = _odd_qform(header)
+    elif qform is None:
+        said = _odd_sform(header)
     if by_itk is not None and chosen.agrees(by_itk, size):
         chosen = by_itk
     return checked(replace(chosen, findings=said), size, name)
+
+
+def _odd_qform(header: nibabel.Nifti1Header) -> tuple[str, ...]:
+    """Return what is to be said of a qform that is taken alone."""
+    said: tuple[str, ...] = ()
+    if int(header["sform_code"]) > 0:
+        said += ("its sform takes voxels to no place: the qform is taken",)
+    if abs(float(header["pixdim"][0])) != 1:
+        said += (
+            f"its qfac (pixdim[0]) is {float(header['pixdim'][0]):g}: taken for {_qfac(header)}, as the standard says",
+        )
+    return said
+
+
+def _qfac(header: nibabel.Nifti1Header) -> int:
+    """Return the hand of a qform's axes: -1 or, by the standard, whatever else stands there, 1."""
+    return -1 if header["pixdim"][0] < 0 else 1
+
+
+def _odd_sform(header: nibabel.Nifti1Header) -> tuple[str, ...]:
+    """Return what is to be said of an sform without a qform: it is what arrays get that are saved without their header,
+    or the spacing beside it is another one.
+    """
+    form = np.asarray(header.get_sform(), dtype=np.float64)
+    if np.array_equal(form, np.eye(4)):
+        return (
+            "its sform is the identity, as of an array that was saved without its header; size and sides may be wrong",
+        )
+    own, spacing = np.linalg.norm(form[:3, :3], axis=0), _spacing(header)
+    if not _possible(spacing) or (spacing == 1).all() or np.abs(spacing / own - 1).max() <= _SAME_SPACING:
+        return ()
+    return (
+        f"its pixdim says {listed(spacing)} mm and its sform {listed(own)} mm: "
+        "the sform is taken, as nibabel and FSL do",
+    )
 
 
 def _unit(header: nibabel.Nifti1Header) -> str:
@@ -148,8 +187,11 @@ def _qform(header: nibabel.Nifti1Header) -> FloatArray | None:
         return None
     from nibabel.spatialimages import HeaderDataError
 
+    known = header.copy()
+    # Many programs write 0.
+    known["pixdim"][0] = _qfac(header)
     try:
-        form = np.asarray(header.get_qform(), dtype=np.float64)
+        form = np.asarray(known.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):
         return None
     return form if _whole(form) else None

@@ -18,6 +18,7 @@ from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native, Structure
+from rprloc.scans.rims import rims
 from rprloc.scans.scan import Surfaces
 from rprloc.scans.strays import without_strays
 from rprloc.scans.surfaces import structure_surfaces
@@ -27,6 +28,10 @@ MOST_LABEL = np.iinfo(np.uint16).max
 """Largest value of a structure in a label."""
 _MOST_VALUES = 1_000
 """Of a label: atlases of the whole brain have up to a few hundred, a scan has more."""
+_NAMED = 8
+"""Values of a label that a sentence lists at most."""
+_FAR_VALUES = 2
+"""Times the largest value of the structures: what is larger is no other structure's, but scaled to be shown."""
 _MOST_IN_MASK = 4
 """Values beside 0 of a mask of one structure, such as 1 and 2 for its parts; probabilities and scans have more."""
 _MOST_NEGATIVE = 8
@@ -86,6 +91,8 @@ def read_label(
     values = sitk.GetArrayViewFromImage(image)
     findings += _values_found(values, source.name)
     found = structure_landmarks(values, structures, native)
+    said = (*rims(values, {name: one.value for name, one in found.items()}), *_none_of(values, structures, found))
+    findings += tuple(f"{source.name}: {one}" for one in said)
     kept, said = without_strays(values, {name: one.value for name, one in found.items()}, native.spacing_mm)
     if said:
         findings += tuple(f"{source.name}: {one}" for one in said)
@@ -176,6 +183,18 @@ def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
             "as a label has."
         )
     return () if found[-1] else (f"{name}: no voxel has a value but 0: nothing is drawn",)
+
+
+def _none_of(values: NDArray[Any], structures: Mapping[str, int] | None, found: Collection[str]) -> tuple[str, ...]:
+    """Return what is to be said of a label that has values, and none of the structures'."""
+    drawn = [] if found or structures is None else [int(value) for value in _distinct(values) if value]
+    # Values that follow the structures' may be others' that the settings leave out.
+    if not drawn or structures is None or drawn[0] <= _FAR_VALUES * max(structures.values()):
+        return ()
+    wanted = ", ".join(f"{name} {value}" for name, value in structures.items())
+    more = ", ..." if len(drawn) > _NAMED else ""
+    listed = ", ".join(map(str, drawn[:_NAMED])) + more
+    return (f"its values ({listed}) are none of the structures' ({wanted}), as the settings number them",)
 
 
 def _mask_values(values: NDArray[Any], name: str) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ def read_header(path: Path, voxels: Path | None = None) -> NiftiHeader:
             start = _first_bytes(_unpacked(stream))
         except (EOFError, OSError, zlib.error) as error:
             raise _not_whole(name, error) from error
+    if start.startswith(_GZIP):
+        raise InputError(f"{name}: found a file that was compressed twice, expected it to be once.")
     header = _parsed(start, name, apart=voxels != path)
     if not 1 <= len(header.sizes) <= 7 or any(n < 1 for n in header.sizes):
         raise InputError(f"{name}: found sizes of {listed(header.sizes)} voxels, expected three positive numbers.")

@@ -19,6 +19,13 @@ _PADDING_HU = 3000
 _BORDER_PART = 0.01
 """Part of the border's voxels that padding covers at least."""
 
+_BLOCK_PART = 0.05
+"""Part of the border that one value covers where it is a background that a program has written."""
+_BLOCK_GAP = 0.25
+"""Of the range of an MR's other values: how far above or below them a background lies."""
+_BLOCK_DARK = 0.1
+"""Of that range: what is darker is an MR's own background."""
+
 _STORED_AIR_PART, _STORED_TISSUE_PART = 0.02, 0.3
 """Of values stored with air at 0, at least the part is air, and of the others at least the part is soft tissue; a part
 of a body without air has neither.
@@ -44,6 +51,8 @@ _FILLED_PART = 0.98
 _LITRES = (0.001, 250.0)
 """Least and most volume of a body or of the part of one that a scan shows."""
 
+_MOST_HU, _BEYOND_PART = 4000, 0.2
+"""Part of a body that is brighter than bone and metal where its values are no HU."""
 _BODY_HU, _BINS = (-500, 1500), 80
 """The values of a body among which the commonest is looked for: neither lung nor metal."""
 _COMMONEST_HU = (-200, 200)
@@ -60,6 +69,8 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
     """
     values = sitk.GetArrayViewFromImage(image)
     image, findings = _without_nan(image, values, modality)
+    image, found = _without_block(image, sitk.GetArrayViewFromImage(image), modality)
+    findings += found
     if modality != "ct":
         image, found = _uninverted(image, sitk.GetArrayViewFromImage(image))
         return image, findings + found
@@ -96,6 +107,40 @@ def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tupl
     air = AIR_HU if modality == "ct" and air >= TISSUE_HU else air
     filled = np.where(outside[parts], values.dtype.type(air), values)
     return image_like(image, filled), (f"{number:,} voxels are NaN: read as air",)
+
+
+def _without_block(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Replace a block of one value at the field's border by the darkest, where the scan's own background is another."""
+    block, part = _of_border(values)
+    if part < _BLOCK_PART or (modality == "ct" and not TISSUE_HU <= block < _PADDING_HU):
+        return image, ()
+    own = values[values != block]
+    if not own.size or not np.isfinite(own.min()):
+        return image, ()
+    low, high = (float(value) for value in (own.min(), own.max()))
+    below, above = block < 0 <= low, block > high
+    if modality == "ct":
+        beyond, inside = False, low < block
+    else:
+        beyond = (below or above) and max(low - block, block - high) > _BLOCK_GAP * (high - low)
+        inside = low + _BLOCK_DARK * (high - low) < block < high
+    if not (beyond or inside):
+        return image, ()
+    parts, _ = ndimage.label(values == block)
+    outside = np.unique(np.concatenate([np.take(parts, (0, -1), axis).ravel() for axis in range(3)]))
+    # Far from all others it is nothing else inside either.
+    there = values == block if beyond else np.isin(parts, outside[outside > 0])
+    filled = np.where(there, values.dtype.type(low), values)
+    return image_like(image, filled), (
+        f"the border of the field is filled with {block:.6g}, of one value: read as air",
+    )
+
+
+def _of_border(values: NDArray[Any]) -> tuple[float, float]:
+    """Return the commonest value at the border of a field (z, y, x) and the part of the border that it covers."""
+    border = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
+    found, counts = np.unique(border, return_counts=True)
+    return float(found[counts.argmax()]), float(counts.max() / border.size)
 
 
 def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -188,6 +233,8 @@ def body_findings(share: float, litres: float) -> tuple[str, ...]:
 
 def tissue_findings(body: NDArray[Any]) -> tuple[str, ...]:
     """Return what is odd about the values (n,) of a CT's body: a cone beam's or a dose's are no Hounsfield units."""
+    if (beyond := float(np.mean(body > _MOST_HU))) > _BEYOND_PART:
+        return (f"{beyond:.0%} of the body are above {_MOST_HU}, {NO_HOUNSFIELD}: used as it is",)
     counts, edges = np.histogram(body, bins=_BINS, range=_BODY_HU)
     if not counts.any():
         return ()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.files import sha256
 from rprloc.geometry import FloatArray, Grid
+from rprloc.scans.belongs import exchanged, in_air
 from rprloc.scans.body import Mask, body_box, body_mask
 from rprloc.scans.copies import values_sha256
 from rprloc.scans.labels import Annotation, Label, read_label
@@ -24,6 +25,7 @@ from rprloc.scans.plausible import body_findings, mended, tissue_findings
 from rprloc.scans.record import NO_HOUNSFIELD, Native, ScanRecord, Structure
 from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
 from rprloc.scans.scan import remove_scan_files, write_scan_outlines, write_scan_surfaces, write_scan_volume
+from rprloc.scans.slices import slice_findings
 from rprloc.scans.target import Target, Triple, scan_folder
 from rprloc.scans.volume import value_range
 
@@ -112,8 +114,8 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
     findings, drawn = body.findings, False
     if source.label is not None:
         label = _annotation(source, body, target.structures)
-        structures, drawn = _write_label(folder, label, body.grid), label.image is not None
-        findings += label.findings
+        structures, drawn = label.structures, label.image is not None
+        findings += (*label.findings, *_write_label(folder, label, body))
         del label
         cut = _cut_away(structures, body.grid)
         if cut and not whole:
@@ -165,7 +167,7 @@ def _read(source: Source, target: Target) -> _Read:
     image, said = mended(opened.image, target.modality)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
-    findings = (*opened.findings, *said)
+    findings = (*opened.findings, *said, *slice_findings(image))
     return _Read(
         modality.without_padding(image, lowest), modality.air(lowest), findings, opened.oriented, hashed, opened.files
     )
@@ -214,13 +216,19 @@ def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> 
     return grid
 
 
-def _write_label(folder: Path, label: Label, grid: Grid) -> Mapping[str, Structure]:
-    """Write a scan's label in model space, if it has voxels, its surfaces and outlines; return its structures."""
+def _write_label(folder: Path, label: Label, body: _Body) -> tuple[str, ...]:
+    """Write a scan's label in model space, if it has voxels, its surfaces and outlines; return what is odd beside the
+    scan.
+    """
     write_scan_surfaces(folder, label.surfaces)
     write_scan_outlines(folder, label.outlines)
+    # Of an unknown orientation more than this is said.
+    said = exchanged(label.structures) if body.oriented else ()
     if label.image is not None:
-        write_scan_volume(folder, resample_label(label.image, grid).astype(np.uint16), grid, "label")
-    return label.structures
+        values = resample_label(label.image, body.grid).astype(np.uint16)
+        write_scan_volume(folder, values, body.grid, "label")
+        said += in_air(label.structures, values, body.mask)
+    return said
 
 
 def _check_values(image: sitk.Image, name: str) -> float:

@@ -34,7 +34,8 @@ def covering_grid(image: sitk.Image, spacing_mm: FloatArray) -> Grid:
     low, high = field_of_view_mm(image)
     # The tolerance keeps rounding errors of the header from adding a plane of air.
     size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-3), 1).astype(int)
-    origin = low + spacing_mm / 2
+    # A field of less than a voxel, as a single slice's, lies about its middle.
+    origin = np.where(size > 1, low + spacing_mm / 2, np.minimum(low + spacing_mm / 2, (low + high) / 2))
     return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
 
 

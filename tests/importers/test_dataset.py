@@ -127,7 +127,8 @@ def test_a_label_of_a_mirrored_scan_is_remarked_on(tmp_path: Path) -> None:
         image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
     _, said = run(tmp_path, Patient("a", lambda: mirrored))
     assert said == [
-        "[1/1] a: written; ear_left, ear_right, nose Look at it: ear_left lies to the patient's right of ear_right."
+        "[1/1] a: written; ear_left, ear_right, nose Look at it: ear_left lies to the patient's right of ear_right, "
+        "as in a mirrored scan or with exchanged names."
     ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rprloc.geometry import Grid
-from rprloc.scans.crops import small_crops
+from rprloc.scans.crops import odd_fields, small_crops
 from rprloc.scans.record import Native, ScanRecord
 
 
@@ -25,3 +27,24 @@ def test_few_scans_and_those_set_aside_say_nothing_of_what_is_usual() -> None:
     cohort = {name: record(name, 80) for name in "abc"} | {"e": record("e", 10)}
     assert small_crops(cohort) == {}
     assert small_crops(cohort | {"d": record("d", 80, reason="cut")}) == {}
+
+
+def of_field(*size: int) -> ScanRecord:
+    """Return a scan of so many voxels of 2 mm."""
+    one = record("a", 80)
+    assert one.native is not None
+    return replace(one, native=replace(one.native, size=size))
+
+
+def test_a_field_of_another_size_than_the_others_is_named() -> None:
+    cohort = {"a": of_field(250, 250, 100), "b": of_field(200, 240, 60), "c": of_field(50, 50, 50)}
+    assert odd_fields(cohort) == {
+        "c": "its field measures 100 x 100 x 100 mm and that of the cohort's other scans usually 490 x 450 x 160 mm, "
+        "as where a spacing was lost or is in another unit"
+    }
+    assert list(odd_fields(cohort | {"d": of_field(2500, 2500, 1000)})) == ["c", "d"]
+
+
+def test_a_slab_a_half_and_a_scan_alone_are_of_an_ordinary_field() -> None:
+    assert odd_fields({"a": of_field(50, 50, 50)}) == {}
+    assert odd_fields({"a": of_field(250, 250, 100), "b": of_field(250, 250, 10), "c": of_field(125, 250, 100)}) == {}

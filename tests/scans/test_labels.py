@@ -163,3 +163,16 @@ def like(image: sitk.Image, values: np.ndarray) -> sitk.Image:
     made = sitk.GetImageFromArray(values)
     made.CopyInformation(image)
     return made
+
+
+def test_a_label_of_other_values_than_the_structures_is_told(tmp_path: Path) -> None:
+    label = read(write(patient()[1] * 51, tmp_path / "label.nii.gz"))
+    assert not label.structures
+    assert label.findings == (
+        "label.nii.gz: its values (51, 102) are none of the structures' (organ 1, spot 2), as the settings number them",
+    )
+
+
+def test_a_label_of_structures_that_the_settings_leave_out_is_not_told(tmp_path: Path) -> None:
+    label = read(write((patient()[1] > 0) * 3, tmp_path / "label.nii.gz"))
+    assert (label.structures, label.findings) == ({}, ())

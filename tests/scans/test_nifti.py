@@ -162,3 +162,10 @@ def test_a_header_tells_type_scale_and_place(tmp_path: Path) -> None:
     assert (header.kind, header.bytes, header.sizes) == (np.dtype(">f4"), 240, (5, 4, 3))
     assert (header.offset, header.slope, header.intercept) == (400, 2.0, 3.0)
     assert header.fields["pixdim"][1:4].tolist() == [1.5, 2.0, 2.5]
+
+
+def test_a_file_that_was_compressed_twice_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(gzip.compress(bytes(2000))))
+    with pytest.raises(InputError, match=r"a.nii.gz: found a file that was compressed twice, expected it to be once."):
+        read_header(path)

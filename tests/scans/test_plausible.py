@@ -26,7 +26,7 @@ def seen(values: np.ndarray, modality: str = "ct") -> tuple[np.ndarray, tuple[st
 @pytest.mark.parametrize("modality", ["ct", "mr"])
 def test_an_ordinary_scan_stays_as_it_is(modality: str) -> None:
     """Neither copied nor said."""
-    image = sitk.GetImageFromArray(phantom())
+    image = sitk.GetImageFromArray(phantom() if modality == "ct" else mr())
     found, findings = mended(image, modality)
     assert found is image
     assert findings == ()
@@ -109,11 +109,10 @@ def test_nan_in_air_is_air_and_nan_in_tissue_stays() -> None:
 
 def test_nan_around_an_mr_is_its_lowest_value() -> None:
     """As air is."""
-    values = np.full((6, 8, 8), 100, dtype=np.float32)
-    values[:, 4] = 20
+    values = mr().astype(np.float32)
     values[:, 0] = np.nan
     found, findings = seen(values, "mr")
-    assert (found[:, 0] == 20).all()
+    assert (found[:, 0] == 0).all()
     assert len(findings) == 1
 
 
@@ -143,3 +142,56 @@ def test_tissue_far_from_its_hounsfield_units_is_said_and_ordinary_tissue_is_not
         assert NO_HOUNSFIELD in said
         assert abs(int(said.split(" is ")[1].split(",")[0]) - commonest) < 40
     assert tissue_findings(np.full(100, -900, dtype=np.int16)) == ()
+
+
+@pytest.mark.parametrize("background", [0, -1, 200])
+def test_a_background_that_a_program_has_written_is_air(background: int) -> None:
+    """A CT of which all around the body was set to one value; what is inside stays."""
+    values = phantom()
+    values[5, 12, 12] = background
+    written = values.copy()
+    written[:, :5] = written[:, 19:] = written[:, :, :5] = written[:, :, 19:] = background
+    found, findings = seen(written)
+    np.testing.assert_array_equal(found, values)
+    assert findings == (f"the border of the field is filled with {background}, of one value: read as air",)
+
+
+def mr() -> np.ndarray:
+    """An MR with noise around the body."""
+    values = np.random.default_rng(0).integers(0, 12, (12, 24, 24)).astype(np.int16)
+    values[:, 5:19, 5:19] = np.random.default_rng(1).integers(300, 900, (12, 14, 14))
+    return values
+
+
+@pytest.mark.parametrize("background", [-2000, 4095, 32767])
+def test_an_mr_whose_corners_were_filled_is_as_dark_there_as_elsewhere(background: int) -> None:
+    written = mr()
+    written[:, :3] = background
+    found, findings = seen(written, "mr")
+    assert (found[:, :3] == 0).all()
+    np.testing.assert_array_equal(found[:, 3:], mr()[:, 3:])
+    assert len(findings) == 1
+
+
+def test_zeros_around_values_of_both_signs_are_background() -> None:
+    """As of a brain that was normalised within its mask."""
+    values = np.zeros((12, 24, 24), dtype=np.float32)
+    values[:, 5:19, 5:19] = np.random.default_rng(1).normal(0, 1, (12, 14, 14))
+    found, findings = seen(values, "mr")
+    assert (found[:, :5] == values.min()).all()
+    np.testing.assert_array_equal(found[:, 5:19, 5:19], values[:, 5:19, 5:19])
+    assert len(findings) == 1
+
+
+def test_ordinary_backgrounds_of_an_mr_are_not_told() -> None:
+    assert seen(mr(), "mr")[1] == ()
+    for value in (0, 3):
+        values = mr()
+        values[:, :5] = value
+        assert seen(values, "mr")[1] == ()
+
+
+def test_a_ct_of_other_units_is_told() -> None:
+    values = phantom()
+    (said,) = tissue_findings(values[values > -500] * 1000.0)
+    assert NO_HOUNSFIELD in said

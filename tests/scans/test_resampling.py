@@ -53,7 +53,7 @@ def test_a_scan_that_has_the_spacing_already_keeps_its_values() -> None:
 
 
 def test_the_grid_holds_every_voxel_and_hardly_more() -> None:
-    for size, spacing, wanted in [((10, 11, 12), (0.7, 1.3, 5.0), (2.0, 2.0, 2.0)), ((1, 1, 1), (3, 3, 3), (4, 4, 4))]:
+    for size, spacing, wanted in [((10, 11, 12), (0.7, 1.3, 5.0), (2.0, 2.0, 2.0)), ((2, 2, 2), (3, 3, 3), (4, 4, 4))]:
         image = image_of(np.zeros(size[::-1], dtype=np.uint8), spacing, (1.0, 2.0, 3.0))
         grid = covering_grid(image, np.array(wanted, dtype=float))
         low = np.array([1.0, 2.0, 3.0]) - np.array(spacing) / 2
@@ -151,3 +151,9 @@ def test_outside_the_file_lies_air() -> None:
     moved = resample(image, Grid((9, 5, 5), (1.0, 1.0, 1.0), (-2.0, 0.0, 0.0)))
     assert np.all(moved[:, :, [0, 1, -1, -2]] == -1024)
     assert np.all(moved[:, :, 2:7] == 40)
+
+
+def test_a_single_slice_is_seen_whatever_the_grids_spacing() -> None:
+    image = image_of(np.full((1, 8, 8), 7.0, dtype=np.float32), spacing=(2, 2, 2))
+    grid = covering_grid(image, np.array([2.0, 2.0, 6.0]))
+    np.testing.assert_allclose(resample(image, grid, outside=-1.0), 7.0)

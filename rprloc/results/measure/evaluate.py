@@ -37,7 +37,7 @@ from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
-from rprloc.scans.crops import small_crops
+from rprloc.scans.crops import odd_fields, small_crops
 from rprloc.scans.record import ScanRecord, records_of
 
 
@@ -98,7 +98,8 @@ def compared(
     """
     records = dict(scans)
     found = (
-        small_crops(records), _copied_queries(measure, records), _turned_queries(predictions), _again(predictions)
+        small_crops(records), odd_fields(records), _copied_queries(measure, records), _turned_queries(predictions),
+        _again(predictions),
     )  # fmt: skip
     said = [one for findings in found for one in findings.items() if one[1] not in records[one[0]].findings]
     for name, finding in said:

@@ -1,0 +1,44 @@
+"""Slices that do not belong beside each other are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from rprloc.scans.slices import slice_findings
+
+
+def cone() -> np.ndarray:
+    """A body that changes from slice to slice, (40, 32, 32), with air beyond its ends."""
+    y, x = np.mgrid[-16:16, -16:16]
+    radii = np.r_[0, 0, np.linspace(3, 15, 36), 0, 0]
+    return np.stack([np.where(np.hypot(x - r / 4, y) < r, 40 + 20 * r, -1000) for r in radii]).astype(np.int16)
+
+
+def said(order: np.ndarray) -> str:
+    return " ".join(slice_findings(sitk.GetImageFromArray(cone()[order])))
+
+
+def test_ordinary_scans_are_not_told() -> None:
+    assert not said(np.arange(2, 36)) and not said(np.arange(36, 2, -1))
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        (np.r_[2:14, 24:36], "slices 12 and 13 of 24 differ"),
+        (np.array(sorted(range(2, 36), key=str)), "as where slices are missing or in another order"),
+        (np.r_[2:36:2, 3:36:2], "slices 17 and 18 of 34 differ"),
+        (np.arange(2, 36).repeat(2), "34 of 68 slices are copies of those before them"),
+    ],
+    ids=["missing", "by name", "interleaved", "twice"],
+)
+def test_slices_that_are_missing_or_in_another_order_are_told(order: np.ndarray, found: str) -> None:
+    assert found in said(order)
+
+
+def test_empty_slices_and_few_ones_say_nothing() -> None:
+    assert not slice_findings(sitk.GetImageFromArray(np.zeros((12, 8, 8), dtype=np.int16)))
+    assert not said(np.array([2, 30, 4, 20]))
+    assert not said(np.r_[[0] * 20, 2:36])
