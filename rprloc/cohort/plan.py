@@ -46,6 +46,7 @@ from rprloc.cohort.tasks import (
     Search,
     Seen,
     Sheet,
+    Together,
     Train,
     View,
     Viewed,
@@ -66,6 +67,11 @@ MOST_BESIDE = 3
 """Supports of which pictures are made: the drawn one, and others in case that it is set aside or itself a query."""
 VIEWED_TOGETHER = 20
 """Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
+
+
+FIRST_ALONE, TOGETHER = 100, 20
+"""Scans of a cohort that have a task each, and how many of the others share one: a fork takes a tenth of a second, the
+start of a command nearly one."""
 
 
 class GivenModel(msgspec.Struct, frozen=True):
@@ -90,6 +96,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the tasks of a process ask a scheduler for, by process."""
     models: tuple[GivenModel, ...] = ()
     preprocess: tuple[Preprocess, ...] = ()
+    together: tuple[Together, ...] = ()
+    """Those of them that share a task."""
     train: tuple[Train, ...] = ()
     teach: tuple[Train, ...] = ()
     """The trainings that others come before."""
@@ -108,7 +116,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
         values: dict[str, Any] = msgspec.to_builtins(self)
-        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
+        kinds = ("preprocess", "together", "train", "teach", "localize", "register", "evaluate", "view", "export")
         return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
 
 
@@ -133,6 +141,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         notes=tuple(_notes(checked.chosen)),
         models=tuple(_given_models(checked)),
         preprocess=tuple(task for one in planned for task in one.preprocessings()),
+        together=tuple(task for one in planned for task in one.together()),
         train=tuple(task for task in trainings if not task.models),
         teach=tuple(task for task in trainings if task.models),
         localize=tuple(task for task in searches if task.gpu),
@@ -209,8 +218,10 @@ def _notes(chosen: Mapping[str, Mapping[str, Weights]]) -> Iterator[str]:
 
 def _counts(plan: Plan) -> dict[str, int]:
     """Return how many tasks each process has."""
-    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
-    counts = {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
+    kinds = ("train", "teach", "localize", "register", "evaluate", "view", "export")
+    shared = sum(len(task.scans) for task in plan.together)
+    counts = {"PREPROCESS": len(plan.preprocess) - shared, "PREPROCESS_TOGETHER": len(plan.together)}
+    counts |= {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
     return {process: count for process, count in counts.items() if count}
 
 
@@ -269,7 +280,8 @@ class Planner:
             structures=settings.structures,
             matching_spacing=settings.matching_spacing if finer else None,
         )
-        code = self._code(["rprloc.steps:preprocess"])
+        # Alone or with others: as a scan that a shared task has lost comes back alone.
+        code = self._code(["rprloc.steps:preprocess", "rprloc.steps:together"])
         tasks = []
         for row in self._members:
             files = files_of(row, self._places, settings.structures)
@@ -290,6 +302,19 @@ class Planner:
                 )
             )
         return tasks
+
+    def together(self) -> list[Together]:
+        """Return the tasks that several scans share: whole batches by the place in the sheet, so that appended rows
+        change none of those before, and have a task each until they are as many as one.
+        """
+        asked = self._parameters.get("scans_per_task")
+        first, size = (0, int(asked)) if asked else (FIRST_ALONE, TOGETHER)
+        names = self._folders(row.subject for row in self._members)
+        starts = range(first, len(names) - size + 1, size) if size > 1 else ()
+        return [
+            Together(id=f"{self._cohort}.scans{start}", cohort=self._cohort, scans=names[start : start + size])
+            for start in starts
+        ]
 
     def trainings(self) -> list[Train]:
         """Return a task for each network that the run trains."""

@@ -56,6 +56,13 @@ class Preprocess(Task, frozen=True, kw_only=True):
     """The hash of an image's files by names, sizes and times where it is a folder: Nextflow adds it for its cache."""
 
 
+class Together(Task, frozen=True, kw_only=True):
+    """Several scans that one task brings to model space."""
+
+    scans: tuple[str, ...]
+    """The ids of their tasks."""
+
+
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a cohort that a training depends on; what it does not depend on is None. Lengths in mm."""
 
