@@ -163,7 +163,7 @@ def glance(answers: Sequence[Answered]) -> str:
     within = [one.within_90_mm for one in answers if one.within_90_mm is not None]
     if within:
         return f"{said}; walls are within {number(median(within), 1)} mm nine times in ten (median of {len(within)})."
-    return f"{said}. How near the walls are is not known, which takes four annotated scans; lost is what is 20 mm off."
+    return f"{said}. How near the walls are is known from four annotated scans on."
 
 
 def _many(count: int, what: str) -> str:
