@@ -91,7 +91,7 @@ const FILTERS = {
 };
 const away = (change) => change === undefined ? -1 : Math.abs(Math.log(Math.max(change, 1e-6)));
 const SORTS = {
-  doubt: ["doubt", (a, b) => RANK[a.doubt[0]] - RANK[b.doubt[0]] || (b.lost ?? -1) - (a.lost ?? -1) || (b.within_90_mm ?? -1) - (a.within_90_mm ?? -1)],
+  doubt: ["doubt", (a, b) => RANK[a.doubt[0]] - RANK[b.doubt[0]] || (b.doubtful ?? -1) - (a.doubtful ?? -1)],
   size: ["size change against the support", (a, b) => away(b.size_change) - away(a.size_change)],
   error: ["error", (a, b) => (a.error ? 0 : 1) - (b.error ? 0 : 1) || (a.iou ?? 1) - (b.iou ?? 1) || (b.off_mm ?? -1) - (a.off_mm ?? -1)],
   name: ["name", (a, b) => a.subject.localeCompare(b.subject) || a.structure.localeCompare(b.structure)],
@@ -134,6 +134,7 @@ function facts(one) {
   const parts = [];
   if (one.lost !== undefined && one.doubt[0] === "PASS") parts.push("lost with " + digits(100 * one.lost, 0) + " %");
   if (one.within_90_mm !== undefined) parts.push("within " + digits(one.within_90_mm, 1) + " mm nine times in ten");
+  if (one.shared !== undefined) parts.push("its supports' boxes share " + digits(100 * one.shared, 0) + " %");
   if (one.size_change !== undefined) parts.push(digits(one.size_change, 2) + " of the support's size");
   if (one.open_walls) parts.push("may go on beyond " + one.open_walls.join(", "));
   return parts.join(" · ");
