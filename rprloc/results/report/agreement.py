@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rprloc.geometry import FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS
 from rprloc.results.measure.metrics import box_iou
 from rprloc.results.report.material import Material
@@ -25,7 +26,7 @@ def shared_boxes(material: Material) -> Mapping[tuple[str, str], float]:
     return {name: _shared(np.array(own)) for name, own in boxes.items() if len(own) > 1}
 
 
-def _shared(boxes_mm: np.ndarray) -> float:
+def _shared(boxes_mm: FloatArray) -> float:
     """Return the mean IoU of every two of boxes (n, 2, 3)."""
     first, second = np.array(list(itertools.combinations(range(len(boxes_mm)), 2))).T
     return float(np.mean(box_iou(boxes_mm[first], boxes_mm[second])))
