@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +32,11 @@ def openkbp_learning(network: str) -> Learning:
     return learning_of(openkbp_settings(), network_named(network))
 
 
-def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path]]:
-    """Preprocess the bundled scans into `folder`, with the volume for `matching` if asked; return the scans' folders
-    by split.
+def preprocessed(
+    folder: Path, *, matching: bool = False, splits: Sequence[str] = ("train", "validation", "test")
+) -> dict[str, list[Path]]:
+    """Preprocess the bundled scans into `folder`, with the volume for `matching` if asked, those of some splits alone
+    if asked; return the scans' folders by split.
     """
     settings = openkbp_settings()
     target = Target(
@@ -45,6 +48,8 @@ def preprocessed(folder: Path, *, matching: bool = False) -> dict[str, list[Path
     found: dict[str, list[Path]] = {}
     with (ASSETS / "demo" / "samples.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
+            if row["split"] not in splits:
+                continue
             image = ASSETS / "demo" / row["image"]
             label = ASSETS / "demo" / row["label"] if row["label"] else None
             source = Source(cohort="openkbp", subject=row["subject"], image=image, label=label)

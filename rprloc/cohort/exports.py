@@ -9,7 +9,7 @@ from rprloc.errors import nearest
 
 EXPORTS = ("slicer", "masks", "csv", "crops", "rtstruct", "dicomseg")
 """The kinds, in the order in which they are written."""
-OUTLINES = ("masks", "rtstruct", "dicomseg")
+OUTLINES = ("slicer", "masks", "rtstruct", "dicomseg")
 """Those that are of outlines."""
 MARGIN_MM = 10
 """Around the boxes of crops."""

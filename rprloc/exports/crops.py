@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from rprloc.exports.boxes import voxels_of
 from rprloc.exports.masks import write_nifti
@@ -36,8 +38,14 @@ def write_crops(parent: Path, query: Query, *, margin_mm: float) -> list[str]:
             said.append(f"{query.record.subject}: the box of {one.structure} holds no voxel, so there is no crop.")
             continue
         part = values[tuple(slice(int(a), int(b)) for a, b in zip(first[::-1], stop[::-1], strict=True))]
-        part = part.astype(_PLAIN.get(part.dtype.name, part.dtype.name))
         write_nifti(
-            folder / f"{names[one.structure]}.nii.gz", part, Frame(frame.axes_mm, frame.world(first.astype(np.float64)))
+            folder / f"{names[one.structure]}.nii.gz",
+            plain(part),
+            Frame(frame.axes_mm, frame.world(first.astype(np.float64))),
         )
     return said
+
+
+def plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values of a type that most programs read."""
+    return values.astype(_PLAIN.get(values.dtype.name, values.dtype.name), copy=False)

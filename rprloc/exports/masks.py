@@ -28,20 +28,25 @@ def write_masks(parent: Path, query: Query) -> list[str]:
     """
     if not query.outlines:
         return [query.undrawn("mask")]
+    labels = query.labels
+    folder = query.folder(parent, "masks")
+    write_nifti(folder / f"{query.name}.nii.gz", label_image(query), query.native.frame)
+    write_text(folder / f"{query.name}.label.txt", _itk_snap(labels))
+    write_text(folder / f"{query.name}.ctbl", _slicer(labels))
+    missing = [one.structure for one in query.found if not one.point and one.structure not in query.outlines]
+    return [f"{query.record.subject}: found no outline of {', '.join(missing)}."] if missing else []
+
+
+def label_image(query: Query) -> NDArray[Any]:
+    """Return a query's outlines as one label (z, y, x) on its scan's own voxels; the later structure is seen."""
     labels, native = query.labels, query.native
-    kind = np.uint8 if max(labels.values()) < 256 else np.uint16
-    whole: NDArray[Any] = np.zeros(native.size[::-1], dtype=kind)
+    whole: NDArray[Any] = np.zeros(native.size[::-1], dtype=np.uint8 if max(labels.values()) < 256 else np.uint16)
     for structure, value in labels.items():
         outline = query.outlines.get(structure)
         if outline is not None:
             part = tuple(slice(a, b) for a, b in zip(outline.first, outline.stop, strict=True))[::-1]
             whole[part][outline.inside] = value
-    folder = query.folder(parent, "masks")
-    write_nifti(folder / f"{query.name}.nii.gz", whole, native.frame)
-    write_text(folder / f"{query.name}.label.txt", _itk_snap(labels))
-    write_text(folder / f"{query.name}.ctbl", _slicer(labels))
-    missing = [one.structure for one in query.found if not one.point and one.structure not in query.outlines]
-    return [f"{query.record.subject}: found no outline of {', '.join(missing)}."] if missing else []
+    return whole
 
 
 def write_nifti(path: Path, values: NDArray[Any], frame: Frame) -> None:

@@ -11,6 +11,7 @@ from rprloc.exports.boxes import write_boxes
 from rprloc.exports.crops import write_crops
 from rprloc.exports.masks import write_masks
 from rprloc.exports.query import Query
+from rprloc.exports.scene import write_scene
 from rprloc.exports.slicer import write_slicer
 
 
@@ -22,6 +23,7 @@ def write_exports(folder: Path, kinds: Sequence[str], query: Query, *, margin_mm
     said: list[str] = []
     if "slicer" in kinds:
         write_slicer(folder, query)
+        said += _tried(lambda: write_scene(folder, query))
     if "csv" in kinds:
         write_boxes(folder, query)
     if "masks" in kinds:
@@ -36,9 +38,9 @@ def write_exports(folder: Path, kinds: Sequence[str], query: Query, *, margin_mm
     return said
 
 
-def _tried(write: Callable[[], list[str]]) -> list[str]:
+def _tried(write: Callable[[], list[str] | None]) -> list[str]:
     """Return what is to be said after writing, a scan that cannot be read among it."""
     try:
-        return write()
+        return write() or []
     except InputError as error:
         return error.errors

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rprloc.cohort.tasks import View, Viewed
 from rprloc.geometry import WALLS
@@ -138,20 +140,38 @@ def test_tables_are_sorted_and_tabs_hide_each_other(page: Page, results: Path) -
     assert page.locator("#tables th[aria-sort=descending]").count() == 1
 
 
+def toward(moved_mm: np.ndarray) -> str:
+    """Return the letter of the side that a way (3,), LPS mm, leads to above all."""
+    axis = int(np.abs(moved_mm).argmax())
+    return (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(moved_mm[axis] > 0)]
+
+
+def pressed(page: Page, key: str) -> np.ndarray:
+    """Press a key and return where the query's cursor has gone (3,), LPS mm."""
+    told = page.locator("[data-role=query] .told")
+    before = str(told.get_attribute("data-mm"))
+    page.keyboard.press(key)
+    expect(told).not_to_have_attribute("data-mm", before)
+    return np.array(str(told.get_attribute("data-mm")).split(), dtype=float)
+
+
 @pytest.mark.parametrize("subject", ["q0", "q1"])
 def test_the_viewer_shows_the_scans_own_value_under_the_cursor(page: Page, results: Path, subject: str) -> None:
     page.goto((results / "viewer" / "demo" / f"{subject}.html").as_uri() + "#organ")
     page.wait_for_selector("body[data-ready]")
     image = sitk.ReadImage(str(results / "images" / f"{subject}.nii.gz"))
+    told = page.locator("[data-role=query] .told")
+    expect(told).to_have_attribute("data-mm", re.compile("."))
+    place = np.array(str(told.get_attribute("data-mm")).split(), dtype=float)
     seen = set()
-    for plane in range(3):
+    for plane, name in enumerate(("axial", "coronal", "sagittal")):
         page.locator("[data-role=query] canvas").nth(plane).focus()
-        for key in ("ArrowRight", "ArrowUp", "PageDown"):
-            page.keyboard.press(key)
-            page.wait_for_timeout(60)
-            told = page.locator("[data-role=query] .told")
-            place = [float(mm) for mm in str(told.get_attribute("data-mm")).split()]
-            index = image.TransformPhysicalPointToIndex(place)
+        _, right, above, _ = page.evaluate(f"scans[0].sides.{name}")
+        for key, letters in (("ArrowRight", right), ("ArrowUp", above), ("PageDown", "")):
+            before, place = place, pressed(page, key)
+            # An arrow goes to the side whose letter stands there.
+            assert not letters or toward(place - before) == letters[0]
+            index = image.TransformPhysicalPointToIndex(place.tolist())
             assert abs(image[index] - float(str(told.get_attribute("data-value")))) <= 1.6
             seen.add(index)
     assert len(seen) >= 8
@@ -159,6 +179,59 @@ def test_the_viewer_shows_the_scans_own_value_under_the_cursor(page: Page, resul
     grid = native(KINDS["s0"])
     own, other = box_of(OUTLINE, native(KINDS[subject])), box_of(OUTLINE, grid)
     there = page.locator("[data-role=support] .told").get_attribute("data-mm")
-    part = (np.array(place) - own[0]) / (own[1] - own[0])
+    part = (place - own[0]) / (own[1] - own[0])
     wanted = other[0] + part * (other[1] - other[0])
     assert np.abs(grid.frame.voxel(np.array(str(there).split(), dtype=float)) - grid.frame.voxel(wanted)).max() <= 1.01
+
+
+def test_the_body_is_turned_by_dragging_and_follows_the_switches(page: Page, results: Path) -> None:
+    page.goto((results / "viewer" / "demo" / "q1.html").as_uri() + "#organ")
+    page.wait_for_selector("body[data-ready]")
+    body = page.locator("[data-role=query] canvas.solid")
+    seen = [body.evaluate("(one) => one.toDataURL()")]
+
+    def looked() -> None:
+        # Two frames: what was asked for is drawn in the next one.
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seen.append(body.evaluate("(one) => one.toDataURL()"))
+
+    edge = body.bounding_box()
+    assert edge is not None
+    page.mouse.move(edge["x"] + 40, edge["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(edge["x"] + 120, edge["y"] + 70)
+    page.mouse.up()
+    looked()
+    body.focus()
+    page.keyboard.press("ArrowLeft")
+    looked()
+    for switch in ("outline", "box"):
+        page.get_by_label(switch, exact=True).uncheck()
+        looked()
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_thousand_pixels_and_prints(
+    page: Page, results: Path, scheme: Literal["light", "dark"]
+) -> None:
+    page.set_viewport_size({"width": 1000, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    page.goto((results / "report.html").as_uri())
+    for tab in ("answers", "tables", "run"):
+        page.click(f"#tab-{tab}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1000
+    assert page.evaluate("[...document.images].every((one) => one.alt.length > 20)")
+    page.emulate_media(media="print")
+    assert len(page.pdf()) > 10_000
+    page.emulate_media(media="screen")
+    assert page.is_visible("#run") and page.is_hidden("#tables")
+
+
+def test_a_table_is_saved_as_csv(page: Page, results: Path) -> None:
+    page.goto((results / "report.html").as_uri())
+    page.click("#tab-tables")
+    with page.expect_download() as saved:
+        page.locator("#tables button", has_text="save as CSV").first.click()
+    text = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert saved.value.suggested_filename.endswith(".csv") and text.count("\n") == 2 and '"50.0, 4.00"' in text

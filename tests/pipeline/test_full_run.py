@@ -39,6 +39,7 @@ def test_every_promised_file_is_there(full: Run) -> None:
         *(f"viewer/phantom/{query}.{ending}" for query in QUERIES for ending in ("html", "js")),
         "viewer/viewer.js",
         "viewer/viewer.css",
+        "rprloc_cells_mqc.json",
         "rprloc_mqc.json",
         *(f"models/phantom/{network}.safetensors" for network in ("coarse", "fine")),
         *(f"logs/phantom.{network}.{ending}" for network in ("coarse", "fine") for ending in ("log", "jsonl")),

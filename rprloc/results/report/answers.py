@@ -11,12 +11,15 @@ from urllib.parse import quote
 import msgspec
 import numpy as np
 
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import ALL_SUPPORTS, Prediction
 from rprloc.pictures.manifest import Pictured
+from rprloc.results.report.agreement import shared_boxes
 from rprloc.results.report.material import Material
-from rprloc.results.report.verdict import Verdict, of_doubt, of_error
+from rprloc.results.report.verdict import Verdict, of_doubt, of_error, signs
 from rprloc.results.report.words import Entry
 
+MOST = 1000.0
+"""Nothing speaks more against an answer: what is infinite is no number of JSON."""
 Pictures = Mapping[tuple[str, str], Pictured]
 """What was made of each scan, by cohort and subject."""
 
@@ -32,6 +35,10 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it did, where there is truth."""
     lost: float | None = None
     within_90_mm: float | None = None
+    shared: float | None = None
+    """The mean IoU of its supports' own boxes, where there are several."""
+    doubtful: float | None = None
+    """How much speaks against it, doubtful from 1 on."""
     iou: float | None = None
     off_mm: float | None = None
     """The mean distance of its walls from the true ones, or of a single landmark its own."""
@@ -52,8 +59,15 @@ def answer_lines(material: Material, pictures: Pictures) -> list[AnswerLine]:
     shown = material.shown
     entries = {(row["subject"], row["support"], row["structure"]): row for row in material.main.to_dict("records")}
     supports = Supports.of(one for one in pictures.values() if one.cohort == shown.cohort)
+    shared = shared_boxes(material)
     return [
-        _line(one, entries[one.subject, one.support, one.structure], supports, pictures)
+        _line(
+            one,
+            entries[one.subject, one.support, one.structure],
+            pictures.get((one.cohort, one.subject), Pictured(cohort=one.cohort, subject=one.subject)),
+            change=supports.change(one),
+            shared=shared.get((one.subject, one.structure)) if one.support == ALL_SUPPORTS else None,
+        )
         for own in material.to_use().values()
         for one in own
     ]
@@ -92,21 +106,23 @@ class Supports:
         return round(_volume(one.box_mm) / known, 3)
 
 
-def _line(one: Prediction, entry: Entry, supports: Supports, pictures: Pictures) -> AnswerLine:
+def _line(one: Prediction, entry: Entry, seen: Pictured, *, change: float | None, shared: float | None) -> AnswerLine:
     """Return an answer's line."""
-    seen = pictures.get((one.cohort, one.subject), Pictured(cohort=one.cohort, subject=one.subject))
     off_mm = entry["mre_mm"] if math.isnan(entry["iou"]) else entry["awd_mm"]
+    against = [] if one.failed else [sign.weight for sign in signs(one, entry["within_90_mm"], shared)]
     return AnswerLine(
         cohort=one.cohort,
         subject=one.subject,
         structure=one.structure,
-        doubt=of_doubt(one, entry["within_90_mm"]),
+        doubt=of_doubt(one, entry["within_90_mm"], shared),
         error=of_error(entry),
         lost=_known(entry["lost"]),
         within_90_mm=_known(entry["within_90_mm"]),
+        shared=None if shared is None or one.failed else _known(shared),
+        doubtful=_known(min(max(against), MOST)) if against else None,
         iou=_known(entry["iou"]),
         off_mm=_known(off_mm),
-        size_change=supports.change(one),
+        size_change=change,
         open_walls=one.open_walls,
         support=one.support,
         picture=quote(seen.pictures.get(one.structure, "")),

@@ -35,20 +35,30 @@ function inWords(one) {
   return [one.structure + " in " + one.subject + ": " + one.doubt[0], one.doubt[1], one.error ? "truth: " + one.error[1] : ""]
     .filter(Boolean).join("; ");
 }
+// Many queries stand in several bands, one below the other, so that no cell is out of sight.
 function strip(cohort) {
   const own = answers.filter((one) => one.cohort === cohort.name);
   const structures = [...new Set(own.map((one) => one.structure))];
   const cells = new Map(own.map((one) => [one.structure + "\n" + one.subject, one]));
-  const width = Math.max(4, Math.min(40, Math.floor(1000 / Math.max(1, cohort.queries.length))));
-  const grid = made("div", { class: "strip", role: "group", "aria-label": "Every answer of " + cohort.name + ", a cell each" });
-  grid.style.gridTemplateColumns = "max-content repeat(" + cohort.queries.length + ", " + width + "px)";
+  const room = byId("strips").clientWidth - 200;
+  const width = Math.max(4, Math.min(40, Math.floor(room / Math.max(1, cohort.queries.length)) - 1));
+  const many = Math.max(20, Math.floor(room / (width + 1)));
+  const bands = [];
+  for (let first = 0; first < Math.max(1, cohort.queries.length); first += many) {
+    bands.push(band(cohort.queries.slice(first, first + many), structures, cells, width));
+  }
+  return made("div", { class: "bands" + (bands.length > 1 ? " low" : ""), role: "group", "aria-label": "Every answer of " + cohort.name + ", a cell each" }, ...bands);
+}
+function band(queries, structures, cells, width) {
+  const grid = made("div", { class: "strip" });
+  grid.style.gridTemplateColumns = "fit-content(12rem) repeat(" + queries.length + ", " + width + "px)";
   grid.append(made("span", { class: "name soft" }, "scan itself"));
-  for (const query of cohort.queries) {
+  for (const query of queries) {
     grid.append(made("span", { class: "scan " + query.status, title: query.subject + ": " + query.status + (query.findings ? "; " + query.findings : "") }));
   }
   for (const structure of structures) {
     grid.append(made("span", { class: "name", title: structure }, structure));
-    for (const query of cohort.queries) {
+    for (const query of queries) {
       const one = cells.get(structure + "\n" + query.subject);
       const verdict = one && verdictOf(one);
       if (!verdict) { grid.append(made("span", { class: "none", title: query.subject + ": " + (one ? "no truth" : "not searched") })); continue; }
@@ -81,7 +91,7 @@ const FILTERS = {
 };
 const away = (change) => change === undefined ? -1 : Math.abs(Math.log(Math.max(change, 1e-6)));
 const SORTS = {
-  doubt: ["doubt", (a, b) => RANK[a.doubt[0]] - RANK[b.doubt[0]] || (b.lost ?? -1) - (a.lost ?? -1) || (b.within_90_mm ?? -1) - (a.within_90_mm ?? -1)],
+  doubt: ["doubt", (a, b) => RANK[a.doubt[0]] - RANK[b.doubt[0]] || (b.doubtful ?? -1) - (a.doubtful ?? -1)],
   size: ["size change against the support", (a, b) => away(b.size_change) - away(a.size_change)],
   error: ["error", (a, b) => (a.error ? 0 : 1) - (b.error ? 0 : 1) || (a.iou ?? 1) - (b.iou ?? 1) || (b.off_mm ?? -1) - (a.off_mm ?? -1)],
   name: ["name", (a, b) => a.subject.localeCompare(b.subject) || a.structure.localeCompare(b.structure)],
@@ -117,12 +127,14 @@ for (const name of Object.keys(state)) {
 new IntersectionObserver((entries) => { if (entries.some((one) => one.isIntersecting) && drawn < shown.length) more(); }, { rootMargin: "800px" })
   .observe(byId("more"));
 addEventListener("beforeprint", () => tabs.forEach((tab) => { byId(tab.getAttribute("aria-controls")).style.display = ""; }));
+addEventListener("afterprint", () => show(tabs.find((tab) => tab.getAttribute("aria-selected") === "true")));
 
 const digits = (value, count) => value.toFixed(count);
 function facts(one) {
   const parts = [];
   if (one.lost !== undefined && one.doubt[0] === "PASS") parts.push("lost with " + digits(100 * one.lost, 0) + " %");
   if (one.within_90_mm !== undefined) parts.push("within " + digits(one.within_90_mm, 1) + " mm nine times in ten");
+  if (one.shared !== undefined) parts.push("its supports' boxes share " + digits(100 * one.shared, 0) + " %");
   if (one.size_change !== undefined) parts.push(digits(one.size_change, 2) + " of the support's size");
   if (one.open_walls) parts.push("may go on beyond " + one.open_walls.join(", "));
   return parts.join(" · ");
@@ -155,6 +167,7 @@ function goTo(one) {
 function focus(article) {
   if (!article) return;
   article.focus({ preventScroll: true });
+  article.style.scrollMarginTop = document.querySelector(".tools").offsetHeight + 4 + "px";
   article.scrollIntoView({ block: "start" });
 }
 addEventListener("keydown", (event) => {

@@ -121,6 +121,7 @@ class CohortPage:
     """The queries without any answer."""
     tables: tuple[CohortTable, ...]
     plots: tuple[plots.Plot, ...]
+    costs: plots.Costs | None
     risk: Path | None
     curves: Path | None
     figure4: MethodPictures | None
@@ -151,7 +152,7 @@ def html(page: Page) -> str:
         style=_beside("page.css"),
         script=script,
         script_hash=f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'",
-        layout={"left": plots.LEFT, "width": plots.WIDTH, "line": plots.LINE},
+        layout={"left": plots.LEFT, "width": plots.WIDTH, "line": plots.LINE, "height": plots.HEIGHT},
     )
 
 
@@ -250,6 +251,7 @@ def cohort_page(
         unsearched=tuple(name for name in queries if name not in searched),
         tables=shown.tables,
         plots=plots.plots_of(material, seen.pictures),
+        costs=plots.costs_of(material) if material.several else None,
         risk=_risk(material, gallery.folder),
         curves=_curves(logs, gallery.folder),
         figure4=method_pictures(figure_query, material, gallery) if material.several else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ MOST_DOTS = 300
 """Of a line: of more every n-th in the order of size is drawn."""
 LEFT, WIDTH, LINE = 170, 620, 26
 """Where a plot's axis begins, how long it is and how high a line is, in pixels."""
+HEIGHT, WORDS = 260, 15
+"""How high the plot of costs is, and the least distance of two dots' words, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,35 @@ class Plot:
     ticks: tuple[Dot, ...]
 
 
+class Spot(NamedTuple):
+    """A method in the plot of costs: places from 0 to 1, from the left and from below, and where its name stands."""
+
+    across: float
+    up: float
+    label: str
+    words: str
+    label_up: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """How good each method is against the seconds it takes, which grow by powers of ten; ticks of both axes."""
+
+    spots: tuple[Spot, ...]
+    seconds: tuple[Dot, ...]
+    iou: tuple[Dot, ...]
+
+
 def plots_of(material: Material, pictures: Pictures) -> tuple[Plot, ...]:
-    """Return the plots of a cohort: errors of the answers to use by structure and by wall, of all methods, and what
-    each method costs; none without truth.
+    """Return the plots of a cohort: errors of the answers to use by structure and by wall, and of all methods; none
+    without truth.
     """
     found = [
         _plot("How far answers are off, by structure", "mm", _by_structure(material)),
         _plot("How far walls are off", "mm", _by_wall(material, pictures)),
     ]
     if material.several:
-        found += [
-            _plot("IoU of every method", "%", _by_method(material)),
-            _plot("Seconds a structure takes by every method", "s", _seconds(material)),
-        ]
+        found.append(_plot("IoU of every method", "%", _by_method(material)))
     return tuple(plot for plot in found if plot is not None)
 
 
@@ -136,16 +155,26 @@ def _by_method(material: Material) -> Values:
     }
 
 
-def _seconds(material: Material) -> Values:
-    """Return the mean seconds of an answer by each method, with what they buy."""
-    found = {}
+def costs_of(material: Material) -> Costs | None:
+    """Return the mean IoU of each method, its misses as 0, against the mean seconds of an answer; None where fewer than
+    two have both.
+    """
+    known: list[tuple[str, float, float]] = []
     for group in groups_of(material.metrics):
         rows = alone(group.rows).dropna(subset=["iou", "seconds"])
-        if len(rows):
-            seconds, iou = float(rows["seconds"].mean()), float(rows["iou"].mean())
-            words = f"{group.label}: {seconds:.2g} s, mean IoU {percent(iou, 1)} %"
-            found[f"{group.label} ({percent(iou, 0)} %)"] = [(seconds, words)]
-    return found
+        if len(rows) and rows["seconds"].mean() > 0:
+            known.append((group.label, float(rows["seconds"].mean()), float(rows["iou"].mean())))
+    if len(known) < 2:
+        return None
+    powers = [math.log10(seconds) for _, seconds, _ in known]
+    low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
+    spots: list[Spot] = []
+    for (label, seconds, iou), power in sorted(zip(known, powers, strict=True), key=lambda one: one[0][2]):
+        words = f"{label}: {seconds:.2g} s a structure, mean IoU {percent(iou, 1)} %"
+        free = spots[-1].label_up + WORDS / HEIGHT if spots else iou
+        spots.append(Spot((power - low) / (high - low), iou, label, words, max(iou, free)))
+    ticks = tuple(Dot((power - low) / (high - low), f"{10.0**power:g}") for power in range(low, high + 1))
+    return Costs(tuple(spots), ticks, tuple(Dot(step / 5, f"{20 * step}") for step in range(6)))
 
 
 def to_use(main: pd.DataFrame) -> pd.DataFrame:

@@ -55,7 +55,7 @@ class ReportFiles:
 
 
 def report_run(folder: Path, report: Report, launch: Launch, given: ReportFiles) -> None:
-    """Write report.html, rprloc_mqc.json, the viewer's script and style, figures/<cohort>/ and pipeline_info/run.json
+    """Write report.html, *_mqc.json, the viewer's script and style, figures/<cohort>/ and pipeline_info/run.json
     to `folder`.
     """
     run = {
@@ -78,7 +78,8 @@ def report_run(folder: Path, report: Report, launch: Launch, given: ReportFiles)
         embedded=seen.embedded,
     )
     write_text(folder / "report.html", html(page))
-    write_json(folder / "rprloc_mqc.json", multiqc_to_json(page.cohorts))
+    for name, content in multiqc_to_json(page.cohorts).items():
+        write_json(folder / name, content)
     for name, text in viewer_files().items():
         write_text(folder / "viewer" / name, text)
     write_json(folder / "pipeline_info" / "run.json", _about_run(run, report, launch, given.results))

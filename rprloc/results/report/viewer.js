@@ -279,10 +279,10 @@ class Solid {
     const side = Math.round(this.canvas.clientWidth * (devicePixelRatio || 1));
     this.canvas.width = side; this.canvas.height = side;
     const pen = this.canvas.getContext("2d"), { scan } = this, one = scan.structure(current());
-    const boxes = !one ? [] : [[scan.role === "query" && one.found && one.found.box_mm, FOUND, one.found_outline, [6, 4]],
-      [(state.truth || scan.role === "support") && one.true && one.true.box_mm, TRUE, one.true_outline, []]].filter(([box]) => box);
+    const boxes = !one ? [] : [[scan.role === "query" && one.found, FOUND, one.found_outline, [6, 4]],
+      [(state.truth || scan.role === "support") && one.true, TRUE, one.true_outline, []]].filter(([told]) => told && told.box_mm);
     if (!boxes.length) return;
-    const [low, high] = [0, 1].map((end) => [0, 1, 2].map((axis) => Math[end ? "max" : "min"](...boxes.map(([box]) => box[end][axis]))));
+    const [low, high] = [0, 1].map((end) => [0, 1, 2].map((axis) => Math[end ? "max" : "min"](...boxes.map(([told]) => told.box_mm[end][axis]))));
     const middle = low.map((value, axis) => (value + high[axis]) / 2);
     const scale = 0.9 * side / Math.max(20, Math.hypot(...high.map((value, axis) => value - low[axis])));
     const [a, b] = state.turn, [ca, sa, cb, sb] = [Math.cos(a), Math.sin(a), Math.cos(b), Math.sin(b)];
@@ -291,7 +291,7 @@ class Solid {
       const [x, y, z] = mm.map((value, axis) => value - middle[axis]), [u, v] = [ca * x + sa * y, -sa * x + ca * y];
       return [side / 2 + scale * u, side / 2 - scale * (cb * z + sb * v), cb * v - sb * z];
     };
-    for (const [box, colour, outline, dashes] of boxes) {
+    for (const [told, colour, outline, dashes] of boxes) {
       if (state.outline && scan.role in { query: 1, support: 1 } && outline !== undefined) {
         pen.fillStyle = colour;
         const dot = Math.max(2, 0.6 * scale * Math.min(...scan.spacing));
@@ -302,18 +302,32 @@ class Solid {
         }
         pen.globalAlpha = 1;
       }
-      if (!state.box) continue;
       pen.strokeStyle = colour;
       pen.lineWidth = 1.5 * (devicePixelRatio || 1);
+      if (state.points && told.points_mm) for (const mm of Object.values(told.points_mm)) {
+        const [x, y] = seen(mm), size = 4 * (devicePixelRatio || 1);
+        pen.beginPath();
+        pen.moveTo(x - size, y - size); pen.lineTo(x + size, y + size); pen.moveTo(x + size, y - size); pen.lineTo(x - size, y + size);
+        pen.stroke();
+      }
+      if (!state.box || !told.box_mm) continue;
       pen.setLineDash(dashes);
       pen.beginPath();
       for (let n = 0; n < 8; n++) for (const bit of [1, 2, 4]) if (!(n & bit)) {
-        const [start, end] = [n, n | bit].map((m) => seen([0, 1, 2].map((axis) => box[(m >> axis) & 1][axis])));
+        const [start, end] = [n, n | bit].map((m) => seen([0, 1, 2].map((axis) => told.box_mm[(m >> axis) & 1][axis])));
         pen.moveTo(start[0], start[1]); pen.lineTo(end[0], end[1]);
       }
       pen.stroke();
       pen.setLineDash([]);
     }
+    pen.font = "600 " + 13 * (devicePixelRatio || 1) + "px system-ui, sans-serif";
+    pen.fillStyle = "#fff";
+    pen.textAlign = "center"; pen.textBaseline = "middle";
+    ["RL", "AP", "IS"].forEach((letters, axis) => [low, high].forEach((end, number) => {
+      const face = [...middle];
+      face[axis] = end[axis] + (number ? 4 : -4);
+      pen.fillText(letters[number], ...seen(face).slice(0, 2));
+    }));
   }
 }
 

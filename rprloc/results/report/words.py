@@ -149,6 +149,10 @@ class Answered(Protocol):
     def within_90_mm(self) -> float | None:
         """Its 90 % distance."""
 
+    @property
+    def shared(self) -> float | None:
+        """The IoU of its supports' own boxes."""
+
 
 def glance(answers: Sequence[Answered]) -> str:
     """Return one cohort's answers in a sentence: how many there are, are doubtful and failed, and how near they are."""
@@ -163,7 +167,11 @@ def glance(answers: Sequence[Answered]) -> str:
     within = [one.within_90_mm for one in answers if one.within_90_mm is not None]
     if within:
         return f"{said}; walls are within {number(median(within), 1)} mm nine times in ten (median of {len(within)})."
-    return f"{said}. How near the walls are is not known, which takes four annotated scans; lost is what is 20 mm off."
+    shared = [one.shared for one in answers if one.shared is not None]
+    if shared:
+        told = f"boxes from one support and another share {percent(median(shared), 0)} % (median of {len(shared)})"
+        return f"{said}; {told}. A distance of the walls takes four annotated scans."
+    return f"{said}. With one annotated scan the pictures alone say how near the walls are."
 
 
 def _many(count: int, what: str) -> str:

@@ -19,6 +19,8 @@ def test_each_answer_to_use_has_a_line() -> None:
     first = lines[0]
     assert (first.doubt.status, first.lost, first.iou, first.off_mm) == ("PASS", 0.1, 0.54, 6.0)
     assert (first.error, first.size_change) == (("PASS", "IoU 54 %, 6.0 mm off"), 1.0)
+    # The supports' boxes are the same one; what weighs most is 0.1 of 0.2.
+    assert (first.shared, first.doubtful) == (1.0, 0.5)
     assert (first.picture, first.viewer) == ("pictures/demo/q0/0.webp", "viewer/demo/q0.html")
 
 

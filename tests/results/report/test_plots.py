@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from rprloc.results.report.plots import MOST_DOTS, plots_of, to_use
+import math
+
+import pytest
+
+from rprloc.results.report.plots import HEIGHT, MOST_DOTS, WORDS, costs_of, plots_of, to_use
 from tests.results.report.made import failed, made
 
 
@@ -22,10 +26,24 @@ def test_errors_by_structure_and_wall() -> None:
 def test_several_methods_are_compared() -> None:
     cohort = made(("affine", "retina_unet"), queries=1)
     material = cohort.material()
+    _, _, methods = plots_of(material, cohort.pictured())
+    assert len(methods.strips) == 2
+    material.metrics["seconds"] = [0.5 if name == "affine" else 0.02 for name in material.metrics["method"]]
+    costs = costs_of(material)
+    assert costs is not None and [dot.words for dot in costs.seconds] == ["0.01", "0.1", "1"]
+    slow, quick = sorted(costs.spots, key=lambda spot: -spot.across)
+    assert slow.words.startswith(f"{slow.label}: 0.5 s a structure, mean IoU 5")
+    assert slow.across == pytest.approx((2 + math.log10(0.5)) / 2)
+    assert quick.across == pytest.approx((2 + math.log10(0.02)) / 2)
+    # Their IoU are alike, their names do not lie upon each other.
+    low, high = sorted(spot.label_up for spot in costs.spots)
+    assert high - low >= WORDS / HEIGHT - 1e-9
+
+
+def test_costs_of_one_method_are_not_drawn() -> None:
+    material = made().material()
     material.metrics["seconds"] = 0.5
-    _, _, methods, seconds = plots_of(material, cohort.pictured())
-    assert len(methods.strips) == len(seconds.strips) == 2
-    assert next(dot.words for strip in seconds.strips for dot in strip.dots).endswith("0.5 s, mean IoU 56.5 %")
+    assert costs_of(material) is None
 
 
 def test_nothing_is_drawn_without_truth_and_many_dots_are_thinned() -> None:

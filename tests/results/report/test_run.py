@@ -140,7 +140,7 @@ def test_a_cohort_without_truth_stands_beside_one_with(tmp_path: Path) -> None:
     assert page.text.count("No query of this cohort has a label") == 1
     one, two = page.text.split("Cohort two")[0].split("Cohort one")[1], page.text.split("Cohort two")[1]
     assert "Table 1" in one and "Table 1" not in two and "Seconds" in two
-    assert "Does the spread tell" not in two
+    assert "Does lost tell" not in two
     assert {one["cohort"]: "error" in one for one in page.data["answers"]} == {"one": True, "two": False}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rprloc.methods.answer import Key
-from rprloc.results.report.verdict import Verdict, of_doubt, of_error
+from rprloc.results.report.verdict import Verdict, of_doubt, of_error, signs
 from tests.results.report.made import failed, predicted
 
 KEY = Key("affine", "extreme", "s0", "mandible")
@@ -18,14 +18,24 @@ KEY = Key("affine", "extreme", "s0", "mandible")
 def test_an_answer_that_nothing_speaks_against() -> None:
     assert of_doubt(predicted(KEY, lost=0.19), 11.9) == Verdict("PASS", "")
     assert of_doubt(predicted(KEY, lost=None), math.nan) == Verdict("PASS", "")
+    assert of_doubt(predicted(KEY, lost=0.1), math.nan, 0.51) == Verdict("PASS", "")
+    # A distance that is known says more than how far supports agree.
+    assert of_doubt(predicted(KEY, lost=0.1), 3.0, 0.2) == Verdict("PASS", "")
+
+
+def test_supports_that_do_not_agree_make_an_answer_doubtful() -> None:
+    said = of_doubt(predicted(KEY, lost=0.2), math.nan, 0.4)
+    assert said == Verdict("WARN", "its supports' boxes share 40 % of what they cover; lost with 20 %")
+    weights = [sign.weight for sign in signs(predicted(KEY, lost=0.1), math.nan, 0.75)]
+    assert weights == pytest.approx([0.5, 0.5])
 
 
 def test_what_makes_an_answer_doubtful_is_said() -> None:
     said = of_doubt(predicted(KEY, lost=0.34, turned="its header says feet first: it was turned"), 12.0)
     assert said == Verdict(
         "WARN",
-        "lost with 34 %; walls within 12 mm, where its shortest side is 24 mm; its header says feet first: "
-        "it was turned",
+        "its header says feet first: it was turned; lost with 34 %; walls within 12 mm, where its shortest side is "
+        "24 mm",
     )
 
 

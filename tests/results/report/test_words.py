@@ -80,13 +80,15 @@ def test_scores() -> None:
 
 
 def test_a_glance() -> None:
-    cohort = made(structures=["mandible"])
+    cohort = made(supports=1, structures=["mandible"])
     cohort.predictions[-1] = failed(cohort.predictions[-1], "lost")
     lines = answer_lines(cohort.material(), {})
     assert glance(lines) == (
         "1 structure looked for in 2 scans: 1 answer with nothing against it, 0 doubtful, 1 missing. "
-        "How near the walls are is not known, which takes four annotated scans; lost is what is 20 mm off."
+        "With one annotated scan the pictures alone say how near the walls are."
     )
+    agreed = [msgspec.structs.replace(one, shared=0.62) for one in lines]
+    assert "; boxes from one support and another share 62 % (median of 2). A distance" in glance(agreed)
     sure = [msgspec.structs.replace(one, within_90_mm=mm) for one, mm in zip(lines, (3.0, 6.0), strict=True)]
     assert glance(sure).endswith("; walls are within 4.5 mm nine times in ten (median of 2).")
     assert glance([]).startswith("There is nothing to report")
