@@ -47,7 +47,7 @@ def slice_findings(image: sitk.Image) -> tuple[str, ...]:
 
 
 def _copies(same: NDArray[np.bool_]) -> int:
-    """Return how many slices are copies of those before them (n,), but for long runs: they are no slices of a patient."""
+    """Return how many slices are copies of those before them (n,), but for long runs: no patient has them."""
     ends = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8), [0]])))
     runs = ends[1::2] - ends[::2]
     return int(runs[runs <= _RUN].sum())
