@@ -267,9 +267,9 @@ class Locator:
         rows, again = searched(localizer, lambda: self._plain, home, first=self._first)
         other = nothing_found(self.weights.name) if again else None
         rows = self._stamped(rows, other)
-        said = [] if other is None else [str(other.finding)]
         # How the query lies in truth is of it alone, and not to be learnt at the end only.
-        said += dict.fromkeys(row.turned for row in rows if row.turned is not None)
+        said = [*dict.fromkeys(row.turned for row in rows if row.turned is not None)]
+        said += [] if other is None else [str(other.finding)]
         record = replace(record, findings=(*record.findings, *said))
         self._first = self._first and not rows
         records = self._records | {query.subject: record}

@@ -14,6 +14,8 @@ _TIMES = 3.0
 """How many times as much two slices differ as those beside them; of 125 ordinary scans none exceeds 1.7."""
 _COPIES_PART = 0.2
 """Of the slices that show something, those that are their neighbour's copy: a few may be a scanner's."""
+_RUN = 2
+"""Copies in a row at most that a program makes of one slice."""
 _ENDS = (1, 99)
 """Percentiles beyond which values count no more: a piece of metal is no other slice."""
 _CELLS = 96
@@ -28,7 +30,7 @@ def slice_findings(image: sitk.Image) -> tuple[str, ...]:
     if len(slices) < _FEWEST or np.isnan(slices).any():
         return ()
     shown = np.ptp(slices, axis=(1, 2)) > 0
-    copies = int(np.count_nonzero((slices[1:] == slices[:-1]).all(axis=(1, 2)) & shown[1:]))
+    copies = _copies((slices[1:] == slices[:-1]).all(axis=(1, 2)) & shown[1:])
     if copies > _COPIES_PART * np.count_nonzero(shown):
         return (
             f"{copies} of {len(slices)} slices are copies of those before them: places along the slices may be wrong",
@@ -42,6 +44,13 @@ def slice_findings(image: sitk.Image) -> tuple[str, ...]:
         f"slices {jump + 1} and {jump + 2} of {len(slices)} differ {apart[jump]:.0f} times as much as those beside "
         "them, as where slices are missing or in another order",
     )
+
+
+def _copies(same: NDArray[np.bool_]) -> int:
+    """Return how many slices are copies of those before them (n,), but for long runs: no patient has them."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8), [0]])))
+    runs = ends[1::2] - ends[::2]
+    return int(runs[runs <= _RUN].sum())
 
 
 def _apart(slices: NDArray[np.float32]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import rprloc
@@ -195,3 +196,22 @@ def test_the_package_imports_a_locator_by_name_alone() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Locater'"):
         rprloc.Locater  # type: ignore[attr-defined]  # noqa: B018
     assert How.__annotations__.keys() == DEFAULTS.keys()
+
+
+def test_a_query_that_lies_otherwise_is_told_beside_its_answers(
+    folder: Path, plain: Locator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rprloc.methods import choosing
+
+    own = choosing.searched
+
+    def turned(*args: Any, **more: Any) -> Any:
+        rows, again = own(*args, **more)
+        return [msgspec.structs.replace(row, turned="head and feet are exchanged: turned back") for row in rows], again
+
+    monkeypatch.setattr(choosing, "searched", turned)
+    found = plain.locate(folder / "images" / QUERIES[0])
+    assert (found.record.status, found.record.findings) == ("WARN", ("head and feet are exchanged: turned back",))
+    results = plain.results([found])
+    assert results.said == []
+    assert "head and feet are exchanged" in results.scans.set_index("subject").findings[found.subject]

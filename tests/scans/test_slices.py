@@ -41,4 +41,5 @@ def test_slices_that_are_missing_or_in_another_order_are_told(order: np.ndarray,
 def test_empty_slices_and_few_ones_say_nothing() -> None:
     assert not slice_findings(sitk.GetImageFromArray(np.zeros((12, 8, 8), dtype=np.int16)))
     assert not said(np.array([2, 30, 4, 20]))
+    assert not said(np.r_[2:12, [12] * 20, 13:30])
     assert not said(np.r_[[0] * 20, 2:36])
