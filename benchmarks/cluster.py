@@ -1,12 +1,14 @@
 """What a run of many rows costs: python -m benchmarks.cluster ROWS [ROWS ...] [--stub] [--slurm] [--folder FOLDER].
 
 The demo's scans under many names, `matched` with the shipped network; with --stub every task is empty, which leaves
-what Nextflow itself takes. A line for each number of rows, and cluster.png beside them, the cost against the rows.
+what Nextflow itself takes. A line for each number of rows, another one for what its processes took, and cluster.png
+beside them, the cost against the rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -21,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 NEXTFLOW = ROOT / ".venv" / "bin" / "nextflow"
 DEMO = ROOT / "assets" / "demo" / "samples.csv"
 DISTINCT = 50
+SOUGHT = ("read", "network", "start", "transform", "search")
+"""Parts of a prediction's seconds that are reading, network or search."""
 
 
 def write_sheet(folder: Path, rows: int) -> Path:
@@ -37,8 +41,8 @@ def write_sheet(folder: Path, rows: int) -> Path:
     return path
 
 
-def run(folder: Path, rows: int, words: list[str]) -> dict[str, float]:
-    """Run the pipeline on so many rows in an empty folder; return what it cost."""
+def run(folder: Path, rows: int, words: list[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Run the pipeline on so many rows in an empty folder; return what it cost, and core seconds by process."""
     sheet = write_sheet(folder, rows)
     asked = ["run", ROOT / "main.nf", "--input", sheet, "--weights", "head-neck-ct", "--cohort", "openkbp", *words]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -54,22 +58,43 @@ def run(folder: Path, rows: int, words: list[str]) -> dict[str, float]:
     if done.returncode:
         sys.exit(output)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work = [path for path in (folder / "work").rglob("*") if not path.is_symlink()]
-    trace = pd.read_csv(folder / "results" / "pipeline_info" / "execution_trace.txt", sep="\t")
-    process = trace.name.str.extract(r"(\w+)(?: \(|$)")[0]
-    seconds = trace.realtime.map(lambda text: pd.Timedelta(text).total_seconds() if text != "-" else 0.0)
-    return {
+    results = folder / "results"
+    trace = pd.read_csv(results / "pipeline_info" / "execution_trace.txt", sep="\t")
+    trace["process"] = trace.name.str.extract(r"(\w+)(?: \(|$)")[0]
+    trace["seconds"] = trace.realtime.map(lambda text: pd.Timedelta(text).total_seconds() if text != "-" else 0.0)
+    # Stubs are too short for Nextflow's own measure.
+    used = pd.to_numeric(trace["%cpu"].astype(str).str.rstrip("%"), errors="coerce").fillna(0.0) / 100 * trace.seconds
+    found, search = trace.process == "LOCALIZE", trace[trace.process == "LOCALIZE"]
+    cost = {
         "rows": rows,
         "tasks": len(trace),
         "seconds": time.monotonic() - began,
         "core_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "preprocess_seconds_a_scan": seconds[process == "PREPROCESS"].mean(),
-        "localize_seconds_a_query": seconds[process == "LOCALIZE"].sum() / (rows - 1),
-        "localize_tasks": float((process == "LOCALIZE").sum()),
-        "localize_gb": max(map(_gigabytes, trace.peak_rss[process == "LOCALIZE"])),
+        "preprocess_seconds_a_scan": trace.seconds[trace.process.str.startswith("PREPROCESS")].sum() / rows,
+        "localize_seconds_a_query": search.seconds.sum() / (rows - 1),
+        "localize_not_sought": 1 - _sought(results) / max(search.seconds.sum(), 1e-9),
+        "localize_tasks": float(found.sum()),
+        "localize_gb": max(map(_gigabytes, search.peak_rss)),
         "memory_gb": after.ru_maxrss / 2**20,
-        "entries_a_row": len(work) / rows,
-        "megabytes_a_row": sum(path.stat().st_size for path in work if path.is_file()) / 1e6 / rows,
+    }
+    by_process = used.groupby(trace.process).sum()
+    return cost | _left(folder / "work", rows), {str(process): float(value) for process, value in by_process.items()}
+
+
+def _sought(results: Path) -> float:
+    """Return the seconds that all predictions together took for reading, network and search."""
+    with (results / "predictions.jsonl").open(encoding="utf-8") as lines:
+        return sum(json.loads(line).get("seconds", {}).get(part, 0.0) for line in lines for part in SOUGHT)
+
+
+def _left(work: Path, rows: int) -> dict[str, float]:
+    """Return what a run left in its work folder, a row: entries, links among them, and megabytes."""
+    entries = list(work.rglob("*"))
+    files = [path for path in entries if not path.is_symlink() and path.is_file()]
+    return {
+        "entries_a_row": len(entries) / rows,
+        "links_a_row": sum(path.is_symlink() for path in entries) / rows,
+        "megabytes_a_row": sum(path.stat().st_size for path in files) / 1e6 / rows,
     }
 
 
@@ -86,8 +111,8 @@ def plot(found: pd.DataFrame, path: Path) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3), layout="constrained")
-    for axis, name in zip(axes, ("seconds", "core_seconds", "memory_gb"), strict=True):
+    figure, axes = pyplot.subplots(1, 4, figsize=(12, 3), layout="constrained")
+    for axis, name in zip(axes, ("seconds", "core_seconds", "memory_gb", "entries_a_row"), strict=True):
         axis.plot(found.rows, found[name], marker="o")
         axis.set(xlabel="rows", ylabel=name.replace("_", " "), xlim=0, ylim=0)
     figure.savefig(path)
@@ -105,8 +130,10 @@ def main() -> None:
     found = []
     for rows in given.rows:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            found.append(run(Path(folder).resolve(), rows, words))
-            print("   ".join(f"{name} {value:.4g}" for name, value in found[-1].items()), flush=True)
+            cost, by_process = run(Path(folder).resolve(), rows, words)
+            found.append(cost)
+            for values in (cost, by_process):
+                print("   ".join(f"{name} {value:.4g}" for name, value in values.items()), flush=True)
     plot(pd.DataFrame(found), given.folder / "cluster.png")
 
 

@@ -114,34 +114,33 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
 
     import SimpleITK as sitk
 
+    from rprloc.cohort.staged import Staged, preprocess_staged, said_of
     from rprloc.cohort.tasks import Preprocess, from_json
-    from rprloc.marks.annotation import Annotated
-    from rprloc.scans.preprocess import Source
-    from rprloc.scans.preprocess import preprocess as run
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    what = from_json(json.load(task), Preprocess)
-    scan = _only_file(image, beside=what.voxels) or image
-    files = {path.name: path for path in sorted(label.iterdir())} if label.is_dir() else {}
-    apart = {*what.marks, what.colours, *(Path(name).name for name in what.label[1:])}
-    annotation = Annotated(
-        image=scan,
-        # Without masks, which go by structure, the label is the first file there is, if any.
-        label=next((path for name, path in files.items() if name not in apart), None)
-        if what.masks is None
-        else {name: files[file] for name, file in what.masks.items()},
-        colours=None if what.colours is None else files[what.colours],
-        marks=tuple(files[name] for name in what.marks),
-    )
-    source = Source(
-        cohort=what.cohort,
-        subject=what.subject,
-        image=scan,
-        label=annotation if files else None,
-        series=what.series,
-    )
-    record = run(folder, source, what.target)
-    click.echo(f"{what.cohort} {what.subject}: {record.reason or 'ok'}")
+    what = Staged(from_json(json.load(task), Preprocess), image, label)
+    click.echo(said_of(preprocess_staged(folder, what)))
+
+
+@step.command()
+@told
+@click.option("--images", type=FOLDER, required=True, help="Folder of a folder for each image's file: 1, 2, ...")
+@click.option("--labels", type=NEW_FOLDER, required=True, help="The same of the annotations' files, if any.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@here_option
+def together(task: TextIO, images: Path, labels: Path, threads: int, folder: Path) -> None:
+    """Bring several scans to model space, each in a process of its own; one whose process dies is left out."""
+    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+
+    import SimpleITK as sitk
+
+    from rprloc.cohort.staged import preprocess_together
+    from rprloc.cohort.tasks import Preprocess, from_json
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    tasks = [from_json(one, Preprocess) for one in json.load(task)]
+    for line in preprocess_together(folder, tasks, images, labels):
+        click.echo(line, err=True)
 
 
 @step.command()
@@ -150,16 +149,18 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
 @models_option
 @here_option
 @device_option
-def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str) -> None:
+@click.option("--gpus", type=click.IntRange(min=1), default=1, show_default=True, help="How many share the work.")
+def train(task: TextIO, scans: Path, models: Path, folder: Path, device: str, gpus: int) -> None:
     """Train one network of a cohort, or go on with it; one without a label to learn from is left out."""
     from rprloc.cohort.tasks import Train, from_json
     from rprloc.networks.device import device_of, set_up_cpu
     from rprloc.training.run import train_network
 
     what = from_json(json.load(task), Train)
-    set_up_cpu(what.threads)
+    set_up_cpu(max(1, what.threads // gpus))
+    given = _given(scans, models)
     try:
-        train_network(what, _given(scans, models), folder, device=device_of(device), log=click.echo)
+        train_network(what, given, folder, device=device_of(device), log=click.echo, processes=gpus)
     except NothingToLearnError as error:
         click.echo(f"{what.cohort} {what.network}: {error} There is no network, and its method's answers fail.")
 

@@ -1,23 +1,40 @@
 // What every scan becomes, and what networks learn from them.
 
-include { PREPROCESS } from '../modules/preprocess'
+include { PREPROCESS ; PREPROCESS_TOGETHER } from '../modules/preprocess'
 include { TRAIN ; TRAIN as TEACH } from '../modules/train'
-include { contentOf ; sheetFile ; staged ; statesFolder ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
+include { scanFiles ; staged ; statesFolder ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
 
 workflow LEARN {
     take:
     plan                                                // the plan, once
 
     main:
-    // [id of a scan, task as JSON, files of the image, files of the label]
-    PREPROCESS(plan.flatMap { all -> all.preprocess }.map { one ->
-        def image = sheetFile(one.image)
-        [
-            one.id, toJson(one + [content: contentOf(image)]),
-            [image] + one.voxels.collect { name -> sheetFile(name) }, one.label.collect { name -> sheetFile(name) },
-        ]
+    // [id of a batch, its scans' tasks]
+    batches = plan.flatMap { all ->
+        def tasks = all.preprocess.collectEntries { one -> [one.id, one] }
+        all.together.collect { batch -> [batch.id, batch.scans.collect { id -> tasks[id] }] }
+    }
+    PREPROCESS_TOGETHER(batches.map { id, ones ->
+        def (told, images, labels) = ones.collect { one -> scanFiles(one) }.transpose()
+        [id, toJson(told), images.flatten(), labels.flatten()]
     })
-    scans = PREPROCESS.out.scan
+    // Scans that are in no batch, and those that one has lost.
+    alone = plan.flatMap { all ->
+        def shared = all.together.collectMany { batch -> batch.scans } as Set
+        all.preprocess.findAll { one -> !shared.contains(one.id) }
+    }
+    lost = batches.join(PREPROCESS_TOGETHER.out.scans, remainder: true).flatMap { _id, ones, folders ->
+        def came = [folders ?: []].flatten().collect { folder -> folder.name }
+        ones.findAll { one -> !(one.id in came) }
+    }
+    // [id of a scan, task as JSON, files of the image, files of the label]
+    PREPROCESS(alone.mix(lost).map { one ->
+        def (told, image, label) = scanFiles(one)
+        [one.id, toJson(told), image, label]
+    })
+    scans = PREPROCESS.out.scan.mix(PREPROCESS_TOGETHER.out.scans.flatMap { _id, folders ->
+        [folders].flatten().collect { folder -> [folder.name, folder] }
+    })
     scans.subscribe { _id, folder -> tellFindings(folder) }
 
     // [id of a network, its file]

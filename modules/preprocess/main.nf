@@ -26,3 +26,33 @@ process PREPROCESS {
         '${cohort}' '${subject}' > '${id}/${subject}.json'
     """
 }
+
+// Several scans to model space, where there are hundreds. One whose process dies is left out, and PREPROCESS tries again.
+process PREPROCESS_TOGETHER {
+    tag "${id}"
+    label 'process_low'
+    array nextflow.Global.session.config.process?.executor in [null, 'local'] || System.getProperty('user.dir').contains(' ') ? 0 : 20
+
+    input:
+    tuple val(id), val(json), path(images, stageAs: 'images/?/*'), path(labels, stageAs: 'labels/?/*')
+
+    output:
+    tuple val(id), path('*@*', type: 'dir'), emit: scans, optional: true
+
+    script:
+    """
+    rprloc step together --images images --labels labels --threads ${task.cpus} <<'JSON'
+    ${json}
+    JSON
+    """
+
+    stub:
+    def ids = (json =~ /"id":"([^"]+)"/).collect { _all, name -> name }
+    """
+    for id in ${ids.join(' ')}; do
+        mkdir "\$id"
+        printf '{"cohort": "%s", "subject": "%s", "reason": null, "findings": [], "file": "", "version": ""}' \\
+            "\${id%@*}" "\${id#*@}" > "\$id/\${id#*@}.json"
+    done
+    """
+}

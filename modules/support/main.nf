@@ -132,6 +132,12 @@ def sheetFile(name) {
     name =~ /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\// ? file(name, glob: false) : file(params.input.toString(), glob: false).parent.resolve(name)
 }
 
+/** A scan's task with what its image's folder holds, the files of the image, and those of the label. */
+def scanFiles(one) {
+    def image = sheetFile(one.image)
+    [one + [content: contentOf(image)], [image] + one.voxels.collect { name -> sheetFile(name) }, one.label.collect { name -> sheetFile(name) }]
+}
+
 /** What CHECK is told, as JSON: the parameters, what messages call the sheet, and what lies at the paths that it names. */
 def asked(names_json) {
     def names = readJson(names_json)

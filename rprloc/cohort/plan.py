@@ -31,6 +31,7 @@ from rprloc.cohort.tasks import (
     Report,
     Search,
     Sheet,
+    Together,
     Train,
     View,
     to_json,
@@ -61,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the tasks of a process ask a scheduler for, by process."""
     models: tuple[GivenModel, ...] = ()
     preprocess: tuple[Preprocess, ...] = ()
+    together: tuple[Together, ...] = ()
+    """Those of them that share a task."""
     train: tuple[Train, ...] = ()
     teach: tuple[Train, ...] = ()
     """The trainings that others come before."""
@@ -79,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as Nextflow and people read them."""
         values: dict[str, Any] = msgspec.to_builtins(self)
-        kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
+        kinds = ("preprocess", "together", "train", "teach", "localize", "register", "evaluate", "view", "export")
         return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
 
 
@@ -104,6 +107,7 @@ def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> P
         notes=tuple(_notes(checked.chosen)),
         models=tuple(_given_models(checked)),
         preprocess=tuple(task for one in planned for task in one.preprocessings()),
+        together=tuple(task for one in planned for task in one.together()),
         train=tuple(task for task in trainings if not task.models),
         teach=tuple(task for task in trainings if task.models),
         localize=tuple(task for task in searches if task.gpu),
@@ -170,8 +174,10 @@ def _notes(chosen: Mapping[str, Mapping[str, Weights]]) -> Iterator[str]:
 
 def _counts(plan: Plan) -> dict[str, int]:
     """Return how many tasks each process has."""
-    kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view", "export")
-    counts = {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
+    kinds = ("train", "teach", "localize", "register", "evaluate", "view", "export")
+    shared = sum(len(task.scans) for task in plan.together)
+    counts = {"PREPROCESS": len(plan.preprocess) - shared, "PREPROCESS_TOGETHER": len(plan.together)}
+    counts |= {kind.upper(): len(getattr(plan, kind)) for kind in kinds} | {"TABULATE": 1, "REPORT": 1}
     return {process: count for process, count in counts.items() if count}
 
 

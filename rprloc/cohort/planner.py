@@ -36,6 +36,7 @@ from rprloc.cohort.tasks import (
     Preprocess,
     Search,
     Seen,
+    Together,
     Train,
     View,
     Viewed,
@@ -51,6 +52,10 @@ MOST_BESIDE = 3
 """Supports of which pictures are made: the drawn one, and others in case that it is set aside or itself a query."""
 VIEWED_TOGETHER = 20
 """Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
+
+FIRST_ALONE, TOGETHER = 100, 20
+"""Scans of a cohort that have a task each, and how many of the others share one: a fork takes a tenth of a second, the
+start of a command nearly one."""
 
 
 def threads_of(checked: Checked) -> int:
@@ -106,7 +111,8 @@ class Planner:
             structures=settings.structures,
             matching_spacing=settings.matching_spacing if finer else None,
         )
-        code = self._code(["rprloc.steps:preprocess"])
+        # Alone or with others: as a scan that a shared task has lost comes back alone.
+        code = self._code(["rprloc.steps:preprocess", "rprloc.steps:together"])
         tasks = []
         for row in self._members:
             files = files_of(row, self._places, settings.structures)
@@ -127,6 +133,19 @@ class Planner:
                 )
             )
         return tasks
+
+    def together(self) -> list[Together]:
+        """Return the tasks that several scans share: whole batches by the place in the sheet, so that appended rows
+        change none of those before, and have a task each until they are as many as one.
+        """
+        asked = self._parameters["scans_per_task"]
+        first, size = (0, asked) if asked else (FIRST_ALONE, TOGETHER)
+        names = self._folders(row.subject for row in self._members)
+        starts = range(first, len(names) - size + 1, size) if size > 1 else ()
+        return [
+            Together(id=f"{self._cohort}.scans{start}", cohort=self._cohort, scans=names[start : start + size])
+            for start in starts
+        ]
 
     def trainings(self) -> list[Train]:
         """Return a task for each network that the run trains."""

@@ -43,6 +43,8 @@ class Parameters(TypedDict, total=False):
     registration_supports: int
     seed: int
     queries_per_task: int | None
+    scans_per_task: int | None
+    gpus: int
     max_cpus: int | None
     max_memory: str | None
     max_time: str | None
@@ -83,6 +85,13 @@ class Preprocess(Task, frozen=True, kw_only=True):
     """The file that the image needs beside its own, as in the sheet."""
     content: str = ""
     """The hash of an image's files by names, sizes and times where it is a folder: Nextflow adds it for its cache."""
+
+
+class Together(Task, frozen=True, kw_only=True):
+    """Several scans that one task brings to model space."""
+
+    scans: tuple[str, ...]
+    """The ids of their tasks."""
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):

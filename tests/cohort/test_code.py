@@ -12,7 +12,7 @@ from rprloc.cohort.plan import Plan
 from tests.cohort.planned import DEMO, planned
 
 ROOTS = {
-    "PREPROCESS": ["rprloc.steps:preprocess"],
+    "PREPROCESS": ["rprloc.steps:preprocess", "rprloc.steps:together"],
     "TRAIN coarse": ["rprloc.steps:train", network_named("coarse").objective, network_named("coarse").build],
     "TRAIN retina_unet": [
         "rprloc.steps:train", network_named("retina_unet").objective, network_named("retina_unet").build,

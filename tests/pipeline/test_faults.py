@@ -21,10 +21,11 @@ MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
 MAIN = "extreme.k10.c1f1"
 
-# PREPROCESS of one query dies, and LOCALIZE of one batch.
+# PREPROCESS of one query dies, as does the task that it shares with two others, and LOCALIZE of one batch.
 BROKEN = """
 process {
     withName: 'PREPROCESS' { beforeScript = { id == 'phantom@dead' ? 'exit 1' : '' } }
+    withName: 'PREPROCESS_TOGETHER' { beforeScript = { id == 'phantom.scans6' ? 'exit 1' : '' } }
     withName: 'LOCALIZE' { beforeScript = { id == 'phantom/regression.batch2' ? 'exit 1' : '' } }
 }
 """
@@ -81,7 +82,8 @@ def run(full: Run, phantom: Path, place: Path) -> Run:
     shutil.copytree(phantom / "settings", folder / "own")
     (folder / "own" / "free.yml").write_text("structures: {heart: 1, spleen: 9}\nstarts: 4\n")
     (folder / "broken.config").write_text(BROKEN)
-    parameters = {"tables": "false", "seed": "1", "queries_per_task": "3", "weights": "weights", "cohort_folder": "own"}
+    parameters = {"tables": "false", "seed": "1", "weights": "weights", "cohort_folder": "own"}
+    parameters |= {"queries_per_task": "3", "scans_per_task": "3"}
     (folder / "parameters.json").write_text(json.dumps(parameters))
     files = ("-params-file", "parameters.json", "-c", "broken.config")
     return run_well(folder, *PROFILE, "--input", "samples.csv", *files)
@@ -142,6 +144,13 @@ def test_scans_that_cannot_be_used_are_set_aside_with_the_reason(run: Run) -> No
             assert row.reason == f"scan set aside: {aside.reason[subject]}"
     # The sheet gives a label, so it is a miss.
     assert float(rows_of(run)["unreadable", "heart", "validation_01"].iou) == 0
+
+
+def test_scans_of_a_shared_task_that_died_have_one_each(run: Run) -> None:
+    assert run.tasks()["PREPROCESS_TOGETHER"] == 3
+    assert {name for name in run.names() if name.startswith("PREPROCESS (")} == {
+        "PREPROCESS (phantom@unreadable)", "PREPROCESS (phantom@lost)",
+    }  # fmt: skip
 
 
 def test_a_dead_task_leaves_failed_rows(run: Run) -> None:

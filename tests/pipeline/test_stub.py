@@ -56,7 +56,7 @@ def folder(place: Path) -> Path:
 
 def arguments(folder: Path) -> list[object]:
     named = ["--input", folder / "samples.csv", "--cohort_folder", folder / "my [own] settings", "--cohort", "default"]
-    return ["-profile", "test", *named, "--methods", METHODS]
+    return ["-profile", "test", *named, "--methods", METHODS, "--scans_per_task", "5"]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,10 @@ def test_every_task_of_the_plan_is_run_and_no_other(wired: Run) -> None:
     assert wired.tasks() == plan["tasks"] | {"NAMES": 1, "CHECK": 1}
     kinds = ("preprocess", "train", "teach", "localize", "register", "evaluate", "view")
     assert all(plan[kind] for kind in kinds)
+    (shared,) = plan["together"]
     planned = {f"{kind.upper()} ({task['id']})" for kind in kinds for task in plan[kind]}
+    planned -= {f"PREPROCESS ({scan})" for scan in shared["scans"]}
+    planned |= {"PREPROCESS_TOGETHER (default.scans0)"}
     others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT (1)"}
     assert wired.names() == planned | others
     assert (wired.results / "report.html").exists()
@@ -103,6 +106,18 @@ def test_every_task_is_given_the_scans_and_the_models_that_its_plan_names(wired:
     assert staged(wired, "TABULATE", "evaluated") == {task["id"] for task in plan["evaluate"]}
     curves = {f"{task['id'].replace('/', '.')}.jsonl" for kind in ("train", "teach") for task in plan[kind]}
     assert staged(wired, "TABULATE", "logs") == staged(wired, "REPORT (1)", "logs") == curves
+
+
+def test_several_scans_share_a_task_which_is_given_all_their_files_in_order(wired: Run) -> None:
+    (shared,) = wired.plan()["together"]
+    assert shared["scans"] == [f"default@{name}" for name in ("z", "s0", "s1", "s2", "s3")]
+    work = wired.work("PREPROCESS_TOGETHER (default.scans0)")
+    images, labels = (
+        {path.parent.name: path.name for path in (work / name).glob("*/*")} for name in ("images", "labels")
+    )
+    assert images == {"1": "one.nii"} | {str(number): "two.nii" for number in (2, 3, 4, 5)}
+    assert labels == {str(number): "two.nii.gz" for number in (1, 2, 3, 4)}
+    assert "PREPROCESS (default@d)" in wired.names()
 
 
 def test_what_is_taught_waits_for_the_position_map_and_is_given_the_supports(wired: Run) -> None:
