@@ -26,7 +26,7 @@ process TRAIN {
 
     script:
     """
-    rprloc step train --scans scans --models models --device ${deviceOf(task)} <<'JSON'
+    rprloc step train --scans scans --models models --device ${deviceOf(task)} --gpus ${task.accelerator?.request ?: 1} <<'JSON'
     ${json}
     JSON
     """

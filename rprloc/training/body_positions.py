@@ -15,6 +15,7 @@ from rprloc.networks.settings import MapSettings
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan, lesson_scans
 from rprloc.training.objective import FromScans
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
 from rprloc.training.views import BodyField, BodyView, random_body_view
 
@@ -44,14 +45,18 @@ class BodyPositions(FromScans[MapSettings]):
         some = scans[:: -(-len(scans) // _FIXED)]
         self._fixed = [self._views(scan, generator_of(self._seed, scan.subject)) for scan in some]
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the loss of a step's scans and the mean distance in mm of their voxels to where they should be."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return what a step's scans add to the loss and to the mean distance in mm of their voxels to where they
+        should be.
+        """
         generator = np.random.default_rng([self._seed, step])
         chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._length.groups)]
-        found = [self._residuals(self._views(scan, generator)) for scan in chosen]
+        own = share.part([self._views(scan, generator) for scan in chosen])
+        found = [self._residuals(views) for views in own]
         losses = [_weighed(_huber(residuals), weights) for residuals, weights in found]
         errors = [_weighed(residuals.detach().norm(dim=1), weights) for residuals, weights in found]
-        return torch.stack(losses).mean(), torch.stack(errors).mean()
+        counts = len(own) / len(chosen)
+        return torch.stack(losses).mean() * counts, torch.stack(errors).mean() * counts
 
     @torch.inference_mode()
     def validation_error(self) -> float:

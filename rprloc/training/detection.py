@@ -23,6 +23,8 @@ from rprloc.scans.scan import volume_path
 from rprloc.scans.volume import read_model_volume
 from rprloc.training.augmentation import FieldView, LabelledField, plain_view, random_view
 from rprloc.training.data import Kept, check_spacing, half_voxels
+from rprloc.training.objective import nothing
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
 
 if TYPE_CHECKING:
@@ -118,22 +120,23 @@ class Detection:
         some = fixed if len(fixed) else self._train
         self._fixed = [some[number] for number in range(0, len(some), -(-len(some) // _FIXED))]
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the mean loss of a step's scans and their matched anchors' mean wall error in mm."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return what a step's scans add to the mean loss and to their matched anchors' mean wall error in mm."""
         generator = np.random.default_rng([self._seed, step])
+        chosen = generator.integers(len(self._train), size=self._length.groups)
+        views = [random_view(self._train[int(number)], generator) for number in chosen]
+        # Every structure of a scan may have been moved out of the field.
+        views = [view for view in views if view.boxes]
         losses, errors = [], []
-        for number in generator.integers(len(self._train), size=self._length.groups):
-            view = random_view(self._train[int(number)], generator)
-            if view.boxes:
-                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(self._device)):
-                    found = self._detector.losses(view.field, _target(view))
-                losses.append(found.total)
-                errors.append((found.wall_error * torch.as_tensor(self._spacing).to(found.wall_error)).mean())
+        for view in share.part(views):
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(self._device)):
+                found = self._detector.losses(view.field, _target(view))
+            losses.append(found.total)
+            errors.append((found.wall_error * torch.as_tensor(self._spacing).to(found.wall_error)).mean())
         if not losses:
-            # Every structure of these scans was moved out of the field: a step that learns nothing.
-            nothing = next(self.network.parameters()).sum() * 0
-            return nothing, nothing
-        return torch.stack(losses).mean(), torch.stack(errors).mean()
+            return nothing(self.network)
+        counts = len(losses) / len(views)
+        return torch.stack(losses).mean() * counts, torch.stack(errors).mean() * counts
 
     def validation_error(self) -> float:
         """Return the mean wall error in mm of the best boxes of the fixed scans' structures."""

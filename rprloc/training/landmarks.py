@@ -27,6 +27,7 @@ from rprloc.scans.target import subject_of
 from rprloc.training.augmentation import turned_grid
 from rprloc.training.data import Kept, half_voxels
 from rprloc.training.draws import Levels, Turns
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
 from rprloc.training.teaching import Points, taught_points, true_points
 
@@ -134,18 +135,23 @@ class Landmarks:
         self.network: nn.Module = new_network(self.settings, seed=task.seed).to(self._device)
         self._across = torch.tensor(_ACROSS * len(structures), dtype=torch.float32, device=self._device)
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the loss of a step's scans and the mean distance in mm of their walls to where they should be."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return what a step's scans add to the loss and to the mean distance in mm of their walls to where they should
+        be.
+        """
         generator = np.random.default_rng([self._seed, step])
         chosen = generator.integers(len(self._train), size=self._length.groups)
-        fields, landmarks = zip(*(self._view(self._train[int(number)], generator) for number in chosen), strict=True)
+        views = [self._view(self._train[int(number)], generator) for number in chosen]
+        fields, landmarks = zip(*share.part(views), strict=True)
         residuals, known = self._residuals(torch.cat(fields), torch.stack(landmarks))
+        all_known = torch.stack([points for _, points in views]).isfinite().to(known)
         scaled = residuals / _TOLERANCE_MM
         losses = nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
-        weights = known * (_BESIDE + (1 - _BESIDE) * self._across)
-        across = known * self._across
-        error = (residuals.detach().abs() * across).sum() / across.sum().clamp(min=1)
-        return (losses * weights).sum() / weights.sum().clamp(min=1), error
+        counts = _BESIDE + (1 - _BESIDE) * self._across
+        error = (residuals.detach().abs() * (known * self._across)).sum() / (all_known * self._across).sum().clamp(
+            min=1
+        )
+        return (losses * (known * counts)).sum() / (all_known * counts).sum().clamp(min=1), error
 
     @torch.inference_mode()
     def validation_error(self) -> float:

@@ -15,6 +15,7 @@ from rprloc.networks.checkpoint import Model
 from rprloc.networks.training_record import CurvePoint, TrainingRecord
 from rprloc.training.objective import Objective
 from rprloc.training.optimiser import Optimiser, new_optimiser
+from rprloc.training.sharing import Work
 from rprloc.training.state import Interrupted, TrainingState
 
 RECORDS = 40
@@ -29,15 +30,18 @@ def train(
     seed: int,
     state: TrainingState,
     log: Callable[[str], None] = print,
+    processes: int = 1,
 ) -> Model:
     """Train an objective's network and return it with its record.
 
     Everything random in a step comes from the objective's seed and the step's number: a training that `state` takes up
-    again after a kill ends with the same weights. Raises InputError where the loss is no number, and `Interrupted`
-    once a signal has asked to stop and the state is saved.
+    again after a kill ends with the same weights. `processes` share each step's work (`rprloc.training.sharing`), of
+    which this one has the rank 0 and alone keeps the state. Raises InputError where the loss is no number, and
+    `Interrupted` once a signal has asked to stop and the state is saved.
     """
     network = objective.network
     optimiser = new_optimiser(network, length)
+    work = Work(length.groups, processes=processes)
     record_every = max(1, length.steps // RECORDS)
     step = state.restore(network, optimiser)
     if step:
@@ -45,7 +49,10 @@ def train(
     started = logged = time.monotonic()
     first = step
     while step < length.steps:
-        loss, error = take_step(objective, length, optimiser, step)
+        parts = work.parts
+        loss, error = take_step(objective, length, optimiser, step, work)
+        if work.parts > parts:
+            log(f"the GPU's memory holds a step in {work.parts} parts; the batch as a whole stays as it is")
         step += 1
         state.losses.append(loss.detach())
         state.errors.append(error.detach())
@@ -63,18 +70,20 @@ def train(
         if state.interrupted:
             raise Interrupted(f"stopped at step {step} of {length.steps}; the next start goes on from here")
     state.save(step, network, optimiser, time.monotonic() - started)
-    record = _training_record(objective, length, seed, state)
+    record = _training_record(objective, length, seed, state) | ({"processes": processes} if processes > 1 else {})
     network.requires_grad_(False)
     return Model(network.eval(), objective.settings, record)
 
 
-def take_step(objective: Objective, length: Length, optimiser: Optimiser, step: int) -> tuple[Tensor, Tensor]:
-    """Move the network by one step; return the loss and the error that it had before."""
+def take_step(
+    objective: Objective, length: Length, optimiser: Optimiser, step: int, work: Work | None = None
+) -> tuple[Tensor, Tensor]:
+    """Move the network by one step, this process's part of the work or all of it; return the loss and the error that
+    it had before.
+    """
     for group in optimiser.param_groups:
         group["lr"] = length.learning_rate_at(step)
-    loss, error = objective.loss(step)
-    optimiser.zero_grad()
-    loss.backward()
+    loss, error = (work or Work(length.groups)).gradients(objective, step)
     optimiser.step()
     return loss, error
 

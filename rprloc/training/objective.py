@@ -13,6 +13,7 @@ from rprloc.errors import InputError
 from rprloc.networks.checkpoint import new_network
 from rprloc.networks.settings import NetworkSettings
 from rprloc.training.data import TrainingScan
+from rprloc.training.sharing import WHOLE, Share
 
 S = TypeVar("S", bound=NetworkSettings)
 
@@ -34,11 +35,19 @@ class Objective(Protocol):
     def settings(self) -> NetworkSettings:
         """What the network cannot be used without, as far as it is known after a look at the scans."""
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the loss of a step's own data and their error; random draws depend on the seed and the step only."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return the loss of a step's own data and their error, or what a share of the step's groups adds to both;
+        random draws depend on the seed and the step only.
+        """
 
     def validation_error(self) -> float:
         """Return the error on the fixed data."""
+
+
+def nothing(network: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the loss and the error of a share that holds nothing to learn from."""
+    zero = next(network.parameters()).sum() * 0
+    return zero, zero.detach()
 
 
 class FromScans(Generic[S]):

@@ -15,9 +15,10 @@ from rprloc.networks.patches import apply_window
 from rprloc.networks.settings import PatchSettings
 from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan, lesson_scans
-from rprloc.training.objective import FromScans
+from rprloc.training.objective import FromScans, nothing
 from rprloc.training.pairs import all_pairs_mm, pair_error_mm, pair_loss
 from rprloc.training.sampling import IndexArray, draw_group
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
 
 _VALIDATION_GROUPS, _VALIDATION_PATCHES = 24, 8
@@ -33,11 +34,21 @@ class RelativePosition(FromScans[PatchSettings]):
         chosen = _fixed_groups(scans, self.settings, self._seed)
         self._fixed = [_cropped(chosen[start : start + 8], self.settings) for start in range(0, len(chosen), 8)]
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the loss of a step's pairs and their mean error in mm."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return what a step's pairs add to the loss and to their mean error in mm."""
         groups = _draw_groups(self._scans, self.settings, self._length, np.random.default_rng([self._seed, step]))
-        predicted, true = _offsets_mm(self.network, _cropped(groups, self.settings), self.settings)
-        return pair_loss(predicted, true, self.settings.r_mm), pair_error_mm(predicted.detach(), true)
+        predicted, true = _offsets_mm(self.network, _cropped(share.part(groups), self.settings), self.settings)
+        counts = 1.0 if share == WHOLE else len(true) / max(1, self._pairs(groups))
+        if share != WHOLE and not len(true):
+            return nothing(self.network)
+        loss, error = pair_loss(predicted, true, self.settings.r_mm), pair_error_mm(predicted.detach(), true)
+        return loss * counts, error * counts
+
+    def _pairs(self, groups: Sequence[_Group]) -> int:
+        """Return how many pairs there are in some groups."""
+        voxels = torch.from_numpy(np.stack([centres for _, centres in groups]))
+        centres_mm = (voxels * torch.tensor(self.settings.spacing)).flip(-1)
+        return len(all_pairs_mm(centres_mm, centres_mm, self.settings.r_mm, network=self.settings.network)[1])
 
     def validation_error(self) -> float:
         """Return the mean error in mm over the fixed pairs."""

@@ -15,6 +15,7 @@ from rprloc.seeds import generator_of
 from rprloc.training.data import TrainingScan, lesson_scans
 from rprloc.training.objective import FromScans
 from rprloc.training.sampling import IndexArray
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
 
 _CELLS = 6
@@ -36,13 +37,17 @@ class Reconstruction(FromScans[CodeSettings]):
         """Draw the fixed crops; all scans have to be padded for CROP_VOXELS."""
         self._fixed = torch.cat([_crops(*each) for each in _fixed_centres(scans, self._seed)])
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the mean squared error of a step's crops, windowed grey values, and its root."""
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
+        """Return the mean squared error of a step's crops, windowed grey values, and its root; of a share what it adds.
+
+        The root of the whole is not the sum of the shares' roots, but near to it.
+        """
         generator = np.random.default_rng([self._seed, step])
         chosen = [self._scans[number] for number in generator.integers(len(self._scans), size=self._length.groups)]
-        crops = torch.cat([_crops(scan, scan.body.draw(self._length.patches, generator)) for scan in chosen])
-        loss = self._squared_error(crops)
-        return loss, loss.detach().sqrt()
+        own = share.part([(scan, scan.body.draw(self._length.patches, generator)) for scan in chosen])
+        loss = self._squared_error(torch.cat([_crops(scan, centres) for scan, centres in own]))
+        counts = len(own) / len(chosen)
+        return loss * counts, loss.detach().sqrt() * counts
 
     @torch.inference_mode()
     def validation_error(self) -> float:

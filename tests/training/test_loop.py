@@ -14,6 +14,7 @@ from rprloc.catalogue.rows import Length
 from rprloc.errors import InputError
 from rprloc.training import loop
 from rprloc.training.optimiser import new_optimiser
+from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.state import Interrupted, TrainingState
 from tests.networks.every import EVERY
 from tests.training.lessons import curve, equal, record_of, trained
@@ -34,7 +35,7 @@ class Line:
         nn.init.zeros_(self.network.get_parameter("weight"))
         self.validation, self._broken = [], broken
 
-    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+    def loss(self, step: int, share: Share = WHOLE) -> tuple[Tensor, Tensor]:
         away = self.network(torch.ones(1)) - 3.0 - 0.1 * (step % 2)
         return away.square().mean(), away.detach().abs().mean()
 
