@@ -74,7 +74,7 @@ def run(folder: Path, rows: int, words: list[str]) -> tuple[dict[str, float], di
         "localize_seconds_a_query": search.seconds.sum() / (rows - 1),
         "localize_not_sought": 1 - _sought(results) / max(search.seconds.sum(), 1e-9),
         "localize_tasks": float(found.sum()),
-        "localize_gb": max(map(_gigabytes, search.peak_rss)),
+        "localize_gb": max(map(gigabytes, search.peak_rss)),
         "memory_gb": after.ru_maxrss / 2**20,
     }
     by_process = used.groupby(trace.process).sum()
@@ -98,7 +98,7 @@ def _left(work: Path, rows: int) -> dict[str, float]:
     }
 
 
-def _gigabytes(text: str) -> float:
+def gigabytes(text: str) -> float:
     """Return a size as the trace writes it, `1.2 GB`, in GB."""
     number, _, unit = text.partition(" ")
     return float(number) * {"B": 2**-30, "KB": 2**-20, "MB": 2**-10, "GB": 1.0}[unit] if unit else 0.0

@@ -61,7 +61,7 @@ def names(sheet_folder: Path, output: Path, code: str | None, container: str) ->
 @code_option
 @image_option
 def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
-    """Write the plan of a run, plan.json, or all its faults, faults.json, into the folder; none ends the command.
+    """Write the plan of a run, plan.json, and versions.yml, or all its faults, faults.json; none ends the command.
 
     The folder holds nextflow_schema.json, the folders sheet (the sample sheet), own and shipped (settings files, the
     user's first), settings (the file that `cohort` names) and weights (trained models), each where there is any.
@@ -74,8 +74,9 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     from rprloc.cohort.parameters import read_schema
     from rprloc.cohort.places import Place
     from rprloc.cohort.plan import made_of, plan_of
+    from rprloc.cohort.provenance import versions_text
     from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, Sheet
-    from rprloc.files import sha256, write_json
+    from rprloc.files import sha256, write_json, write_text
 
     if code is not None:
         check_same_code(code, container)
@@ -98,6 +99,8 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
     plan = plan_of(check_run(given), sheet=about, places=given.places)
     plan = made_of(plan, folder / "weights", commit=values.get("commit", ""))
+    if not plan.faults:
+        write_text(folder / "versions.yml", versions_text("CHECK"))
     write_json(folder / ("faults.json" if plan.faults else "plan.json"), plan.to_json())
 
 

@@ -58,6 +58,7 @@ def test_check_writes_the_plan_from_what_lies_where(given: Path, monkeypatch: py
     run(given, monkeypatch, "check", task=task)
     plan = read_json(given / "plan.json")
     assert plan["faults"] == []
+    assert (given / "versions.yml").read_text().startswith("CHECK:\n  rprloc: ")
     assert plan["preprocess"][0]["masks"] == {"heart": "heart.nii"}
     assert plan["report"]["sheet"]["file"] == "my sheet.csv" and len(plan["report"]["sheet"]["sha256"]) == 64
     # A fault does not fail the task.

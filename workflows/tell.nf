@@ -63,6 +63,11 @@ workflow TELL {
     logs = curves.collect(sort: { path -> path.name }).ifEmpty([])
     TABULATE(EVALUATE.out.evaluated.collect(sort: { path -> path.name }), logs, plan.map { all -> all.tabulate })
 
+    // For MultiQC: the packages of all tasks are those of CHECK.
+    channel.topic('versions')
+        .map { path -> path.text + "Workflow:\n  Nextflow: ${workflow.nextflow.version}\n" }
+        .collectFile(name: 'rprloc_mqc_versions.yml', storeDir: "${params.outdir}/pipeline_info")
+
     // model's name in the results folder -> its hash
     weights = models.map { id, path -> [("${id}.${path.extension}".toString()): weightsHash(path)] }.reduce([:]) { all, one -> all + one }
     hashes = scans.map { id, folder -> [(id.toString()): hashesOf(folder)] }.reduce([:]) { all, one -> all + one }

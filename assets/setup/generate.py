@@ -1,5 +1,6 @@
-"""Write what follows from the catalogue where Python is not imported: docs/reference/{methods,parameters}.md and the
-texts of nextflow_schema.json that name methods, networks, weights and cohorts. `make generate` runs this; with --check
+"""Write what follows from Python or Groovy where neither is read: docs/reference/{methods,parameters}.md, the texts of
+nextflow_schema.json that name methods, networks, weights and cohorts, assets/schema_input.json from the columns of
+sample sheets, and meta.yml of each module from its processes. `make generate` runs this; with --check
 it only says what is stale, and ends with status 1 if anything is.
 """
 
@@ -15,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+import yaml  # noqa: E402
+
 from rprloc.catalogue import (  # noqa: E402
     BY_LABELS,
     DEFAULT,
@@ -28,7 +31,10 @@ from rprloc.catalogue import (  # noqa: E402
     networks,
     trainings,
 )
+from rprloc.cohort.faults import NAME  # noqa: E402
+from rprloc.cohort.sheet import COLUMNS, REQUIRED, SPLITS  # noqa: E402
 
+SHEET = Path("assets/schema_input.json")
 SCHEMA = Path("nextflow_schema.json")
 METHODS = Path("docs/reference/methods.md")
 PARAMETERS = Path("docs/reference/parameters.md")
@@ -50,11 +56,71 @@ def main() -> int:
 def generated() -> dict[Path, str]:
     """Return the text that each generated file should have."""
     schema = schema_text((ROOT / SCHEMA).read_text(encoding="utf-8"))
-    return {SCHEMA: schema, METHODS: methods_page(), PARAMETERS: parameters_page(json.loads(schema))}
+    pages = {SCHEMA: schema, METHODS: methods_page(), PARAMETERS: parameters_page(json.loads(schema))}
+    return pages | {SHEET: sheet_schema(), **module_pages()}
 
 
 def _same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+# assets/schema_input.json
+
+_COLUMNS = {
+    "subject": "The scan's name, unique within its cohort.",
+    "image": "A file or a folder, relative to the sheet, or an address.",
+    "label": "A segmentation, a folder of masks, or a pattern with {structure}.",
+    "marks": "Boxes and points: a file or a folder of them.",
+    "series": "Which series of a DICOM image: its description, number or UID.",
+    "split": "What the scan is used for; without the column for all of it.",
+    "cohort": "Whose settings it has.",
+}
+
+
+def sheet_schema() -> str:
+    """Return the schema of a sample sheet's rows, as nf-core's tools read it; CHECK says more of what is wrong."""
+    rows: dict[str, Any] = {name: {"type": "string", "description": _COLUMNS[name]} for name in COLUMNS}
+    for name in ("subject", "cohort"):
+        rows[name]["pattern"] = f"^{NAME.pattern}$"
+    rows["split"]["enum"] = ["", *SPLITS]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A row of a sample sheet",
+        "description": "Written by `make generate` from rprloc/cohort/sheet.py.",
+        "type": "array",
+        "items": {"type": "object", "properties": rows, "required": list(REQUIRED)},
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+# modules/*/meta.yml
+
+_PROCESS = re.compile(r"((?://[^\n]*\n)+)process (\w+) \{\n(.*?)\n\}", re.DOTALL)
+_INPUTS = re.compile(r"    input:\n(.*?)\n\n", re.DOTALL)
+
+
+def module_pages() -> dict[Path, str]:
+    """Return meta.yml of each module that holds a process: what it does, what it takes and gives, by its own text."""
+    pages = {}
+    for path in sorted((ROOT / "modules").glob("*/main.nf")):
+        found = [_process(*match.groups()) for match in _PROCESS.finditer(path.read_text(encoding="utf-8"))]
+        if found:
+            text = yaml.safe_dump({"name": path.parent.name, "processes": found}, sort_keys=False, width=110)
+            pages[path.parent.relative_to(ROOT) / "meta.yml"] = "# Written by `make generate` from main.nf.\n" + text
+    return pages
+
+
+def _process(comment: str, name: str, body: str) -> dict[str, Any]:
+    """Return what is to be said of a process, given the comment above it, its name and its text."""
+    inputs = _INPUTS.search(body)
+    lines = [] if inputs is None else [line.partition("//")[0] for line in inputs[1].splitlines()]
+    return {
+        "name": name,
+        "description": " ".join(line.removeprefix("//").strip() for line in comment.splitlines()),
+        "input": [kind for line in lines for kind in re.findall(r"\b(?:val|path)[( ](\w+)", line)],
+        "output": re.findall(r"emit: (\w+)", body),
+        "tools": ["rprloc"],
+    }
 
 
 # nextflow_schema.json

@@ -17,6 +17,7 @@ process CHECK {
 
     output:
     path '{plan,faults}.json', emit: plan               // one of them
+    path 'versions.yml', topic: versions, optional: true
 
     script:
     """

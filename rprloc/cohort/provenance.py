@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+import yaml
 
 import rprloc
 from rprloc.cohort.image import package_hash
@@ -45,6 +46,11 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def versions_text(process: str) -> str:
+    """Return the versions as MultiQC reads them of files *_mqc_versions.yml: YAML, below the name of a process."""
+    return yaml.safe_dump({process: versions()}, sort_keys=False)
 
 
 def commit_of(folder: Path) -> str:

@@ -6,11 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from safetensors.torch import load_file, save_file
 
 from rprloc.cohort.image import package_hash
 from rprloc.cohort.plan import read_plan
-from rprloc.cohort.provenance import commit_of, provenance, tensors_sha256, versions
+from rprloc.cohort.provenance import commit_of, provenance, tensors_sha256, versions, versions_text
 from rprloc.cohort.weights import shipped_folder
 from rprloc.errors import InputError
 from rprloc.networks.checkpoint import read_model
@@ -62,3 +63,7 @@ def test_the_plan_holds_it() -> None:
     assert plan.provenance.code == package_hash() and plan.provenance.versions == versions()
     assert plan.provenance.commit == commit_of(ROOT)
     assert provenance(commit="", models={}).weights == {}
+
+
+def test_versions_are_written_as_multiqc_reads_them() -> None:
+    assert yaml.safe_load(versions_text("CHECK")) == {"CHECK": versions()}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from rprloc import catalogue
 from rprloc.catalogue import Family, Method
@@ -39,6 +42,22 @@ def test_a_new_row_is_in_page_and_schema(generate: ModuleType) -> None:
     assert "| `guess` | ours | Guesses. | each support | none | yes | ours |" in text[generate.METHODS]
     schema = json.loads(text[generate.SCHEMA])
     assert "syn, guess, or all." in schema["$defs"]["method"]["properties"]["methods"]["description"]
+
+
+def test_a_modules_page_has_its_processes_and_the_sheets_schema_its_columns(generate: ModuleType) -> None:
+    pages = generate.module_pages()
+    assert {path.parent.name for path in pages} == {
+        path.parent.name for path in (ROOT / "modules").glob("*/main.nf") if "\nprocess " in path.read_text("utf-8")
+    }
+    one, other = yaml.safe_load(pages[Path("modules/preprocess/meta.yml")])["processes"]
+    assert (one["name"], one["input"], one["output"]) == ("PREPROCESS", ["id", "json", "image", "label"], ["scan"])
+    assert (other["name"], other["output"]) == ("PREPROCESS_TOGETHER", ["scans"])
+    assert one["description"].startswith("One scan to model space. ")
+    schema = json.loads(generate.sheet_schema())
+    Draft202012Validator.check_schema(schema)
+    fits = Draft202012Validator(schema).is_valid
+    assert fits([{"subject": "a", "image": "a.nii", "split": "test"}])
+    assert not fits([{"subject": "a b", "image": "a.nii"}]) and not fits([{"subject": "a"}])
 
 
 def test_the_schema_is_as_it_was_but_for_the_values(generate: ModuleType) -> None:

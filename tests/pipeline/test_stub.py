@@ -81,6 +81,8 @@ def test_every_task_of_the_plan_is_run_and_no_other(wired: Run) -> None:
     others = {"NAMES (sample sheet)", "CHECK (sample sheet)", "TABULATE", "REPORT (1)"}
     assert wired.names() == planned | others
     assert (wired.results / "report.html").exists()
+    versions = (wired.results / "pipeline_info" / "rprloc_mqc_versions.yml").read_text()
+    assert "CHECK:\n  rprloc: " in versions and versions.endswith("Workflow:\n  Nextflow: 25.04.3\n")
 
 
 def test_every_task_is_given_the_scans_and_the_models_that_its_plan_names(wired: Run) -> None:
