@@ -29,20 +29,21 @@ GOAL_GB = 4.0
 
 
 def write_scan(folder: Path, subject: str, *, seed: int) -> None:
-    """Write a scan of the body, moved by some millimetres, and its label, a slice after the other."""
+    """Write a scan of the body, moved by some millimetres, and its label; made at half the resolution."""
     random = np.random.default_rng(seed)
     moved = random.uniform(-10, 10, 3)
+    half = tuple(n // 2 for n in SIZE)
     axes = [
-        share * (step * (np.arange(n) - (n - 1) / 2) + by)
-        for n, step, share, by in zip(SIZE, SPACING_MM, STRETCH, moved, strict=True)
+        share * (2 * step * (np.arange(n) - (n - 1) / 2) + by)
+        for n, step, share, by in zip(half, SPACING_MM, STRETCH, moved, strict=True)
     ]
-    values, label = (np.empty(SIZE[::-1], dtype=kind) for kind in (np.int16, np.uint8))
+    values, label = (np.empty(half[::-1], dtype=kind) for kind in (np.int16, np.uint8))
     for number, height in enumerate(axes[2]):
         place = np.stack(np.broadcast_arrays(axes[0], axes[1][:, np.newaxis], height), axis=-1)
         grey, label[number] = anatomy(place, random.normal(0, 12, place.shape[:2]))
         values[number] = np.clip(np.rint(grey), -1000, 3071)
     for kind, voxels in (("image", values), ("label", label)):
-        written = sitk.GetImageFromArray(voxels)
+        written = sitk.Expand(sitk.GetImageFromArray(voxels), [2, 2, 2], sitk.sitkNearestNeighbor)
         written.SetSpacing(SPACING_MM)
         sitk.WriteImage(written, str(folder / f"{subject}_{kind}.nii"))
 
