@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from rprloc.cohort.tasks import Preprocess
 from rprloc.marks.annotation import Annotated
 from rprloc.scans.preprocess import Source, preprocess
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None = None
     """None, as the device, in files of version 0.1.0."""
     device: str | None = None
+    processes: int | None = None
+    """How many shared the last start's steps; None for one."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingRecord:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from rprloc.catalogue.rows import Length
@@ -70,7 +71,9 @@ def train(
         if state.interrupted:
             raise Interrupted(f"stopped at step {step} of {length.steps}; the next start goes on from here")
     state.save(step, network, optimiser, time.monotonic() - started)
-    record = _training_record(objective, length, seed, state) | ({"processes": processes} if processes > 1 else {})
+    record = _training_record(objective, length, seed, state)
+    if processes > 1:
+        record = replace(record, processes=processes)
     network.requires_grad_(False)
     return Model(network.eval(), objective.settings, record)
 

@@ -160,7 +160,7 @@ def joined(rank: int, processes: int, place: Path, device: torch.device) -> Iter
         os.environ.setdefault(name, "lo")
     if device.type == "cuda":
         torch.cuda.set_device(device_of_rank(device, rank))
-    store = dist.FileStore(str(place), processes)
+    store = dist.FileStore(str(place), processes)  # type: ignore[attr-defined]
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=processes)
     try:

@@ -11,7 +11,7 @@ import pytest
 from rprloc.cohort import staged
 from rprloc.cohort.staged import Staged, preprocess_staged, preprocess_together, said_of
 from rprloc.cohort.tasks import Preprocess
-from rprloc.scans.scan import ScanRecord
+from rprloc.scans.record import ScanRecord
 from rprloc.scans.target import Target
 from tests.scans.images import patient, write
 

@@ -24,6 +24,7 @@ from rprloc.training.run import train_network
 from rprloc.training.sharing import WHOLE, Share, Work, device_of_rank
 from rprloc.training.state import Interrupted
 from tests.runs import ROOT
+from tests.training.lessons import curve as curve_of
 from tests.training.lessons import equal, lessons_for, objective_of, task_for, trained, write_scan_for
 from tests.training.scans import write_scan
 
@@ -112,8 +113,8 @@ def test_a_training_says_once_in_how_many_parts_a_step_fits(tmp_path: Path, monk
     parts = trained(asked, length, log=lines.append)
     said = [line for line in lines if "parts" in line]
     assert said == ["the GPU's memory holds a step in 2 parts; the batch as a whole stays as it is"]
-    for one, other in zip(whole.record["history"], parts.record["history"], strict=True):
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+    for one, other in zip(curve_of(whole), curve_of(parts), strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
 
 
 def step_of(task: Train, place: Path, *words: str) -> str:
@@ -148,7 +149,8 @@ def test_two_processes_learn_what_one_does_and_go_on_from_its_state(
     assert "shared by 2 processes" in step_of(task("two's"), tmp_path / "two", "--gpus", "2")
     np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=1e-3)
     one, two = (read_model(tmp_path / place / "c" / "coarse.safetensors") for place in ("one", "two"))
-    assert two.record["processes"] == 2 and "processes" not in one.record
+    assert one.record is not None and two.record is not None
+    assert (one.record.processes, two.record.processes) == (None, 2)
 
     steps = loop.take_step
 
