@@ -1,8 +1,8 @@
 """What a run of many rows costs: python -m benchmarks.cluster ROWS [ROWS ...] [--stub] [--slurm] [--folder FOLDER].
 
 The demo's scans under many names, `matched` with the shipped network; with --stub every task is empty, which leaves
-what Nextflow itself takes. A line for each number of rows, another one for what its processes took, and cluster.png
-beside them, the cost against the rows.
+what Nextflow itself takes. A line for each number of rows, others for the core seconds of its processes and the seconds
+of LOCALIZE's parts, and cluster.png beside them, the cost against the rows.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ def write_sheet(folder: Path, rows: int) -> Path:
     return path
 
 
-def run(folder: Path, rows: int, words: list[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Run the pipeline on so many rows in an empty folder; return what it cost, and core seconds by process."""
+def run(folder: Path, rows: int, words: list[str]) -> list[dict[str, float]]:
+    """Run the pipeline on so many rows in an empty folder; return what it cost, core seconds by process, and seconds by
+    part of LOCALIZE.
+    """
     sheet = write_sheet(folder, rows)
     asked = ["run", ROOT / "main.nf", "--input", sheet, "--weights", "head-neck-ct", "--cohort", "openkbp", *words]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -65,6 +67,7 @@ def run(folder: Path, rows: int, words: list[str]) -> tuple[dict[str, float], di
     # Stubs are too short for Nextflow's own measure.
     used = pd.to_numeric(trace["%cpu"].astype(str).str.rstrip("%"), errors="coerce").fillna(0.0) / 100 * trace.seconds
     found, search = trace.process == "LOCALIZE", trace[trace.process == "LOCALIZE"]
+    parts = _parts(results)
     cost = {
         "rows": rows,
         "tasks": len(trace),
@@ -72,19 +75,23 @@ def run(folder: Path, rows: int, words: list[str]) -> tuple[dict[str, float], di
         "core_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "preprocess_seconds_a_scan": trace.seconds[trace.process.str.startswith("PREPROCESS")].sum() / rows,
         "localize_seconds_a_query": search.seconds.sum() / (rows - 1),
-        "localize_not_sought": 1 - _sought(results) / max(search.seconds.sum(), 1e-9),
+        "localize_not_sought": 1 - sum(parts.get(part, 0.0) for part in SOUGHT) / max(search.seconds.sum(), 1e-9),
         "localize_tasks": float(found.sum()),
         "localize_gb": max(map(gigabytes, search.peak_rss)),
         "memory_gb": after.ru_maxrss / 2**20,
     }
-    by_process = used.groupby(trace.process).sum()
-    return cost | _left(folder / "work", rows), {str(process): float(value) for process, value in by_process.items()}
+    by_process = {str(name): float(used[trace.process == name].sum()) for name in sorted(set(trace.process))}
+    parts["beside them"] = search.seconds.sum() - sum(parts.values())
+    return [cost | _left(folder / "work", rows), by_process, parts]
 
 
-def _sought(results: Path) -> float:
-    """Return the seconds that all predictions together took for reading, network and search."""
+def _parts(results: Path) -> dict[str, float]:
+    """Return the seconds that all predictions together took, by part."""
+    found: dict[str, float] = {}
     with (results / "predictions.jsonl").open(encoding="utf-8") as lines:
-        return sum(json.loads(line).get("seconds", {}).get(part, 0.0) for line in lines for part in SOUGHT)
+        for part, seconds in (one for line in lines for one in json.loads(line).get("seconds", {}).items()):
+            found[part] = found.get(part, 0.0) + seconds
+    return found
 
 
 def _left(work: Path, rows: int) -> dict[str, float]:
@@ -130,9 +137,9 @@ def main() -> None:
     found = []
     for rows in given.rows:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            cost, by_process = run(Path(folder).resolve(), rows, words)
-            found.append(cost)
-            for values in (cost, by_process):
+            told = run(Path(folder).resolve(), rows, words)
+            found.append(told[0])
+            for values in told:
                 print("   ".join(f"{name} {value:.4g}" for name, value in values.items()), flush=True)
     plot(pd.DataFrame(found), given.folder / "cluster.png")
 

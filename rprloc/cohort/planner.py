@@ -50,11 +50,12 @@ SINGLE = "single"
 """The value of --report of a page that holds its pictures itself."""
 MOST_BESIDE = 3
 """Supports of which pictures are made: the drawn one, and others in case that it is set aside or itself a query."""
+VIEWED_TOGETHER = 20
+"""Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
+
 FIRST_ALONE, TOGETHER = 100, 20
 """Scans of a cohort that have a task each, and how many of the others share one: a fork takes a tenth of a second, the
 start of a command nearly one."""
-VIEWED_TOGETHER = 20
-"""Queries of which one task makes pictures: two seconds each for a CT scan of 512 x 512 x 200 voxels."""
 
 
 def threads_of(checked: Checked) -> int:
@@ -137,7 +138,7 @@ class Planner:
         """Return the tasks that several scans share: whole batches by the place in the sheet, so that appended rows
         change none of those before, and have a task each until they are as many as one.
         """
-        asked = self._parameters.get("scans_per_task")
+        asked = self._parameters["scans_per_task"]
         first, size = (0, asked) if asked else (FIRST_ALONE, TOGETHER)
         names = self._folders(row.subject for row in self._members)
         starts = range(first, len(names) - size + 1, size) if size > 1 else ()

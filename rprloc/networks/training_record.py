@@ -64,7 +64,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """None, as the device, in files of version 0.1.0."""
     device: str | None = None
     processes: int | None = None
-    """How many shared the steps, if they were."""
+    """How many shared the last start's steps; None for one."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingRecord:

@@ -72,6 +72,8 @@ def train(
             raise Interrupted(f"stopped at step {step} of {length.steps}; the next start goes on from here")
     state.save(step, network, optimiser, time.monotonic() - started)
     record = _training_record(objective, length, seed, state)
+    if processes > 1:
+        record = replace(record, processes=processes)
     network.requires_grad_(False)
     shared = replace(record, processes=processes) if processes > 1 else record
     return Model(network.eval(), objective.settings, shared)

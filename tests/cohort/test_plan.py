@@ -38,6 +38,24 @@ def test_the_demo() -> None:
     assert plan.register[0].most_supports == 3 and matched.most_supports is None
 
 
+def test_scans_share_tasks_where_there_are_hundreds_and_an_added_one_runs_alone(tmp_path: Path) -> None:
+    def told(count: int, **parameters: object) -> Plan:
+        rows = [f"q{n},a.nii,,test" for n in range(count - 1)]
+        return planned(sheet_of(tmp_path, "b,a.nii,l.nii,validation", *rows), weights="none", **parameters)
+
+    assert told(119).together == () and told(119).tasks["PREPROCESS"] == 119
+    before, after, full = told(150), told(151), told(160)
+    assert [task.id for task in before.together] == ["default.scans100", "default.scans120"]
+    assert before.together == after.together == full.together[:2] and len(full.together) == 3
+    assert before.together[0].scans == tuple(task.id for task in before.preprocess[100:120])
+    assert (after.tasks["PREPROCESS"], after.tasks["PREPROCESS_TOGETHER"]) == (111, 2)
+    # The tasks of all scans but the new one are the same, so their results are taken over.
+    assert after.preprocess[:-1] == before.preprocess
+    asked = told(11, scans_per_task=4)
+    assert [len(task.scans) for task in asked.together] == [4, 4] and asked.tasks["PREPROCESS"] == 3
+    assert told(150, scans_per_task=1).together == ()
+
+
 def test_every_task_comes_back_from_its_json() -> None:
     plan = planned(DEMO, methods="all")
     kinds = {

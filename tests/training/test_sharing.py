@@ -24,6 +24,7 @@ from rprloc.training.run import train_network
 from rprloc.training.sharing import WHOLE, Share, Work, device_of_rank
 from rprloc.training.state import Interrupted
 from tests.runs import ROOT
+from tests.training.lessons import curve as curve_of
 from tests.training.lessons import equal, lessons_for, objective_of, task_for, trained, write_scan_for
 from tests.training.scans import write_scan
 
@@ -112,8 +113,7 @@ def test_a_training_says_once_in_how_many_parts_a_step_fits(tmp_path: Path, monk
     parts = trained(asked, length, log=lines.append)
     said = [line for line in lines if "parts" in line]
     assert said == ["the GPU's memory holds a step in 2 parts; the batch as a whole stays as it is"]
-    assert whole.record is not None and parts.record is not None
-    for one, other in zip(whole.record.history, parts.record.history, strict=True):
+    for one, other in zip(curve_of(whole), curve_of(parts), strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-4)
 
 
