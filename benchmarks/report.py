@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-
 from playwright.sync_api import CDPSession, sync_playwright
 
 from benchmarks.bundled import ASSETS, preprocessed
@@ -21,10 +20,9 @@ from benchmarks.measurement import Measurement
 from rprloc.cohort.tasks import View, Viewed
 from rprloc.geometry import WALLS
 from rprloc.pictures.manifest import read_manifests, write_manifest
-from rprloc.pictures.view import Given as Seen
-from rprloc.pictures.view import view_scans
-from rprloc.results.report.run import Given, report_run
-from rprloc.scans.scan import ScanRecord
+from rprloc.pictures.view import ViewFiles, view_scans
+from rprloc.results.report.run import ReportFiles, report_run
+from rprloc.scans.record import ScanRecord
 from tests.results.report.made import LAUNCH, Made, failed, made, report_of, write_results
 
 STRUCTURES = ("brainstem", "mandible", "parotid_left", "parotid_right")
@@ -83,7 +81,7 @@ def _viewed(folder: Path) -> float:
     own = tuple(Viewed(id=name, subject=subject, image="") for name, subject in subjects.items())
     task = View(id="seen", cohort="demo", modality="ct", viewed=own, beside=(support,), answers=answers)
     began = time.process_time()
-    view_scans(folder, task, Seen(scans=scans, images=images))
+    view_scans(folder, task, ViewFiles(scans=scans, images=images))
     return (time.process_time() - began) / len(scans)
 
 
@@ -107,7 +105,7 @@ def _reported(folder: Path, queries: int) -> float:
     write_manifest(folder / "all.json", [*scans, msgspec.structs.replace(support, subject="s0")])
     results = write_results(folder / "results", cohort := _cohort(queries))
     began = time.process_time()
-    report_run(folder, report_of(cohort), LAUNCH, Given(results=results, manifests=[folder / "all.json"]))
+    report_run(folder, report_of(cohort), LAUNCH, ReportFiles(results=results, manifests=[folder / "all.json"]))
     return time.process_time() - began
 
 

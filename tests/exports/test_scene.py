@@ -17,7 +17,7 @@ from rprloc.exports.scene import write_scene
 from rprloc.exports.slicer import write_slicer
 from rprloc.exports.write import write_exports
 from rprloc.marks.segments import read_segments
-from rprloc.scans.scan import Native
+from rprloc.scans.record import Native
 from tests.exports.queries import GLAND, GRIDS, LOST, ORGAN, box_of, query, values_of
 
 SHEAR = np.array([[1.0, 0, 0], [0, 1, 0.3], [0, 0, np.sqrt(1 - 0.09)]])

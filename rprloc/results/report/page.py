@@ -120,8 +120,8 @@ class CohortPage:
     unsearched: tuple[str, ...]
     """The queries without any answer."""
     tables: tuple[CohortTable, ...]
-    plots: tuple[plots.Plot, ...]
     costs: plots.Costs | None
+    plots: tuple[plots.Plot, ...]
     risk: Path | None
     curves: Path | None
     figure4: MethodPictures | None
