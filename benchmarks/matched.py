@@ -27,7 +27,7 @@ from benchmarks.registration import figures, iou_of, labelled_scans, rows_of
 from rprloc.catalogue import BY_SUPPORTS, network_named
 from rprloc.cohort.tasks import Train
 from rprloc.cohort.weights import shipped_folder
-from rprloc.geometry import Grid, robust_mean
+from rprloc.geometry import Grid, box_iou, robust_mean
 from rprloc.methods.answer import OUTSIDE, Finder, Prediction
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.clock import Clock
@@ -37,7 +37,7 @@ from rprloc.methods.start import MapStart, Start
 from rprloc.methods.student import Student
 from rprloc.networks.checkpoint import Model, new_network, read_model
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.measure.metrics import box_iou, wall_distance
+from rprloc.results.measure.metrics import wall_distance
 from rprloc.scans.record import ScanRecord
 from rprloc.scans.scan import Scan, Volume
 from rprloc.scans.target import subject_of

@@ -15,13 +15,13 @@ import numpy as np
 
 from benchmarks.bundled import openkbp_settings, preprocessed
 from benchmarks.measurement import Measurement
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, box_iou
 from rprloc.methods.answer import Finder, Prediction
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import predictions_of
 from rprloc.methods.registration import METHODS, Registration
 from rprloc.networks.device import set_up_cpu
-from rprloc.results.measure.metrics import box_iou, wall_distance
+from rprloc.results.measure.metrics import wall_distance
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import Scan
 from rprloc.scans.target import Target, scan_folder

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
@@ -134,3 +134,18 @@ def box_of_points(points_mm: Any) -> FloatArray:
     """Return the box (2, 3) in mm, minimum and maximum, of points (..., n, 3) (section 2 of the paper)."""
     points = np.asarray(points_mm, dtype=np.float64)
     return np.stack([points.min(axis=-2), points.max(axis=-2)], axis=-2)
+
+
+def box_iou(first_mm: ArrayLike, second_mm: ArrayLike) -> FloatArray:
+    """Return the intersection over union (...) of boxes (..., 2, 3), a fraction; two boxes without volume give 0."""
+    first, second = np.asarray(first_mm, dtype=np.float64), np.asarray(second_mm, dtype=np.float64)
+    low = np.maximum(first[..., 0, :], second[..., 0, :])
+    high = np.minimum(first[..., 1, :], second[..., 1, :])
+    common = np.prod(np.clip(high - low, 0, None), axis=-1)
+    union = _volume(first) + _volume(second) - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(union), where=union > 0))
+
+
+def _volume(box_mm: FloatArray) -> FloatArray:
+    """Return the volumes (...) in cubic mm of boxes (..., 2, 3)."""
+    return np.asarray(np.prod(box_mm[..., 1, :] - box_mm[..., 0, :], axis=-1))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rprloc.geometry import CORNERS, WALLS, Grid, box_of_points, robust_mean, wall_centres, walls_of
+from rprloc.geometry import CORNERS, WALLS, Grid, box_iou, box_of_points, robust_mean, wall_centres, walls_of
 
 GRID = Grid((4, 5, 6), (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 numbers = st.floats(-500, 500)
@@ -113,3 +113,16 @@ def test_walls_by_direction_and_their_middles() -> None:
     centres = wall_centres([[0, 0, 0], [2, 4, 8]])
     np.testing.assert_array_equal(centres[:3], [[0, 2, 4], [2, 2, 4], [1, 0, 4]])
     np.testing.assert_array_equal(box_of_points(centres), [[0, 0, 0], [2, 4, 8]])
+
+
+def test_boxes_without_volume_share_nothing() -> None:
+    flat = [[0, 0, 0], [10, 10, 0]]
+    assert box_iou(flat, flat) == 0
+
+
+def test_many_boxes_at_once_are_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    first, second = (np.sort(rng.uniform(0, 10, (4, 5, 2, 3)), axis=-2) for _ in range(2))
+    together = box_iou(first, second)
+    assert together.shape == (4, 5)
+    assert together[2, 3] == box_iou(first[2, 3], second[2, 3])

@@ -12,27 +12,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rprloc.catalogue import method_named
-from rprloc.geometry import CORNERS, POINT, WALLS, FloatArray
+from rprloc.geometry import CORNERS, POINT, WALLS, FloatArray, box_iou
 from rprloc.methods.answer import Prediction
 from rprloc.results.frame import COLUMNS, TYPES, Main
 from rprloc.results.measure.calibration import covered, mean_within
 from rprloc.results.measure.expected import Scans, usable
 from rprloc.scans.record import Structure
-
-
-def box_iou(first_mm: ArrayLike, second_mm: ArrayLike) -> FloatArray:
-    """Return the intersection over union (...) of boxes (..., 2, 3), a fraction; two boxes without volume give 0."""
-    first, second = np.asarray(first_mm, dtype=np.float64), np.asarray(second_mm, dtype=np.float64)
-    low = np.maximum(first[..., 0, :], second[..., 0, :])
-    high = np.minimum(first[..., 1, :], second[..., 1, :])
-    common = np.prod(np.clip(high - low, 0, None), axis=-1)
-    union = _volume(first) + _volume(second) - common
-    return np.asarray(np.divide(common, union, out=np.zeros_like(union), where=union > 0))
-
-
-def _volume(box_mm: FloatArray) -> FloatArray:
-    """Return the volumes (...) in cubic mm of boxes (..., 2, 3)."""
-    return np.asarray(np.prod(box_mm[..., 1, :] - box_mm[..., 0, :], axis=-1))
 
 
 def shrink(box_mm: ArrayLike, half_voxel_mm: ArrayLike) -> FloatArray:

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rprloc.geometry import FloatArray, robust_mean
+from rprloc.geometry import FloatArray, box_iou, robust_mean
 from rprloc.results.measure.by_support import BySupport, support_count
 from rprloc.results.measure.combined import not_here
-from rprloc.results.measure.metrics import box_iou
 from rprloc.results.statistics import MEAN, organ_means
 from rprloc.seeds import generator_of
 

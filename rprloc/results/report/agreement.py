@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, box_iou
 from rprloc.methods.answer import ALL_SUPPORTS
-from rprloc.results.measure.metrics import box_iou
 from rprloc.results.report.material import Material
 
 

@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 from rprloc.cohort.tasks import Asked
-from rprloc.geometry import robust_mean
+from rprloc.geometry import box_iou, robust_mean
 from rprloc.methods.answer import OUTSIDE
 from rprloc.results.frame import alone, together
 from rprloc.results.measure import supports
 from rprloc.results.measure.by_support import by_support
-from rprloc.results.measure.metrics import box_iou
 from rprloc.results.statistics import describe
 from tests.results import cohorts
 from tests.results.cohorts import Cohort, of_shifts, replace
