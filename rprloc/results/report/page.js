@@ -132,9 +132,11 @@ addEventListener("afterprint", () => show(tabs.find((tab) => tab.getAttribute("a
 const digits = (value, count) => value.toFixed(count);
 function facts(one) {
   const parts = [];
-  if (one.lost !== undefined && one.doubt[0] === "PASS") parts.push("lost with " + digits(100 * one.lost, 0) + " %");
+  // What is said as a reason for doubt is not said again.
+  const unsaid = (words) => !one.doubt[1].includes(words);
+  if (one.lost !== undefined && one.doubt[0] !== "FAIL" && unsaid("lost with")) parts.push("lost with " + digits(100 * one.lost, 0) + " %");
   if (one.within_90_mm !== undefined) parts.push("within " + digits(one.within_90_mm, 1) + " mm nine times in ten");
-  if (one.shared !== undefined) parts.push("its supports' boxes share " + digits(100 * one.shared, 0) + " %");
+  if (one.shared !== undefined && unsaid("share")) parts.push("its supports' boxes share " + digits(100 * one.shared, 0) + " %");
   if (one.size_change !== undefined) parts.push(digits(one.size_change, 2) + " of the support's size");
   if (one.open_walls) parts.push("may go on beyond " + one.open_walls.join(", "));
   return parts.join(" · ");
