@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,30 +73,6 @@ class Slurm:
         """Return what one of its commands prints."""
         done = subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True, timeout=30)
         return done.stdout
-
-    def jobs_on(self, node: str) -> list[str]:
-        """Return the numbers of the jobs that run on a node."""
-        return self.ask("squeue", "-h", "-t", "RUNNING", "-w", node, "-o", "%A").split()
-
-    def lose(self, node: str) -> None:
-        """Kill a node's daemon and all that its jobs run there, as when its power fails."""
-        told = [f"SLURM_JOB_ID={job}\0".encode() for job in self.jobs_on(node)]
-        pid = int((self.ended.parents[1] / "run" / f"slurmd.{node}.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        for number in (int(path.name) for path in Path("/proc").glob("[0-9]*")):
-            with suppress(OSError):
-                words = Path(f"/proc/{number}/cmdline").read_bytes()
-                steps = words.startswith(b"slurmstepd: [") and any(one[13:-1] + b"." in words for one in told)
-                if steps or any(one in Path(f"/proc/{number}/environ").read_bytes() for one in told):
-                    os.kill(number, signal.SIGKILL)
-
-    def bring_back(self, node: str) -> None:
-        """Start a lost node again and wait until it takes jobs."""
-        subprocess.run(["slurmd", "-N", node], env=self.environment, check=True)
-        end = time.monotonic() + 60
-        while self.ask("sinfo", "-h", "-n", node, "-o", "%T").strip() != "idle":
-            assert time.monotonic() < end, f"{node} did not come back"
-            time.sleep(0.5)
 
 
 def missing() -> str:

@@ -138,18 +138,3 @@ def test_two_engines_or_schedulers_at_once_are_a_sentence(cluster: Slurm, tmp_pa
     done = run(tmp_path, "-profile", "slurm,sge,test", "--input", sheet.name, "-stub")
     assert done.status == 1
     assert "command line, option -profile: found slurm and sge, expected one scheduler." in done.output
-
-
-def test_tasks_of_a_node_that_is_lost_run_again_on_another(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
-    asked = ("--input", sheet.name, *FITTING, "--methods", "affine", "-process.beforeScript=sleep 15")
-    try:
-        with started(tmp_path, "-profile", "slurm,test", *asked, "-stub") as engine:
-            wait_until(lambda: cluster.jobs_on("node1"), seconds=600, what="a job on the node")
-            cluster.lose("node1")
-            wait_until(lambda: engine.poll() is not None, seconds=900, what="the end")
-    finally:
-        cluster.bring_back("node1")
-    output = (tmp_path / "output.txt").read_text()
-    assert engine.returncode == 0, output
-    assert re.search(r"PREPROCESS .* terminated for an unknown reason|PREPROCESS .*error exit status", output), output
-    assert "Execution is retried" in output and (tmp_path / "results" / "report.html").exists()
