@@ -33,6 +33,10 @@ MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
 
 
+_LEAST_MM = 1e-4
+"""Of a voxel along an axis: a hundredth of what a microscope's CT has."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A scan as the user gave it."""
@@ -243,7 +247,10 @@ def _check_values(image: sitk.Image, name: str) -> float:
 
 
 def _check_extent(image: sitk.Image, target: Target, name: str) -> None:
-    """Refuse a scan of kilometres; raises InputError. A thin one is for the methods to refuse."""
+    """Refuse a scan of kilometres or of voxels that are none; raises InputError. A thin one is for the methods."""
+    if min(image.GetSpacing()) < _LEAST_MM:
+        spacing = listed(image.GetSpacing()[::-1])
+        raise InputError(f"{name}: found voxels of {spacing} mm (z, y, x), expected the size of a patient's.")
     low, high = field_of_view_mm(image)
     extent = (high - low)[::-1]
     if np.prod(extent / target.spacing) > MOST_VOXELS:

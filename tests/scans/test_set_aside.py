@@ -233,6 +233,13 @@ def test_a_scan_of_kilometres_takes_no_memory(tmp_path: Path, ending: str) -> No
     )
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_voxels_that_are_no_size_are_told(tmp_path: Path, ending: str) -> None:
+    # Which ITK's filters refuse in words of their own.
+    path = write(patient(spacing=(1.0, 1.0, 1e-6))[0], tmp_path / "in" / f"scan{ending}")
+    assert reason(tmp_path, path).startswith(f"scan{ending}: found voxels of 1e-06 x 1 x 1 mm (z, y, x), expected the ")
+
+
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.mha", "scan.nrrd", "scan.png", "scan"])
 @pytest.mark.parametrize(
     "content", [b"", b"\x1f\x8b", b"\x1f\x8b" + bytes(2000), b"NRRD0005\n", bytes(2000), b"\xff" * 2000]
