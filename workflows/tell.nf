@@ -66,7 +66,9 @@ workflow TELL {
     // For MultiQC: the packages of all tasks are those of CHECK.
     channel.topic('versions')
         .map { path -> path.text + "Workflow:\n  Nextflow: ${workflow.nextflow.version}\n" }
-        .collectFile(name: 'rprloc_mqc_versions.yml', storeDir: "${params.outdir}/pipeline_info")
+        .collectFile(name: 'rprloc_mqc_versions.yml')
+        // Not by storeDir, which makes its folder where nothing runs.
+        .subscribe { path -> path.copyTo(file("${params.outdir}/pipeline_info/${path.name}")) }
 
     // model's name in the results folder -> its hash
     weights = models.map { id, path -> [("${id}.${path.extension}".toString()): weightsHash(path)] }.reduce([:]) { all, one -> all + one }
