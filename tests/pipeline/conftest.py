@@ -50,7 +50,7 @@ def _starts_are_counted(tmp_path_factory: pytest.TempPathFactory, worker_id: str
 
 SMALL = {
     "\nspacing: [8, 8, 8]": "\nspacing: [12, 12, 12]",
-    "matching_spacing: [4, 4, 4]": "matching_spacing: [6, 6, 6]",
+    "matching_spacing: [4, 4, 4]": "matching_spacing: [8, 8, 8]",
     "patch: [96, 96, 96]": "patch: [72, 72, 72]",
     "width: 8}": "width: 4}",
 }
