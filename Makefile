@@ -69,8 +69,8 @@ unit:
 	@$(QUIET) $(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/pipeline --ignore=tests/faults/runs --ignore=tests/cluster
 
 pipeline:
-	@echo 'Pipeline tests: Nextflow on generated phantoms, three runs at a time, a few minutes.'
-	@$(PY) -m pytest -n 3 tests/pipeline
+	@echo 'Pipeline tests: Nextflow on generated phantoms, two runs at a time, a few minutes.'
+	@$(PY) -m pytest -n 2 tests/pipeline
 
 test-browser: install
 	@echo 'Browser tests: the report and its viewer in Chromium; skipped, with a sentence, where there is none.'

@@ -1,7 +1,6 @@
 """One generated cohort and one full run of it, which most tests of Nextflow look at; every path has a space.
 
-With `-n 3` three processes of pytest run a file each, a run of Nextflow waits often enough for a core; what they share,
-one makes and the others await.
+With `-n 2` two processes of pytest run a file each, the longest first; what they share, one makes and the other awaits.
 """
 
 from __future__ import annotations
@@ -19,11 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 from rprloc.importers.phantom import write_phantom
 from tests.runs import COUNTED, ROOT, WITH_LABELS, Run, arguments, run_well
 
-ORDER = (
-    "test_full_run.py", "test_methods.py", "test_stub.py", "test_command_line.py", "test_profiles.py",
-    "test_interrupted.py", "test_faults.py",
-)  # fmt: skip
-"""In which order files begin: those that take longest, then those that need no other's run, then those that do."""
+ORDER = ("test_full_run.py", "test_methods.py", "test_faults.py", "test_interrupted.py", "test_stub.py")
+"""The files that take longest, in which order they begin: the full run is over when the third one needs it."""
 
 
 class FileByFile(LoadScopeScheduling):
