@@ -75,8 +75,7 @@ def train(
     if processes > 1:
         record = replace(record, processes=processes)
     network.requires_grad_(False)
-    shared = replace(record, processes=processes) if processes > 1 else record
-    return Model(network.eval(), objective.settings, shared)
+    return Model(network.eval(), objective.settings, record)
 
 
 def take_step(

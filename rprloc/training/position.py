@@ -38,11 +38,11 @@ class RelativePosition(FromScans[PatchSettings]):
         """Return what a step's pairs add to the loss and to their mean error in mm."""
         groups = _draw_groups(self._scans, self.settings, self._length, np.random.default_rng([self._seed, step]))
         predicted, true = _offsets_mm(self.network, _cropped(share.part(groups), self.settings), self.settings)
-        counts = 1.0 if share == WHOLE else len(true) / max(1, self._pairs(groups))
         if share != WHOLE and not len(true):
             return nothing(self.network)
         loss, error = pair_loss(predicted, true, self.settings.r_mm), pair_error_mm(predicted.detach(), true)
-        return loss * counts, error * counts
+        part = 1.0 if share == WHOLE else len(true) / self._pairs(groups)
+        return loss * part, error * part
 
     def _pairs(self, groups: Sequence[_Group]) -> int:
         """Return how many pairs there are in some groups."""
