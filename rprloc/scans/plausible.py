@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from rprloc.scans.body import Mask
 from rprloc.scans.modality import TISSUE_HU
 from rprloc.scans.record import NO_HOUNSFIELD
 from rprloc.scans.volume import AIR_HU, image_like
@@ -90,14 +91,11 @@ def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tupl
     unknown = np.isnan(values)
     if unknown.all():
         return image, ()
-    parts, count = ndimage.label(unknown)
-    outside = np.zeros(count + 1, dtype=np.bool_)
-    for axis in range(3):
-        outside[np.unique(np.take(parts, (0, -1), axis))] = True
+    parts, outside = _parts(unknown)
+    count = len(outside) - 1
     if modality == "ct":
         around = np.where(unknown, 0, ndimage.grey_dilation(parts, footprint=ndimage.generate_binary_structure(3, 1)))
         outside |= np.append(0, ndimage.minimum(np.nan_to_num(values), around, np.arange(1, count + 1))) < TISSUE_HU
-    outside[0] = False
     if np.count_nonzero(unknown) - np.count_nonzero(outside[parts]) < _SPECKS * np.count_nonzero(unknown):
         outside[1:] = True
     number = int(np.count_nonzero(outside[parts]))
@@ -126,14 +124,25 @@ def _without_block(image: sitk.Image, values: NDArray[Any], modality: str) -> tu
         inside = low + _BLOCK_DARK * (high - low) < block < high
     if not (beyond or inside):
         return image, ()
-    parts, _ = ndimage.label(values == block)
-    outside = np.unique(np.concatenate([np.take(parts, (0, -1), axis).ravel() for axis in range(3)]))
+    there = values == block
     # Far from all others it is nothing else inside either.
-    there = values == block if beyond else np.isin(parts, outside[outside > 0])
+    if not beyond:
+        parts, outside = _parts(there)
+        there = outside[parts]
     filled = np.where(there, values.dtype.type(low), values)
     return image_like(image, filled), (
         f"the border of the field is filled with {block:.6g}, of one value: read as air",
     )
+
+
+def _parts(mask: Mask) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the connected parts of a mask (z, y, x), numbered from 1, and by number which reach the border."""
+    parts, count = ndimage.label(mask)
+    outside = np.zeros(count + 1, dtype=np.bool_)
+    for axis in range(3):
+        outside[np.unique(np.take(parts, (0, -1), axis))] = True
+    outside[0] = False
+    return parts, outside
 
 
 def _of_border(values: NDArray[Any]) -> tuple[float, float]:

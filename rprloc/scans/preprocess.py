@@ -31,8 +31,6 @@ from rprloc.scans.volume import value_range
 
 MOST_VOXELS = 2**30
 """Most voxels of a scan in model space: a patient of two metres in millimetres has fewer."""
-
-
 _LEAST_MM = 1e-4
 """Of a voxel along an axis: a hundredth of what a microscope's CT has."""
 
