@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rprloc.errors import InputError
@@ -107,6 +107,15 @@ def read_json_lines(path: Path | str) -> list[Any]:
         return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected one JSON object a line, found: {error}.") from error
+
+
+def only_file(folder: Path, *, beside: Iterable[str] = ()) -> Path | None:
+    """Return the one file or folder in a folder, None where there is none; those with the names of paths `beside` are
+    others'.
+    """
+    others = {PurePosixPath(name).name for name in beside}
+    found = sorted(one for one in folder.iterdir() if one.name not in others) if folder.is_dir() else []
+    return found[0] if found else None
 
 
 def sha256(*paths: Path | str) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from rprloc.errors import NothingToLearnError
+from rprloc.files import only_file
 
 if TYPE_CHECKING:
     from rprloc.cohort.tasks import Folders
@@ -51,7 +51,7 @@ def names(sheet_folder: Path, output: Path, code: str | None, container: str) ->
 
     if code is not None:
         check_same_code(code, container)
-    sheet = _only_file(sheet_folder)
+    sheet = only_file(sheet_folder)
     write_json(output, [] if sheet is None else named_files(sheet.read_bytes()))
 
 
@@ -82,7 +82,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
         check_same_code(code, container)
     values = json.load(task)
     name = values["name"] or "sample sheet"
-    sheet = _only_file(folder / "sheet")
+    sheet = only_file(folder / "sheet")
     named = values["parameters"].get("weights") not in (None, "", AUTO, NO_WEIGHTS)
     given = Given(
         parameters=values["parameters"],
@@ -91,7 +91,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
         name=name,
         places=msgspec.convert(values["places"], dict[str, Place]),
         folders=[folder / name for name in ("own", "shipped") if (folder / name).is_dir()],
-        settings_file=_only_file(folder / "settings"),
+        settings_file=only_file(folder / "settings"),
         weights=folder / "weights" if named else None,
         own_folder=values["own_folder"],
         processors=values.get("processors"),
@@ -112,15 +112,10 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
 @here_option
 def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Path) -> None:
     """Bring one scan to model space; one that cannot be used is set aside with the reason."""
-    # Read when numpy is loaded; by default its matrix products take every core.
-    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
-
-    import SimpleITK as sitk
-
+    _use_threads(threads)
     from rprloc.cohort.staged import Staged, preprocess_staged, said_of
     from rprloc.cohort.tasks import Preprocess, from_json
 
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     what = Staged(from_json(json.load(task), Preprocess), image, label)
     click.echo(said_of(preprocess_staged(folder, what)))
 
@@ -133,14 +128,10 @@ def preprocess(task: TextIO, image: Path, label: Path, threads: int, folder: Pat
 @here_option
 def together(task: TextIO, images: Path, labels: Path, threads: int, folder: Path) -> None:
     """Bring several scans to model space, each in a process of its own; one whose process dies is left out."""
-    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
-
-    import SimpleITK as sitk
-
+    _use_threads(threads)
     from rprloc.cohort.staged import preprocess_together
     from rprloc.cohort.tasks import Preprocess, from_json
 
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     tasks = [from_json(one, Preprocess) for one in json.load(task)]
     for line in preprocess_together(folder, tasks, images, labels):
         click.echo(line, err=True)
@@ -248,7 +239,7 @@ def export(task: TextIO, image: Path, found: Path, scans: Path, folder: Path) ->
     from rprloc.files import write_text
 
     what = from_json(json.load(task), Export)
-    given = _only_file(image, beside=what.voxels) or image
+    given = only_file(image, beside=what.voxels) or image
     (answers,) = _files(found, "*.jsonl")
     query = read_query(what, given, scans / what.id, answers, _files(found, "*/*.safetensors"))
     said = [] if query is None else write_exports(folder / "exports", what.kinds, query, margin_mm=what.margin_mm)
@@ -288,11 +279,13 @@ def report(task: TextIO, folder: Path, **given: Path) -> None:
     report_run(folder, what.report, what.launch, left)
 
 
-def _only_file(folder: Path, *, beside: Sequence[str] = ()) -> Path | None:
-    """Return the one file or folder in a folder, None where there is none; files named as `beside` are others'."""
-    others = {PurePosixPath(name).name for name in beside}
-    found = sorted(one for one in folder.iterdir() if one.name not in others) if folder.is_dir() else []
-    return found[0] if found else None
+def _use_threads(threads: int) -> None:
+    """Let what reads and resamples scans take so many threads, before anything else loads it."""
+    # Read when numpy is loaded; by default its matrix products take every core.
+    os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from rprloc.errors import InputError
-from rprloc.files import read_json, read_json_lines, sha256, whole_file, write_json, write_json_lines, write_text
+from rprloc.files import (
+    only_file,
+    read_json,
+    read_json_lines,
+    sha256,
+    whole_file,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 
 
 def test_a_file_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
@@ -101,3 +110,10 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "a"):
         (tmp_path / "other").read_bytes()
     assert caught.value.filename == str(tmp_path / "other")
+
+
+def test_the_only_file_of_a_folder_is_not_what_lies_beside_it(tmp_path: Path) -> None:
+    assert only_file(tmp_path) is None and only_file(tmp_path / "none") is None
+    for name in ("a.raw", "b.mhd"):
+        (tmp_path / name).touch()
+    assert only_file(tmp_path, beside=["elsewhere/a.raw"]) == tmp_path / "b.mhd"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rprloc.cohort.tasks import Preprocess
+from rprloc.files import only_file
 from rprloc.marks.annotation import Annotated
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.record import ScanRecord
@@ -30,8 +31,7 @@ def preprocess_staged(folder: Path, staged: Staged) -> ScanRecord:
     One that cannot be used is set aside with the reason (`rprloc.scans.preprocess`).
     """
     task = staged.task
-    beside = {PurePosixPath(name).name for name in task.voxels}
-    scan = min((path for path in staged.image.iterdir() if path.name not in beside), default=staged.image)
+    scan = only_file(staged.image, beside=task.voxels) or staged.image
     files = {path.name: path for path in sorted(staged.label.iterdir())} if staged.label.is_dir() else {}
     apart = {*task.marks, task.colours, *(PurePosixPath(name).name for name in task.label[1:])}
     annotation = Annotated(
