@@ -42,7 +42,7 @@ def main(sheet: Path, split: str, supports: int, queries: int | None, methods: S
     names = list(settings.structures or {})
     start = MapStart(read_model(shipped_folder("head-neck-ct") / "position_map.safetensors"), seed=1)
     finders: list[Finder] = [
-        Matched(start, window=settings.window, structures=names, device=torch.device("cpu"), outlines=True),
+        Matched(start, window=settings.window, structures=names, device=torch.device("cpu")),
         Registration(dict.fromkeys(methods, "extreme"), window=settings.window, structures=names, seed=1),
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native
 from rprloc.scans.turned import Turn
 
-_SMOOTHING = 100.0
+_SMOOTHING = 1000.0
 """Of the moves between matched points; ten times more or less changes little."""
 _SAME_MM = 0.1
 """Points that are nearer to each other are one."""
@@ -58,6 +58,10 @@ class Matching:
         """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
         before = (points_mm - self.start.shift) @ np.linalg.inv(self.start.matrix).T
         return before + moves_between(self.points_mm + self.moves_mm, -self.moves_mm, before)
+
+    def carried(self, points_mm: FloatArray) -> FloatArray:
+        """Return the places (n, 3) of the query to which points (n, 3) of the support come."""
+        return self.start.carried(points_mm + moves_between(self.points_mm, self.moves_mm, points_mm))
 
 
 def moves_between(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) -> FloatArray:

@@ -67,7 +67,7 @@ FINER_AROUND_MM = 6.0
 NEAR = Level(
     step_mm=3.0, narrow=2, wide=4, reach=3, far=0.0, together=1.2e-2, neighbourhood_mm=12.0, of_size=0.0, between=1.0
 )
-"""Of many points of a surface, from where few have moved."""
+"""Of many points of surfaces, from where few have moved."""
 
 
 def finer(spacing_mm: float) -> Level | None:
@@ -80,6 +80,11 @@ def finer(spacing_mm: float) -> Level | None:
     return replace(
         FINE, step_mm=spacing_mm, narrow=3, wide=6, reach=3, together=6e-3, neighbourhood_mm=8.0, of_size=0.3
     )
+
+
+def near(spacing_mm: float) -> Level:
+    """Return the level of many points of surfaces in scans of a spacing, at steps of one voxel but at most NEAR's."""
+    return replace(NEAR, step_mm=min(NEAR.step_mm, spacing_mm))
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,6 @@ class Work:
     """By network."""
     device: torch.device
     threads: int | None = None
-    outlines: bool = False
-    """Whether outlines are wanted as well."""
 
     def model(self, network: str) -> Model:
         """Return a network's model; raises InputError where it is missing."""
@@ -123,7 +121,6 @@ class Localizer:
             models=models,
             device=device,
             threads=threads,
-            outlines=keep is not None,
         )
         self._finder: Finder = load(search.make)(self._work)
         began = time.perf_counter()

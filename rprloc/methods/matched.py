@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS, Affine, FloatArray, Grid, box_of_points
-from rprloc.methods.answer import OUTSIDE, Answers, Found, Key, others, placed, present
+from rprloc.methods.answer import OUTSIDE, Answers, Key, others, placed, present
 from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
@@ -24,19 +24,20 @@ from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Surro
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
-from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
+from rprloc.methods.refined import FEW, Nearby, Refined, Refinement, spread_out
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.patches import apply_window
 from rprloc.scans.record import Structure
 from rprloc.scans.scan import Scan
 
 METHOD, SETTING = "matched", "extreme"
-_BESIDE = 8
-"""Points of a structure's surface that are matched beside its extreme points."""
 _AROUND_MM = 15.0
 """From a single landmark to the places around it that are matched with it."""
 _PARTS = (0.1, 0.5, 0.9)
 """Parts of a box along each axis at which places in it are matched."""
+_TIPS, _FINER_TIPS = 0.005, 0.002
+"""Part of a surface's points that may lie beyond a wall: the outermost of many, of which each has an error of its own,
+lies too far out. Of scans that are matched more finely, whose errors are smaller."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
 _LEAST_WEIGHT = 1e-6
@@ -81,7 +82,7 @@ class _Ready:
     finer: Surroundings | None
     """None where the scan shows no more."""
     nearby: Nearby | None
-    """Many more points, for outlines."""
+    """Many more points of surfaces."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,10 @@ class Matched:
         window: Window,
         device: torch.device,
         structures: Sequence[str] | None = None,
-        outlines: bool = False,
     ) -> None:
-        """Take the way of starting, the cohort's window, what computes, the structures (None: all that a support has),
-        and whether answers are to carry outlines as well.
+        """Take the way of starting, the cohort's window, what computes, and the structures (None: all that a support
+        has).
         """
-        self._outlines = outlines
         self._start = start
         self._window = window
         self._structures = structures
@@ -136,7 +135,7 @@ class Matched:
             features = self._features(query, supports, starts)
         with clock.part("search"):
             for support, start in zip(supports, starts, strict=True):
-                answers |= _answers(query, support, start, features, outlines=self._outlines)
+                answers |= _answers(query, support, start, features)
         return answers
 
     @torch.no_grad()
@@ -173,7 +172,7 @@ class Matched:
         features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
         approach = Approach(looks, points, owners, self._device)
         drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
-        nearby = Nearby.of(features, drawn) if self._outlines else None
+        nearby = Nearby.of(features, drawn)
         level = finer(max(features.grid.spacing_mm))
         more = None if level is None else Surroundings(features, points, owners, level)
         return _Ready(start, approach, Surroundings(features, points, owners, FINE), more, nearby)
@@ -235,10 +234,8 @@ class Matched:
         return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
 
 
-def _answers(
-    query: Scan, support: _Support, start: _Bent | str, features: Features | str, *, outlines: bool
-) -> Answers:
-    """Return the answers of one support, with what carries their outlines where these are wanted."""
+def _answers(query: Scan, support: _Support, start: _Bent | str, features: Features | str) -> Answers:
+    """Return the answers of one support, with what carries their outlines."""
     keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
     if isinstance(start, str):
         return dict.fromkeys(keys.values(), start)
@@ -250,16 +247,18 @@ def _answers(
     moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
     first = Matching(start.affine, points, all_moves)
     refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
+    tips = _TIPS if ready.finer is None else _FINER_TIPS
     answers: Answers = {}
     for name, surface in support.surfaces.items():
-        found = _landmarks(start.affine.carried(surface.points_mm + surface.weights @ moved))
+        own = moved[surface.own]
+        carry: Matching | Refined = Matching(start.affine, points[surface.own], own)
+        found = start.affine.carried(surface.points_mm + surface.weights @ moved)
+        if refinement is not None and name in refinement.nearby.own and np.isfinite(own).all():
+            carry = Refined(refinement, name)
+            found = carry.carried(surface.points_mm)
         spread = float(moves.apart_mm[surface.own].mean())
-        answer = placed(found, support.half_voxel_mm[name], query, spread_mm=spread)
-        if outlines and isinstance(answer, Found):
-            few = Matching(start.affine, points[surface.own], moved[surface.own])
-            many = ready.nearby is not None and name in ready.nearby.own
-            answer = replace(answer, carry=Refined(refinement, name) if many and refinement is not None else few)
-        answers[keys[name]] = answer
+        answer = placed(_landmarks(found, tips), support.half_voxel_mm[name], query, spread_mm=spread)
+        answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
     return answers
 
 
@@ -283,7 +282,7 @@ def _matched_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
     if structure.is_point:
         return np.concatenate([surface_mm, surface_mm + _AROUND_MM * np.concatenate([np.eye(3), -np.eye(3)])])
     if structure.is_drawn:
-        return spread_out(surface_mm, len(WALLS) + _BESIDE)
+        return spread_out(surface_mm, FEW)
     parts = np.stack(np.meshgrid(*[_PARTS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     low, high = structure.box_mm
     return np.asarray(low + parts * (high - low))
@@ -298,19 +297,21 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
     return csr_array(weights / weights.sum(axis=1, keepdims=True))
 
 
-def _landmarks(surface_mm: FloatArray) -> FloatArray:
+def _landmarks(surface_mm: FloatArray, tips: float) -> FloatArray:
     """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself; NaN
     where they are not known.
 
-    They are its own extreme points, which come first, moved onto the walls of the box around it: on a flat wall the
-    outermost point would be anywhere.
+    They are its own extreme points, which come first, moved onto the walls of the box around it but for a part `tips`
+    of it at each wall: on a flat wall the outermost point would be anywhere.
     """
     landmarks = surface_mm[: len(WALLS)].copy()
     if not np.isfinite(surface_mm).all():
         return np.full_like(landmarks, np.nan)
     if len(landmarks) == 1:
         return landmarks
-    for axis, ends in enumerate(zip(surface_mm.min(axis=0), surface_mm.max(axis=0), strict=True)):
+    first = int(tips * len(surface_mm))
+    ordered = np.partition(surface_mm, [first, -1 - first], axis=0)
+    for axis, ends in enumerate(zip(ordered[first], ordered[-1 - first], strict=True)):
         landmarks[[2 * axis, 2 * axis + 1], axis] = ends
     return landmarks
 
@@ -330,4 +331,4 @@ def make(work: Work) -> Matched:
         if "position_map" in work.models
         else LaidStart(window, seed=seed)
     )
-    return Matched(start, window=window, structures=work.structures, device=work.device, outlines=work.outlines)
+    return Matched(start, window=window, structures=work.structures, device=work.device)

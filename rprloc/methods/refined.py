@@ -1,4 +1,4 @@
-"""Many points of the structures' surfaces, matched from where a few have moved: what their outlines are carried by."""
+"""Many points of structures' surfaces, matched from where a few have moved: what boxes and outlines are carried by."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from rprloc.geometry import WALLS, Affine, FloatArray
+from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import NEAR, Features, Surroundings
+from rprloc.methods.coupled import Features, Surroundings, near
 
-_APART_MM, _MOST, _FEWEST = 8.0, 100, 20
-"""No place of a surface is farther from a matched point, unless there were more of them; with fewer there are none."""
-_ALTOGETHER = 1500
+_APART, _MOST = 2.5, 100
+"""No place of a surface is farther from a matched point, in steps, unless there were more of them."""
+FEW = 14
+"""Points of a structure that are matched first, the extreme ones among them; no more than that say nothing new."""
+_ALTOGETHER = 3000
 """Points of a support: what surrounds each takes 40 kB."""
-_ROUNDS = 3
+_ROUNDS = 2
 _EVERY = 3
 """Steps between the places at which the spline is computed."""
 _SAME_MM = 0.01
@@ -37,15 +39,19 @@ class Nearby:
 
     @classmethod
     def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray]) -> Nearby | None:
-        """Choose points of surfaces (n, 3) by structure; None where there are so many that each would have too few."""
-        most = min(_MOST, _ALTOGETHER // max(1, len(surfaces_mm)))
-        if most < _FEWEST or not surfaces_mm:
+        """Choose points of surfaces (n, 3) by structure, for those that have enough; None where none has, or where
+        there are so many that each would have too few.
+        """
+        level = near(max(features.grid.spacing_mm))
+        most, apart_mm = min(_MOST, _ALTOGETHER // max(1, len(surfaces_mm))), _APART * level.step_mm
+        spread = {name: spread_out(surface, most, apart_mm=apart_mm) for name, surface in surfaces_mm.items()}
+        chosen = {name: points for name, points in spread.items() if len(points) > FEW}
+        if not chosen:
             return None
-        chosen = {name: spread_out(surface, most, apart_mm=_APART_MM) for name, surface in surfaces_mm.items()}
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
         own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
         points = np.concatenate(list(chosen.values()))
-        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), NEAR))
+        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level))
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Refinement:
         for _ in range(_ROUNDS):
             before = _spread(known, moves, places)
             own = surroundings.moves(self.features, self.first.start, before).displacements_mm
-            moves = own + _at(before, places, points + own)
+            moves = own + _at(before, surroundings.grid, points + own)
             known = points
         return moves
 
@@ -79,11 +85,19 @@ class Refined:
     refinement: Refinement
     structure: str
 
+    @cached_property
+    def matching(self) -> Matching:
+        """What the structure's own points say."""
+        all_, own = self.refinement, self.refinement.nearby.own[self.structure]
+        return Matching(all_.first.start, all_.nearby.points_mm[own], all_.moves_mm[own])
+
     def sources(self, points_mm: FloatArray) -> FloatArray:
         """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
-        all_, own = self.refinement, self.refinement.nearby.own[self.structure]
-        start: Affine = all_.first.start
-        return Matching(start, all_.nearby.points_mm[own], all_.moves_mm[own]).sources(points_mm)
+        return self.matching.sources(points_mm)
+
+    def carried(self, points_mm: FloatArray) -> FloatArray:
+        """Return the places (n, 3) of the query to which points (n, 3) of the support come."""
+        return self.matching.carried(points_mm)
 
 
 def spread_out(points_mm: FloatArray, count: int, *, apart_mm: float = _SAME_MM) -> FloatArray:
@@ -108,8 +122,8 @@ def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) 
     return np.stack(axes, axis=-1)
 
 
-def _at(moves_mm: FloatArray, places_mm: FloatArray, points_mm: FloatArray) -> FloatArray:
-    """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of places of that resolution."""
-    index = ((points_mm - places_mm[0, 0, 0]) / NEAR.step_mm).T[::-1]
+def _at(moves_mm: FloatArray, grid: Grid, points_mm: FloatArray) -> FloatArray:
+    """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of a grid's voxels."""
+    index = grid.voxel(points_mm).T
     axes = [ndimage.map_coordinates(moves_mm[..., axis], index, order=1, mode="nearest") for axis in range(3)]
     return np.stack(axes, axis=-1)

@@ -48,12 +48,24 @@ def test_the_rest_of_the_way_is_found() -> None:
     np.testing.assert_allclose(found, own, atol=0.6)
 
 
-def test_of_so_many_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refined, "_ALTOGETHER", 39)
-    surfaces = {"organ": sphere(), "gland": sphere(10.0)}
-    assert Nearby.of(features(), surfaces) is None and Nearby.of(features(), {}) is None
+def test_of_so_many_or_so_small_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"organ": sphere(), "gland": sphere(5.0)}
+    some = Nearby.of(features(), small)
+    assert some is not None and some.own == {"organ": slice(0, len(some.points_mm))}
+    assert Nearby.of(features(), {"gland": sphere(5.0)}) is None and Nearby.of(features(), {}) is None
+    monkeypatch.setattr(refined, "_ALTOGETHER", 2 * refined.FEW + 1)
+    assert Nearby.of(features(), {"organ": sphere(), "other": sphere()}) is None
     one = Nearby.of(features(), {"organ": sphere()})
-    assert one is not None and one.own == {"organ": slice(0, len(one.points_mm))} and len(one.points_mm) <= 39
+    assert one is not None and len(one.points_mm) <= 2 * refined.FEW + 1
+
+
+def test_a_finer_scan_has_more_points_at_finer_steps() -> None:
+    coarse = features()
+    fine = Features(coarse.values, replace(coarse.grid, spacing_mm=(1.5,) * 3, origin_mm=(-29.25,) * 3))
+    surface = sphere(13.0)
+    few, many = (Nearby.of(one, {"organ": surface}) for one in (coarse, fine))
+    assert few is not None and many is not None and len(many.points_mm) > 2 * len(few.points_mm)
+    assert few.surroundings.grid.spacing_mm == (3.0,) * 3 and many.surroundings.grid.spacing_mm == (1.5,) * 3
 
 
 def test_points_are_spread_until_they_are_near_enough() -> None:
