@@ -311,9 +311,10 @@ def _landmarks(surface_mm: FloatArray, tips: float) -> FloatArray:
         return landmarks
     first = int(tips * len(surface_mm))
     ordered = np.partition(surface_mm, [first, -1 - first], axis=0)
-    for axis, ends in enumerate(zip(ordered[first], ordered[-1 - first], strict=True)):
-        landmarks[[2 * axis, 2 * axis + 1], axis] = ends
-    return landmarks
+    low, high = ordered[first], ordered[-1 - first]
+    for axis in range(3):
+        landmarks[[2 * axis, 2 * axis + 1], axis] = low[axis], high[axis]
+    return np.clip(landmarks, low, high)
 
 
 def _corners(grid: Grid, bend: Bend) -> FloatArray:

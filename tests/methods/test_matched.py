@@ -212,7 +212,7 @@ def test_a_turned_structures_box_is_that_of_its_whole_surface(monkeypatch: pytes
     query = head("q", lambda p: p @ turn)
     (row,) = located(query, [altered(SUPPORT, structures=ONE)], Points(s=Affine(turn, np.zeros(3))))
     # Of 606 points three may lie beyond each wall.
-    np.testing.assert_allclose(row.box_mm, np.sort(surface @ turn.T, axis=0)[[3, -4]], atol=0.8)
+    np.testing.assert_allclose(row.box_mm, np.sort(surface @ turn.T, axis=0)[[3, -4]], atol=1.5)
     points = points_of(row)
     np.testing.assert_allclose(box_of_points(points), row.box_mm)
 
@@ -249,6 +249,7 @@ def test_a_surface_moves_as_the_points_around_do() -> None:
 def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_surface() -> None:
     surface = np.random.default_rng(3).normal(size=(50, 3))
     points = _landmarks(surface, 0.005)
+    assert np.all(points >= surface.min(axis=0)) and np.all(points <= surface.max(axis=0))
     np.testing.assert_array_equal(box_of_points(points), box_of_points(surface))
     np.testing.assert_array_equal([points[2 * axis][axis] for axis in range(3)], surface.min(axis=0))
     along = ~np.repeat(np.eye(3, dtype=bool), 2, axis=0)
