@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 NEXTFLOW = ROOT / ".venv" / "bin" / "nextflow"
 DEMO = ROOT / "assets" / "demo" / "samples.csv"
 DISTINCT = 50
-SOUGHT = ("read", "network", "start", "transform", "search")
+SOUGHT = ("read", "network", "start", "transform", "search", "surface")
 """Parts of a prediction's seconds that are reading, network or search."""
 
 

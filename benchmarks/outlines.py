@@ -79,7 +79,7 @@ def _rows(finder: Finder, supports: Sequence[Scan], queries: Sequence[Scan]) -> 
                 "method": key.method, "support": key.support, "structure": key.structure, "subject": query.subject,
                 "dice": getattr(facts, "dice", 0.0), "surface_95_mm": getattr(facts, "surface_95_mm", None),
                 "surface_dice_2mm": getattr(facts, "surface_dice_2mm", 0.0),
-                "seconds": sum(spent.values()), "drawing": spent["outline"],
+                "seconds": sum(spent.values()), "drawing": spent["outline"] + spent.get("surface", 0.0),
             }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Surroundings, finer
+from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Room, Surroundings, finer
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
@@ -119,6 +119,7 @@ class Matched:
         self._structures = structures
         self._device = device
         self._supports: list[_Support] = []
+        self._room = Room()
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
@@ -136,7 +137,7 @@ class Matched:
             features = self._features(query, supports, starts)
         with clock.part("search"):
             for support, start in zip(supports, starts, strict=True):
-                answers |= _answers(query, support, start, features, outlines=self._outlines)
+                answers |= _answers(query, support, start, features, clock if self._outlines else None)
         return answers
 
     @torch.no_grad()
@@ -171,12 +172,13 @@ class Matched:
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
         features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
-        approach = Approach(looks, points, owners, self._device)
+        approach = Approach(looks, points, owners, self._device, self._room)
         drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
-        nearby = Nearby.of(features, drawn) if self._outlines else None
+        nearby = Nearby.of(features, drawn, self._room) if self._outlines else None
         level = finer(max(features.grid.spacing_mm))
-        more = None if level is None else Surroundings(features, points, owners, level)
-        return _Ready(start, approach, Surroundings(features, points, owners, FINE), more, nearby)
+        more = None if level is None else Surroundings(features, points, owners, level, self._room)
+        fine = Surroundings(features, points, owners, FINE, self._room)
+        return _Ready(start, approach, fine, more, nearby)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
@@ -236,9 +238,9 @@ class Matched:
 
 
 def _answers(
-    query: Scan, support: _Support, start: _Bent | str, features: Features | str, *, outlines: bool
+    query: Scan, support: _Support, start: _Bent | str, features: Features | str, clock: Clock | None
 ) -> Answers:
-    """Return the answers of one support, with what carries their outlines where these are wanted."""
+    """Return the answers of one support, with what carries their outlines where there is a clock for these."""
     keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
     if isinstance(start, str):
         return dict.fromkeys(keys.values(), start)
@@ -249,13 +251,13 @@ def _answers(
     all_moves, moves = _moved(ready, points, start, features)
     moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
     first = Matching(start.affine, points, all_moves)
-    refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
+    refinement = None if ready.nearby is None or clock is None else Refinement(ready.nearby, features, first, clock)
     answers: Answers = {}
     for name, surface in support.surfaces.items():
         found = _landmarks(start.affine.carried(surface.points_mm + surface.weights @ moved))
         spread = float(moves.apart_mm[surface.own].mean())
         answer = placed(found, support.half_voxel_mm[name], query, spread_mm=spread)
-        if outlines and isinstance(answer, Found):
+        if clock is not None and isinstance(answer, Found):
             few = Matching(start.affine, points[surface.own], moved[surface.own])
             many = ready.nearby is not None and name in ready.nearby.own
             answer = replace(answer, carry=Refined(refinement, name) if many and refinement is not None else few)

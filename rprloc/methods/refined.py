@@ -13,7 +13,8 @@ from scipy.spatial.distance import cdist
 
 from rprloc.geometry import WALLS, Affine, FloatArray
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import NEAR, Features, Surroundings
+from rprloc.methods.clock import Clock
+from rprloc.methods.coupled import NEAR, Features, Room, Surroundings
 
 _APART_MM, _MOST, _FEWEST = 8.0, 100, 20
 """No place of a surface is farther from a matched point, unless there were more of them; with fewer there are none."""
@@ -36,7 +37,7 @@ class Nearby:
     surroundings: Surroundings
 
     @classmethod
-    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray]) -> Nearby | None:
+    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray], room: Room) -> Nearby | None:
         """Choose points of surfaces (n, 3) by structure; None where there are so many that each would have too few."""
         most = min(_MOST, _ALTOGETHER // max(1, len(surfaces_mm)))
         if most < _FEWEST or not surfaces_mm:
@@ -45,7 +46,7 @@ class Nearby:
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
         own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
         points = np.concatenate(list(chosen.values()))
-        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), NEAR))
+        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), NEAR, room))
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,16 @@ class Refinement:
     """The query's."""
     first: Matching
     """How the few points of all structures have moved."""
+    clock: Clock
+    """Counts the matching as `surface`."""
 
     @cached_property
     def moves_mm(self) -> FloatArray:
         """How the many points move (n, 3) in the support's space before the affine start."""
+        with self.clock.part("surface"):
+            return self._moves_mm()
+
+    def _moves_mm(self) -> FloatArray:
         points, surroundings = self.nearby.points_mm, self.nearby.surroundings
         places = surroundings.places_mm
         known, moves = self.first.points_mm, self.first.moves_mm

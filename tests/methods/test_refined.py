@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import refined
 from rprloc.methods.carry import Matching
-from rprloc.methods.coupled import Features
+from rprloc.methods.clock import Clock, Part
+from rprloc.methods.coupled import Features, Room
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
 
 GRID = Grid((40, 40, 40), (3.0,) * 3, (-58.5,) * 3)
@@ -36,12 +37,12 @@ def features(shift_voxels: tuple[int, int, int] = (0, 0, 0)) -> Features:
 
 def test_the_rest_of_the_way_is_found() -> None:
     surface = sphere()
-    nearby = Nearby.of(features(), {"organ": surface})
+    nearby = Nearby.of(features(), {"organ": surface}, Room())
     assert nearby is not None and len(nearby.points_mm) > 30
     # The start says 6, 3, -3 mm and the few points 2 more along x; in truth it is 9, 3, 0.
     few = Matching(START, surface[:6], np.tile([2.0, 0.0, 0.0], (6, 1)))
     with torch.inference_mode():
-        refinement = Refinement(nearby, features((0, 1, 3)), few)
+        refinement = Refinement(nearby, features((0, 1, 3)), few, Clock())
         assert np.abs(refinement.moves_mm - [3.0, 0.0, 3.0]).max() < 1.0
     own = surface[::7]
     found = Refined(refinement, "organ").sources(START.carried(own + np.array([3.0, 0.0, 3.0])))
@@ -51,8 +52,8 @@ def test_the_rest_of_the_way_is_found() -> None:
 def test_of_so_many_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refined, "_ALTOGETHER", 39)
     surfaces = {"organ": sphere(), "gland": sphere(10.0)}
-    assert Nearby.of(features(), surfaces) is None and Nearby.of(features(), {}) is None
-    one = Nearby.of(features(), {"organ": sphere()})
+    assert Nearby.of(features(), surfaces, Room()) is None and Nearby.of(features(), {}, Room()) is None
+    one = Nearby.of(features(), {"organ": sphere()}, Room())
     assert one is not None and one.own == {"organ": slice(0, len(one.points_mm))} and len(one.points_mm) <= 39
 
 
@@ -66,11 +67,12 @@ def test_points_are_spread_until_they_are_near_enough() -> None:
 
 
 def test_a_refinement_is_computed_once() -> None:
-    nearby = Nearby.of(features(), {"organ": sphere()})
+    nearby = Nearby.of(features(), {"organ": sphere()}, Room())
     assert nearby is not None
-    refinement = Refinement(
-        nearby, features(), Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3)))
-    )
-    with torch.inference_mode():
+    few, clock = Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3))), Clock()
+    refinement = Refinement(nearby, features(), few, clock)
+    with torch.inference_mode(), clock.part("outline"):
         assert refinement.moves_mm is refinement.moves_mm
         assert np.abs(refinement.moves_mm).max() < 0.5
+    # It is a search, and no drawing.
+    assert clock.seconds[Part("surface")] > 0
