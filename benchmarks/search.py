@@ -1,6 +1,6 @@
 """Where the processor seconds of a LOCALIZE task go: python -m benchmarks.search [QUERIES].
 
-The demo's scans under so many names (50, a batch of the local executor), `matched` with the shipped network, from the
+The demo's queries under so many names (50, a batch of the local executor), `matched` with the shipped network, from the
 start of its process to its end, on one thread: a line for each part, in seconds a query and as a share of all. Last
 comes what is neither reading, network nor search.
 """
@@ -23,6 +23,7 @@ from rprloc.cohort.tasks import Search
 from rprloc.cohort.weights import shipped_folder
 from rprloc.locator.job import Job, Support
 from rprloc.locator.names import Named
+from rprloc.scans.scan import outline_path
 from rprloc.scans.target import subject_of
 
 # Its clock counts processor seconds: those of a machine with other work on it say nothing.
@@ -34,9 +35,12 @@ def main(count: int) -> None:
     """Print a line for each part."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = preprocessed(folder / "made", matching=True)
-        (support, *others) = [*made["validation"], *made["test"], *made["train"]]
+        made = preprocessed(folder / "made", matching=True, splits=("validation", "test"))
+        (support, *others) = [*made["validation"], *made["test"]]
         queries = copies(others, folder / "scans", count)
+        for path in queries:
+            # A user's queries have no label, so there is nothing to measure their outlines by.
+            outline_path(path).unlink()
         (folder / "scans" / support.name).symlink_to(support)
         spent = _spent(folder, _task(support, queries))
     total = sum(spent.values())

@@ -74,9 +74,10 @@ class Slurm:
         done = subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True, timeout=120)
         return done.stdout
 
-    def running_on(self, node: str) -> list[str]:
-        """Return the numbers of the jobs that run on a node."""
-        return self.ask("squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A").split()
+    def at_work(self, node: str) -> bool:
+        """Tell whether a node runs jobs, and all of them have begun."""
+        jobs = self._running_on(node)
+        return bool(jobs) and jobs == {job for job, _ in self._processes_on(node)}
 
     def end_of(self, job: str) -> str:
         """Return the line of a job that has ended, empty where it has not."""
@@ -89,34 +90,39 @@ class Slurm:
         return [_times(line) for line in lines if name in line]
 
     @contextmanager
-    def without(self, node: str) -> Iterator[list[str]]:
+    def without(self, node: str) -> Iterator[set[str]]:
         """Lose a node, all at once as when its power fails, and bring it back at the end; yields the jobs it ran."""
         daemon = Path(self.environment["SLURM_CONF"]).parent / "run" / f"slurmd.{node}.pid"
         os.kill(int(daemon.read_text()), signal.SIGKILL)
-        jobs = self.running_on(node)
-        steps = [
-            number
-            for number, name, _ in self._processes()
-            if name.startswith(tuple(f"slurmstepd: [{job}." for job in jobs))
-        ]
-        tasks = [number for number, _, variables in self._processes() if f"SLURMD_NODENAME={node}" in variables]
-        for number in {*steps, *tasks}:
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+        jobs = self._running_on(node)
+        while found := self._processes_on(node):
+            # The oldest first: a parent whose child dies before it does something about it.
+            for number in sorted(number for _, number in found):
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
         try:
             yield jobs
         finally:
             subprocess.run(["slurmd", "-N", node], env=self.environment, check=True)
             wait_for(lambda: _idle(self, node) == 1, f"Slurm's {node}")
 
-    def _processes(self) -> list[tuple[int, str, list[str]]]:
-        """Return number, name and environment of each process of this Slurm."""
-        found = []
+    def _running_on(self, node: str) -> set[str]:
+        """Return the numbers of the jobs that run on a node."""
+        return set(self.ask("squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A").split())
+
+    def _processes_on(self, node: str) -> set[tuple[str, int]]:
+        """Return job and number of each process on a node, those of Slurm that started them among them."""
+        wanted = {f"SLURM_CONF={self.environment['SLURM_CONF']}", f"SLURMD_NODENAME={node}"}
+        found = set()
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended, or is somebody else's
                 variables = (entry / "environ").read_text(errors="replace").split("\0")
-                if f"SLURM_CONF={self.environment['SLURM_CONF']}" in variables:
-                    found.append((int(entry.name), (entry / "cmdline").read_text(errors="replace"), variables))
+                if wanted <= set(variables):
+                    (job,) = (one.partition("=")[2] for one in variables if one.startswith("SLURM_JOB_ID="))
+                    found.add((job, int(entry.name)))
+                    parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                    if Path(f"/proc/{parent}/comm").read_text() == "slurmstepd\n":
+                        found.add((job, int(parent)))
         return found
 
 

@@ -18,12 +18,12 @@ FITTING = ("--max_cpus", "2", "--max_memory", "3 GB")
 
 
 def headers(folder: Path) -> dict[str, set[str]]:
-    """What each job of a run asked for, by its name."""
-    found = {}
+    """What jobs of a run asked for, by their name; that of all tries of a task."""
+    found: dict[str, set[str]] = {}
     for path in folder.glob("work/*/*/.command.run"):
         lines = {line[8:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#SBATCH ")}
-        names = [line[3:] for line in lines if line.startswith("-J ")]
-        found |= dict.fromkeys(names, lines)
+        for name in (line[3:] for line in lines if line.startswith("-J ")):
+            found.setdefault(name, set()).update(lines)
     return found
 
 
@@ -111,11 +111,22 @@ def test_a_gpu_that_does_not_work_is_tried_twice_then_the_cpu_computes(cluster: 
     assert "CPU, 2 threads" in (done.results / "predictions.jsonl").read_text()
 
 
+def test_a_task_that_its_memory_limit_ends_asks_for_more(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
+    asked = ("--input", sheet.name, "--max_cpus", "2", "--max_memory", "6 GB", "--methods", "affine")
+    taking = "-process.beforeScript=python3 -c \"b'x' * 3000000000\""
+    done = run(tmp_path, "-profile", "slurm,test", *asked, taking, "-stub")
+    assert done.status == 0, done.output
+    # What asks for 4 GB has enough, what asks for 2 GB is killed.
+    retried = re.findall(r"Process `RPRLOC:\w+:(\w+)[ `].*Execution is retried \(1\)", done.output)
+    assert sorted(retried) == ["EVALUATE", "TABULATE"], done.output
+    assert "--mem 4096M" in headers(tmp_path)["nf-RPRLOC_TELL_TABULATE"]
+
+
 def test_tasks_of_a_node_that_is_lost_run_again_on_another(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
     """What runs on a node is killed with its daemon: Slurm gives it up after a minute, Nextflow another one later."""
     asked = ("--input", sheet.name, *FITTING, "--methods", "affine", "-process.beforeScript=sleep 20")
     with started(tmp_path, "-profile", "slurm,test", *asked, "-stub") as engine:
-        wait_until(lambda: cluster.running_on("node1"), seconds=600, what="a job on the node")
+        wait_until(lambda: cluster.at_work("node1"), seconds=600, what="jobs on the node")
         with cluster.without("node1") as lost:
             wait_until(lambda: engine.poll() is not None, seconds=1200, what="the end")
     output = (tmp_path / "output.txt").read_text()
@@ -148,7 +159,8 @@ def test_a_training_that_its_time_limit_ends_asks_for_the_same_and_goes_on(clust
         # Of no more than ten seconds, which is how often a line is written: not the state of the last minute.
         assert int(after.split()[0]) > last
     trainings = [lines for name, lines in headers(tmp_path).items() if "LEARN_TRAIN" in name]
-    assert trainings and all({"-t 00:02:00", "--mem 3072M"} <= lines for lines in trainings)
+    sizes = [{line for line in lines if line.startswith(("-t ", "--mem "))} for lines in trainings]
+    assert len(sizes) == 2 and all(one == {"-t 00:02:00", "--mem 3072M"} for one in sizes), sizes
 
 
 def test_two_engines_or_schedulers_at_once_are_a_sentence(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
