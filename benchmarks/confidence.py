@@ -49,7 +49,7 @@ SIGNS = {
 _RESAMPLES = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Found(Scan):
     """A scan whose structures are those that were found in it."""
 

@@ -242,7 +242,7 @@ def _step_seconds(network: str, scans: Sequence[Scan], device: torch.device) -> 
     return _seconds(work, device) / steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plain(Scan):
     """A preprocessed scan that is read without SimpleITK, which a machine with a GPU may lack."""
 

@@ -34,7 +34,7 @@ _STEPS = 12
 """Points along the edges of a face."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Marked(Scan):
     """A scan whose structures are marked and not drawn."""
 

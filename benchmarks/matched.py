@@ -201,7 +201,7 @@ def _on(scan: Scan, grid: Grid) -> ScanRecord:
     return replace(scan.record, model=grid)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Cut(Scan):
     """Some slices of a scan."""
 

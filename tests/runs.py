@@ -145,11 +145,15 @@ def said_of(record: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def started(folder: Path, *arguments: object, parser: str = "v1") -> Iterator[subprocess.Popen[bytes]]:
-    """Start the pipeline in a folder; its output goes to output.txt there. Nothing of it outlives the block."""
+    """Start the pipeline in a folder; its output goes to output.txt there. Nothing of it outlives the block.
+
+    It hears Ctrl-C even where the tests do not: a shell has what it starts in the background ignore it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    words = ["env", "--default-signal=INT", *command(arguments)]
     with (folder / "output.txt").open("wb") as stream:
         process = subprocess.Popen(
-            command(arguments), cwd=folder, env=environment(parser), stdout=stream, stderr=subprocess.STDOUT
+            words, cwd=folder, env=environment(parser), stdout=stream, stderr=subprocess.STDOUT, process_group=0
         )
         try:
             yield process

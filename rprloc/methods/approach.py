@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import AGAIN, COARSE, Features, Surroundings
+from rprloc.methods.coupled import AGAIN, COARSE, Features, Room, Surroundings
 from rprloc.methods.looks import Looks, affine_of
 
 SPACING_MM = 6.0
@@ -20,15 +20,17 @@ _POINTS = 8
 class Approach:
     """A support's landmarks, matched coarsely with any query."""
 
-    def __init__(self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device) -> None:
-        """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), and what
-        computes.
+    def __init__(
+        self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device, room: Room
+    ) -> None:
+        """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), what computes,
+        and room for what may be kept.
         """
         some = _first_of_each(owners)
         self._points_mm, self._owners = points_mm[some], owners[some]
         features = mind(looks, device)
         self._first, self._again = (
-            Surroundings(features, self._points_mm, self._owners, level) for level in (COARSE, AGAIN)
+            Surroundings(features, self._points_mm, self._owners, level, room) for level in (COARSE, AGAIN)
         )
 
     def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:

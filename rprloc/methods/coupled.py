@@ -130,12 +130,28 @@ class Moves:
     """(n,), how far each is from the mean of those around: of what a match leaves, this tells best how good it is."""
 
 
+class Room:
+    """Memory for what need not be computed anew for each query; four structures of a support fit in."""
+
+    def __init__(self, size: int = 320 << 20) -> None:
+        """Take how many bytes there are."""
+        self._left = size
+
+    def takes(self, size: int) -> bool:
+        """Tell whether so many bytes are left; they are then taken."""
+        fits = size <= self._left
+        self._left -= size if fits else 0
+        return fits
+
+
 class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
-    def __init__(self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> None:
-        """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), and the
-        resolution.
+    def __init__(
+        self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level, room: Room
+    ) -> None:
+        """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), the
+        resolution, and room for what may be kept.
         """
         self._level = level
         low, high = self.region_mm(box_of_points(points_mm), level)
@@ -157,8 +173,9 @@ class Surroundings:
         templates, seen = cubes[:, :-1], cubes[:, -1:]
         weights = _weights(level, device) * seen
         squares = (templates.square() * weights).sum(dim=1, keepdim=True)
-        # Their transforms are 14 times as large: too much to keep of many supports and structures.
         self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
+        self._room = room
+        self._kept: dict[int, Tensor] = {}
 
     @staticmethod
     def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
@@ -203,14 +220,22 @@ class Surroundings:
         found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
         count, reach = self._level.side, self._level.wide + self._level.reach
         parts = []
-        for kernel, voxel in zip(self._kernels, self._voxels, strict=True):
-            window = _cube(found, voxel, reach)
-            seen, compared = (torch.fft.rfftn(part, s=self._fft) for part in (window, kernel))
-            compared = compared.conj()
+        for number, voxel in enumerate(self._voxels):
+            seen = torch.fft.rfftn(_cube(found, voxel, reach), s=self._fft)
+            compared = self._transformed(number).conj()
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
             parts.append(_mean(*sums))
         return torch.stack(parts)
+
+    def _transformed(self, number: int) -> Tensor:
+        """Return the transform of what surrounds a landmark, many times as large: kept where there is room."""
+        known = self._kept.get(number)
+        if known is None:
+            known = torch.fft.rfftn(self._kernels[number], s=self._fft)
+            if self._room.takes(known.nbytes):
+                self._kept[number] = known
+        return known
 
 
 def _cube(values: Tensor, voxel: NDArray[np.int64], reach: int) -> Tensor:
@@ -279,7 +304,8 @@ def _apart_mm(moves_mm: FloatArray, coupling: FloatArray) -> FloatArray:
 def _vertex(total: Tensor, best: Tensor) -> Tensor:
     """Return the steps (n, 3), (x, y, z), from the least of costs (n, z, y, x) to the vertices of their parabolas."""
     side = total.shape[-1]
-    places = torch.stack(torch.unravel_index(best, (side,) * 3), dim=1)
+    # Not torch's own unravel_index, which imports sympy: more than a second of a process.
+    places = torch.stack([best // side**2, best // side % side, best % side], dim=1)
     rows = torch.arange(len(total), device=total.device)
     found = torch.zeros(len(total), 3, dtype=total.dtype, device=total.device)
     for axis in range(3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,14 +41,20 @@ class Looks:
     @classmethod
     def of(cls, scan: Scan, window: Window, spacing_mm: float) -> Looks:
         """Compute them from a scan's values in model space, smoothed to a spacing where they are finer."""
-        levels = apply_window(torch.from_numpy(scan.values.copy()), window).numpy().astype(np.float32)
-        image = image_of(levels, scan.grid)
-        if spacing_mm > max(scan.grid.spacing_mm):
-            image = coarser(image, spacing_mm)
-        grey = torch.from_numpy(sitk.GetArrayFromImage(image))
-        grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin())
-        mind = Features.of(grey, grid)
-        return cls(scan, Features(torch.cat([mind.values, grey[None]]), grid))
+        return cls(scan, _features(scan, tuple(window), spacing_mm))
+
+
+@lru_cache(maxsize=1)
+def _features(scan: Scan, window: tuple[tuple[float, float], ...], spacing_mm: float) -> Features:
+    """Return the features of a scan's looks; a method and who judges it ask for the same."""
+    levels = apply_window(torch.from_numpy(scan.values.copy()), window).numpy().astype(np.float32)
+    image = image_of(levels, scan.grid)
+    if spacing_mm > max(scan.grid.spacing_mm):
+        image = coarser(image, spacing_mm)
+    grey = torch.from_numpy(sitk.GetArrayFromImage(image))
+    grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin())
+    mind = Features.of(grey, grid)
+    return Features(torch.cat([mind.values, grey[None]]), grid)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Surroundings, finer
+from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Room, Surroundings, finer
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
@@ -118,6 +118,7 @@ class Matched:
         self._structures = structures
         self._device = device
         self._supports: list[_Support] = []
+        self._room = Room()
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
@@ -170,12 +171,13 @@ class Matched:
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
         features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
-        approach = Approach(looks, points, owners, self._device)
+        approach = Approach(looks, points, owners, self._device, self._room)
         drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
-        nearby = Nearby.of(features, drawn)
+        nearby = Nearby.of(features, drawn, self._room)
         level = finer(max(features.grid.spacing_mm))
-        more = None if level is None else Surroundings(features, points, owners, level)
-        return _Ready(start, approach, Surroundings(features, points, owners, FINE), more, nearby)
+        more = None if level is None else Surroundings(features, points, owners, level, self._room)
+        fine = Surroundings(features, points, owners, FINE, self._room)
+        return _Ready(start, approach, fine, more, nearby)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import Features, Surroundings, near
+from rprloc.methods.coupled import Features, Room, Surroundings, near
 
 _APART, _MOST = 2.5, 100
 """No place of a surface is farther from a matched point, in steps, unless there were more of them."""
@@ -38,7 +38,7 @@ class Nearby:
     surroundings: Surroundings
 
     @classmethod
-    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray]) -> Nearby | None:
+    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray], room: Room) -> Nearby | None:
         """Choose points of surfaces (n, 3) by structure, for those that have enough; None where none has, or where
         there are so many that each would have too few.
         """
@@ -51,7 +51,7 @@ class Nearby:
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
         own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
         points = np.concatenate(list(chosen.values()))
-        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level))
+        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, room))
 
 
 @dataclass(frozen=True)

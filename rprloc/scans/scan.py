@@ -42,9 +42,9 @@ class Volume:
     grid: Grid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scan:
-    """A preprocessed scan that can be used, with its volumes."""
+    """A preprocessed scan that can be used, with its volumes; each is itself alone."""
 
     record: ScanRecord
     values: NDArray[np.int16]

@@ -110,7 +110,7 @@ def docker(folder: Path) -> Iterator[Docker]:
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
 
 def _answers(started: Docker) -> bool:

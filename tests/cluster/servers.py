@@ -32,8 +32,8 @@ def lacking(commands: Sequence[str], packages: str, reason: str) -> str:
 
 
 def wait_for(answers: Callable[[], bool], name: str) -> None:
-    """Wait a minute at most until a server answers."""
-    end = time.monotonic() + 60
+    """Wait five minutes at most until a server answers."""
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         if answers():
             return

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,59 @@ class Slurm:
 
     def ask(self, *command: str) -> str:
         """Return what one of its commands prints."""
-        done = subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True, timeout=30)
+        done = subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True, timeout=120)
         return done.stdout
+
+    def at_work(self, node: str) -> bool:
+        """Tell whether a node runs jobs, and all of them have begun."""
+        jobs = self._running_on(node)
+        return bool(jobs) and jobs == {job for job, _ in self._processes_on(node)}
+
+    def end_of(self, job: str) -> str:
+        """Return the line of a job that has ended, empty where it has not."""
+        lines = self.ended.read_text(encoding="utf-8").splitlines()
+        return next((line for line in lines if line.startswith(f"JobId={job} ")), "")
+
+    def times(self, name: str) -> list[tuple[str, str]]:
+        """Return when jobs with a text in their name began and ended, in the order of their ends."""
+        lines = self.ended.read_text(encoding="utf-8").splitlines()
+        return [_times(line) for line in lines if name in line]
+
+    @contextmanager
+    def without(self, node: str) -> Iterator[set[str]]:
+        """Lose a node, all at once as when its power fails, and bring it back at the end; yields the jobs it ran."""
+        daemon = Path(self.environment["SLURM_CONF"]).parent / "run" / f"slurmd.{node}.pid"
+        os.kill(int(daemon.read_text()), signal.SIGKILL)
+        jobs = self._running_on(node)
+        while found := self._processes_on(node):
+            # The oldest first: a parent whose child dies before it does something about it.
+            for number in sorted(number for _, number in found):
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+        try:
+            yield jobs
+        finally:
+            subprocess.run(["slurmd", "-N", node], env=self.environment, check=True)
+            wait_for(lambda: _idle(self, node) == 1, f"Slurm's {node}")
+
+    def _running_on(self, node: str) -> set[str]:
+        """Return the numbers of the jobs that run on a node."""
+        return set(self.ask("squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A").split())
+
+    def _processes_on(self, node: str) -> set[tuple[str, int]]:
+        """Return job and number of each process on a node, those of Slurm that started them among them."""
+        wanted = {f"SLURM_CONF={self.environment['SLURM_CONF']}", f"SLURMD_NODENAME={node}"}
+        found = set()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended, or is somebody else's
+                variables = (entry / "environ").read_text(errors="replace").split("\0")
+                if wanted <= set(variables):
+                    (job,) = (one.partition("=")[2] for one in variables if one.startswith("SLURM_JOB_ID="))
+                    found.add((job, int(entry.name)))
+                    parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                    if Path(f"/proc/{parent}/comm").read_text() == "slurmstepd\n":
+                        found.add((job, int(parent)))
+        return found
 
 
 def missing() -> str:
@@ -122,14 +173,20 @@ def slurm(folder: Path, *, nodes: int = 2, cpus: int = 2, memory_mb: int = 8000,
         wait_for(lambda: _idle(found) >= nodes, "Slurm's nodes")
         yield found
     finally:
-        subprocess.run(["scancel", "-u", values["user"]], env=environment, check=False, timeout=20)
+        subprocess.run(["scancel", "-u", values["user"]], env=environment, check=False, timeout=120)
         time.sleep(2)
         _stop(run)
 
 
-def _idle(started: Slurm) -> int:
-    """Return how many nodes take jobs."""
-    asked = ["sinfo", "-h", "-N", "-o", "%T"]
+def _times(line: str) -> tuple[str, str]:
+    """Return when a job began and ended, by its line."""
+    values = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return values["StartTime"], values["EndTime"]
+
+
+def _idle(started: Slurm, *nodes: str) -> int:
+    """Return how many nodes, those of some names or all, take jobs."""
+    asked = ["sinfo", "-h", "-N", "-o", "%T", *(["-n", ",".join(nodes)] if nodes else [])]
     done = subprocess.run(asked, env=started.environment, text=True, capture_output=True, check=False)
     return done.stdout.split().count("idle")
 
@@ -141,6 +198,6 @@ def _stop(run: Path) -> None:
         for number in numbers:
             if Path(f"/proc/{number}").exists():
                 os.kill(number, sent)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while any(Path(f"/proc/{number}").exists() for number in numbers) and time.monotonic() < end:
             time.sleep(0.1)

@@ -50,7 +50,7 @@ def hounsfield(points_mm: Points) -> Points:
     return np.asarray(body * values - 1000 * (1 - body))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head(Scan):
     """A scan whose volume for image matching is its own."""
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import COARSE, FINE, Features, Level, Surroundings, _apart_mm, _coupling, finer
+from rprloc.methods.coupled import COARSE, FINE, Features, Level, Room, Surroundings, _apart_mm, _coupling, finer
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
@@ -31,15 +31,30 @@ def textured(shift: Any = (0.0, 0.0, 0.0), *, grid: Grid = GRID) -> Features:
     return Features.of(torch.from_numpy(np.clip(values / 400 + 0.3, 0, 1)).float(), grid)
 
 
-def surroundings_of(features: Features, points: Any = POINTS, level: Level = FINE) -> Surroundings:
+def surroundings_of(
+    features: Features, points: Any = POINTS, level: Level = FINE, room: Room | None = None
+) -> Surroundings:
     """Return the surroundings of landmarks of one structure."""
-    return Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level)
+    return Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, room or Room())
 
 
 def noise(grid: Grid = GRID, seed: int = 0) -> Features:
     """Return three channels of noise."""
     values = torch.rand(3, *grid.size[::-1], generator=torch.Generator().manual_seed(seed))
     return Features(values, grid)
+
+
+def test_what_is_kept_for_further_queries_changes_no_move_and_stays_within_its_room() -> None:
+    support = textured()
+    one = Room(1)
+    assert not one.takes(2) and one.takes(1) and not one.takes(1)
+    # Of FINE's landmarks each takes 14 channels of 30 x 30 x 16 complex numbers, 1.6 MB.
+    some, none = (surroundings_of(support, room=Room(size)) for size in (2_000_000, 0))
+    for query in (textured((3.0, 0.0, 0.0)), textured((0.0, 6.0, 0.0))):
+        kept, anew = (one.moves(query, Affine(np.eye(3), np.zeros(3))) for one in (some, none))
+        np.testing.assert_array_equal(kept.displacements_mm, anew.displacements_mm)
+        np.testing.assert_array_equal(kept.costs, anew.costs)
+    assert len(some._kept) == 1 and not none._kept
 
 
 def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:

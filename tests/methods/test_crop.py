@@ -30,7 +30,7 @@ SIZE = (8, 10, 12)
 MIDDLE = FINE.world([9.0, 11.0, 13.0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fine(Scan):
     """A scan with a finer volume of its own."""
 

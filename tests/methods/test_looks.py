@@ -31,6 +31,13 @@ def test_a_finer_scan_is_smoothed_to_the_spacing_and_a_coarser_one_is_left() -> 
     assert Looks.of(SCAN, WINDOW, 4.0).features.grid == SCAN.grid
 
 
+def test_what_a_scan_looks_like_is_computed_once_for_a_method_and_its_judge() -> None:
+    first = Looks.of(SCAN, WINDOW, 6.0)
+    assert Looks.of(SCAN, list(WINDOW), 6.0).features is first.features
+    assert Looks.of(SCAN, ((0.0, 1.0),), 6.0).features is not first.features
+    assert Looks.of(patient("s"), WINDOW, 6.0).features is not Looks.of(SCAN, WINDOW, 6.0).features
+
+
 def test_points_lie_in_the_body_within_the_box_or_in_the_box_where_there_is_none() -> None:
     drawn = places()
     assert len(drawn) == 200 and ((drawn >= BOX[0]) & (drawn <= BOX[1])).all()

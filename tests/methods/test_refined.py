@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import refined
 from rprloc.methods.carry import Matching
-from rprloc.methods.coupled import Features
+from rprloc.methods.coupled import Features, Room
 from rprloc.methods.refined import Nearby, Refined, Refinement, spread_out
 
 GRID = Grid((40, 40, 40), (3.0,) * 3, (-58.5,) * 3)
@@ -36,7 +36,7 @@ def features(shift_voxels: tuple[int, int, int] = (0, 0, 0)) -> Features:
 
 def test_the_rest_of_the_way_is_found() -> None:
     surface = sphere()
-    nearby = Nearby.of(features(), {"organ": surface})
+    nearby = Nearby.of(features(), {"organ": surface}, Room())
     assert nearby is not None and len(nearby.points_mm) > 30
     # The start says 6, 3, -3 mm and the few points 2 more along x; in truth it is 9, 3, 0.
     few = Matching(START, surface[:6], np.tile([2.0, 0.0, 0.0], (6, 1)))
@@ -50,12 +50,12 @@ def test_the_rest_of_the_way_is_found() -> None:
 
 def test_of_so_many_or_so_small_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"organ": sphere(), "gland": sphere(5.0)}
-    some = Nearby.of(features(), small)
+    some = Nearby.of(features(), small, Room())
     assert some is not None and some.own == {"organ": slice(0, len(some.points_mm))}
-    assert Nearby.of(features(), {"gland": sphere(5.0)}) is None and Nearby.of(features(), {}) is None
+    assert Nearby.of(features(), {"gland": sphere(5.0)}, Room()) is None and Nearby.of(features(), {}, Room()) is None
     monkeypatch.setattr(refined, "_ALTOGETHER", 2 * refined.FEW + 1)
-    assert Nearby.of(features(), {"organ": sphere(), "other": sphere()}) is None
-    one = Nearby.of(features(), {"organ": sphere()})
+    assert Nearby.of(features(), {"organ": sphere(), "other": sphere()}, Room()) is None
+    one = Nearby.of(features(), {"organ": sphere()}, Room())
     assert one is not None and len(one.points_mm) <= 2 * refined.FEW + 1
 
 
@@ -63,7 +63,7 @@ def test_a_finer_scan_has_more_points_at_finer_steps() -> None:
     coarse = features()
     fine = Features(coarse.values, replace(coarse.grid, spacing_mm=(1.5,) * 3, origin_mm=(-29.25,) * 3))
     surface = sphere(13.0)
-    few, many = (Nearby.of(one, {"organ": surface}) for one in (coarse, fine))
+    few, many = (Nearby.of(one, {"organ": surface}, Room()) for one in (coarse, fine))
     assert few is not None and many is not None and len(many.points_mm) > 2 * len(few.points_mm)
     assert few.surroundings.grid.spacing_mm == (3.0,) * 3 and many.surroundings.grid.spacing_mm == (1.5,) * 3
 
@@ -78,11 +78,11 @@ def test_points_are_spread_until_they_are_near_enough() -> None:
 
 
 def test_a_refinement_is_computed_once() -> None:
-    nearby = Nearby.of(features(), {"organ": sphere()})
+    nearby = Nearby.of(features(), {"organ": sphere()}, Room())
     assert nearby is not None
-    refinement = Refinement(
-        nearby, features(), Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3)))
-    )
+    few = Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3)))
+    refinement = Refinement(nearby, features(), few)
     with torch.inference_mode():
         assert refinement.moves_mm is refinement.moves_mm
         assert np.abs(refinement.moves_mm).max() < 0.5
+    # It is a search, and no drawing.

@@ -59,7 +59,7 @@ class SeesMark(nn.Module):
         return landmarks[None].float(), torch.tensor([[2.0] * 6 + [4.0] * 6])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Marked(Scan):
     """A scan with a finer volume over the same field, in which one voxel marks the structures."""
 

@@ -1,0 +1,85 @@
+"""Where the processor seconds of a LOCALIZE task go: python -m benchmarks.search [QUERIES].
+
+The demo's queries under so many names (50, a batch of the local executor), `matched` with the shipped network, from the
+start of its process to its end, on one thread: a line for each part, in seconds a query and as a share of all. Last
+comes what is neither reading, network nor search.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.bundled import ASSETS, copies, openkbp_settings, preprocessed
+from benchmarks.cluster import SOUGHT
+from rprloc.cohort.tasks import Search
+from rprloc.cohort.weights import shipped_folder
+from rprloc.locator.job import Job, Support
+from rprloc.locator.names import Named
+from rprloc.scans.scan import outline_path
+from rprloc.scans.target import subject_of
+
+# Its clock counts processor seconds: those of a machine with other work on it say nothing.
+_COMMAND = "import time; time.perf_counter = time.process_time; from rprloc.cli import main; main()"
+_ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
+
+
+def main(count: int) -> None:
+    """Print a line for each part."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = preprocessed(folder / "made", matching=True, splits=("validation", "test"))
+        (support, *others) = [*made["validation"], *made["test"]]
+        queries = copies(others, folder / "scans", count)
+        for path in queries:
+            # A user's queries have no label, so there is nothing to measure their outlines by.
+            outline_path(path).unlink()
+        (folder / "scans" / support.name).symlink_to(support)
+        spent = _spent(folder, _task(support, queries))
+    total = sum(spent.values())
+    for part, seconds in sorted(spent.items(), key=lambda one: -one[1]):
+        print(f"{part:<12} {seconds / count:8.4f} s a query {seconds / total:7.1%}")
+    rest = 1 - sum(spent.get(part, 0.0) for part in SOUGHT) / total
+    print(f"all          {total / count:8.4f} s a query, neither reading, network nor search {rest:.1%}")
+
+
+def _task(support: Path, queries: list[Path]) -> Search:
+    """Return the task that searches preprocessed queries from a support."""
+    subject = subject_of(support)
+    given = Support(Named(subject, ASSETS / "demo" / "images" / f"{subject}.nii.gz"), label="labels")
+    settings = openkbp_settings()
+    job = Job(cohort="openkbp", settings=settings, supports=(given,), method="matched", weights="head-neck-ct")
+    search = job.search()
+    return msgspec.structs.replace(search, queries=tuple(sorted(path.name for path in queries)))
+
+
+def _spent(folder: Path, task: Search) -> dict[str, float]:
+    """Return the processor seconds of a task by part; `process` is what is in none."""
+    (folder / "models").mkdir()
+    model = "position_map.safetensors"
+    (folder / "models" / model).symlink_to(shipped_folder("head-neck-ct") / model)
+    words = ["step", "localize", "--scans", "scans", "--models", "models", "--threads", "1", "--output", "found.jsonl"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-c", _COMMAND, *words], cwd=folder, input=msgspec.json.encode(task), check=True,
+        env=os.environ | _ONE,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent: dict[str, float] = defaultdict(float)
+    for line in (folder / "found.jsonl").read_bytes().splitlines():
+        row = msgspec.json.decode(line, type=dict[str, object])
+        for part, seconds in msgspec.convert(row["seconds"], dict[str, float]).items():
+            spent[part] += seconds
+    spent["process"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - sum(spent.values())
+    return spent
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
