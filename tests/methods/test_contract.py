@@ -14,10 +14,11 @@ import pytest
 from rprloc.catalogue import Family, Method, families_of, methods, register, unregister
 from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
+from rprloc.methods import judged
 from rprloc.methods.answer import LOST, NO_SUPPORT, Prediction
 from rprloc.methods.images import Window
 from rprloc.methods.judged import Court
-from rprloc.methods.orientation import Turnable
+from rprloc.methods.orientation import Turnable, Turned, turn_of
 from rprloc.scans.scan import Scan
 from tests.methods.cohort import (
     HAS,
@@ -54,8 +55,11 @@ class Cohort:
 
 @pytest.fixture(scope="module", autouse=True)
 def _turned_once() -> Iterator[None]:
-    """A support in all 48 ways takes longer than most searches, and is the same for every one of them."""
+    """A support in all 48 ways takes longer than most searches, and so does laying it on a query; both are the same for
+    every family. (tests/methods/test_orientation.py and test_judged.py have them by themselves.)
+    """
     taken: dict[tuple[str, str], Turnable] = {}
+    found: dict[tuple[str, str, int], Turned | None] = {}
     take = Turnable.of
 
     def once(scan: Scan, window: Window) -> Turnable:
@@ -64,8 +68,15 @@ def _turned_once() -> Iterator[None]:
             taken[key] = take(scan, window)
         return taken[key]
 
+    def found_once(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
+        key = (query.subject, support.scan.subject, seed)
+        if key not in found:
+            found[key] = turn_of(query, support, seed=seed)
+        return found[key]
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Turnable, "of", once)
+        patched.setattr(judged, "turn_of", found_once)
         yield
 
 
