@@ -28,7 +28,7 @@ POINT = ("point",)
 LANDMARKS = {len(names): names for names in (WALLS, CORNERS, POINT)}
 """What landmarks are called, by how many there are."""
 
-FAR_MM = 5.0
+FAR_MM = 2.0
 """What is further from the robust mean counts as if it were so far."""
 _ROUNDS = 40
 
@@ -94,7 +94,7 @@ def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
     """Return the mean of values in mm along an axis, in which what is far away has only so much say; NaN are left out.
 
     It is Huber's M-estimate of location (Annals of Mathematical Statistics 1964), by iteratively reweighted means from
-    the median on: a value counts as if it were at most 5 mm away. So it is nearly the mean where the values agree, and
+    the median on: a value counts as if it were at most 2 mm away. So it is nearly the mean where the values agree, and
     hardly further from the others than the median where one of them is wrong. Walls keep their order.
     """
     values = np.asarray(values_mm, dtype=np.float64)
