@@ -17,6 +17,7 @@ from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.belongs import exchanged, in_air
 from rprloc.scans.body import Mask, body_box, body_mask
 from rprloc.scans.copies import values_sha256
+from rprloc.scans.edges import off_edges
 from rprloc.scans.labels import Annotation, Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
@@ -229,7 +230,8 @@ def _write_label(folder: Path, label: Label, body: _Body) -> tuple[str, ...]:
     if label.image is not None:
         values = resample_label(label.image, body.grid).astype(np.uint16)
         write_scan_volume(folder, values, body.grid, "label")
-        said += in_air(label.structures, values, body.mask)
+        spacing = body.grid.spacing_mm
+        said += in_air(label.structures, values, body.mask) or off_edges(values, body.values, body.mask, spacing)
     return said
 
 

@@ -1,0 +1,118 @@
+"""Is a label told that does not belong where it lies? `python -m benchmarks.labels SHEET,SETTINGS ...`.
+
+Each argument is a cohort: its sample sheet and its settings file. Each annotated scan is looked at with its label as it
+is, with it moved by 15, 25 and 40 mm in a drawn direction, with its array turned front to back and head to feet, and
+with the next scan's array on its voxels; and by one drawn structure alone. A line has of how many scans it is told.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from rprloc.cohort.settings import load_settings
+from rprloc.scans.edges import followed, limit
+from rprloc.scans.preprocess import Source, preprocess
+from rprloc.scans.resampling import resample_label
+from rprloc.scans.scan import Scan
+from rprloc.scans.target import Target, scan_folder
+
+_MOVES_MM = (15, 25, 40)
+
+Labels = list[tuple[str, Path, Path]]
+"""Subject, image and label of each annotated scan."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a table."""
+    print("| label | scans | told | least, one hundredth, median above the limit | by one structure alone |")
+    print("|---|---|---|---|---|")
+    for argument in arguments:
+        sheet, file = map(Path, argument.split(","))
+        settings, faults = load_settings(file, name=str(file))
+        assert settings is not None, faults
+        with sheet.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["label"]]
+        scans = [(row["subject"], sheet.parent / row["image"], sheet.parent / row["label"]) for row in rows]
+        target = Target(modality=settings.modality, spacing=settings.spacing, structures=settings.structures)
+        _told(sheet.parent.name, scans, target)
+
+
+def _told(name: str, scans: Labels, target: Target) -> None:
+    """Print a line for each kind of label of a cohort."""
+    found: dict[str, list[list[float]]] = {}
+    seconds, rng = 0.0, np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (subject, image, label) in enumerate(scans):
+            preprocess(Path(folder), Source("c", subject, image), target)
+            scan = Scan.read(Path(folder) / scan_folder("c", subject))
+            if scan is None:
+                continue
+            other = scans[(number + 1) % len(scans)][2]
+            for kind, drawn in _labels(label, other, target.structures, rng):
+                values = resample_label(drawn, scan.grid).astype(np.uint16)
+                started = time.process_time()
+                judged = followed(values, scan.values, scan.body, scan.grid.spacing_mm)
+                seconds += time.process_time() - started
+                found.setdefault(kind, []).append(judged)
+    for kind, every in found.items():
+        above = np.array([np.mean(one) - limit(len(one)) for one in every if one])
+        alone = np.array([rng.choice(one) - limit(1) for one in every if one])
+        levels = ", ".join(f"{np.quantile(above, part):.2f}" for part in (0, 0.01, 0.5))
+        told, by_one = (f"{int((one < 0).sum())}" for one in (above, alone))
+        print(f"| {name}, {kind} | {len(every)} | {told} | {levels} | {by_one} |", flush=True)
+    print(f"{name}: {seconds / sum(map(len, found.values())):.3f} CPU seconds a label", file=sys.stderr)
+
+
+def _labels(
+    label: Path, other: Path, structures: dict[str, int] | None, rng: np.random.Generator
+) -> Iterator[tuple[str, sitk.Image]]:
+    """Yield a label as it is and in all wrong ways, of the structures alone where they are known."""
+    image, own = _read(label, structures)
+    spacing = np.array(image.GetSpacing())[::-1]
+    arrays = {"as it is": own}
+    for far_mm in _MOVES_MM:
+        direction = rng.normal(size=3)
+        arrays[f"moved by {far_mm} mm"] = _moved(own, np.rint(direction / np.linalg.norm(direction) * far_mm / spacing))
+    # Axes of the file that lie along y and z.
+    lies = np.abs(np.reshape(image.GetDirection(), (3, 3))).argmax(axis=0)[::-1]
+    arrays["front to back"] = np.flip(own, int(np.flatnonzero(lies == 1)[0]))
+    arrays["head to feet"] = np.flip(own, int(np.flatnonzero(lies == 2)[0]))
+    _, foreign = _read(other, structures)
+    part = tuple(slice(min(one, two)) for one, two in zip(own.shape, foreign.shape, strict=True))
+    arrays["of another scan"] = np.zeros_like(own)
+    arrays["of another scan"][part] = foreign[part]
+    for kind, values in arrays.items():
+        drawn = sitk.GetImageFromArray(np.ascontiguousarray(values))
+        drawn.CopyInformation(image)
+        yield kind, drawn
+
+
+def _read(path: Path, structures: dict[str, int] | None) -> tuple[sitk.Image, NDArray[np.uint16]]:
+    """Return a label's image and its array (z, y, x) of the structures."""
+    image = sitk.ReadImage(str(path))
+    values = sitk.GetArrayFromImage(image).astype(np.uint16)
+    return image, values if structures is None else np.where(np.isin(values, list(structures.values())), values, 0)
+
+
+def _moved(values: NDArray[np.uint16], by: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Return an array moved by whole voxels (3,), zeros where nothing comes from."""
+    found = np.zeros_like(values)
+    steps = by.astype(int)
+    ends = list(zip(steps, values.shape, strict=True))
+    into = tuple(slice(max(0, step), count - max(0, -step)) for step, count in ends)
+    come = tuple(slice(max(0, -step), count - max(0, step)) for step, count in ends)
+    found[into] = values[come]
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

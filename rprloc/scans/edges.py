@@ -1,0 +1,131 @@
+"""Whether what a label draws ends at edges of its scan: a moved or flipped one does not, nor does another scan's."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from rprloc.geometry import FloatArray
+from rprloc.scans.body import Mask
+from rprloc.scans.boxes import boxes_of
+
+_AWAY_MM = (9.0, 12.0, 16.0, 20.0, 26.0, 32.0, 40.0)
+"""How far away other places are, in 26 directions each."""
+_LEAST_PLACES = 20
+"""Of other places that lie in the body, and without which nothing is said."""
+_IN_BODY = 0.9
+"""Part of a structure's surface that lies in the body at another place; no more than at its own."""
+_DEPTH_MM = 3.0
+"""How far within and beyond a surface the scan is looked at, or half a voxel where that is more."""
+_POINTS, _LEAST_POINTS = 300, 30
+"""Of a surface that are looked at; what has fewer faces is too small."""
+_MOST_STRUCTURES = 16
+"""The largest ones: more tell no more."""
+_FLOOR = 0.02
+"""Part of the range of the body's values that noise may make anywhere."""
+_RANGE = (2, 98)
+"""Percentiles of the body's values between which they are looked at."""
+_TOGETHER, _ALONE = 1.2, 1.4
+"""What n structures are told by: a mean below the first less an n-th of the second (docs/results/labels.md)."""
+
+
+def off_edges(
+    label: NDArray[np.integer[Any]], values: NDArray[np.integer[Any]], body: Mask, spacing_mm: Sequence[float]
+) -> tuple[str, ...]:
+    """Return what is to be said of a label (z, y, x) that follows edges of its scan no better than elsewhere in the
+    body; all arrays are on one grid, of voxels of a size (x, y, z).
+    """
+    found = followed(label, values, body, spacing_mm)
+    if not found or np.mean(found) > limit(len(found)):
+        return ()
+    return (
+        "what is drawn follows edges of the scan no better than it would elsewhere, as a moved or flipped label does, "
+        "or that of another scan",
+    )
+
+
+def limit(count: int) -> float:
+    """Return below what the mean of `followed` over so many structures is a label that does not belong there."""
+    return _TOGETHER - _ALONE / count
+
+
+def followed(
+    label: NDArray[np.integer[Any]], values: NDArray[np.integer[Any]], body: Mask, spacing_mm: Sequence[float]
+) -> list[float]:
+    """Return of each structure that can be judged how much better it follows edges at its place than elsewhere, in
+    standard deviations of the other places; arrays as for `off_edges`.
+
+    A surface follows edges where values change across it by more than they do along it, just within it.
+    """
+    spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
+    low, high = np.percentile(values[body], _RANGE) if body.any() else (0, 0)
+    if low == high:
+        return []
+    levels = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    boxes = boxes_of(label)
+    largest = sorted(boxes, key=lambda value: -np.prod([one.stop - one.start for one in boxes[value]]))
+    found = []
+    for value in largest[:_MOST_STRUCTURES]:
+        points, normals = _surface(label, value, boxes[value], spacing)
+        if len(points) >= _LEAST_POINTS and (own := _better(points, normals, levels, body, spacing)) is not None:
+            found.append(own)
+    return found
+
+
+def _places_mm() -> FloatArray:
+    """Return the displacements (n, 3) at which a surface is compared, none first."""
+    directions = np.array([one for one in itertools.product((-1, 0, 1), repeat=3) if any(one)], dtype=np.float64)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.concatenate([np.zeros((1, 3)), *(away * directions for away in _AWAY_MM)])
+
+
+def _better(
+    points_mm: FloatArray, normals: FloatArray, levels: NDArray[np.float32], body: Mask, spacing_mm: FloatArray
+) -> float | None:
+    """Return how much better a surface follows edges where it is; None where it has too few other places in the body.
+
+    Points (n, 3) are (z, y, x) from the first voxel's centre, normals point outwards.
+    """
+    places = points_mm + _places_mm()[:, np.newaxis]
+    shown = _at(body, places, spacing_mm).mean(axis=1)
+    others = np.flatnonzero(shown >= min(_IN_BODY, shown[0]))
+    others = others[others > 0]
+    if len(others) < _LEAST_PLACES:
+        return None
+    depth = max(_DEPTH_MM, float(spacing_mm.max()) / 2) * normals
+    within = _at(levels, places - depth, spacing_mm)
+    across = np.abs(within - _at(levels, places + depth, spacing_mm)).mean(axis=1)
+    clear = np.log(across + _FLOOR) - np.log(within.std(axis=1) + _FLOOR)
+    return float((clear[0] - clear[others].mean()) / (clear[others].std() + 1e-3))
+
+
+def _at(array: NDArray[Any], points_mm: FloatArray, spacing_mm: FloatArray) -> NDArray[Any]:
+    """Return the values of the voxels nearest to points (..., 3), (z, y, x), of the field's border beyond it."""
+    index = np.rint(points_mm / spacing_mm).astype(np.intp)
+    z, y, x = (np.clip(index[..., axis], 0, count - 1) for axis, count in enumerate(array.shape))
+    return np.asarray(array[z, y, x])
+
+
+def _surface(
+    label: NDArray[np.integer[Any]], value: int, box: tuple[slice, ...], spacing_mm: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return points (n, 3) of the surface of a structure in mm, evenly drawn, and the normals (n, 3) there."""
+    around = np.ceil(3 * _DEPTH_MM / spacing_mm).astype(int)
+    mask = np.pad(label[box] == value, [(count, count) for count in around])
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), _DEPTH_MM / spacing_mm)
+    faces = []
+    for axis in range(3):
+        place = np.argwhere(np.diff(mask.view(np.int8), axis=axis)).astype(np.float64)
+        place[:, axis] += 0.5
+        faces.append(place)
+    points = np.concatenate(faces)
+    points = points[:: max(1, len(points) // _POINTS)]
+    slopes = [np.gradient(smooth, step, axis=axis) for axis, step in enumerate(spacing_mm)]
+    inwards = np.stack([ndimage.map_coordinates(slope, points.T, order=1) for slope in slopes], axis=1)
+    normals = -inwards / np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-9)
+    return (points + [one.start for one in box] - around) * spacing_mm, normals
