@@ -11,7 +11,7 @@ import csv
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,7 @@ def _told(name: str, scans: Labels, target: Target) -> None:
 
 
 def _labels(
-    label: Path, other: Path, structures: dict[str, int] | None, rng: np.random.Generator
+    label: Path, other: Path, structures: Mapping[str, int] | None, rng: np.random.Generator
 ) -> Iterator[tuple[str, sitk.Image]]:
     """Yield a label as it is and in all wrong ways, of the structures alone where they are known."""
     image, own = _read(label, structures)
@@ -96,7 +96,7 @@ def _labels(
         yield kind, drawn
 
 
-def _read(path: Path, structures: dict[str, int] | None) -> tuple[sitk.Image, NDArray[np.uint16]]:
+def _read(path: Path, structures: Mapping[str, int] | None) -> tuple[sitk.Image, NDArray[np.uint16]]:
     """Return a label's image and its array (z, y, x) of the structures."""
     image = sitk.ReadImage(str(path))
     values = sitk.GetArrayFromImage(image).astype(np.uint16)

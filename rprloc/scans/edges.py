@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,12 +64,14 @@ def followed(
     A surface follows edges where values change across it by more than they do along it, just within it.
     """
     spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
-    low, high = np.percentile(values[body], _RANGE) if body.any() else (0, 0)
+    if not body.any():
+        return []
+    low, high = (float(value) for value in np.percentile(values[body], _RANGE))
     if low == high:
         return []
     levels = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
     boxes = boxes_of(label)
-    largest = sorted(boxes, key=lambda value: -np.prod([one.stop - one.start for one in boxes[value]]))
+    largest = sorted(boxes, key=lambda value: -math.prod(one.stop - one.start for one in boxes[value]))
     found = []
     for value in largest[:_MOST_STRUCTURES]:
         points, normals = _surface(label, value, boxes[value], spacing)

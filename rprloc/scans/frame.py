@@ -221,10 +221,13 @@ def _possible(spacing: FloatArray) -> bool:
 def _apart(sform: Frame, qform: Frame, size: Sequence[int]) -> str:
     """Return what is to be said where a header names two places."""
     corners = corners_of(size)
-    far = float(np.linalg.norm(qform.world(corners) - sform.world(corners), axis=1).max())
-    first, second = (f"({', '.join(f'{mm:.1f}' for mm in form.origin_mm)})" for form in (sform, qform))
+    distances = np.linalg.norm(qform.world(corners) - sform.world(corners), axis=1)
+    # The first voxel, unless the forms part elsewhere.
+    number = int(np.argmax(distances > distances.max() * 0.99))
+    which = "first voxel" if number == 0 else f"voxel ({', '.join(f'{index:.0f}' for index in corners[number])})"
+    first, second = (f"({', '.join(f'{mm:.1f}' for mm in form.world(corners[number]))})" for form in (sform, qform))
     return (
-        f"its sform and its qform lie up to {far:.1f} mm apart, first voxel at {first} and {second} mm (LPS): "
+        f"its sform and its qform lie up to {distances.max():.1f} mm apart, {which} at {first} and {second} mm (LPS): "
         "the sform is taken, as nibabel and FSL do"
     )
 

@@ -78,6 +78,12 @@ def test_of_two_places_the_sform_is_taken_and_both_are_named(tmp_path: Path, shi
     assert found.oriented
 
 
+def test_forms_that_begin_at_one_place_are_told_by_a_voxel_where_they_part(tmp_path: Path) -> None:
+    (said,) = [one for one in opened(tmp_path, sform=sheared(15), qform=PLACE).findings if "apart" in one]
+    assert "first voxel" not in said
+    assert "voxel (0, 0, 3) at (-31.0, 14.6, -195.0) and (-31.0, 17.0, -195.0) mm (LPS)" in said
+
+
 def test_less_than_a_tenth_of_a_voxel_is_no_other_place(tmp_path: Path) -> None:
     assert opened(tmp_path, sform=moved((0.15, 0.2, 0.2)), qform=PLACE).findings == ()
 
