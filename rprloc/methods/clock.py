@@ -23,21 +23,17 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[Part, float] = {}
-        self._within = 0.0
 
     @contextmanager
     def part(self, name: str, *, method: str = "", support: str = "") -> Iterator[None]:
-        """Add the block's time to a part, but for that of parts within it."""
-        begin, before = time.perf_counter(), self._within
-        self._within = 0.0
+        """Add the block's time to a part."""
+        begin = time.perf_counter()
         yield
         torch = sys.modules.get("torch")  # which takes seconds to import, and not every method needs
         if torch is not None and torch.cuda.is_initialized():
             # A GPU is told what to do and still works: its time would count in the part that asks for the result.
             torch.cuda.synchronize()
-        taken = time.perf_counter() - begin
-        self.add(name, taken - self._within, method=method, support=support)
-        self._within = before + taken
+        self.add(name, time.perf_counter() - begin, method=method, support=support)
 
     def add(self, name: str, seconds: float, *, method: str = "", support: str = "", setting: str = "") -> None:
         """Add seconds that were counted elsewhere to a part."""

@@ -133,7 +133,7 @@ class Moves:
 class Room:
     """Memory for what need not be computed anew for each query; four structures of a support fit in."""
 
-    def __init__(self, size: int = 320 << 20) -> None:
+    def __init__(self, size: int = 384 << 20) -> None:
         """Take how many bytes there are."""
         self._left = size
 

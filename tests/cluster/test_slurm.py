@@ -14,6 +14,8 @@ from rprloc.importers.phantom import write_phantom
 from tests.cluster.slurm import Slurm
 from tests.runs import Run, run, started, wait_until
 
+LONG = 1800.0
+"""Seconds after which a test gives up: a machine with other work on it takes minutes to start Nextflow alone."""
 FITTING = ("--max_cpus", "2", "--max_memory", "3 GB")
 
 
@@ -67,9 +69,10 @@ def test_jobs_that_can_never_start_and_jobs_of_a_killed_run_are_named(
     def said(words: str) -> bool:
         return words in (tmp_path / "output.txt").read_text()
 
-    began = time.monotonic()
     with started(tmp_path, *asked, "--max_cpus", "2", "--training", "standard") as engine:
-        wait_until(lambda: said("PartitionTimeLimit"), seconds=240, what="the reason")
+        wait_until(lambda: said("TRAIN (phantom/coarse)") and said("TRAIN (phantom/fine)"), seconds=LONG, what="jobs")
+        began = time.monotonic()
+        wait_until(lambda: said("PartitionTimeLimit"), seconds=LONG, what="the reason")
         assert time.monotonic() - began < 180
         engine.kill()
     output = (tmp_path / "output.txt").read_text()
@@ -78,9 +81,9 @@ def test_jobs_that_can_never_start_and_jobs_of_a_killed_run_are_named(
     left = cluster.ask("squeue", "-h", "-o", "%A").split()
     assert len(left) == 2
     with started(tmp_path, *asked, "--training", "demo", "-resume") as engine:
-        wait_until(lambda: said("PartitionConfig"), seconds=240, what="the other reason")
+        wait_until(lambda: said("PartitionConfig"), seconds=LONG, what="the other reason")
         engine.send_signal(signal.SIGINT)
-        wait_until(lambda: engine.poll() is not None, seconds=300, what="the end")
+        wait_until(lambda: engine.poll() is not None, seconds=LONG, what="the end")
     output = (tmp_path / "output.txt").read_text()
     assert "found jobs that a run left in Slurm's queue (nf-RPRLOC_LEARN_TRAIN_(phantom_" in output
     assert re.search(f"scancel ({' '.join(left)}|{' '.join(reversed(left))})$", output, re.MULTILINE)
@@ -126,9 +129,9 @@ def test_tasks_of_a_node_that_is_lost_run_again_on_another(cluster: Slurm, tmp_p
     """What runs on a node is killed with its daemon: Slurm gives it up after a minute, Nextflow another one later."""
     asked = ("--input", sheet.name, *FITTING, "--methods", "affine", "-process.beforeScript=sleep 20")
     with started(tmp_path, "-profile", "slurm,test", *asked, "-stub") as engine:
-        wait_until(lambda: cluster.at_work("node1"), seconds=600, what="jobs on the node")
+        wait_until(lambda: cluster.at_work("node1"), seconds=LONG, what="jobs on the node")
         with cluster.without("node1") as lost:
-            wait_until(lambda: engine.poll() is not None, seconds=1200, what="the end")
+            wait_until(lambda: engine.poll() is not None, seconds=LONG, what="the end")
     output = (tmp_path / "output.txt").read_text()
     assert engine.returncode == 0, output
     assert lost and all("JobState=NODE_FAIL" in cluster.end_of(job) for job in lost)
@@ -150,9 +153,9 @@ def test_a_training_that_its_time_limit_ends_asks_for_the_same_and_goes_on(clust
         def resumed() -> list[Path]:
             return [log for log in states.glob("*.log") if log.read_text().count("goes on from step") >= 1]
 
-        wait_until(lambda: len(resumed()) == 2, seconds=900, what="both trainings' second jobs")
+        wait_until(lambda: len(resumed()) == 2, seconds=LONG, what="both trainings' second jobs")
         engine.send_signal(signal.SIGINT)
-        wait_until(lambda: engine.poll() is not None, seconds=300, what="the end")
+        wait_until(lambda: engine.poll() is not None, seconds=LONG, what="the end")
     for log in states.glob("*.log"):
         before, after = log.read_text().split("goes on from step ")[:2]
         last = [int(step.replace(",", "")) for step in re.findall(r"^step ([\d,]+) of", before, re.MULTILINE)][-1]

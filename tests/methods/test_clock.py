@@ -18,12 +18,7 @@ def test_parts_of_one_name_add_up_and_those_of_a_method_or_support_stand_apart(
             pass
     with clock.part("search", method="affine", support="s"):
         pass
-    with clock.part("outline"):  # from 6 to 11
-        for _ in range(2):
-            with clock.part("surface"):
-                pass
     clock.add("coarse", 2.5, setting="extreme.k5.c1f0")
     assert clock.seconds == {
-        Part("outline"): 3, Part("surface"): 2,
         Part("search"): 2, Part("search", "affine", "s"): 1, Part("coarse", setting="extreme.k5.c1f0"): 2.5,
     }  # fmt: skip

@@ -85,4 +85,3 @@ def test_a_refinement_is_computed_once() -> None:
     with torch.inference_mode():
         assert refinement.moves_mm is refinement.moves_mm
         assert np.abs(refinement.moves_mm).max() < 0.5
-    # It is a search, and no drawing.
