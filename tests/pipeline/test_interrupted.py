@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 
 from tests.faults.undisturbed import assert_as_undisturbed, prepared
 from tests.runs import PROFILE, Run, pids_in, run, run_well, started, wait_until
@@ -34,7 +35,8 @@ def test_a_run_that_is_stopped_and_killed_goes_on_and_a_second_one_beside_it_is_
         assert re.fullmatch(words, message)
         assert message.endswith("that no other run writes to; wait for its end or name another one with --outdir.")
         # As a scheduler does that takes the machine back: the task ends with 143 and is tried again.
-        wait_until(lambda: said("\nstep "), seconds=300, what="the training's first steps")
+        wait_until(lambda: said("training on 12 scans"), seconds=300, what="the training")
+        time.sleep(2)  # some steps: they are said every ten seconds only
         (training,) = pids_in(folder, "train", told='"network":"coarse"')
         os.kill(training, signal.SIGTERM)
         wait_until(lambda: said("goes on from step"), seconds=300, what="the second attempt")
