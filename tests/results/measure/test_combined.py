@@ -31,12 +31,12 @@ def failed(support: str, reason: str) -> Prediction:
 def test_the_robust_mean_of_three() -> None:
     rows = [found("s0", 1), found("s1", 2, half_voxel_mm=[0.5, 0.5, 2]), found("s2", 9, half_voxel_mm=[2, 2, 3])]
     one = combine(rows)
-    # 9 is as far from 4 as may count, and 4 is the mean of 1, 2 and 9.
-    np.testing.assert_allclose(np.array(one.box_mm), [[4, 4, 4], [24, 24, 24]])
+    # 9 counts as if it were 4.5, and 2.5 is the mean of 1, 2 and that.
+    np.testing.assert_allclose(np.array(one.box_mm), [[2.5] * 3, [22.5] * 3])
     for name, point in (rows[1].points_mm or {}).items():
-        np.testing.assert_allclose((one.points_mm or {})[name], np.add(point, 2))
+        np.testing.assert_allclose((one.points_mm or {})[name], np.add(point, 0.5))
     assert one.half_voxel_mm == [1, 1, 2]
-    # Places 1, 2 and 9 lie 3, 2 and 5 from their mean, along each of three axes.
+    # Places 1, 2 and 9 lie 3, 2 and 5 from their plain mean, along each of three axes.
     assert one.spread_mm == pytest.approx(math.sqrt(9 + 4 + 25))
     assert (one.lost, one.confidence) == (0.1, 0.9)
     assert (one.support, one.n_supports, one.drawn, one.failed, one.reason) == ("*", 3, False, False, None)
@@ -56,8 +56,8 @@ def test_it_is_as_likely_lost_as_the_middle_one_of_those_that_were_found(confide
 
 def test_each_wall_and_coordinate_has_a_mean_of_its_own() -> None:
     one = combine([found("s0", [1, 9, 2]), found("s1", [2, 1, 9]), found("s2", [9, 2, 1])])
-    np.testing.assert_allclose(np.array(one.box_mm), [[4, 4, 4], [24, 24, 24]])
-    np.testing.assert_allclose((one.points_mm or {})["right"], [4, 14, 14])
+    np.testing.assert_allclose(np.array(one.box_mm), [[2.5] * 3, [22.5] * 3])
+    np.testing.assert_allclose((one.points_mm or {})["right"], [2.5, 12.5, 12.5])
 
 
 def test_a_failure_is_left_out() -> None:

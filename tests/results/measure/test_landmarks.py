@@ -101,7 +101,7 @@ def test_all_supports_are_one_prediction() -> None:
     tidy = tidy_of(of_shifts({"q0": {"s0": 1, "s1": 3, "s2": 9}}))
     one, every = line(tidy, 1, "centre"), line(tidy, 3, "centre")
     assert one["mre_mm"] == pytest.approx(13 / 3) and one[RATES].tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3])
-    assert every["mre_mm"] == pytest.approx(13 / 3) and every[RATES].tolist() == [0, 0, 1]
+    assert every["mre_mm"] == pytest.approx(3) and every[RATES].tolist() == [0, 1, 1]
     assert (one["answers"], every["answers"], one["of_supports"], every["of_supports"]) == (3, 1, 3, 3)
 
 

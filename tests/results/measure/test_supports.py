@@ -33,13 +33,13 @@ def line(tidy: pd.DataFrame, count: int, method: str = "regression", structure: 
     return tidy.loc[found]
 
 
-def test_walls_at_one_two_and_nine_are_at_four() -> None:
+def test_walls_at_one_two_and_nine_are_at_two_and_a_half() -> None:
     tidy = tidy_of(of_shifts({"q0": {"s0": 1, "s1": 2, "s2": 9}}))
     assert list(tidy.columns) == list(supports.COLUMNS)
     every = line(tidy, 3)
-    assert (every["awd_mm"], every["iou"]) == pytest.approx((4 * 2 / 6, 6 / 14))
-    # Two of six walls are 4 mm off: the fifth of six values, and half way between them, are 0 and 4.
-    assert (every["wall_median_mm"], every["wall_p90_mm"]) == pytest.approx((0, 4))
+    assert (every["awd_mm"], every["iou"]) == pytest.approx((2.5 * 2 / 6, 7.5 / 12.5))
+    # Two of six walls are 2.5 mm off: the fifth of six values, and half way between them, are 0 and 2.5.
+    assert (every["wall_median_mm"], every["wall_p90_mm"]) == pytest.approx((0, 2.5))
     assert (every["answers"], every["failures"], every["n"], every["draws"]) == (1, 0, 1, 1)
     one = line(tidy, 1)
     assert (one["awd_mm"], one["iou"]) == pytest.approx(((1 + 2 + 9) / 9, (9 / 11 + 8 / 12 + 1 / 19) / 3))
