@@ -11,7 +11,7 @@ from rprloc.errors import InputError
 from rprloc.marks import dicom
 from rprloc.marks.mark import Marks
 from rprloc.marks.markups import is_markups, read_markups
-from rprloc.marks.names import asked_names
+from rprloc.marks.names import asked_names, printable
 from rprloc.marks.on_scan import laid_on, together
 from rprloc.marks.table import read_rows, read_table, text_of
 from rprloc.scans.labels import Label, read_label
@@ -89,7 +89,7 @@ class Annotated:
             from rprloc.marks.rtstruct import read_rtstruct
 
             return read_rtstruct(label, native, image=self.image, structures=structures)
-        found = f"DICOM of the modality {modality[:16]}" if modality else "DICOM without a modality"
+        found = f"DICOM of the modality {printable(modality[:16])}" if modality else "DICOM without a modality"
         raise InputError(f"{label.name}: found {found}, expected a segmentation (SEG) or a structure set (RTSTRUCT).")
 
     @staticmethod

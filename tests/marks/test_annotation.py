@@ -121,6 +121,9 @@ def test_dicom_of_another_kind_and_files_of_another_kind(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes().replace(b"RTSTRUCT", b"RTPLAN  "))
     with pytest.raises(InputError, match=r"x\.dcm: found DICOM of the modality RTPLAN, expected a segmentation"):
         Annotated(image=tmp_path / "s.nii", label=path).read(NATIVE, structures=None, known=())
+    path.write_bytes(path.read_bytes().replace(b"RTPLAN  ", b"RT\tPLAN\x00"))
+    with pytest.raises(InputError, match=r"x\.dcm: found DICOM of the modality RT\?PLAN, expected a segmentation"):
+        Annotated(image=tmp_path / "s.nii", label=path).read(NATIVE, structures=None, known=())
     with pytest.raises(InputError, match=r"a\.fcsv: found another kind of file, expected markups"):
         read_marks(tmp_path / "a.fcsv")
     (tmp_path / "a.json").write_text("[" * 100_000)
