@@ -7,7 +7,6 @@ with the next scan's array on its voxels; and by one drawn structure alone. A li
 
 from __future__ import annotations
 
-import csv
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from rprloc.cohort.settings import load_settings
+from benchmarks.lost import annotated
 from rprloc.scans.edges import followed, limit
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.resampling import resample_label
@@ -36,14 +35,10 @@ def main(arguments: Sequence[str]) -> None:
     print("| label | scans | told | least, one hundredth, median above the limit | by one structure alone |")
     print("|---|---|---|---|---|")
     for argument in arguments:
-        sheet, file = map(Path, argument.split(","))
-        settings, faults = load_settings(file, name=str(file))
-        assert settings is not None, faults
-        with sheet.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["label"]]
-        scans = [(row["subject"], sheet.parent / row["image"], sheet.parent / row["label"]) for row in rows]
+        sheet, file = argument.split(",")
+        settings, scans = annotated(Path(sheet), file)
         target = Target(modality=settings.modality, spacing=settings.spacing, structures=settings.structures)
-        _told(sheet.parent.name, scans, target)
+        _told(Path(sheet).parent.name, scans, target)
 
 
 def _told(name: str, scans: Labels, target: Target) -> None:

@@ -93,16 +93,22 @@ def main(arguments: Sequence[str]) -> None:
     told(answers)
 
 
+def annotated(sheet: Path, file: str, splits: Sequence[str] = ()) -> tuple[Settings, list[tuple[str, Path, Path]]]:
+    """Return a cohort's settings, of a file, and subject, image and label of each annotated scan of its sheet, of some
+    splits where they are named.
+    """
+    settings, faults = load_settings(Path(file), name=file)
+    assert settings is not None, faults
+    with sheet.open(encoding="utf-8", newline="") as stream:
+        lines = [row for row in csv.DictReader(stream) if row["label"] and (not splits or row["split"] in splits)]
+    return settings, [(row["subject"], sheet.parent / row["image"], sheet.parent / row["label"]) for row in lines]
+
+
 def prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[Cohort]:
     """Preprocess the scans of all cohorts, each also the others' first ones."""
     sheets: dict[str, tuple[Settings, list[tuple[str, Path, Path]]]] = {}
     for sheet, file, *splits in asked:
-        settings, faults = load_settings(Path(file), name=file)
-        assert settings is not None, faults
-        with Path(sheet).open(encoding="utf-8", newline="") as stream:
-            lines = [row for row in csv.DictReader(stream) if row["label"] and (not splits or row["split"] in splits)]
-        base = Path(sheet).parent
-        sheets[base.name] = settings, [(row["subject"], base / row["image"], base / row["label"]) for row in lines]
+        sheets[Path(sheet).parent.name] = annotated(Path(sheet), file, splits)
     cohorts = []
     for name, (settings, scans) in sheets.items():
         target = Target(
