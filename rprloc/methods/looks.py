@@ -44,9 +44,11 @@ class Looks:
         return cls(scan, _features(scan, tuple(window), spacing_mm))
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _features(scan: Scan, window: tuple[tuple[float, float], ...], spacing_mm: float) -> Features:
-    """Return the features of a scan's looks; a method and who judges it ask for the same."""
+    """Return the features of a scan's looks; a method and who judges it ask for the same, the method for a coarser one
+    between.
+    """
     levels = apply_window(torch.from_numpy(scan.values.copy()), window).numpy().astype(np.float32)
     image = image_of(levels, scan.grid)
     if spacing_mm > max(scan.grid.spacing_mm):

@@ -253,11 +253,13 @@ def _answers(query: Scan, support: _Support, start: _Bent | str, features: Featu
     answers: Answers = {}
     for name, surface in support.surfaces.items():
         own = moved[surface.own]
-        carry: Matching | Refined = Matching(start.affine, points[surface.own], own)
-        found = start.affine.carried(surface.points_mm + surface.weights @ moved)
+        carry: Matching | Refined
         if refinement is not None and name in refinement.nearby.own and np.isfinite(own).all():
             carry = Refined(refinement, name)
             found = carry.carried(surface.points_mm)
+        else:
+            carry = Matching(start.affine, points[surface.own], own)
+            found = start.affine.carried(surface.points_mm + surface.weights @ moved)
         spread = float(moves.apart_mm[surface.own].mean())
         answer = placed(_landmarks(found, tips), support.half_voxel_mm[name], query, spread_mm=spread)
         answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
