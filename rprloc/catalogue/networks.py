@@ -70,7 +70,7 @@ NETWORKS = (
         build="rprloc.networks.position_map:map_of",
         objective="rprloc.training.body_positions:body_positions",
         lengths={
-            "demo": _whole_scans(steps=150, groups=1),
+            "demo": _whole_scans(steps=60, groups=1),
             "quick": _whole_scans(steps=1_200, groups=1),
             "standard": _whole_scans(steps=6_000, groups=2),
             "paper": _whole_scans(steps=50_000, groups=8),
