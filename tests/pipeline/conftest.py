@@ -53,7 +53,6 @@ SMALL = {
     "matching_spacing: [4, 4, 4]": "matching_spacing: [8, 8, 8]",
     "patch: [96, 96, 96]": "patch: [72, 72, 72]",
     "convolution: isotropic, width: 8}": "convolution: in_plane, width: 4}",
-    "starts: 10": "starts: 4",
 }
 """Of the phantoms' settings, and what stands instead: a training of the same steps takes a third of the time."""
 

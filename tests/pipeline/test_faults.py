@@ -19,7 +19,7 @@ from tests.runs import KEY, PROFILE, Run, run_well
 
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
-MAIN = "extreme.k4.c1f1"
+MAIN = "extreme.k10.c1f1"
 
 # PREPROCESS of one query dies, as does the task that it shares with two others, and LOCALIZE of one batch.
 BROKEN = """
@@ -80,7 +80,7 @@ def run(full: Run, phantom: Path, place: Path) -> Run:
     for cohort in ("phantom", "free"):
         shutil.copytree(full.results / "models" / "phantom", folder / "weights" / cohort)
     shutil.copytree(phantom / "settings", folder / "own")
-    (folder / "own" / "free.yml").write_text("structures: {heart: 1, spleen: 9}\nstarts: 3\n")
+    (folder / "own" / "free.yml").write_text("structures: {heart: 1, spleen: 9}\nstarts: 4\n")
     (folder / "broken.config").write_text(BROKEN)
     parameters = {"tables": "false", "seed": "1", "weights": "weights", "cohort_folder": "own"}
     parameters |= {"queries_per_task": "3", "scans_per_task": "3"}
@@ -167,7 +167,7 @@ def test_nothing_in_a_file_name_reaches_the_shell(run: Run) -> None:
 def test_a_cohort_without_splits_answers_every_scan_but_its_support(run: Run) -> None:
     rows = rows_of(run, "free")
     assert set(rows) == {(query, name, "two") for query in ("one", "three") for name in ("heart", "spleen")}
-    assert {row.setting for row in rows.values()} == {"extreme.k3.c1f1"}
+    assert {row.setting for row in rows.values()} == {"extreme.k4.c1f1"}
     assert answered(rows["one", "heart", "two"])
 
 

@@ -17,7 +17,7 @@ from rprloc.files import read_json_lines, sha256
 from rprloc.seeds import draw_order
 from tests.runs import KEY, WITH_LABELS, Run, arguments, run_well
 
-MAIN = "extreme.k4.c1f1"
+MAIN = "extreme.k10.c1f1"
 QUERIES = ["test_01", "test_02", "test_03"]
 STRUCTURES = ["heart", "kidney_left", "kidney_right"]
 SUPPORTS = ["validation_01", "validation_02"]
