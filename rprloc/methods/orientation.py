@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.images import Window
 from rprloc.methods.laid import Places, Searched, Template, descended
 from rprloc.methods.looks import Looks, points_in_body, region_of
+from rprloc.methods.turning import turned_array, turned_channels
 from rprloc.scans.scan import Scan
-from rprloc.scans.turned import TURNS, UNTURNED, Turn, turned
+from rprloc.scans.turned import TURNS, UNTURNED, Turn
 from rprloc.seeds import generator_of
 
 _COARSE_MM, _FINE_MM = 10.0, 6.0
@@ -53,7 +54,10 @@ class Turnable:
     @classmethod
     def of(cls, scan: Scan, window: Window) -> Turnable:
         """Take a support that has a structure."""
-        return cls(scan, window, {turn: _part(scan, turn, window) for turn in TURNS})
+        looks = Looks.of(scan, window, _COARSE_MM)
+        upright = Template.of(looks, region_of(scan, list(scan.structures)))
+        spacing = looks.features.grid.spacing_mm
+        return cls(scan, window, {turn: _lying(upright, turn.inverse, spacing) for turn in TURNS})
 
 
 def turn_of(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
@@ -99,12 +103,11 @@ def _placed(query: Scan, support: Turnable) -> dict[Turn, tuple[float, FloatArra
     return found
 
 
-def _part(support: Scan, turn: Turn, window: Window) -> Template:
-    """Return what is correlated of a support as the query would show it."""
-    to_query = turn.inverse
-    looks = Looks.of(turned(support, to_query), window, _COARSE_MM)
-    box = np.sort(region_of(support, list(support.structures)) @ to_query.matrix.T, axis=0)
-    return Template.of(looks, box)
+def _lying(part: Template, turn: Turn, spacing_mm: Sequence[float]) -> Template:
+    """Return what is correlated of a support as a scan shows it whose axes lie as a turn says."""
+    kernel = turned_array(part.kernel[turned_channels(turn, len(part.kernel))], turn)
+    ends = part.origin_mm + np.outer([0, 1], (np.array(part.kernel.shape[:0:-1]) - 1) * spacing_mm)
+    return Template(kernel, (ends @ turn.matrix.T).min(axis=0))
 
 
 @torch.no_grad()
@@ -114,11 +117,11 @@ def _costs(query: Scan, support: Turnable, shifts: Mapping[Turn, FloatArray], *,
     scan = support.scan
     generator = generator_of(seed, query.subject, scan.subject, "turn")
     points = points_in_body(scan, region_of(scan, list(scan.structures)), _PLACES, generator)
+    values = Places.of(Looks.of(scan, support.window, _FINE_MM).features, points).values
     found = {}
     for turn, shift in shifts.items():
         to_query = turn.inverse
-        here = Looks.of(turned(scan, to_query), support.window, _FINE_MM).features
-        places = Places.of(here, points @ to_query.matrix.T)
+        places = Places(points @ to_query.matrix.T, values[turned_channels(to_query, len(values))])
         (laid,) = descended(places, there, [Affine(np.eye(3), shift)])
         found[turn] = laid.cost
     return found
