@@ -25,7 +25,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector of garbage pass over what the imports left: statsmodels asks for it once a correction."""
-    gc.collect()
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> None:
+    """Let the collector pass over what earlier modules left: statsmodels asks for it once a correction."""
     gc.freeze()

@@ -72,12 +72,21 @@ def _commands(references: Iterable[str]) -> list[str]:
 
 def _command(path: Path, name: str) -> str:
     """Return the source of a command; raises ValueError for a name that is none."""
-    text = path.read_text(encoding="utf-8")
+    found = _functions(path.read_text(encoding="utf-8"))
+    if name not in found:
+        raise ValueError(f"found no command {name} in {path.name}, expected one that a task runs")
+    return found[name]
+
+
+@cache
+def _functions(text: str) -> dict[str, str]:
+    """Return the source of each function of a module, by its name."""
+    found, lines = {}, text.splitlines()
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
+        if isinstance(node, ast.FunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    raise ValueError(f"found no command {name} in {path.name}, expected one that a task runs")
+            found[node.name] = "\n".join(lines[first - 1 : node.end_lineno])
+    return found
 
 
 def _file(module: str, package: Path) -> Path | None:

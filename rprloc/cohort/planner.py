@@ -98,6 +98,7 @@ class Planner:
         self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]
         self._tables = self._parameters["tables"] and measured(members)
         self._hashed = hashed
+        self._hashes: dict[tuple[str, ...], str] = {}
         supports = [row.subject for row in members if row.support]
         self._order = tuple(draw_order(self._seed, cohort, supports))
 
@@ -367,9 +368,12 @@ class Planner:
         """
         return len(self._order) >= CALIBRATION_IMAGES and not any(row.support and row.query for row in self._members)
 
-    def _code(self, references: Sequence[str], rows: Iterable[object] = ()) -> str:
-        """Return the hash of a task's code."""
-        return code_hash(references, rows) if self._hashed else ""
+    def _code(self, references: Sequence[str], rows: Sequence[object] = ()) -> str:
+        """Return the hash of a task's code, which all batches of a family share."""
+        asked = (*references, *map(repr, rows))
+        if asked not in self._hashes:
+            self._hashes[asked] = code_hash(references, rows) if self._hashed else ""
+        return self._hashes[asked]
 
     def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
         """Return the names of scans' folders."""
