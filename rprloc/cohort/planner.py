@@ -206,7 +206,6 @@ class Planner:
         chosen = self._checked.chosen.get(self._cohort, {}).get(family.name)
         nothing = parameters["weights"] == NO_WEIGHTS or (chosen is not None and not chosen.models)
         networks = [] if nothing else [network_named(name) for name in family.networks]
-        rows = [*(method_named(name) for name in names), *networks]
         return Search(
             id=f"{self._cohort}/{family.name}.batch{batch}",
             cohort=self._cohort,
@@ -230,7 +229,7 @@ class Planner:
             seed=self._seed,
             code=self._code(
                 ["rprloc.steps:localize", family.make, *(n.build for n in networks), *(n.settings for n in networks)],
-                rows,
+                [*map(method_named, names), *networks],
             ),
         )
 
