@@ -34,7 +34,7 @@ HEAD_NECK = {name: value for value, name in enumerate(_HEAD_NECK.split(), start=
 
 
 @dataclass(frozen=True)
-class Scan:
+class ImportedScan:
     """A patient's scan in HU and its label on the same voxels, None without one.
 
     `remarks` are sentences on what looks odd in it.
@@ -50,7 +50,7 @@ class Patient:
     """A patient's name in the sheet and how to read it; `read` raises InputError where that cannot be done."""
 
     subject: str
-    read: Callable[[], Scan]
+    read: Callable[[], ImportedScan]
 
 
 @dataclass(frozen=True, kw_only=True)
