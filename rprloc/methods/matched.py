@@ -246,20 +246,18 @@ def _answers(query: Scan, support: _Support, start: _Bent | str, features: Featu
     ready, points = support.ready, support.points_mm
     assert ready is not None
     all_moves, moves = _moved(ready, points, start, features)
-    moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
     first = Matching(start.affine, points, all_moves)
     refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
     tips = _TIPS if ready.finer is None else _FINER_TIPS
     answers: Answers = {}
     for name, surface in support.surfaces.items():
-        own = moved[surface.own]
         carry: Matching | Refined
-        if refinement is not None and name in refinement.nearby.own and np.isfinite(own).all():
+        if refinement is not None and name in refinement.nearby.own:
             carry = Refined(refinement, name)
             found = carry.carried(surface.points_mm)
         else:
-            carry = Matching(start.affine, points[surface.own], own)
-            found = start.affine.carried(surface.points_mm + surface.weights @ moved)
+            carry = Matching(start.affine, points[surface.own], all_moves[surface.own])
+            found = start.affine.carried(surface.points_mm + surface.weights @ all_moves)
         spread = float(moves.apart_mm[surface.own].mean())
         answer = placed(_landmarks(found, tips), support.half_voxel_mm[name], query, spread_mm=spread)
         answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
@@ -302,15 +300,12 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
 
 
 def _landmarks(surface_mm: FloatArray, tips: float) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself; NaN
-    where they are not known.
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself.
 
     They are its own extreme points, which come first, moved onto the walls of the box around it but for a part `tips`
     of it at each wall: on a flat wall the outermost point would be anywhere.
     """
     landmarks = surface_mm[: len(WALLS)].copy()
-    if not np.isfinite(surface_mm).all():
-        return np.full_like(landmarks, np.nan)
     if len(landmarks) == 1:
         return landmarks
     first = int(tips * len(surface_mm))
