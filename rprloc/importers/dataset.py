@@ -17,6 +17,7 @@ from rprloc.cohort.sheet import SPLITS
 from rprloc.errors import InputError
 from rprloc.files import whole_file, write_text
 from rprloc.scans.belongs import exchanged
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native
 from rprloc.scans.volume import read_volume
@@ -213,7 +214,7 @@ def _mirrored(label: sitk.Image | None, structures: Mapping[str, int]) -> tuple[
     """Return a sentence for each structure that lies on the wrong side of its twin."""
     if label is None:
         return ()
-    found = structure_landmarks(sitk.GetArrayViewFromImage(label), structures, Native.of(label))
+    found = structure_landmarks(LabelVoxels(sitk.GetArrayViewFromImage(label)), structures, Native.of(label))
     return tuple(f"{one}." for one in exchanged(found))
 
 

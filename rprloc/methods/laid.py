@@ -13,6 +13,7 @@ from torch import Tensor
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.coupled import Features
 from rprloc.methods.looks import Looks
+from rprloc.scans.boxes import box_of
 
 LEAST_SEEN = 0.3
 """Least part of a template that the query must show."""
@@ -43,8 +44,8 @@ class Template:
         inside = np.all((places >= box_mm[0]) & (places <= box_mm[1]), axis=-1)
         both = inside & body
         chosen = both if both.any() else inside
-        ends = [np.flatnonzero(chosen.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        part = tuple(slice(int(end[0]), int(end[-1]) + 1) for end in ends)
+        part = box_of(chosen)
+        assert part is not None
         weights = torch.from_numpy(chosen[part]).float()
         values = looks.mind[(slice(None), *part)]
         kernel = [-2 * values * weights, (values.square().sum(dim=0) * weights)[None], weights[None]]
