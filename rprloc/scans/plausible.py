@@ -12,7 +12,7 @@ from scipy import ndimage
 from rprloc.scans.body import Mask
 from rprloc.scans.modality import TISSUE_HU
 from rprloc.scans.record import NO_HOUNSFIELD
-from rprloc.scans.volume import AIR_HU, image_like
+from rprloc.scans.volume import AIR_HU, SOFT_TISSUE_HU, image_like
 
 _PADDING_HU = 3000
 """A constant block from here up at the border of the field is padding: metal does not lie there."""
@@ -38,9 +38,8 @@ _EIGHT_BITS = 128
 """Least range of an image of eight bits; a smaller one may be of soft tissue alone."""
 _CLIPPED_PART = 0.2
 """Part of an image's voxels that have its lowest value where a window cut what is darker off."""
-_WINDOW_HU = (-160, 240)
-"""What is then taken for its window, that of soft tissue, and for the median of its tissue otherwise."""
 _TISSUE_HU = 40
+"""What is taken for the median of its tissue where none did; the window of soft tissue is where one did."""
 
 _INVERTED_PART, _RANGE = 0.8, (1, 99)
 """Part of the range of an MR's values, between these percentiles, that all its corners reach where it is inverted."""
@@ -191,7 +190,7 @@ def _spread(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.f
     scaled = (values.astype(np.float32) - low) / (high - low)
     air = scaled <= 0
     if air.mean() >= _CLIPPED_PART:
-        least, most = _WINDOW_HU
+        least, most = SOFT_TISSUE_HU
         spread = least + scaled * (most - least)
         spread[air] = AIR_HU
         return spread, f"taken for a window of {least} to {most} HU, the darkest for air, a guess"

@@ -25,6 +25,8 @@ from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, 
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
+SOFT_TISSUE_HU = (-160, 240)
+"""The window of soft tissue, width 400, level 40: what a person looks at first."""
 
 _READERS = {
     ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".hdr": "NiftiImageIO", ".img": "NiftiImageIO",
