@@ -108,7 +108,9 @@ def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tupl
 
 def _without_block(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
     """Replace a block of one value at the field's border by the darkest, where the scan's own background is another."""
-    block, part = _of_border(values)
+    border = _border(values)
+    found, counts = np.unique(border, return_counts=True)
+    block, part = float(found[counts.argmax()]), counts.max() / border.size
     if part < _BLOCK_PART or (modality == "ct" and not TISSUE_HU <= block < _PADDING_HU):
         return image, ()
     own = values[values != block]
@@ -144,20 +146,15 @@ def _parts(mask: Mask) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return parts, outside
 
 
-def _of_border(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the commonest value at the border of a field (z, y, x) and the part of the border that it covers."""
-    border = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
-    found, counts = np.unique(border, return_counts=True)
-    return float(found[counts.argmax()]), float(counts.max() / border.size)
+def _border(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values (n,) at the border of a field (z, y, x), those of its edges more than once."""
+    return np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
 
 
 def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
     """Replace a block of the highest value at the field's border by air, where no tissue is that bright."""
     high = values.max()
-    if not high >= _PADDING_HU:
-        return image, ()
-    faces = [np.take(values, (0, -1), axis) == high for axis in range(3)]
-    if sum(face.sum() for face in faces) < _BORDER_PART * sum(face.size for face in faces):
+    if not high >= _PADDING_HU or (_border(values) == high).mean() < _BORDER_PART:
         return image, ()
     rest = np.where(values == high, values.min(), values)
     # Padding in a scan stored with air at 0 becomes that scan's air.
