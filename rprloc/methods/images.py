@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.scans.resampling import smoothed_along
 from rprloc.scans.scan import Scan
 
 Window = Sequence[tuple[float, float]]
@@ -20,9 +21,6 @@ Window = Sequence[tuple[float, float]]
 
 _REGION_MARGIN_MM = 30.0
 """Of the compared region around a support's structures."""
-
-_FULL_WIDTH = 2.3548
-"""Full width at half maximum of a Gaussian, in standard deviations."""
 
 
 class RegistrationError(Exception):
@@ -67,10 +65,7 @@ def coarser(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     for axis, fine in enumerate(image.GetSpacing()):
         # The recursive filter needs four voxels.
         if spacing_mm > 1.01 * fine and image.GetSize()[axis] >= 4:
-            gaussian = sitk.RecursiveGaussianImageFilter()
-            gaussian.SetSigma(float(np.sqrt(spacing_mm**2 - fine**2)) / _FULL_WIDTH)
-            gaussian.SetDirection(axis)
-            image = gaussian.Execute(image)
+            image = smoothed_along(image, axis, float(np.sqrt(spacing_mm**2 - fine**2)))
     spacing = np.array(image.GetSpacing())
     size = np.maximum(np.ceil(np.array(image.GetSize()) * spacing / spacing_mm - 1e-3), 1).astype(int)
     # The first voxels' outer edges stay where they were.
