@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.scans.resampling import smoothed_along
 from rprloc.scans.scan import Scan
+from rprloc.scans.volume import image_of
 
 Window = Sequence[tuple[float, float]]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
@@ -50,14 +51,6 @@ class MaskedImage:
         body = image_of(rim.astype(np.uint8), scan.grid)
         inside = sitk.Resample(body, grey, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
         return cls(sitk.Mask(grey, inside), body)
-
-
-def image_of(values: NDArray[Any], grid: Grid) -> sitk.Image:
-    """Return an array (z, y, x) on its grid as an image."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(grid.origin_mm)
-    return image
 
 
 def coarser(image: sitk.Image, spacing_mm: float) -> sitk.Image:
@@ -114,6 +107,14 @@ def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:
     """Return the points (..., 3) in mm to which a transform takes points (..., 3)."""
     flat = points_mm.reshape(-1, 3).tolist()
     return np.array([transform.TransformPoint(point) for point in flat]).reshape(points_mm.shape)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep a package to no words and no warnings: some print, or ignore all warnings of the process once imported."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -145,8 +145,7 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
-        spread = {name: Spread.over(surface, MOST) for name, surface in drawn.items()}
+        spread = {name: Spread.over(surfaces[name], MOST) for name, one in scan.structures.items() if one.is_drawn}
         matched = [
             spread[name].points_mm[:FEW] if name in spread else _told_points(scan.structures[name], surfaces[name])
             for name in names

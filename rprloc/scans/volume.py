@@ -132,6 +132,14 @@ def image_like(image: sitk.Image, values: NDArray[Any]) -> sitk.Image:
     return made
 
 
+def image_of(values: NDArray[Any], grid: Grid) -> sitk.Image:
+    """Return an array (z, y, x) on its grid as an image."""
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    return image
+
+
 def read_model_volume(path: Path) -> NDArray[np.int16]:
     """Return the values (z, y, x) of a preprocessed scan's int16 file; raises InputError as `read_volume` does."""
     try:
@@ -341,9 +349,7 @@ def _check_header(reader: sitk.ImageFileReader, name: str, *, layers: bool) -> N
 
 def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
     """Write an array (z, y, x) on its grid as a compressed NIfTI image, whole; raises OSError, as for a full disk."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(grid.origin_mm)
+    image = image_of(values, grid)
     with whole_file(path) as temporary:
         # Level 1 is three times faster than the default and a few per cent larger.
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
