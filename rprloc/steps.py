@@ -75,7 +75,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
     from rprloc.cohort.places import Place
     from rprloc.cohort.plan import made_of, plan_of
     from rprloc.cohort.provenance import versions_text
-    from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, Sheet
+    from rprloc.cohort.tasks import AUTO, NO_WEIGHTS, SheetFile
     from rprloc.files import sha256, write_json, write_text
 
     if code is not None:
@@ -96,7 +96,7 @@ def check(task: TextIO, folder: Path, code: str | None, container: str) -> None:
         own_folder=values["own_folder"],
         processors=values.get("processors"),
     )
-    about = Sheet(file=name, sha256=sha256(sheet) if sheet else None)
+    about = SheetFile(file=name, sha256=sha256(sheet) if sheet else None)
     plan = plan_of(check_run(given), sheet=about, places=given.places)
     plan = made_of(plan, folder / "weights", commit=values.get("commit", ""))
     if not plan.faults:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,16 @@ def test_every_module_has_its_test() -> None:
         if path.name != "__init__.py"
     }
     assert [path for path, test in mirrored.items() if not test.is_file()] == []
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    named = sorted(
+        (node.name, module)
+        for module, path in MODULES.items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [(*one, other[1]) for one, other in pairwise(named) if one[0] == other[0]] == []
 
 
 def test_the_depth_of_a_function() -> None:

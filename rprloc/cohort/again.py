@@ -9,7 +9,7 @@ import msgspec
 
 from rprloc.cohort.image import package_hash
 from rprloc.cohort.provenance import commit_of, versions
-from rprloc.cohort.tasks import Sheet
+from rprloc.cohort.tasks import SheetFile
 from rprloc.errors import InputError
 from rprloc.files import read_json, sha256
 
@@ -27,7 +27,7 @@ class _About(msgspec.Struct, frozen=True):
     """What the report has kept of a run, as far as it is looked at here."""
 
     run: _Run
-    sheet: Sheet
+    sheet: SheetFile
     scans: Mapping[str, Mapping[str, str | None]] = {}
 
 

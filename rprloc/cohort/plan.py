@@ -30,7 +30,7 @@ from rprloc.cohort.tasks import (
     Preprocess,
     Report,
     Search,
-    Sheet,
+    SheetFile,
     Together,
     Train,
     View,
@@ -86,7 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return values | {kind: [to_json(task) for task in getattr(self, kind)] for kind in kinds}
 
 
-def plan_of(checked: Checked, *, sheet: Sheet, places: Mapping[str, Place]) -> Plan:
+def plan_of(checked: Checked, *, sheet: SheetFile, places: Mapping[str, Place]) -> Plan:
     """Return the plan of a checked run: with faults there are no tasks."""
     faults = tuple(fault.message for fault in checked.faults)
     members = {cohort: [row for row in checked.rows if row.cohort == cohort] for cohort in checked.cohorts}
@@ -142,7 +142,7 @@ def read_plan(sheet: Path, parameters: Mapping[str, object], pipeline: Path) -> 
         own_folder=all(folder.is_dir() for folder in folders),
         processors=len(os.sched_getaffinity(0)),
     )
-    about = Sheet(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
+    about = SheetFile(file=str(sheet), sha256=sha256(sheet) if content is not None else None)
     plan = plan_of(check(given), sheet=about, places=given.places)
     folder = weights_folder(str(parameters.get("weights") or AUTO))
     return made_of(plan, folder, commit=commit_of(pipeline))

@@ -91,8 +91,7 @@ class Planner:
         whether tasks hold the hash of their code.
         """
         self._checked, self._cohort, self._members, self._places = checked, cohort, members, places
-        self._settings = checked.cohorts[cohort]
-        self._parameters = checked.parameters
+        self._settings, self._parameters = checked.cohorts[cohort], checked.parameters
         self._seed = checked.parameters["seed"]
         self._unable = checked.unable[cohort]
         self._families = [family for family in families_of(checked.methods) if family.name not in self._unable]

@@ -29,7 +29,7 @@ SUFFIXES = (".yml", ".yaml")
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkShape:
     """Shape of the patch network: kind of convolution (`in_plane` or `isotropic`) and base number of channels."""
 
     convolution: str = "in_plane"
@@ -59,7 +59,7 @@ class Settings:
     window: tuple[tuple[float, float], ...] = BODY_WINDOW
     spacing: Triple = (6.0, 6.0, 6.0)
     patch: Triple = (144.0, 144.0, 144.0)
-    network: Network = Network()
+    network: NetworkShape = NetworkShape()
     r: Reach = Reach()
     starts: int = 20
     matching_spacing: Triple = (3.0, 3.0, 3.0)
@@ -100,8 +100,8 @@ class Settings:
         if "window" in made:
             made["window"] = tuple((float(value), float(grey)) for value, grey in made["window"])
         if "network" in made:
-            network = Network(**made["network"])
-            made["network"] = Network(network.convolution, int(network.width))
+            network = NetworkShape(**made["network"])
+            made["network"] = NetworkShape(network.convolution, int(network.width))
         if "r" in made:
             reach = Reach(**made["r"])
             made["r"] = Reach(float(reach.coarse), float(reach.fine))

@@ -313,7 +313,7 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     """As a settings file has them, to be shown."""
 
 
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+class SheetFile(msgspec.Struct, frozen=True, kw_only=True):
     """The sample sheet as the user knows it."""
 
     file: str
@@ -325,7 +325,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     cohorts: tuple[Cohort, ...]
     parameters: Parameters = {}
-    sheet: Sheet
+    sheet: SheetFile
     threads: int = 1
     """Of each training."""
     code: str = ""

@@ -22,12 +22,14 @@ from rprloc.exports.query import Query, about, extent_of
 from rprloc.files import whole_file
 from rprloc.geometry import FloatArray
 from rprloc.scans.opening import open_scan
+from rprloc.scans.volume import SOFT_TISSUE_HU
 
 SCAN, OUTLINES = "scan.nrrd", "outlines.seg.nrrd"
 """Files beside the scene; markups end otherwise."""
 AROUND_MM = 80.0
 """What slices show beyond all boxes."""
-_CT = {"window": "400", "level": "40", "autoWindowLevel": "0"}
+_LOW, _HIGH = SOFT_TISSUE_HU
+_CT = {"window": str(_HIGH - _LOW), "level": str((_LOW + _HIGH) // 2), "autoWindowLevel": "0"}
 _VIEWS = {
     "Red": ("Axial", ((-1, 0, 0), (0, 1, 0), (0, 0, 1))),
     "Yellow": ("Sagittal", ((0, 0, 1), (-1, 0, 0), (0, 1, 0))),

@@ -17,6 +17,7 @@ from rprloc.cohort.sheet import SPLITS
 from rprloc.errors import InputError
 from rprloc.files import whole_file, write_text
 from rprloc.scans.belongs import exchanged
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native
 from rprloc.scans.volume import read_volume
@@ -34,7 +35,7 @@ HEAD_NECK = {name: value for value, name in enumerate(_HEAD_NECK.split(), start=
 
 
 @dataclass(frozen=True)
-class Scan:
+class ImportedScan:
     """A patient's scan in HU and its label on the same voxels, None without one.
 
     `remarks` are sentences on what looks odd in it.
@@ -50,7 +51,7 @@ class Patient:
     """A patient's name in the sheet and how to read it; `read` raises InputError where that cannot be done."""
 
     subject: str
-    read: Callable[[], Scan]
+    read: Callable[[], ImportedScan]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +214,7 @@ def _mirrored(label: sitk.Image | None, structures: Mapping[str, int]) -> tuple[
     """Return a sentence for each structure that lies on the wrong side of its twin."""
     if label is None:
         return ()
-    found = structure_landmarks(sitk.GetArrayViewFromImage(label), structures, Native.of(label))
+    found = structure_landmarks(LabelVoxels(sitk.GetArrayViewFromImage(label)), structures, Native.of(label))
     return tuple(f"{one}." for one in exchanged(found))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.errors import InputError
-from rprloc.importers.dataset import HEAD_NECK, Dataset, Patient, Scan, label_image, numbered
+from rprloc.importers.dataset import HEAD_NECK, Dataset, ImportedScan, Patient, label_image, numbered
 
 FILES = {
     "brainstem": "Brainstem.csv",
@@ -51,7 +51,7 @@ def find(source: Path) -> list[Patient]:
     return [Patient(f"kbp_{number:03d}", partial(read, path)) for number, path in found]
 
 
-def read(folder: Path) -> Scan:
+def read(folder: Path) -> ImportedScan:
     """Return a patient's scan along the LPS axes with its origin at the first voxel; raises InputError.
 
     HU = value - 1000. Kept are the slices that show the whole cross-section: beyond them the published CT survives
@@ -74,7 +74,7 @@ def read(folder: Path) -> Scan:
             mask = _to_zyx(_values(folder / file, mask=True)) > 0
             if mask.any() and mask.sum() == mask[kept].sum():
                 masks[HEAD_NECK[name]] = mask[kept]
-    return Scan(image, label_image(masks, image))
+    return ImportedScan(image, label_image(masks, image))
 
 
 def whole_slices(inside: NDArray[np.bool_]) -> slice:

@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
-from rprloc.importers.dataset import Dataset, Patient, Scan, as_int16, label_image, numbered
+from rprloc.importers.dataset import Dataset, ImportedScan, Patient, as_int16, label_image, numbered
 from rprloc.scans.volume import read_volume
 
 STRUCTURES = {"pancreas": 1}
@@ -42,11 +42,11 @@ def find(source: Path) -> list[Patient]:
     return [Patient(f"pancreas_{number:04d}", partial(read, path, labels.get(number))) for number, path in found]
 
 
-def read(folder: Path, label_path: Path | None) -> Scan:
+def read(folder: Path, label_path: Path | None) -> ImportedScan:
     """Return a patient's scan and its label, if there is one; raises InputError."""
     image = as_int16(read_series(folder))
     if label_path is None:
-        return Scan(image, None)
+        return ImportedScan(image, None)
     given = read_volume(label_path)
     if given.GetSize() != image.GetSize():
         raise InputError(
@@ -58,7 +58,7 @@ def read(folder: Path, label_path: Path | None) -> Scan:
     remarks = (
         (f"{share:.0%} of {label_path.name} lie in soft tissue, it may be turned.",) if share < LEAST_TISSUE else ()
     )
-    return Scan(image, label_image({1: mask} if mask.any() else {}, image), remarks)
+    return ImportedScan(image, label_image({1: mask} if mask.any() else {}, image), remarks)
 
 
 def read_series(folder: Path) -> sitk.Image:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from rprloc.errors import InputError
-from rprloc.importers.dataset import HEAD_NECK, Dataset, Patient, Scan, as_int16
+from rprloc.importers.dataset import HEAD_NECK, Dataset, ImportedScan, Patient, as_int16
 from rprloc.scans.labels import read_label
 from rprloc.scans.record import Native
 from rprloc.scans.volume import read_volume
@@ -36,17 +36,17 @@ def find(source: Path) -> list[Patient]:
     return [Patient(name, partial(read, path)) for name, path in found]
 
 
-def read(folder: Path) -> Scan:
+def read(folder: Path) -> ImportedScan:
     """Return a patient's scan with one label of its masks, the paper's organs before others; raises InputError."""
     image = read_volume(folder / "img.nrrd")
     masks = {name: folder / "structures" / f"{file}.nrrd" for name, file in FILES.items()}
     masks = {name: path for name, path in masks.items() if path.is_file()}
     if not masks:
-        return Scan(as_int16(image), None)
+        return ImportedScan(as_int16(image), None)
     # Of masks that overlap the later one is seen.
     order = {name: HEAD_NECK[name] for name in reversed(FILES)}
     label = read_label(masks, Native.of(image), image_name=f"{folder.name}/img.nrrd", structures=order)
-    return Scan(as_int16(image), label.image)
+    return ImportedScan(as_int16(image), label.image)
 
 
 DATASET = Dataset(

@@ -66,7 +66,7 @@ _ORIENTATIONS = (
 
 
 @dataclass(frozen=True)
-class Patient:
+class PhantomPatient:
     """One patient: world = matrix @ anatomy + shift (LPS mm), and the grid on which the scan samples it.
 
     spacing_mm, size: along i, j, k. direction: columns are the world directions of i, j, k. centre_mm: world point in
@@ -132,7 +132,7 @@ def subject_random(seed: int, subject: str) -> np.random.Generator:
     return np.random.default_rng([seed, *digest[:8]])
 
 
-def draw_patient(random: np.random.Generator, *, oblique: bool = False) -> Patient:
+def draw_patient(random: np.random.Generator, *, oblique: bool = False) -> PhantomPatient:
     """Draw a patient: size 0.85 to 1.15 and turn up to 5 degrees per axis, place, and the scanner's grid."""
     scale = random.uniform(0.85, 1.15) * random.uniform(0.93, 1.07, 3)
     turn = Rotation.from_euler("xyz", random.uniform(-5, 5, 3), degrees=True).as_matrix()
@@ -147,7 +147,7 @@ def draw_patient(random: np.random.Generator, *, oblique: bool = False) -> Patie
     tilt = Rotation.from_euler("xyz", random.uniform(-6, 6, 3), degrees=True).as_matrix() if oblique else np.eye(3)
     # The middle of the field of view, in the world: not quite the patient's middle.
     centre = shift + random.uniform(-1, 1, 3) * np.array([6.0, 6.0, 22.0])
-    return Patient(
+    return PhantomPatient(
         matrix=matrix,
         shift=shift,
         spacing_mm=spacing,
@@ -157,7 +157,7 @@ def draw_patient(random: np.random.Generator, *, oblique: bool = False) -> Patie
     )
 
 
-def landmarks_of(patient: Patient) -> dict[str, TrueLandmarks]:
+def landmarks_of(patient: PhantomPatient) -> dict[str, TrueLandmarks]:
     """Return each structure's exact landmarks.
 
     An ellipsoid |D^-1 (u - c)| <= 1 under world = A u + t reaches farthest along axis e at
@@ -176,7 +176,7 @@ def landmarks_of(patient: Patient) -> dict[str, TrueLandmarks]:
     return found
 
 
-def draw_scan(patient: Patient, random: np.random.Generator) -> tuple[sitk.Image, sitk.Image]:
+def draw_scan(patient: PhantomPatient, random: np.random.Generator) -> tuple[sitk.Image, sitk.Image]:
     """Return a patient's CT (int16 HU) and label (uint8) on the scanner's grid."""
     size = np.array(patient.size)
     origin = patient.centre_mm - patient.direction @ (patient.spacing_mm * (size - 1) / 2)

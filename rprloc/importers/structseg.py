@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
-from rprloc.importers.dataset import HEAD_NECK, Dataset, Patient, Scan, as_int16, numbered
+from rprloc.importers.dataset import HEAD_NECK, Dataset, ImportedScan, Patient, as_int16, numbered
 from rprloc.scans.volume import read_volume
 
 _ORDER = """
@@ -36,7 +36,7 @@ def find(source: Path) -> list[Patient]:
     return [Patient(f"structseg_{number:02d}", partial(read, path)) for number, path in found]
 
 
-def read(folder: Path) -> Scan:
+def read(folder: Path) -> ImportedScan:
     """Return a patient's scan and its label with this package's values; raises InputError.
 
     A label's header that differs from the scan's is not trusted: its voxels are the scan's, one by one.
@@ -44,7 +44,7 @@ def read(folder: Path) -> Scan:
     image = read_volume(_file(folder, "data"))
     path = _file(folder, "label")
     if not path.is_file():
-        return Scan(as_int16(image), None)
+        return ImportedScan(as_int16(image), None)
     given = read_volume(path)
     if given.GetSize() != image.GetSize():
         raise InputError(
@@ -59,7 +59,7 @@ def read(folder: Path) -> Scan:
     table = np.array([0, *(HEAD_NECK[name] for name in ORDER)], dtype=np.uint8)
     label = sitk.GetImageFromArray(table[values.astype(np.intp)])
     label.CopyInformation(image)
-    return Scan(as_int16(image), label)
+    return ImportedScan(as_int16(image), label)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from rprloc.methods.outlined import Outlines
 from rprloc.results.frame import main_of, shown_predictions, write_frame
 from rprloc.results.measure.evaluate import compared, evaluate
 from rprloc.results.measure.expected import Name, Scans
-from rprloc.results.measure.outlines import Drawn
+from rprloc.results.measure.outlines import KnownOutlines
 from rprloc.results.tables.boxes import box_table, boxes_of, by_doubt, landmark_table, landmarks_of
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import ScanRecord
@@ -129,7 +129,7 @@ def results_of(measure: Measure, scans: Scans, rows: Sequence[Prediction], facts
     the records of all its scans.
     """
     records, said = compared(measure, scans, rows)
-    found = evaluate(measure, records, rows, Drawn(facts, frozenset()))
+    found = evaluate(measure, records, rows, KnownOutlines(facts, frozenset()))
     boxes, landmarks = (
         make(found.predictions, found.metrics, [measure.cohort]) for make in (box_table, landmark_table)
     )
@@ -140,6 +140,6 @@ def answers_of(
     measure: Measure, scans: Scans, rows: Sequence[Prediction], query: str, facts: Facts
 ) -> tuple[Prediction, ...]:
     """Return the answers to use for a query, as `results_of` does for all."""
-    found = evaluate(measure, scans, rows, Drawn(facts, frozenset()))
+    found = evaluate(measure, scans, rows, KnownOutlines(facts, frozenset()))
     main = main_of(found.metrics, measure.cohort)
     return tuple(shown_predictions(found.predictions, measure.cohort, main).get(query, ()))

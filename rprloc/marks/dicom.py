@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rprloc.errors import InputError
 from rprloc.scans import kinds
-from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
+from rprloc.scans.dicom.files import DicomFiles, may_be_dicom, opened_files
 from rprloc.scans.dicom.quiet import quiet
 
 SEG, RTSTRUCT = "SEG", "RTSTRUCT"
@@ -68,7 +68,7 @@ def frames_of_reference(image: Path) -> set[str]:
     return found - {""}
 
 
-def _frame_of(files: Files, name: str) -> str:
+def _frame_of(files: DicomFiles, name: str) -> str:
     """Return the UID of the frame of reference in a file, empty where it has none or is no DICOM."""
     import pydicom
 

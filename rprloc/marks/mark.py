@@ -47,7 +47,7 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Place:
+class NamedPoint:
     """A named place, LPS mm: `name` is a structure's, or `structure:wall`."""
 
     name: str
@@ -60,7 +60,7 @@ def lps(points_mm: Sequence[float] | FloatArray, space: str) -> FloatArray:
     return np.asarray(points_mm, dtype=np.float64) * _TO_LPS[space]
 
 
-def marks_of(places: Iterable[Place], boxes: Sequence[tuple[str, FloatArray]], file: str) -> Marks:
+def marks_of(places: Iterable[NamedPoint], boxes: Sequence[tuple[str, FloatArray]], file: str) -> Marks:
     """Return the marks of named places and of named boxes, given by corners (n, 3), of a file.
 
     One place of a name is a point, two are opposite corners of a box, and `structure:wall` for all six walls are a box

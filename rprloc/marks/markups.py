@@ -13,7 +13,7 @@ import numpy as np
 
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray
-from rprloc.marks.mark import SPACES, Marks, Place, lps, marks_of
+from rprloc.marks.mark import SPACES, Marks, NamedPoint, lps, marks_of
 from rprloc.marks.names import printable
 
 ENDING = ".mrk.json"
@@ -60,7 +60,7 @@ def read_markups(content: Any, path: Path) -> Marks:
     except msgspec.ValidationError as error:
         raise InputError(f"{path.name}: expected markups as 3D Slicer saves them, found: {error}.") from error
     findings: list[str] = []
-    places: list[Place] = []
+    places: list[NamedPoint] = []
     boxes: list[tuple[str, FloatArray]] = []
     rois = sum(markup.type == _ROI for markup in markups)
     for markup in markups:
@@ -105,10 +105,10 @@ def _factor(markup: _Markup, name: str) -> float:
     return _UNITS_MM[unit]
 
 
-def _places(markup: _Markup, factor: float) -> list[Place]:
+def _places(markup: _Markup, factor: float) -> list[NamedPoint]:
     """Return the points of a list that are placed."""
     return [
-        Place(point.label or markup.name, factor * lps(point.position, markup.space))
+        NamedPoint(point.label or markup.name, factor * lps(point.position, markup.space))
         for point in markup.points
         if point.position is not None and point.status == "defined"
     ]

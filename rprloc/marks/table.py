@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rprloc.errors import InputError, nearest
-from rprloc.marks.mark import SPACES, Marks, Place, lps, marks_of
+from rprloc.marks.mark import SPACES, Marks, NamedPoint, lps, marks_of
 from rprloc.marks.names import printable
 
 COLUMNS = ("structure", "x_mm", "y_mm", "z_mm", "space")
@@ -74,7 +74,7 @@ def _marks(rows: Iterable[tuple[str, Mapping[str, object]]], name: str) -> Marks
     return marks_of(places, (), name)
 
 
-def _place(row: Mapping[str, object], where: str) -> Place:
+def _place(row: Mapping[str, object], where: str) -> NamedPoint:
     """Return the place of a row; raises InputError for a cell that cannot be used."""
     structure, space = _text(row["structure"]), _text(row["space"]).upper()
     if not structure:
@@ -82,7 +82,7 @@ def _place(row: Mapping[str, object], where: str) -> Place:
     if space not in SPACES:
         raise InputError(f"{where}: found the space {_text(row['space'])[:20]!r}, expected LPS or RAS.")
     point = [_number(row[column], f"{where}, column {column}") for column in COLUMNS[1:4]]
-    return Place(structure, np.asarray(lps(point, space)))
+    return NamedPoint(structure, np.asarray(lps(point, space)))
 
 
 def _number(cell: object, where: str) -> float:

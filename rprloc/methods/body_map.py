@@ -82,8 +82,7 @@ class BodyMap:
         if self._tree is None:
             no_body = not len(self.places_mm)
             return f"the position map {'finds no body in the scan' if no_body else 'gives no numbers for the scan'}"
-        slopes, bent_mm = self._line
-        slopes = slopes.diagonal()
+        slopes, bent_mm = self.slopes().diagonal(), self.bent_mm()
         if not np.all((slopes >= SLOPES[0]) & (slopes <= SLOPES[1])):
             return (
                 "the position map does not know the scan: its slopes are "

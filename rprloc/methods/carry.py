@@ -170,7 +170,7 @@ def _level(distances: NDArray[np.float32], voxels: float) -> np.float32:
 
 
 @dataclass(frozen=True)
-class Part:
+class QueryRegion:
     """A part of a query's own grid, and places in it that lie some voxels apart."""
 
     native: Native
@@ -180,7 +180,7 @@ class Part:
     """The voxel after its last one."""
 
     @classmethod
-    def around(cls, native: Native, boxes_mm: Sequence[FloatArray]) -> Part | None:
+    def around(cls, native: Native, boxes_mm: Sequence[FloatArray]) -> QueryRegion | None:
         """Return what a query shows around boxes (2, 3) in mm; None where that is nothing."""
         ends = np.array(boxes_mm) + np.array([[-_MARGIN_MM], [_MARGIN_MM]])
         low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-
 import numpy as np
 import SimpleITK as sitk
 import torch
 
 from rprloc.geometry import FloatArray, Grid
-from rprloc.methods.images import MaskedImage, on_grid
+from rprloc.methods.images import MaskedImage, on_grid, quietly
 
 _SPACING_MM = 3.0
 _SEARCH_VOXELS, _SEARCH_STEPS = 6, 4
@@ -47,9 +43,7 @@ def _region_grid(region_mm: FloatArray) -> Grid:
 
 def _displacements(fixed: torch.Tensor, moving: torch.Tensor) -> FloatArray:
     """Return the displacements (z, y, x, 3) in voxels (z, y, x) from `fixed` to `moving` (z, y, x)."""
-    # The package ignores all warnings of the process from its import on, warns itself and prints.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")
+    with quietly(), torch.random.fork_rng(devices=[]):
         from convexAdam.convex_adam_MIND import convex_adam_pt
 
         return np.asarray(

@@ -5,9 +5,6 @@ Each landmark's surroundings are compared with the query's at every displacement
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +15,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
+from rprloc.methods.images import quietly
 
 _ROUNDS = 10
 _SEEN = 0.3
@@ -98,9 +96,7 @@ class Features:
     @classmethod
     def of(cls, levels: Tensor, grid: Grid) -> Features:
         """Compute the features of windowed grey values (z, y, x), as Heinrich et al., MICCAI 2013; by convexadam."""
-        # The package ignores all warnings of the process from its import on, and prints.
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
+        with quietly():
             from convexAdam.convex_adam_utils import MINDSSC
 
             return cls(MINDSSC(levels[None, None], 1, 2, device=levels.device)[0], grid)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
+from rprloc.scans.resampling import smoothed_along
 from rprloc.scans.scan import Scan
+from rprloc.scans.volume import image_of
 
 Window = Sequence[tuple[float, float]]
 """Knots (value, grey) of a piecewise linear curve from air, which is 0."""
 
 _REGION_MARGIN_MM = 30.0
 """Of the compared region around a support's structures."""
-
-_FULL_WIDTH = 2.3548
-"""Full width at half maximum of a Gaussian, in standard deviations."""
 
 
 class RegistrationError(Exception):
@@ -54,23 +53,12 @@ class MaskedImage:
         return cls(sitk.Mask(grey, inside), body)
 
 
-def image_of(values: NDArray[Any], grid: Grid) -> sitk.Image:
-    """Return an array (z, y, x) on its grid as an image."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(grid.origin_mm)
-    return image
-
-
 def coarser(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Return an image smoothed to and sampled at a spacing along all axes; outside it lies air."""
     for axis, fine in enumerate(image.GetSpacing()):
         # The recursive filter needs four voxels.
         if spacing_mm > 1.01 * fine and image.GetSize()[axis] >= 4:
-            gaussian = sitk.RecursiveGaussianImageFilter()
-            gaussian.SetSigma(float(np.sqrt(spacing_mm**2 - fine**2)) / _FULL_WIDTH)
-            gaussian.SetDirection(axis)
-            image = gaussian.Execute(image)
+            image = smoothed_along(image, axis, float(np.sqrt(spacing_mm**2 - fine**2)))
     spacing = np.array(image.GetSpacing())
     size = np.maximum(np.ceil(np.array(image.GetSize()) * spacing / spacing_mm - 1e-3), 1).astype(int)
     # The first voxels' outer edges stay where they were.
@@ -119,6 +107,14 @@ def carried(transform: sitk.Transform, points_mm: FloatArray) -> FloatArray:
     """Return the points (..., 3) in mm to which a transform takes points (..., 3)."""
     flat = points_mm.reshape(-1, 3).tolist()
     return np.array([transform.TransformPoint(point) for point in flat]).reshape(points_mm.shape)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep a package to no words and no warnings: some print, or ignore all warnings of the process once imported."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch import Tensor
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.coupled import Features
 from rprloc.methods.looks import Looks
+from rprloc.scans.boxes import box_of
 
 LEAST_SEEN = 0.3
 """Least part of a template that the query must show."""
@@ -43,8 +44,8 @@ class Template:
         inside = np.all((places >= box_mm[0]) & (places <= box_mm[1]), axis=-1)
         both = inside & body
         chosen = both if both.any() else inside
-        ends = [np.flatnonzero(chosen.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        part = tuple(slice(int(end[0]), int(end[-1]) + 1) for end in ends)
+        part = box_of(chosen)
+        assert part is not None
         weights = torch.from_numpy(chosen[part]).float()
         values = looks.mind[(slice(None), *part)]
         kernel = [-2 * values * weights, (values.square().sum(dim=0) * weights)[None], weights[None]]
@@ -52,7 +53,7 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Costs:
+class TranslationCosts:
     """What a template costs at every translation."""
 
     means: Tensor
@@ -73,14 +74,14 @@ class Searched:
         seen = torch.cat([values, torch.ones_like(values[:1]), values.square().sum(dim=0, keepdim=True)])
         self._spectrum = torch.fft.rfftn(seen, s=self._size)
 
-    def costs(self, template: Template) -> Costs:
+    def costs(self, template: Template) -> TranslationCosts:
         """Return the costs of all translations of a template."""
         last = self._channels
         compared = torch.fft.rfftn(template.kernel, s=self._size).conj()
         both = torch.stack([(self._spectrum * compared).sum(dim=0), self._spectrum[last] * compared[last + 1]])
         cost, weight = torch.fft.irfftn(both, s=self._size)
         seen = weight / template.kernel[last + 1].sum()
-        return Costs(torch.where(seen >= LEAST_SEEN, cost / last / weight.clamp(min=1), torch.inf), seen)
+        return TranslationCosts(torch.where(seen >= LEAST_SEEN, cost / last / weight.clamp(min=1), torch.inf), seen)
 
     def shift_mm(self, index: Sequence[int], template: Template) -> FloatArray:
         """Return the translation (3,) in mm from support to query of an entry (z, y, x) of the costs."""
@@ -110,7 +111,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Laid:
+class Alignment:
     """How a support lies over a query."""
 
     cost: float
@@ -142,7 +143,7 @@ class _Moved:
         self.values.addcdiv_(self._mean, apart, value=-rate / of_mean)
 
 
-def descended(places: Places, query: Features, starts: Sequence[Affine]) -> list[Laid]:
+def descended(places: Places, query: Features, starts: Sequence[Affine]) -> list[Alignment]:
     """Return the best affine transform near each start, and what it costs; by gradient descent (Adam), all at once."""
     points = torch.from_numpy(places.points_mm).float()
     middle = points.mean(dim=0)
@@ -164,7 +165,7 @@ def descended(places: Places, query: Features, starts: Sequence[Affine]) -> list
     found = []
     for number, (own, at) in enumerate(zip(matrix.double().numpy(), centre.double().numpy(), strict=True)):
         affine = Affine(own, at - own @ middle.double().numpy())
-        found.append(Laid(float(costs[number]), float(seen[number]), affine))
+        found.append(Alignment(float(costs[number]), float(seen[number]), affine))
     return found
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from rprloc.geometry import Affine, FloatArray, Grid
 from rprloc.methods.coupled import Features
-from rprloc.methods.images import Window, coarser, image_of, region_around
+from rprloc.methods.images import Window, coarser, region_around
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
+from rprloc.scans.volume import image_of
 
 _RIGID = 100.0
 """Square mm by which each pair of points pulls an affine transform of few points towards a translation."""
@@ -73,7 +74,9 @@ class Likeness:
 
 @torch.inference_mode()
 def likeness(first: Looks, points_mm: FloatArray, second: Looks, laid_mm: FloatArray, moves_mm: FloatArray) -> Likeness:
-    """Compare points (n, 3) of the first scan with points (n, 3) of the second at displacements (m, 3) of all."""
+    """Return how like a scan's points (n, 3) are to those (n, 3) of another on which they are laid, at displacements
+    (m, 3) of all.
+    """
     here = first.features.at(torch.from_numpy(points_mm)[None, None])[:, 0]
     there = second.features.at(torch.from_numpy(laid_mm + moves_mm[:, None])[None])[:, 0]
     weights = here[-1] * there[-1]

@@ -24,7 +24,7 @@ from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Room,
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
-from rprloc.methods.refined import FEW, Nearby, Refined, Refinement, spread_out
+from rprloc.methods.refined import FEW, MOST, Nearby, Refined, Refinement, Spread
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.patches import apply_window
 from rprloc.scans.record import Structure
@@ -145,35 +145,36 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: _matched_points(scan.structures[name], surfaces[name]) for name in names}
-        points = np.concatenate([np.zeros((0, 3)), *spread.values()])
-        ends = np.cumsum([0, *(len(some) for some in spread.values())])
+        spread = {name: Spread.over(surfaces[name], MOST) for name, one in scan.structures.items() if one.is_drawn}
+        matched = [
+            spread[name].points_mm[:FEW] if name in spread else _told_points(scan.structures[name], surfaces[name])
+            for name in names
+        ]
+        points = np.concatenate([np.zeros((0, 3)), *matched])
+        ends = np.cumsum([0, *map(len, matched)])
         carried = {
             name: _Surface(surfaces[name], _carrying(surfaces[name], points), slice(first, stop))
             for name, first, stop in zip(names, ends, ends[1:], strict=False)
         }
         if not names:
             return _Support(scan.subject, half, points, carried)
-        owners = np.repeat(np.arange(len(names)), [len(some) for some in spread.values()])
+        owners = np.repeat(np.arange(len(names)), list(map(len, matched)))
         try:
-            ready = self._ready(scan, points, owners, surfaces)
+            ready = self._ready(scan, points, owners, spread)
         except RegistrationError as error:
             return _Support(scan.subject, half, points, carried, reason=str(error))
         return _Support(scan.subject, half, points, carried, ready)
 
-    def _ready(
-        self, scan: Scan, points: FloatArray, owners: NDArray[np.int64], surfaces: Mapping[str, FloatArray]
-    ) -> _Ready:
-        """Prepare what is compared of a support with landmarks (n, 3), each of the structure of a number (n,), of
-        surfaces (m, 3).
+    def _ready(self, scan: Scan, points: FloatArray, owners: NDArray[np.int64], spread: Mapping[str, Spread]) -> _Ready:
+        """Prepare what is compared of a support with landmarks (n, 3), each of the structure of a number (n,), and with
+        points that are spread out over what is drawn.
         """
         looks = Looks.of(scan, self._window, SPACING_MM)
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
         features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
         approach = Approach(looks, points, owners, self._device, self._room)
-        drawn = {name: surface for name, surface in surfaces.items() if scan.structures[name].is_drawn}
-        nearby = Nearby.of(features, drawn, self._room)
+        nearby = Nearby.of(features, spread, self._room)
         level = finer(max(features.grid.spacing_mm))
         more = None if level is None else Surroundings(features, points, owners, level, self._room)
         fine = Surroundings(features, points, owners, FINE, self._room)
@@ -246,20 +247,18 @@ def _answers(query: Scan, support: _Support, start: _Bent | str, features: Featu
     ready, points = support.ready, support.points_mm
     assert ready is not None
     all_moves, moves = _moved(ready, points, start, features)
-    moved = np.where(np.isfinite(moves.costs)[:, np.newaxis], all_moves, np.nan)
     first = Matching(start.affine, points, all_moves)
     refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
     tips = _TIPS if ready.finer is None else _FINER_TIPS
     answers: Answers = {}
     for name, surface in support.surfaces.items():
-        own = moved[surface.own]
         carry: Matching | Refined
-        if refinement is not None and name in refinement.nearby.own and np.isfinite(own).all():
+        if refinement is not None and name in refinement.nearby.own:
             carry = Refined(refinement, name)
             found = carry.carried(surface.points_mm)
         else:
-            carry = Matching(start.affine, points[surface.own], own)
-            found = start.affine.carried(surface.points_mm + surface.weights @ moved)
+            carry = Matching(start.affine, points[surface.own], all_moves[surface.own])
+            found = start.affine.carried(surface.points_mm + surface.weights @ all_moves)
         spread = float(moves.apart_mm[surface.own].mean())
         answer = placed(_landmarks(found, tips), support.half_voxel_mm[name], query, spread_mm=spread)
         answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
@@ -277,16 +276,14 @@ def _moved(ready: _Ready, points_mm: FloatArray, start: _Bent, features: Feature
     return bend.at(points_mm) + more.displacements_mm, moves
 
 
-def _matched_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
-    """Return the points (n, 3) that are matched for a structure of a surface (n, 3): some of it, spread out.
+def _told_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
+    """Return the points (n, 3) that are matched for a structure that is told and not drawn, of a surface (n, 3).
 
-    Of a single landmark they are itself and places around it, which keep it from going astray alone; of a box whose
-    surface nobody has drawn places all over it, which lie in the structure more often than on its walls.
+    Of a single landmark they are itself and places around it, which keep it from going astray alone; of a box places
+    all over it, which lie in the structure more often than on its walls.
     """
     if structure.is_point:
         return np.concatenate([surface_mm, surface_mm + _AROUND_MM * np.concatenate([np.eye(3), -np.eye(3)])])
-    if structure.is_drawn:
-        return spread_out(surface_mm, FEW)
     parts = np.stack(np.meshgrid(*[_PARTS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     low, high = structure.box_mm
     return np.asarray(low + parts * (high - low))
@@ -302,15 +299,12 @@ def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
 
 
 def _landmarks(surface_mm: FloatArray, tips: float) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself; NaN
-    where they are not known.
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself.
 
     They are its own extreme points, which come first, moved onto the walls of the box around it but for a part `tips`
     of it at each wall: on a flat wall the outermost point would be anywhere.
     """
     landmarks = surface_mm[: len(WALLS)].copy()
-    if not np.isfinite(surface_mm).all():
-        return np.full_like(landmarks, np.nan)
     if len(landmarks) == 1:
         return landmarks
     first = int(tips * len(surface_mm))

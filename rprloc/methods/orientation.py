@@ -70,7 +70,7 @@ def turn_of(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
     best = sorted(shifts, key=lambda turn: shifts[turn][0])[:_TRIED]
     tried = dict.fromkeys([UNTURNED, *best, *(turn.mirrored for turn in best)])
     costs = _costs(query, support, {turn: shifts[turn][1] for turn in tried if turn in shifts}, seed=seed)
-    if not costs or UNTURNED not in costs:
+    if UNTURNED not in costs:
         return None
     turn = min(costs, key=lambda one: costs[one])
     other = turn.mirrored

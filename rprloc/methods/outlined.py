@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OfAnswer, OutlineFacts
-from rprloc.methods.carry import FARTHEST_MM, Part, Shape
+from rprloc.methods.carry import FARTHEST_MM, QueryRegion, Shape
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT
@@ -73,19 +73,21 @@ class Artist:
             shape = self._shape(key.support, key.structure)
             if shape is not None and answer.carry is not None:
                 carried.append((key, shape, answer.carry))
-        part = Part.around(native, [box_of_points(good[key].points_mm) for key, _, _ in carried]) if carried else None
-        if part is None:
+        if not carried:
+            return {}
+        region = QueryRegion.around(native, [box_of_points(good[key].points_mm) for key, _, _ in carried])
+        if region is None:
             return {}
         found: dict[Key, Outline | None] = {}
         total: NDArray[np.float32] | None = None
         for key, shape, carry in carried:
-            distances = part.distances(shape, carry)
-            found[key] = part.outline(distances)
+            distances = region.distances(shape, carry)
+            found[key] = region.outline(distances)
             near = np.clip(distances, -FARTHEST_MM, FARTHEST_MM)
             total = near if total is None else total + near
         outside = sum(answer == OUTSIDE for answer in answers.values() if isinstance(answer, str))
         if total is not None and len(answers) > 1 and outside <= len(good):
-            found[together] = part.outline(total)
+            found[together] = region.outline(total)
         return {key: outline for key, outline in found.items() if outline is not None}
 
     def _shape(self, support: str, structure: str) -> Shape | None:

@@ -15,7 +15,7 @@ from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.methods.carry import Matching, moves_between
 from rprloc.methods.coupled import Features, Room, Surroundings, near
 
-_APART, _MOST = 2.5, 100
+_APART, MOST = 2.5, 100
 """No place of a surface is farther from a matched point, in steps, unless there were more of them."""
 FEW = 14
 """Points of a structure that are matched first, the extreme ones among them; no more than that say nothing new."""
@@ -38,14 +38,14 @@ class Nearby:
     surroundings: Surroundings
 
     @classmethod
-    def of(cls, features: Features, surfaces_mm: Mapping[str, FloatArray], room: Room) -> Nearby | None:
-        """Choose points of surfaces (n, 3) by structure, for those that have enough; None where none has, or where
-        there are so many that each would have too few.
+    def of(cls, features: Features, spread: Mapping[str, Spread], room: Room) -> Nearby | None:
+        """Take of points that are spread out over surfaces, by structure, as many as are far enough from each other, of
+        those that have enough; None where none has, or where there are so many that each would have too few.
         """
         level = near(max(features.grid.spacing_mm))
-        most, apart_mm = min(_MOST, _ALTOGETHER // max(1, len(surfaces_mm))), _APART * level.step_mm
-        spread = {name: spread_out(surface, most, apart_mm=apart_mm) for name, surface in surfaces_mm.items()}
-        chosen = {name: points for name, points in spread.items() if len(points) > FEW}
+        most = min(MOST, _ALTOGETHER // max(1, len(spread)))
+        far = {name: one.points_mm[one.far_mm > _APART * level.step_mm][:most] for name, one in spread.items()}
+        chosen = {name: points for name, points in far.items() if len(points) > FEW}
         if not chosen:
             return None
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
@@ -100,17 +100,29 @@ class Refined:
         return self.matching.carried(points_mm)
 
 
-def spread_out(points_mm: FloatArray, count: int, *, apart_mm: float = _SAME_MM) -> FloatArray:
-    """Return `count` points of a surface (n, 3): the extreme ones, which come first, and then always the one that is
-    farthest from those chosen, until none is farther than `apart_mm`.
+@dataclass(frozen=True)
+class Spread:
+    """Points that are spread out over a surface: the extreme ones, and then always the one that is farthest from those
+    before.
     """
-    chosen = list(range(len(WALLS)))
-    distance = cdist(points_mm, points_mm[chosen]).min(axis=1)
-    # A surface of few voxels may hold an extreme point twice, rounded otherwise.
-    while len(chosen) < count and distance.max() > apart_mm:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(points_mm - points_mm[chosen[-1]], axis=1))
-    return points_mm[chosen]
+
+    points_mm: FloatArray
+    """(n, 3)."""
+    far_mm: FloatArray
+    """(n,), how far that is, descending; infinite for the extreme ones."""
+
+    @classmethod
+    def over(cls, surface_mm: FloatArray, count: int) -> Spread:
+        """Choose `count` points of a surface (n, 3), whose extreme ones come first; fewer where it has no more."""
+        chosen = list(range(len(WALLS)))
+        far = [np.inf] * len(chosen)
+        distance = cdist(surface_mm, surface_mm[chosen]).min(axis=1)
+        # A surface of few voxels may hold an extreme point twice, rounded otherwise.
+        while len(chosen) < count and (most := distance.max()) > _SAME_MM:
+            far.append(most)
+            chosen.append(int(distance.argmax()))
+            distance = np.minimum(distance, np.linalg.norm(surface_mm - surface_mm[chosen[-1]], axis=1))
+        return cls(surface_mm[chosen], np.array(far))
 
 
 def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import torch
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.body_map import BodyMap
 from rprloc.methods.images import RegistrationError, Window, region_around, too_short
-from rprloc.methods.laid import Costs, Places, Searched, Template, descended
+from rprloc.methods.laid import Places, Searched, Template, TranslationCosts, descended
 from rprloc.methods.looks import Looks, points_in_body
 from rprloc.networks.checkpoint import Model
 from rprloc.seeds import generator_of
@@ -195,7 +195,7 @@ class LaidStart:
         return found
 
 
-def _least(costs: Costs) -> list[list[int]]:
+def _least(costs: TranslationCosts) -> list[list[int]]:
     """Return the entries (z, y, x) of the least costs, best first, apart from each other; what is not seen costs as
     much as the median of all.
     """
@@ -214,7 +214,7 @@ def _least(costs: Costs) -> list[list[int]]:
     return found
 
 
-def _hardly(costs: Costs, region_mm: FloatArray, query: Grid) -> str:
+def _hardly(costs: TranslationCosts, region_mm: FloatArray, query: Grid) -> str:
     """Return why a region (2, 3) of a support cannot be laid over a query."""
     low, high = query.box_mm
     said = f"the scans hardly overlap: {float(costs.seen.max()):.0%} of the region lies inside the query"

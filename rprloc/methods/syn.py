@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.catalogue.rows import ANTS, absent
-from rprloc.methods.images import MaskedImage, RegistrationError
+from rprloc.methods.images import MaskedImage, RegistrationError, quietly
 
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
@@ -29,7 +27,7 @@ def syn(support: MaskedImage, query: MaskedImage, *, seed: int) -> sitk.Transfor
     """
     if find_spec(ANTS) is None:
         raise RegistrationError(absent("syn"))
-    with tempfile.TemporaryDirectory() as folder, _quietly():
+    with tempfile.TemporaryDirectory() as folder, _one_thread(), quietly():
         import ants
 
         try:
@@ -58,14 +56,12 @@ def _image(ants: Any, image: sitk.Image) -> Any:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep to one thread, to no words and to no warnings: the package prints, and warns of others on import."""
+def _one_thread() -> Iterator[None]:
+    """Keep the package to one thread."""
     before = os.environ.get(_THREADS)
     os.environ[_THREADS] = "1"
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         if before is None:
             del os.environ[_THREADS]

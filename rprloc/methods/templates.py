@@ -108,17 +108,6 @@ class Matcher:
         product = self._correlation(about)
         return {measure: self._best(measure, about, product) for measure in self._measures}
 
-    def scores(self, template: Tensor) -> dict[str, Tensor]:
-        """Return, by measure, the scores of all positions (z, y, x), float32; NaN outside the centres."""
-        about = _Template.of(template)
-        product = self._correlation(about)
-        found = {}
-        for measure in self._measures:
-            score = self._score(measure, about, product, slice(None))
-            plain = (about.squares - score) / self._n if measure == "mse" else score.clamp(-1, 1)
-            found[measure] = plain.masked_fill_(self._outside, math.nan)
-        return found
-
     def _box_sums(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return S1, S2 and 1 / sqrt(S2 - S1^2 / n) of every searched position (z, y, x).
 

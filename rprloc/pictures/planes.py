@@ -51,7 +51,7 @@ PLANES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class Overlay:
     """What is drawn over a scan: a box (2, 3) in LPS mm, or a single landmark twice, and an outline, if any."""
 
     box_mm: FloatArray
@@ -92,33 +92,33 @@ class PlaneView:
         return np.stack([right, -down if self.plane.upwards else down], axis=-1) + PIXELS / 2 - 0.5
 
 
-def draw_planes(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], width_mm: float) -> Image.Image:
-    """Draw the axial, coronal and sagittal plane through the middle of the first mark, side by side."""
-    middle = np.floor(scan.frame.voxel(marks[0].box_mm.mean(axis=0)) + 0.5)
+def draw_planes(scan: Laid, window: tuple[float, float], overlays: Sequence[Overlay], width_mm: float) -> Image.Image:
+    """Draw the axial, coronal and sagittal plane through the middle of the first overlay, side by side."""
+    middle = np.floor(scan.frame.voxel(overlays[0].box_mm.mean(axis=0)) + 0.5)
     centre = scan.frame.world(np.clip(middle, 0, np.array(scan.size) - 1))
     whole = Image.new("RGB", (3 * PIXELS + 2 * GAP, PIXELS))
     for number, plane in enumerate(PLANES):
-        panel = _panel(scan, window, marks, PlaneView(plane, centre, width_mm))
+        panel = _panel(scan, window, overlays, PlaneView(plane, centre, width_mm))
         whole.paste(panel, (number * (PIXELS + GAP), 0))
     return whole
 
 
-def _panel(scan: Laid, window: tuple[float, float], marks: Sequence[Mark], view: PlaneView) -> Image.Image:
+def _panel(scan: Laid, window: tuple[float, float], overlays: Sequence[Overlay], view: PlaneView) -> Image.Image:
     """Draw one plane."""
     low, high = window
     grey = np.clip((_slice(scan, view, order=1, beyond=low) - low) / (high - low), 0, 1)
     colours = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
-    for mark in marks:
-        if mark.outline is not None:
-            inside = _slice(mark.outline, view, order=0, beyond=0) > 0
-            colours[inside & ~binary_erosion(inside)] = mark.colour
+    for overlay in overlays:
+        if overlay.outline is not None:
+            inside = _slice(overlay.outline, view, order=0, beyond=0) > 0
+            colours[inside & ~binary_erosion(inside)] = overlay.colour
     panel = Image.fromarray(colours)
     pen = ImageDraw.Draw(panel)
-    for mark in marks:
-        if mark.is_point:
-            _cross(pen, view.pixel(scan.frame.voxel(mark.box_mm[0]), scan.frame), mark.colour)
+    for overlay in overlays:
+        if overlay.is_point:
+            _cross(pen, view.pixel(scan.frame.voxel(overlay.box_mm[0]), scan.frame), overlay.colour)
         else:
-            _box(pen, scan.frame, view, mark)
+            _box(pen, scan.frame, view, overlay)
     _letters(pen, view.plane.sides(scan.frame))
     return panel
 
@@ -155,16 +155,16 @@ def section(box_mm: FloatArray, frame: Frame, plane: Plane, number: float) -> Fl
     return np.asarray(found[np.argsort(np.arctan2(moved[:, 1], moved[:, 0]))])
 
 
-def _box(pen: ImageDraw.ImageDraw, frame: Frame, view: PlaneView, mark: Mark) -> None:
+def _box(pen: ImageDraw.ImageDraw, frame: Frame, view: PlaneView, overlay: Overlay) -> None:
     """Draw what the plane cuts of a box."""
     number = np.floor(frame.voxel(view.centre_mm)[view.plane.through] + 0.5)
-    corners = view.pixel(section(mark.box_mm, frame, view.plane, number), frame)
+    corners = view.pixel(section(overlay.box_mm, frame, view.plane, number), frame)
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         length = float(np.linalg.norm(end - start))
-        pieces = max(1, round(length / _DASH)) if mark.dashed else 1
+        pieces = max(1, round(length / _DASH)) if overlay.dashed else 1
         at = np.linspace(0, 1, pieces + 1)[:, None] * (end - start) + start
         for piece in range(0, pieces, 2):
-            pen.line([*at[piece], *at[piece + 1]], fill=mark.colour, width=2)
+            pen.line([*at[piece], *at[piece + 1]], fill=overlay.colour, width=2)
 
 
 def _cross(pen: ImageDraw.ImageDraw, place: FloatArray, colour: tuple[int, int, int]) -> None:

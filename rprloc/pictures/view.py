@@ -19,7 +19,7 @@ from rprloc.methods.answer import Prediction
 from rprloc.pictures.laid import Laid
 from rprloc.pictures.manifest import Pictured, write_manifest
 from rprloc.pictures.mosaic import webp, webp_uri
-from rprloc.pictures.planes import FOUND, TRUE, Mark, draw_planes, width_of
+from rprloc.pictures.planes import FOUND, TRUE, Overlay, draw_planes, width_of
 from rprloc.pictures.viewer import Item, Shown, ShownAnswer, ShownTruth, write_viewer_file, write_viewer_page
 from rprloc.pictures.window import window_of
 from rprloc.scans.opening import open_scan
@@ -185,25 +185,25 @@ def _pictures(folder: Path, shown: Shown) -> dict[str, str]:
     names, made = file_names(item.name for item in shown.items), {}
     parent = f"pictures/{file_name(shown.cohort)}/{file_name(shown.subject)}"
     for item in shown.items:
-        marks = marks_of(item)
-        if not marks or crop is None:
+        overlays = overlays_of(item)
+        if not overlays or crop is None:
             continue
         window = window_of(crop.values, shown.modality)
-        drawn = draw_planes(shown.scan, window, marks, width_of([mark.box_mm for mark in marks]))
+        drawn = draw_planes(shown.scan, window, overlays, width_of([overlay.box_mm for overlay in overlays]))
         made[item.name] = f"{parent}/{names[item.name]}.webp"
         with whole_file(folder / made[item.name]) as temporary:
             temporary.write_bytes(webp(drawn, QUALITY))
     return made
 
 
-def marks_of(item: Item) -> list[Mark]:
+def overlays_of(item: Item) -> list[Overlay]:
     """Return what is drawn of a structure, the found one first and dashed."""
     kinds = (
         (item.found, item.found_outline, FOUND, True),
         (item.true, item.true_outline, TRUE, False),
     )
     return [
-        Mark(box_mm=np.array(told.box_mm), colour=colour, dashed=dashed, outline=outline)
+        Overlay(box_mm=np.array(told.box_mm), colour=colour, dashed=dashed, outline=outline)
         for told, outline, colour, dashed in kinds
         if told is not None and told.box_mm is not None
     ]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CT_WINDOW = (-160.0, 240.0)
-"""Soft tissue: width 400, level 40 HU."""
+from rprloc.scans.volume import SOFT_TISSUE_HU
+
 CT_KNOTS = ((-1024.0, 0.0), (-200.0, 48.0), (300.0, 215.0), (1500.0, 248.0), (3071.0, 255.0))
 """Values in HU and the grey that keeps them: steps of 3 HU in soft tissue, of 17 in lung, of 36 in bone."""
 Knots = tuple[tuple[float, float], ...]
@@ -18,7 +18,7 @@ def window_of(values: NDArray[Any], modality: str) -> tuple[float, float]:
     """Return the values shown as black and white: of MR, whose values mean nothing, nearly all of those in the body."""
     inside = values[values > 0] if modality == "mr" else values[:0]
     if not inside.size:
-        return CT_WINDOW
+        return SOFT_TISSUE_HU
     low, high = (float(value) for value in np.percentile(inside, [1, 99]))
     return low, max(high, low + 1)
 

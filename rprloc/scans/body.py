@@ -71,9 +71,3 @@ def _fill_holes(plane: Mask) -> None:
     outside[0] = False
     if outside.sum() < count:
         plane[...] = ~outside[parts]
-
-
-def body_box(mask: Mask) -> tuple[slice, slice, slice]:
-    """Return the slices (z, y, x) of the smallest box that holds the whole mask, which must not be empty."""
-    z, y, x = (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
-    return slice(int(z[0]), int(z[-1]) + 1), slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from rprloc.geometry import FloatArray
 from rprloc.scans.body import Mask
-from rprloc.scans.boxes import boxes_of
+from rprloc.scans.boxes import LabelVoxels
 
 _AWAY_MM = (9.0, 12.0, 16.0, 20.0, 26.0, 32.0, 40.0)
 """How far away other places are, in 26 directions each."""
@@ -70,11 +70,11 @@ def followed(
     if low == high:
         return []
     levels = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
-    boxes = boxes_of(label)
-    largest = sorted(boxes, key=lambda value: -math.prod(one.stop - one.start for one in boxes[value]))
+    drawn = LabelVoxels(label)
+    largest = sorted(drawn.boxes, key=lambda value: -math.prod(one.stop - one.start for one in drawn.boxes[value]))
     found = []
     for value in largest[:_MOST_STRUCTURES]:
-        points, normals = _surface(label, value, boxes[value], spacing)
+        points, normals = _surface(drawn, value, spacing)
         if len(points) >= _LEAST_POINTS and (own := _better(points, normals, levels, body, spacing)) is not None:
             found.append(own)
     return found
@@ -114,12 +114,10 @@ def _at(array: NDArray[Any], points_mm: FloatArray, spacing_mm: FloatArray) -> N
     return np.asarray(array[z, y, x])
 
 
-def _surface(
-    label: NDArray[np.integer[Any]], value: int, box: tuple[slice, ...], spacing_mm: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _surface(label: LabelVoxels, value: int, spacing_mm: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return points (n, 3) of the surface of a structure in mm, evenly drawn, and the normals (n, 3) there."""
     around = np.ceil(3 * _DEPTH_MM / spacing_mm).astype(int)
-    mask = np.pad(label[box] == value, [(count, count) for count in around])
+    mask = np.pad(label.inside(value), [(count, count) for count in around])
     smooth = ndimage.gaussian_filter(mask.astype(np.float32), _DEPTH_MM / spacing_mm)
     faces = []
     for axis in range(3):
@@ -131,4 +129,4 @@ def _surface(
     slopes = [np.gradient(smooth, step, axis=axis) for axis, step in enumerate(spacing_mm)]
     inwards = np.stack([ndimage.map_coordinates(slope, points.T, order=1) for slope in slopes], axis=1)
     normals = -inwards / np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-9)
-    return (points + [one.start for one in box] - around) * spacing_mm, normals
+    return (points + [one.start for one in label.boxes[value]] - around) * spacing_mm, normals

@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from rprloc.errors import InputError
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, box_of_points
 from rprloc.scans.nib import nibabel
 from rprloc.scans.nifti import listed
 
@@ -78,6 +78,10 @@ class Frame:
         """Tell whether no voxel of an image of a size (i, j, k) lies elsewhere by another frame."""
         corners = corners_of(size)
         return bool(np.abs(self.voxel(other.world(corners)) - corners).max() <= SAME_VOXELS)
+
+    def field_mm(self, size: Sequence[int]) -> FloatArray:
+        """Return the box (2, 3) along the LPS axes around all voxels of an image of a size (i, j, k)."""
+        return box_of_points(self.world(corners_of([n + 1 for n in size]) - 0.5))
 
     def lay(self, image: sitk.Image) -> None:
         """Give an image this frame."""

@@ -29,8 +29,7 @@ def of_file(path: Path) -> str | None:
 
     Raises OSError where it cannot be read.
     """
-    with path.open("rb") as stream:
-        start = stream.read(_MARK.stop)
+    start = _start(path)
     if start[_MARK] == b"DICM":
         return "a DICOM file"
     return "an archive, which has to be unpacked" if start.startswith(b"PK\x03\x04") else of_name(path.name)
@@ -41,8 +40,13 @@ def is_dicom(path: Path) -> bool:
     if path.is_dir():
         return True
     try:
-        with path.open("rb") as stream:
-            start = stream.read(_MARK.stop)
+        start = _start(path)
     except OSError:  # for the reader to say
         return False
     return start[_MARK] == b"DICM" or start.startswith(b"PK\x03\x04") or path.name.lower().endswith(DICOM)
+
+
+def _start(path: Path) -> bytes:
+    """Return a file's beginning, up to where DICOM says what it is."""
+    with path.open("rb") as stream:
+        return stream.read(_MARK.stop)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.scans.body import Mask
-from rprloc.scans.boxes import boxes_of
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
@@ -90,14 +90,15 @@ def read_label(
     image, findings = _read_on(native, source, image_name, known)
     values = sitk.GetArrayViewFromImage(image)
     findings += _values_found(values, source.name)
-    found = structure_landmarks(values, structures, native)
+    label = LabelVoxels(values)
+    found = structure_landmarks(label, structures, native)
     said = (*rims(values, {name: one.value for name, one in found.items()}), *_none_of(values, structures, found))
     findings += tuple(f"{source.name}: {one}" for one in said)
-    kept, said = without_strays(values, {name: one.value for name, one in found.items()}, native.spacing_mm)
+    label, said = without_strays(label, {name: one.value for name, one in found.items()}, native.spacing_mm)
     if said:
         findings += tuple(f"{source.name}: {one}" for one in said)
-        image, values, found = native.image(kept), kept, structure_landmarks(kept, structures, native)
-    return Label(image, found, structure_surfaces(values, found, native), _outlines(values, found), findings)
+        image, found = native.image(label.values), structure_landmarks(label, structures, native)
+    return Label(image, found, structure_surfaces(label, found, native), _outlines(label, found), findings)
 
 
 def _from_masks(
@@ -135,9 +136,10 @@ def label_of_masks(masks: Iterable[tuple[str, Mask]], native: Native, structures
     surfaces: Surfaces = {}
     outlines: dict[str, Outline] = {}
     for number, (name, mask) in enumerate(masks, start=1):
-        alone = structure_landmarks(mask.view(np.uint8), {name: 1}, native)
-        surfaces |= structure_surfaces(mask.view(np.uint8), alone, native)
-        outlines |= _outlines(mask.view(np.uint8), alone)
+        voxels = LabelVoxels(mask.view(np.uint8))
+        alone = structure_landmarks(voxels, {name: 1}, native)
+        surfaces |= structure_surfaces(voxels, alone, native)
+        outlines |= _outlines(voxels, alone)
         value = number if structures is None else structures[name]
         found |= {name: replace(structure, value=value) for name, structure in alone.items()}
         combined[mask] = value
@@ -148,17 +150,16 @@ def kept_mask(mask: Mask, name: str, native: Native) -> tuple[Mask, tuple[str, .
     """Return a structure's mask (z, y, x) on a scan's voxels without stray ones, and what is to be said of them."""
     if not mask.any():
         return mask, ()
-    kept, said = without_strays(mask.view(np.uint8), {name: 1}, native.spacing_mm)
-    return kept.view(np.bool_), said
+    kept, said = without_strays(LabelVoxels(mask.view(np.uint8)), {name: 1}, native.spacing_mm)
+    return kept.values.view(np.bool_), said
 
 
-def _outlines(label: NDArray[np.integer[Any]], structures: Mapping[str, Structure]) -> dict[str, Outline]:
-    """Return the outline of each structure that was found in a label (z, y, x)."""
-    boxes = boxes_of(label)
+def _outlines(label: LabelVoxels, structures: Mapping[str, Structure]) -> dict[str, Outline]:
+    """Return the outline of each structure that was found in a label."""
     found = {}
     for name, structure in structures.items():
-        box = boxes[structure.value]
-        outline = Outline.of(label[box] == structure.value, [axis.start for axis in box[::-1]])
+        first = [axis.start for axis in label.boxes[structure.value][::-1]]
+        outline = Outline.of(label.inside(structure.value), first)
         if outline is not None:
             found[name] = outline
     return found

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.geometry import WALLS, FloatArray, walls_of
-from rprloc.scans.boxes import Box, boxes_of
+from rprloc.scans.boxes import Box, LabelVoxels
 from rprloc.scans.record import Native, Structure
 
 _PART = 1 << 20
@@ -18,16 +17,16 @@ _PART = 1 << 20
 
 
 def structure_landmarks(
-    label: NDArray[np.integer[Any]], structures: Mapping[str, int] | None, native: Native
+    label: LabelVoxels, structures: Mapping[str, int] | None, native: Native
 ) -> dict[str, Structure]:
     """Return each structure's value, box, extreme points and half voxel in mm; one without voxels is left out.
 
-    `label` is (z, y, x) on the grid `native`. `structures` maps names to label values; None takes every value found,
+    `label` lies on the grid `native`. `structures` maps names to label values; None takes every value found,
     named `label_<value>`. The box lies on voxel edges. A wall's landmark is the voxel of that face nearest the face's
     centroid, moved half a voxel outward onto the wall ("extreme points", section 2 and figure 3 of the paper). Where it
     touches the grid's border its walls are open.
     """
-    boxes = boxes_of(label)
+    boxes = label.boxes
     if structures is None:
         structures = {f"label_{value}": value for value in boxes}
     origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
@@ -35,14 +34,13 @@ def structure_landmarks(
     for name, value in structures.items():
         if value not in boxes:
             continue
-        box = boxes[value]
 
-        def centres_mm(box: Box = box, value: int = value) -> Iterator[FloatArray]:
-            for index in _voxels_in_parts(label, box, value):
+        def centres_mm(value: int = value) -> Iterator[FloatArray]:
+            for index in _voxels_in_parts(label, value):
                 yield origin_mm + (index * spacing_mm) @ direction.T
 
         about = _structure(value, centres_mm, np.abs(direction) @ spacing_mm / 2)
-        found[name] = replace(about, open_walls=_open_walls(box, native))
+        found[name] = replace(about, open_walls=_open_walls(boxes[value], native))
     return found
 
 
@@ -56,10 +54,11 @@ def _open_walls(box: Box, native: Native) -> tuple[str, ...]:
     return walls_of(outward)
 
 
-def _voxels_in_parts(label: NDArray[np.integer[Any]], box: Box, value: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the voxels (n, 3) of a value in a box as (x, y, z), a few slices at a time to spare memory."""
+def _voxels_in_parts(label: LabelVoxels, value: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the voxels (n, 3) of a value as (x, y, z), a few slices at a time to spare memory."""
+    box = label.boxes[value]
     start = np.array([axis.start for axis in box])
-    inside = label[box]
+    inside = label.values[box]
     step = max(1, _PART // inside[0].size)
     for first in range(0, len(inside), step):
         index = np.argwhere(inside[first : first + step] == value)

@@ -76,7 +76,7 @@ def _in_order(
 def _check_place(native: Native, label: sitk.Image, *, image_name: str, name: str, moved: bool) -> None:
     """Refuse a label of another grid that is not of the scan's place or much coarser or finer; raises InputError."""
     scan, frame = native.frame, Frame.of(label)
-    fields = [_field_mm(scan, native.size), _field_mm(frame, label.GetSize())]
+    fields = [native.field_mm, frame.field_mm(label.GetSize())]
     same_grid = label.GetSize() == tuple(native.size) and np.allclose(frame.axes_mm, scan.axes_mm, atol=1e-3)
     away = float(np.abs(fields[1] - fields[0]).max())
     if moved or same_grid:
@@ -99,12 +99,6 @@ def _check_place(native: Native, label: sitk.Image, *, image_name: str, name: st
             f"{listed(native.size)} of {listed(scan.spacing_mm)} mm as {image_name} has, or voxels less than twice "
             "as large or small."
         )
-
-
-def _field_mm(frame: Frame, size: tuple[int, ...]) -> FloatArray:
-    """Return the box (2, 3) in mm around all voxels of an image."""
-    corners = frame.world(corners_of([n + 1 for n in size]) - 0.5)
-    return np.stack([corners.min(axis=0), corners.max(axis=0)])
 
 
 def _resampled(native: Native, label: sitk.Image) -> sitk.Image:

@@ -39,27 +39,21 @@ class Modality(Protocol):
 
     def air(self, lowest: float) -> float:
         """Return the value outside the field of view of a scan whose lowest value is given."""
-        ...
 
     def without_padding(self, image: sitk.Image, lowest: float) -> sitk.Image:
         """Return a scan without values that no tissue has, before smoothing draws them into the body."""
-        ...
 
     def tissue(self, values: NDArray[np.float32]) -> Mask:
         """Return the voxels that are not air."""
-        ...
 
     def compact(self, values: NDArray[np.float32]) -> NDArray[Any]:
         """Return values in two bytes where that can be done before the body is known, else as they are."""
-        ...
 
     def kept(self, values: NDArray[Any], body: Mask) -> Mask:
         """Return the voxels that the crop to the body must hold."""
-        ...
 
     def to_int16(self, values: NDArray[Any], body: Mask) -> Int16:
         """Return how a scan's values become those that are written, from those of model space and the body there."""
-        ...
 
 
 class Ct:

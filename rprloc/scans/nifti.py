@@ -52,7 +52,7 @@ class NiftiHeader:
     intercept: float
     fields: nibabel.Nifti1Header
     """All there are."""
-    by_itk: bool = True
+    by_itk: bool
     """Whether ITK reads such files: NIfTI-1 in one file."""
 
     @property
@@ -123,9 +123,6 @@ def check_promise(path: Path, expected: int, *, packed: bool) -> None:
 
 def _parsed(start: bytes, name: str, *, apart: bool) -> NiftiHeader:
     """Return the fields of a header, unchecked; raises InputError where it is none. `apart` is that of a pair."""
-    # It takes half a second, and most steps read no header of NIfTI.
-    import nibabel
-
     order = "<" if start[:2] in (b"\x5c\x01", b"\x1c\x02") else ">"
     fields: nibabel.Nifti1Header
     if len(start) >= _LONG_HEADER and start[4:8] == (b"ni2\0" if apart else b"n+2\0"):

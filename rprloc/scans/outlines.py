@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from rprloc.errors import InputError
 from rprloc.files import whole_file
+from rprloc.scans.boxes import box_of
 
 Voxel = tuple[int, int, int]
 _ABOUT = "outlines"
@@ -53,16 +54,13 @@ class Outline:
     @classmethod
     def of(cls, inside: NDArray[np.bool_], first: Sequence[int] = (0, 0, 0)) -> Outline | None:
         """Return the outline of voxels (z, y, x) that begin at a scan's voxel `first`, (x, y, z); None without any."""
-        ends = []
-        for axis in range(3):
-            found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-            if not len(found):
-                return None
-            ends.append((int(found[0]), int(found[-1]) + 1))
-        (z, far_z), (y, far_y), (x, far_x) = ends
-        bits = np.packbits(inside[z:far_z, y:far_y, x:far_x]).tobytes()
+        box = box_of(inside)
+        if box is None:
+            return None
+        z, y, x = (axis.start for axis in box)
+        depth, height, width = inside[box].shape
         place = (x + int(first[0]), y + int(first[1]), z + int(first[2]))
-        return cls(place, (far_x - x, far_y - y, far_z - z), zlib.compress(bits))
+        return cls(place, (width, height, depth), zlib.compress(np.packbits(inside[box]).tobytes()))
 
     @property
     def inside(self) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from rprloc.scans.body import Mask
 from rprloc.scans.modality import TISSUE_HU
 from rprloc.scans.record import NO_HOUNSFIELD
-from rprloc.scans.volume import AIR_HU, image_like
+from rprloc.scans.volume import AIR_HU, SOFT_TISSUE_HU, image_like
 
 _PADDING_HU = 3000
 """A constant block from here up at the border of the field is padding: metal does not lie there."""
@@ -38,9 +38,8 @@ _EIGHT_BITS = 128
 """Least range of an image of eight bits; a smaller one may be of soft tissue alone."""
 _CLIPPED_PART = 0.2
 """Part of an image's voxels that have its lowest value where a window cut what is darker off."""
-_WINDOW_HU = (-160, 240)
-"""What is then taken for its window, that of soft tissue, and for the median of its tissue otherwise."""
 _TISSUE_HU = 40
+"""What is taken for the median of its tissue where none did; the window of soft tissue is where one did."""
 
 _INVERTED_PART, _RANGE = 0.8, (1, 99)
 """Part of the range of an MR's values, between these percentiles, that all its corners reach where it is inverted."""
@@ -109,7 +108,9 @@ def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tupl
 
 def _without_block(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
     """Replace a block of one value at the field's border by the darkest, where the scan's own background is another."""
-    block, part = _of_border(values)
+    border = _border(values)
+    found, counts = np.unique(border, return_counts=True)
+    block, part = float(found[counts.argmax()]), counts.max() / border.size
     if part < _BLOCK_PART or (modality == "ct" and not TISSUE_HU <= block < _PADDING_HU):
         return image, ()
     own = values[values != block]
@@ -145,20 +146,15 @@ def _parts(mask: Mask) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return parts, outside
 
 
-def _of_border(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the commonest value at the border of a field (z, y, x) and the part of the border that it covers."""
-    border = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
-    found, counts = np.unique(border, return_counts=True)
-    return float(found[counts.argmax()]), float(counts.max() / border.size)
+def _border(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values (n,) at the border of a field (z, y, x), those of its edges more than once."""
+    return np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
 
 
 def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
     """Replace a block of the highest value at the field's border by air, where no tissue is that bright."""
     high = values.max()
-    if not high >= _PADDING_HU:
-        return image, ()
-    faces = [np.take(values, (0, -1), axis) == high for axis in range(3)]
-    if sum(face.sum() for face in faces) < _BORDER_PART * sum(face.size for face in faces):
+    if not high >= _PADDING_HU or (_border(values) == high).mean() < _BORDER_PART:
         return image, ()
     rest = np.where(values == high, values.min(), values)
     # Padding in a scan stored with air at 0 becomes that scan's air.
@@ -191,7 +187,7 @@ def _spread(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.f
     scaled = (values.astype(np.float32) - low) / (high - low)
     air = scaled <= 0
     if air.mean() >= _CLIPPED_PART:
-        least, most = _WINDOW_HU
+        least, most = SOFT_TISSUE_HU
         spread = least + scaled * (most - least)
         spread[air] = AIR_HU
         return spread, f"taken for a window of {least} to {most} HU, the darkest for air, a guess"

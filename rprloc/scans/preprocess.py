@@ -15,7 +15,8 @@ from rprloc.errors import InputError
 from rprloc.files import sha256
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.belongs import exchanged, in_air
-from rprloc.scans.body import Mask, body_box, body_mask
+from rprloc.scans.body import Mask, body_mask
+from rprloc.scans.boxes import Box, box_of
 from rprloc.scans.copies import values_sha256
 from rprloc.scans.edges import off_edges
 from rprloc.scans.labels import Annotation, Label, read_label
@@ -205,7 +206,8 @@ def _find_body(source: Source, target: Target, *, whole: bool) -> tuple[_Read | 
     findings += body_findings(float(mask.mean()), float(mask.sum() * np.prod(target.spacing) / 1e6))
     if target.modality == "ct" and not any(NO_HOUNSFIELD in one for one in findings):
         findings += tissue_findings(values[mask])
-    box = body_box(np.ones_like(mask) if whole else modality.kept(values, mask))
+    box = box_of(np.ones_like(mask) if whole else modality.kept(values, mask))
+    assert box is not None
     values, mask = values[box], mask[box]
     to_int16 = modality.to_int16(values, mask)
     body = _Body(native, findings, oriented, _cropped(grid, box), to_int16(values), mask, to_int16, hashed, files)
@@ -257,7 +259,7 @@ def _check_extent(image: sitk.Image, target: Target, name: str) -> None:
         raise InputError(f"{name}: found a scan of {listed(extent)} mm (z, y, x), expected the size of a patient.")
 
 
-def _cropped(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
+def _cropped(grid: Grid, box: Box) -> Grid:
     """Return the grid of the voxels in `box` (z, y, x)."""
     start = [axis.start for axis in box]
     size = tuple(axis.stop - axis.start for axis in box[::-1])

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 import rprloc
 from rprloc.errors import InputError
 from rprloc.files import read_json, write_json
-from rprloc.geometry import LANDMARKS, FloatArray, Grid, box_of_points
-from rprloc.scans.frame import Frame, corners_of
+from rprloc.geometry import LANDMARKS, FloatArray, Grid
+from rprloc.scans.frame import Frame
 from rprloc.scans.target import scan_folder, subject_of
 
 NO_HOUNSFIELD = "expected Hounsfield units"
@@ -126,7 +126,7 @@ class Native:
     @property
     def field_mm(self) -> FloatArray:
         """The box (2, 3) along the LPS axes around all voxels."""
-        return box_of_points(self.frame.world(corners_of([n + 1 for n in self.size]) - 0.5))
+        return self.frame.field_mm(self.size)
 
     def image(self, values: NDArray[Any]) -> sitk.Image:
         """Return an array (z, y, x) on these voxels as an image."""

@@ -99,8 +99,8 @@ def _full_width_mm(image: sitk.Image, grid: Grid, axis: int) -> float:
     return float(np.sqrt(coarse**2 - spacing**2))
 
 
-def _gaussian(image: sitk.Image, axis: int, full_width_mm: float) -> sitk.Image:
-    """Smooth along one native axis."""
+def smoothed_along(image: sitk.Image, axis: int, full_width_mm: float) -> sitk.Image:
+    """Return an image smoothed along a native axis by a Gaussian of a full width at half maximum."""
     gaussian = sitk.RecursiveGaussianImageFilter()
     gaussian.SetSigma(full_width_mm / 2.3548)
     gaussian.SetDirection(axis)
@@ -111,7 +111,7 @@ def _smoothed(image: sitk.Image, grid: Grid) -> sitk.Image:
     """Smooth along each native axis whose spacing is finer than the grid's along the nearest LPS axis."""
     for axis in range(3):
         if full_width := _full_width_mm(image, grid, axis):
-            image = _gaussian(image, axis, full_width)
+            image = smoothed_along(image, axis, full_width)
     return image
 
 
@@ -153,7 +153,7 @@ def _weights(image: sitk.Image, axis: int, full_width_mm: float, places: FloatAr
     count = image.GetSize()[axis]
     impulses = sitk.GetImageFromArray(np.eye(count))
     impulses.SetSpacing([image.GetSpacing()[axis]] * 2)
-    responses = sitk.GetArrayFromImage(_gaussian(impulses, 0, full_width_mm)).T.astype(np.float64)
+    responses = sitk.GetArrayFromImage(smoothed_along(impulses, 0, full_width_mm)).T.astype(np.float64)
     inside = np.clip(places, 0, count - 1)
     lower = np.floor(inside).astype(int)
     share = (inside - lower)[:, np.newaxis]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.scans.body import Mask
-from rprloc.scans.boxes import boxes_of
+from rprloc.scans.boxes import box_of
 
 _THICKNESS = 3
 """Voxels of a rim at most."""
@@ -22,10 +22,10 @@ def rims(label: NDArray[np.integer[Any]], values: Mapping[str, int]) -> tuple[st
 
     Between 0 and 4 interpolation leaves 1, 2 and 3, which are other structures' numbers.
     """
-    drawn = boxes_of((label > 0).view(np.uint8))
-    if not drawn:
+    drawn = box_of(label > 0)
+    if drawn is None:
         return ()
-    part = np.pad(label[drawn[1]], 1)
+    part = np.pad(label[drawn], 1)
     voxels = np.bincount(part.ravel())
     # Nothing is a rim of the highest value.
     inner = [value for value in values.values() if value < len(voxels) - 1 and voxels[value]]

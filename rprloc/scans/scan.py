@@ -62,11 +62,10 @@ class Scan:
         record = ScanRecord.read(folder)
         if not record.usable:
             return None
-        subject = record.subject
         return cls(
             record=record,
-            values=read_model_volume(folder / f"{subject}.nii.gz"),
-            body=read_model_volume(folder / f"{subject}_body.nii.gz") > 0,
+            values=read_model_volume(volume_path(folder)),
+            body=read_model_volume(volume_path(folder, "body")) > 0,
             folder=folder,
         )
 
@@ -97,7 +96,7 @@ class Scan:
             return self.finer
         if self.folder is None or self.record.matching is None:
             raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
-        values = read_model_volume(self.folder / f"{self.subject}_matching.nii.gz")
+        values = read_model_volume(volume_path(self.folder, "matching"))
         return Volume(values, self.record.matching)
 
     def surfaces_mm(self) -> dict[str, FloatArray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from scipy import ndimage
 
 from rprloc.geometry import FloatArray
 from rprloc.scans.body import Mask
-from rprloc.scans.boxes import boxes_of
+from rprloc.scans.boxes import LabelVoxels
 
 MOST_PART = 0.01
 """Of a structure's voxels that its stray pieces hold together at most; more of them are parts of the structure."""
@@ -22,28 +21,27 @@ _CELLS = 64
 
 
 def without_strays(
-    label: NDArray[np.integer[Any]], values: Mapping[str, int], spacing_mm: Sequence[float]
-) -> tuple[NDArray[np.integer[Any]], tuple[str, ...]]:
-    """Return a label (z, y, x) of voxels of a size (x, y, z) without the stray voxels of structures of the values, the
-    same array where there are none, and a sentence for each structure that had some.
+    label: LabelVoxels, values: Mapping[str, int], spacing_mm: Sequence[float]
+) -> tuple[LabelVoxels, tuple[str, ...]]:
+    """Return a label of voxels of a size (x, y, z) without the stray voxels of structures of the values, the
+    same label where there are none, and a sentence for each structure that had some.
 
     A box around all voxels would reach to the farthest of them, and its extreme points with it.
     """
-    boxes = boxes_of(label)
     spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
-    kept, said = label, []
+    kept = label.values
+    said: list[str] = []
     for name, value in values.items():
-        box = boxes[value]
-        mask = np.asarray(label[box] == value)
+        mask = label.inside(value)
         if (found := _strays(mask, spacing)) is None:
             continue
         stray, far = found
-        kept = label.copy() if kept is label else kept
-        kept[box][stray] = 0
+        kept = kept if said else kept.copy()
+        kept[label.boxes[value]][stray] = 0
         said.append(
             f"{name}: {int(stray.sum()):,} of {int(mask.sum()):,} voxels lie about {far:.0f} mm from the rest: left out"
         )
-    return kept, tuple(said)
+    return LabelVoxels(kept) if said else label, tuple(said)
 
 
 def _strays(mask: Mask, spacing_mm: FloatArray) -> tuple[Mask, float] | None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray
-from rprloc.scans.boxes import Box, boxes_of
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.record import Native, Structure
 from rprloc.scans.scan import Surfaces
 
@@ -20,31 +18,29 @@ _PART = 1 << 20
 """Voxels of a label looked at together, each of which takes up to 30 bytes."""
 
 
-def structure_surfaces(
-    label: NDArray[np.integer[Any]], structures: Mapping[str, Structure], native: Native
-) -> Surfaces:
+def structure_surfaces(label: LabelVoxels, structures: Mapping[str, Structure], native: Native) -> Surfaces:
     """Return the surface of each structure in mm: its six extreme points in the order of the walls, then at most
     SURFACE_POINTS middles of the faces between its voxels and others.
 
-    `label` is (z, y, x) on the grid `native`, `structures` what `structure_landmarks` found in it. The order of the
+    `label` lies on the grid `native`, `structures` what `structure_landmarks` found in it. The order of the
     file's voxels has no say.
     """
-    boxes = boxes_of(label)
     origin_mm, spacing_mm, direction = np.asarray(native.origin_mm), np.asarray(native.spacing_mm), native.axes
     surfaces = {}
     for name, structure in structures.items():
-        faces = _faces(label, boxes[structure.value], structure.value)
+        faces = _faces(label, structure.value)
         points = _thinned(origin_mm + (faces * spacing_mm) @ direction.T)
         surfaces[name] = np.concatenate([structure.extreme_mm, points]).astype(np.float32)
     return surfaces
 
 
-def _faces(label: NDArray[np.integer[Any]], box: Box, value: int) -> FloatArray:
+def _faces(label: LabelVoxels, value: int) -> FloatArray:
     """Return the middles (n, 3) as (x, y, z), in voxels, of the faces between voxels of a value and others.
 
     The value's box is looked at a few slices at a time, to spare memory.
     """
-    inside = label[box]
+    box = label.boxes[value]
+    inside = label.values[box]
     start = np.array([axis.start for axis in box])
     step = max(1, _PART // inside[0].size)
     found = []

@@ -25,6 +25,8 @@ from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, 
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
+SOFT_TISSUE_HU = (-160, 240)
+"""The window of soft tissue, width 400, level 40: what a person looks at first."""
 
 _READERS = {
     ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".hdr": "NiftiImageIO", ".img": "NiftiImageIO",
@@ -128,6 +130,14 @@ def image_like(image: sitk.Image, values: NDArray[Any]) -> sitk.Image:
     made = sitk.GetImageFromArray(values)
     made.CopyInformation(image)
     return made
+
+
+def image_of(values: NDArray[Any], grid: Grid) -> sitk.Image:
+    """Return an array (z, y, x) on its grid as an image."""
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    return image
 
 
 def read_model_volume(path: Path) -> NDArray[np.int16]:
@@ -339,9 +349,7 @@ def _check_header(reader: sitk.ImageFileReader, name: str, *, layers: bool) -> N
 
 def write_volume(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
     """Write an array (z, y, x) on its grid as a compressed NIfTI image, whole; raises OSError, as for a full disk."""
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(grid.origin_mm)
+    image = image_of(values, grid)
     with whole_file(path) as temporary:
         # Level 1 is three times faster than the default and a few per cent larger.
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)

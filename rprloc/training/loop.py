@@ -16,7 +16,7 @@ from rprloc.networks.checkpoint import Model
 from rprloc.networks.training_record import CurvePoint, TrainingRecord
 from rprloc.training.objective import Objective
 from rprloc.training.optimiser import Optimiser, new_optimiser
-from rprloc.training.sharing import Work
+from rprloc.training.sharing import Worker
 from rprloc.training.state import Interrupted, TrainingState
 
 RECORDS = 40
@@ -42,7 +42,7 @@ def train(
     """
     network = objective.network
     optimiser = new_optimiser(network, length)
-    work = Work(length.groups, processes=processes)
+    worker = Worker(length.groups, processes=processes)
     record_every = max(1, length.steps // RECORDS)
     step = state.restore(network, optimiser)
     if step:
@@ -50,10 +50,10 @@ def train(
     started = logged = time.monotonic()
     first = step
     while step < length.steps:
-        parts = work.parts
-        loss, error = take_step(objective, length, optimiser, step, work)
-        if work.parts > parts:
-            log(f"the GPU's memory holds a step in {work.parts} parts; the batch as a whole stays as it is")
+        parts = worker.parts
+        loss, error = take_step(objective, length, optimiser, step, worker)
+        if worker.parts > parts:
+            log(f"the GPU's memory holds a step in {worker.parts} parts; the batch as a whole stays as it is")
         step += 1
         state.losses.append(loss.detach())
         state.errors.append(error.detach())
@@ -79,14 +79,14 @@ def train(
 
 
 def take_step(
-    objective: Objective, length: Length, optimiser: Optimiser, step: int, work: Work | None = None
+    objective: Objective, length: Length, optimiser: Optimiser, step: int, worker: Worker | None = None
 ) -> tuple[Tensor, Tensor]:
     """Move the network by one step, this process's part of the work or all of it; return the loss and the error that
     it had before.
     """
     for group in optimiser.param_groups:
         group["lr"] = length.learning_rate_at(step)
-    loss, error = (work or Work(length.groups)).gradients(objective, step)
+    loss, error = (worker or Worker(length.groups)).gradients(objective, step)
     optimiser.step()
     return loss, error
 

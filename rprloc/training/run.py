@@ -23,7 +23,7 @@ from rprloc.scans.scan import surface_path
 from rprloc.training.loop import take_step, train
 from rprloc.training.objective import Objective
 from rprloc.training.optimiser import new_optimiser
-from rprloc.training.sharing import Work, device_of_rank, ignore_requests, joined, sharing
+from rprloc.training.sharing import Worker, device_of_rank, ignore_requests, joined, sharing
 from rprloc.training.state import ASKING, TrainingState, at_work, one_writer
 from rprloc.training.task import Lessons, folders_of, read_models
 
@@ -126,9 +126,9 @@ class _Help:
             state = TrainingState(self.state_path)
             objective = _objective(self.task, self.folders, state, device=device, scratch=Path(scratch), log=_nothing)
             optimiser = new_optimiser(objective.network, length)
-            work = Work(length.groups, rank=rank, processes=self.processes)
+            worker = Worker(length.groups, rank=rank, processes=self.processes)
             for step in range(state.restore(objective.network, optimiser), length.steps):
-                take_step(objective, length, optimiser, step, work)
+                take_step(objective, length, optimiser, step, worker)
 
 
 def _nothing(_line: str) -> None:

@@ -57,7 +57,7 @@ class Learned(Protocol):
         """Return what a share of a step's data adds to the loss and to the error."""
 
 
-class Work:
+class Worker:
     """One process's part of the work on each step."""
 
     def __init__(self, groups: int, *, rank: int = 0, processes: int = 1) -> None:

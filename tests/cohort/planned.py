@@ -10,7 +10,7 @@ from rprloc.cohort.parameters import read_schema
 from rprloc.cohort.places import places_beside
 from rprloc.cohort.plan import Plan, plan_of
 from rprloc.cohort.sheet import named_files
-from rprloc.cohort.tasks import Sheet
+from rprloc.cohort.tasks import SheetFile
 
 ROOT = Path(__file__).parents[2]
 COHORTS = ROOT / "assets" / "cohorts"
@@ -44,7 +44,7 @@ def faults(sheet: Path, **parameters: object) -> list[str]:
 def planned(sheet: Path, **parameters: object) -> Plan:
     """Return the plan of a run of a sheet, which has to be without fault."""
     run = given(sheet, **parameters)
-    plan = plan_of(check(run), sheet=Sheet(file=sheet.name), places=run.places)
+    plan = plan_of(check(run), sheet=SheetFile(file=sheet.name), places=run.places)
     assert plan.faults == ()
     return plan
 

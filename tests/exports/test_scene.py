@@ -82,7 +82,7 @@ def test_scan_outlines_and_boxes_lie_where_the_answers_do(tmp_path: Path, kind: 
         if name != LOST:
             whole = one.outlines[name].within((0, 0, 0), one.native.size)
             assert ((values == value) == whole).all()
-            roi = json.loads((folder / f"{one.files[name]}.roi.mrk.json").read_text())["markups"][0]
+            roi = json.loads((folder / f"{one.files[name]}.roi.mrk.json").read_text(encoding="utf-8"))["markups"][0]
             low = np.array(roi["center"]) - np.array(roi["size"]) / 2
             if kind != "tilted":
                 np.testing.assert_allclose(low, box_of(one.outlines[name], grid)[0], atol=1e-4)

@@ -14,7 +14,7 @@ from rprloc.cohort.check import check
 from rprloc.cohort.places import Place
 from rprloc.cohort.plan import plan_of
 from rprloc.cohort.sheet import named_files
-from rprloc.cohort.tasks import Sheet
+from rprloc.cohort.tasks import SheetFile
 from tests.cohort.planned import COHORTS
 from tests.cohort.planned import given as given_to
 from tests.fuzz.mutations import damaged, no_hang
@@ -64,7 +64,7 @@ def checked(sheet: bytes, own: bytes | None = None) -> None:
         for fault in found.faults:
             assert fault.message.endswith(".") and fault.message.isprintable(), fault
         # What goes on to the processes: JSON in UTF-8 without NaN.
-        plan = plan_of(found, sheet=Sheet(file=run.name), places=run.places).to_json()
+        plan = plan_of(found, sheet=SheetFile(file=run.name), places=run.places).to_json()
         json.dumps(plan, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 

@@ -16,7 +16,7 @@ from rprloc.cohort.settings import load_settings
 from rprloc.cohort.sheet import Row, parse_sheet
 from rprloc.errors import InputError
 from rprloc.importers import openkbp, pancreas_ct, pddca, structseg
-from rprloc.importers.dataset import Dataset, Imported, Patient, Scan, import_dataset, splits_of
+from rprloc.importers.dataset import Dataset, Imported, ImportedScan, Patient, import_dataset, splits_of
 from tests.scans.images import image_of, write
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ DATASETS = {"openkbp": openkbp, "pddca": pddca, "structseg": structseg, "pancrea
 ORGANS = {"ear_left": 1, "ear_right": 2, "nose": 3}
 
 
-def scan(values: Iterable[int] = (1, 2, 3)) -> Scan:
+def scan(values: Iterable[int] = (1, 2, 3)) -> ImportedScan:
     """Return a scan with each organ at its own place: the left ear at larger x than the right one."""
     image = np.full((3, 4, 9), 40, dtype=np.int16)
     image[0, 0] = -1000
@@ -32,10 +32,10 @@ def scan(values: Iterable[int] = (1, 2, 3)) -> Scan:
     for value in values:
         label[1, 1, 8 - 3 * (value - 1)] = value
     made = image_of(image), image_of(label)
-    return Scan(made[0], made[1] if label.any() else None)
+    return ImportedScan(made[0], made[1] if label.any() else None)
 
 
-def broken() -> Scan:
+def broken() -> ImportedScan:
     raise InputError("b.nii: found nothing, expected a scan.")
 
 
@@ -91,7 +91,7 @@ def test_a_broken_patient_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_stopped_import_goes_on(tmp_path: Path) -> None:
-    def stopped() -> Scan:
+    def stopped() -> ImportedScan:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

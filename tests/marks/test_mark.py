@@ -9,7 +9,7 @@ import pytest
 
 from rprloc.errors import InputError
 from rprloc.geometry import WALLS
-from rprloc.marks.mark import Marks, Place, lps, marks_of
+from rprloc.marks.mark import Marks, NamedPoint, lps, marks_of
 
 AT = {
     "right": (0, 5, 6), "left": (10, 4, 6), "anterior": (3, 1, 6), "posterior": (3, 9, 6), "inferior": (3, 5, 2),
@@ -18,7 +18,7 @@ AT = {
 
 
 def marks(*places: tuple[str, Any]) -> Marks:
-    return marks_of([Place(name, np.array(at, dtype=float)) for name, at in places], (), "f.csv")
+    return marks_of([NamedPoint(name, np.array(at, dtype=float)) for name, at in places], (), "f.csv")
 
 
 def test_one_place_is_a_point_two_are_corners_and_six_are_walls() -> None:

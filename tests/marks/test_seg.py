@@ -10,6 +10,7 @@ import pytest
 
 from rprloc.errors import InputError
 from rprloc.marks.seg import read_seg
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.labels import Label
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native
@@ -32,7 +33,7 @@ def test_segments_lie_where_they_were_drawn(tmp_path: Path, native: Native) -> N
     label = read(seg_dicom(tmp_path / "seg.dcm", MASKS, native), native)
     assert list(label.structures) == ["My_organ", "other"]
     for name, mask in zip(label.structures, MASKS.values(), strict=True):
-        (true,) = structure_landmarks(mask.view(np.uint8), {"x": 1}, native).values()
+        (true,) = structure_landmarks(LabelVoxels(mask.view(np.uint8)), {"x": 1}, native).values()
         assert label.structures[name].voxels == mask.sum()
         np.testing.assert_allclose(label.structures[name].box_mm, true.box_mm, atol=1e-3)
     assert list(read(seg_dicom(tmp_path / "b.dcm", MASKS, native), native, structures={"OTHER": 4}).structures) == [
@@ -46,7 +47,7 @@ def test_it_is_laid_on_a_scan_of_which_it_shows_a_part(tmp_path: Path) -> None:
         origin_mm=tuple(NATIVE.frame.world(np.array([21.0, 0.0, 13.0])).tolist()),
     )  # fmt: skip
     label = read(seg_dicom(tmp_path / "seg.dcm", {"a": MASKS["other"]}), flipped)
-    (true,) = structure_landmarks(MASKS["other"].view(np.uint8), {"x": 1}, NATIVE).values()
+    (true,) = structure_landmarks(LabelVoxels(MASKS["other"].view(np.uint8)), {"x": 1}, NATIVE).values()
     np.testing.assert_allclose(label.structures["a"].box_mm, true.box_mm, atol=1e-3)
 
 

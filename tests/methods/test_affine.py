@@ -10,7 +10,8 @@ import SimpleITK as sitk
 
 from rprloc.geometry import Grid
 from rprloc.methods.affine import affine
-from rprloc.methods.images import MaskedImage, RegistrationError, carried, image_of
+from rprloc.methods.images import MaskedImage, RegistrationError, carried
+from rprloc.scans.volume import image_of
 from tests.methods.heads import GRID, LANDMARKS, REGION, image
 
 

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from rprloc.geometry import Affine
-from rprloc.methods.carry import Matching, Part, Registered, Shape, TurnedBack
+from rprloc.methods.carry import Matching, QueryRegion, Registered, Shape, TurnedBack
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native
 from rprloc.scans.turned import Turn
@@ -93,7 +93,7 @@ def test_a_ball_is_carried_to_where_it_went(direction: np.ndarray | None, spacin
     start = Affine(np.eye(3), centre)
     shape = Shape.of(ball(support, np.zeros(3), 14.0), support)
     box = np.array([centre - 14, centre + 14])
-    part = Part.around(query, [box])
+    part = QueryRegion.around(query, [box])
     assert part is not None
     found = part.outline(part.distances(shape, Matching(start, points(), np.zeros((20, 3)))))
     assert found is not None
@@ -116,11 +116,11 @@ def test_a_large_structure_is_thinned_out(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_a_query_does_not_show_is_no_part() -> None:
     far = np.array([[1000.0] * 3, [1010.0] * 3])
-    assert Part.around(native(), [far]) is None
+    assert QueryRegion.around(native(), [far]) is None
 
 
 def test_nothing_inside_is_no_outline() -> None:
-    part = Part.around(native(), [np.array([[-5.0] * 3, [5.0] * 3])])
+    part = QueryRegion.around(native(), [np.array([[-5.0] * 3, [5.0] * 3])])
     assert part is not None
     shape = Shape.of(ball(native(), np.zeros(3), 8.0), native())
     distances = part.distances(shape, Matching(START, points(), np.zeros((20, 3))))

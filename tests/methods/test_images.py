@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,11 @@ from rprloc.methods.images import (
     coarser,
     cropped,
     faults_of_a_pair,
-    image_of,
     one_thread_each,
+    quietly,
     region_around,
 )
+from rprloc.scans.volume import image_of
 from tests.methods.fakes import scan
 from tests.methods.heads import WINDOW, head
 
@@ -81,3 +83,12 @@ def test_what_a_pair_s_scans_are_at_fault_of_is_one_sentence_and_memory_is_none_
             raise error
     with pytest.raises(MemoryError), faults_of_a_pair():
         raise RuntimeError("Failed to allocate memory for image.")
+
+
+def test_a_package_may_print_and_warn_and_change_what_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    before = list(warnings.filters)
+    with quietly():
+        print("loud")
+        warnings.warn("loud", stacklevel=1)
+        warnings.filterwarnings("ignore")
+    assert capsys.readouterr() == ("", "") and warnings.filters == before

@@ -15,7 +15,7 @@ from rprloc.methods.answer import OUTSIDE, Prediction
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.looks import Looks
 from rprloc.methods.matched import Matched, _carrying, _landmarks
-from rprloc.methods.refined import spread_out
+from rprloc.methods.refined import Spread
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
 from tests.methods.heads import GRID, ORGANS, WINDOW, head, unmoved
@@ -228,13 +228,13 @@ class Points(Told):
 def test_matched_points_are_the_extreme_ones_and_others_far_from_them_and_from_each_other() -> None:
     random = np.random.default_rng(2)
     surface = np.concatenate([LEFT_MM, LEFT_MM.mean(axis=0) + random.normal(0, 8, (300, 3))])
-    chosen = spread_out(surface, 14)
+    chosen = Spread.over(surface, 14).points_mm
     np.testing.assert_array_equal(chosen[:6], LEFT_MM)
     apart = np.linalg.norm(chosen[:, None] - chosen[None], axis=2)
     assert apart[6:][apart[6:] > 0].min() > 8
     # Where there are fewer points than asked for, each counts once.
     few = np.concatenate([LEFT_MM, LEFT_MM[:2], LEFT_MM[:1] + 1])
-    assert len(spread_out(few, 14)) == 7
+    assert len(Spread.over(few, 14).points_mm) == 7
 
 
 def test_a_surface_moves_as_the_points_around_do() -> None:
@@ -256,4 +256,3 @@ def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_su
     np.testing.assert_array_equal(points[along], surface[:6][along])
     ordered = np.sort(surface, axis=0)
     np.testing.assert_array_equal(box_of_points(_landmarks(surface, 0.041)), ordered[[2, -3]])
-    assert np.isnan(_landmarks(np.where(np.arange(50)[:, None] == 30, np.nan, surface), 0.005)).all()

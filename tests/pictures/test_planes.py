@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rprloc.pictures.laid import Laid
-from rprloc.pictures.planes import FOUND, PIXELS, PLANES, TRUE, Mark, PlaneView, draw_planes, section, width_of
+from rprloc.pictures.planes import FOUND, PIXELS, PLANES, TRUE, Overlay, PlaneView, draw_planes, section, width_of
 from rprloc.scans.frame import Frame
 from tests.exports.queries import GRIDS, box_of, native, outline_of
 
@@ -39,10 +39,10 @@ def test_what_is_bright_on_the_left_is_on_the_right_of_the_picture(kind: str) ->
     index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.size], indexing="ij"), axis=-1).astype(float)
     places = grid.frame.world(index)
     centre = grid.frame.world((np.array(grid.size) - 1) / 2)
-    mark = Mark(box_mm=np.stack([centre, centre]), colour=TRUE)
+    overlay = Overlay(box_mm=np.stack([centre, centre]), colour=TRUE)
     for axis, sign, panel, half in ((0, 1, 0, np.s_[:, 130:]), (1, 1, 0, np.s_[130:, :]), (2, -1, 1, np.s_[130:, :])):
         bright = ((places[..., axis] - centre[axis]) * sign > 3).transpose(2, 1, 0).astype(np.int16)
-        drawn = np.asarray(draw_planes(scan_of(kind, bright), WINDOW, [mark], 24.0).convert("L"))
+        drawn = np.asarray(draw_planes(scan_of(kind, bright), WINDOW, [overlay], 24.0).convert("L"))
         own = drawn[:, panel * (PIXELS + 4) : panel * (PIXELS + 4) + PIXELS]
         # Where the scan is oblique a wedge of the side crosses the middle.
         assert own[half].mean() > 4 * np.delete(own, half[0] if axis else half[1], axis=0 if axis else 1).mean()
@@ -68,12 +68,12 @@ def test_found_and_true_are_drawn_in_their_colours_and_a_point_is_a_cross() -> N
     grid, outline = native("oblique"), outline_of((8, 9, 5), (12, 7, 9))
     box = box_of(outline, grid)
     laid = Laid.of(outline.inside, grid.frame, outline.first)
-    marks = [Mark(box_mm=box, colour=FOUND, dashed=True), Mark(box_mm=box, colour=TRUE, outline=laid)]
-    drawn = np.asarray(draw_planes(scan_of("oblique"), WINDOW, marks[:1], width_of([box])))
+    overlays = [Overlay(box_mm=box, colour=FOUND, dashed=True), Overlay(box_mm=box, colour=TRUE, outline=laid)]
+    drawn = np.asarray(draw_planes(scan_of("oblique"), WINDOW, overlays[:1], width_of([box])))
     assert (drawn == FOUND).all(axis=2).sum() > 200 and not (drawn == TRUE).all(axis=2).any()
-    drawn = np.asarray(draw_planes(scan_of("oblique"), WINDOW, marks, width_of([box, box])))
+    drawn = np.asarray(draw_planes(scan_of("oblique"), WINDOW, overlays, width_of([box, box])))
     assert (drawn == TRUE).all(axis=2).sum() > 400
-    point = Mark(box_mm=np.repeat(box.mean(axis=0, keepdims=True), 2, axis=0), colour=FOUND)
+    point = Overlay(box_mm=np.repeat(box.mean(axis=0, keepdims=True), 2, axis=0), colour=FOUND)
     assert point.is_point
     drawn = np.asarray(draw_planes(scan_of("oblique"), WINDOW, [point], 60.0))
     assert (drawn == FOUND).all(axis=2).sum() >= 3 * 40
@@ -87,8 +87,8 @@ def test_the_width_shows_all_boxes_and_a_margin() -> None:
 
 def test_beyond_the_scan_is_black_and_a_pixel_is_a_place() -> None:
     scan = Laid(np.ones((4, 4, 4), dtype=np.int16), Frame(np.eye(3), np.zeros(3)))
-    mark = Mark(box_mm=np.array([[0.5, 0.5, 0.5], [2.5, 2.5, 2.5]]), colour=FOUND)
-    drawn = np.asarray(draw_planes(scan, WINDOW, [mark], 48.0).convert("L"))
+    overlay = Overlay(box_mm=np.array([[0.5, 0.5, 0.5], [2.5, 2.5, 2.5]]), colour=FOUND)
+    drawn = np.asarray(draw_planes(scan, WINDOW, [overlay], 48.0).convert("L"))
     assert drawn[40, 40] == 0 and drawn[118, 118] == 255
     view = PlaneView(PLANES[0], np.array([1.0, 1.0, 1.0]), 24.0)
     assert view.pixel(np.array([2.0, 3.0, 1.0]), scan.frame).tolist() == [129.5, 139.5]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rprloc.pictures.window import CT_KNOTS, CT_WINDOW, kept, knots_of, window_of
+from rprloc.pictures.window import CT_KNOTS, kept, knots_of, window_of
+from rprloc.scans.volume import SOFT_TISSUE_HU
 
 VALUES = np.arange(-100, 1001)
 
 
 def test_the_window() -> None:
-    assert window_of(VALUES, "ct") == CT_WINDOW == window_of(VALUES * 0, "mr")
+    assert window_of(VALUES, "ct") == SOFT_TISSUE_HU == window_of(VALUES * 0, "mr")
     low, high = window_of(VALUES, "mr")
     assert 5 < low < 15 and 985 < high < 995
     assert window_of(np.ones(9), "mr") == (1.0, 2.0)

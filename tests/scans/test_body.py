@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from rprloc.scans.body import body_box, body_mask
+from rprloc.scans.body import body_mask
 
 
 def torso() -> np.ndarray:
@@ -45,12 +45,6 @@ def test_nothing_but_air_has_an_empty_body() -> None:
 def test_a_scan_of_a_slice_or_two_keeps_its_body(slices: int) -> None:
     mask = body_mask(torso()[4 : 4 + slices])
     assert mask[:, 4:18, 4:26].mean() > 0.9
-
-
-def test_the_box_holds_the_whole_mask() -> None:
-    mask = np.zeros((6, 7, 8), dtype=bool)
-    mask[1, 2, 3] = mask[4, 2, 7] = True
-    assert body_box(mask) == (slice(1, 5), slice(2, 3), slice(3, 8))
 
 
 def plain_body(tissue: np.ndarray) -> np.ndarray:

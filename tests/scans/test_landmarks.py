@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rprloc.geometry import WALLS
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native, Structure
 
@@ -26,7 +27,7 @@ def landmarks(label: Any, structures: Any = None) -> dict[str, Structure]:
         direction=tuple(np.eye(3).ravel()),
         origin_mm=tuple(ORIGIN),
     )
-    return structure_landmarks(label, structures, native)
+    return structure_landmarks(LabelVoxels(label), structures, native)
 
 
 def voxels_inward(found: Structure) -> dict[str, np.ndarray]:
@@ -141,7 +142,7 @@ def test_open_walls_are_the_patients_in_any_order_of_the_axes() -> None:
     native = Native(size=(7, 6, 5), spacing_mm=(1.0, 1.0, 1.0), direction=direction, origin_mm=(0.0, 0.0, 0.0))
     label = np.zeros((5, 6, 7), dtype=np.uint8)
     label[0, 5, 3] = 1
-    assert structure_landmarks(label, None, native)["label_1"].open_walls == ("right", "superior")
+    assert structure_landmarks(LabelVoxels(label), None, native)["label_1"].open_walls == ("right", "superior")
 
 
 def test_a_hundred_and_fifty_structures_with_ids_of_freesurfer_in_one_label() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.strays import without_strays
 
 SPACING = (1.0, 2.0, 3.0)
@@ -22,8 +23,8 @@ def test_few_voxels_far_from_the_rest_are_left_out_and_said(size: int) -> None:
     label = organ()
     label[6, 6, 60:63] = 7
     label = label.repeat(size, 0).repeat(size, 1).repeat(size, 2)
-    kept, said = without_strays(label, {"kidney": 7}, np.array(SPACING) / size)
-    np.testing.assert_array_equal(kept, organ(size))
+    kept, said = without_strays(LabelVoxels(label), {"kidney": 7}, np.array(SPACING) / size)
+    np.testing.assert_array_equal(kept.values, organ(size))
     many = size**3
     assert len(said) == 1
     assert said[0].startswith(f"kidney: {3 * many} of {1003 * many:,} voxels lie about ")
@@ -42,8 +43,9 @@ def test_few_voxels_far_from_the_rest_are_left_out_and_said(size: int) -> None:
 def test_what_is_near_or_holds_more_is_part_of_the_structure(place: tuple[object, ...], why: str) -> None:
     label = organ()
     label[place] = 7
-    kept, said = without_strays(label, {"kidney": 7}, SPACING)
-    assert kept is label, why
+    voxels = LabelVoxels(label)
+    kept, said = without_strays(voxels, {"kidney": 7}, SPACING)
+    assert kept is voxels, why
     assert said == ()
 
 
@@ -51,8 +53,8 @@ def test_other_structures_stay_and_a_structure_of_dots_has_no_rest() -> None:
     label = organ()
     label[6, 6, 60] = 7
     label[::4, ::4, 70] = 3
-    kept, said = without_strays(label, {"kidney": 7, "dots": 3}, SPACING)
+    kept, said = without_strays(LabelVoxels(label), {"kidney": 7, "dots": 3}, SPACING)
     assert len(said) == 1
-    assert (kept == 3).sum() == (label == 3).sum()
-    assert kept[6, 6, 60] == 0
+    assert (kept.values == 3).sum() == (label == 3).sum()
+    assert kept.values[6, 6, 60] == 0
     assert label[6, 6, 60] == 7

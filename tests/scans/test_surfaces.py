@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from rprloc.geometry import WALLS, box_of_points
 from rprloc.scans import surfaces
+from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native, Structure
 from rprloc.scans.scan import Surfaces
@@ -31,8 +32,9 @@ def both(label: Any, direction: Any = TRUE, origin: Any = ORIGIN) -> tuple[dict[
         direction=tuple(np.ravel(direction)),
         origin_mm=tuple(origin),
     )
-    found = structure_landmarks(label, None, native)
-    return found, structure_surfaces(label, found, native)
+    voxels = LabelVoxels(label)
+    found = structure_landmarks(voxels, None, native)
+    return found, structure_surfaces(voxels, found, native)
 
 
 def blobs(seed: int = 3) -> np.ndarray:

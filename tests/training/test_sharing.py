@@ -21,7 +21,7 @@ from rprloc.files import read_json_lines
 from rprloc.networks.checkpoint import read_model
 from rprloc.training import loop, sharing, state
 from rprloc.training.run import train_network
-from rprloc.training.sharing import WHOLE, Share, Work, device_of_rank
+from rprloc.training.sharing import WHOLE, Share, Worker, device_of_rank
 from rprloc.training.state import Interrupted
 from tests.runs import ROOT
 from tests.training.lessons import curve as curve_of
@@ -45,9 +45,9 @@ def gradients(objective: Any) -> list[Tensor | None]:
 def test_the_shares_of_a_step_add_up_to_the_whole(tmp_path: Path, network: str) -> None:
     scans = [write_scan_for(network, tmp_path, seed) for seed in (1, 2)]
     objective = objective_of(lessons_for(network, tmp_path / "x", scans, length=told(network)))
-    whole = Work(GROUPS).gradients(objective, 1)
+    whole = Worker(GROUPS).gradients(objective, 1)
     expected = gradients(objective)
-    in_parts = Work(GROUPS)
+    in_parts = Worker(GROUPS)
     in_parts.parts = 2
     found = in_parts.gradients(objective, 1)
     assert float(found[0]) == pytest.approx(float(whole[0]), rel=1e-5)
@@ -84,16 +84,16 @@ class Hungry:
 
 def test_a_step_that_is_too_large_is_computed_in_parts_of_the_same_batch() -> None:
     small, large = Hungry(most=3), Hungry(most=8)
-    work = Work(8)
-    found, whole = work.gradients(small, 2), Work(8).gradients(large, 2)
-    assert float(found[0]) == float(whole[0]) == 9.0 and work.parts == 4
+    worker = Worker(8)
+    found, whole = worker.gradients(small, 2), Worker(8).gradients(large, 2)
+    assert float(found[0]) == float(whole[0]) == 9.0 and worker.parts == 4
     assert gradients(small)[0] == gradients(large)[0]
     assert small.asked == [WHOLE, Share(0, 2), *(Share(index, 4) for index in range(4))]
     # The next step begins with as many parts.
-    work.gradients(small, 3)
+    worker.gradients(small, 3)
     assert len(small.asked) == 10 and small.asked[-4:] == small.asked[2:6]
     with pytest.raises(torch.OutOfMemoryError):
-        Work(8).gradients(Hungry(most=0), 1)
+        Worker(8).gradients(Hungry(most=0), 1)
 
 
 def test_a_training_says_once_in_how_many_parts_a_step_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,10 +154,10 @@ def test_two_processes_learn_what_one_does_and_go_on_from_its_state(
 
     steps = loop.take_step
 
-    def three(objective: Any, length: Length, optimiser: Any, step: int, work: Work) -> Any:
+    def three(objective: Any, length: Length, optimiser: Any, step: int, worker: Worker) -> Any:
         if step == 3:
             raise Interrupted
-        return steps(objective, length, optimiser, step, work)
+        return steps(objective, length, optimiser, step, worker)
 
     monkeypatch.setattr(state, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(loop, "take_step", three)

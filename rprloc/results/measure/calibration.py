@@ -32,7 +32,7 @@ Scores = dict[str, FloatArray]
 """By image, how far the walls of its predictions by one method are off: (predictions, 6) mm, in the order of WALLS."""
 
 
-class Kind(NamedTuple):
+class CalibrationGroup(NamedTuple):
     """What predictions share that are calibrated together."""
 
     method: str
@@ -55,13 +55,13 @@ def with_intervals(
     doubtful, and with fewer than CALIBRATION_IMAGES images.
     """
     scores = _scores(known, supports, scans)
-    learned: dict[tuple[Kind, str | None], tuple[dict[str, float] | None, int]] = {}
+    learned: dict[tuple[CalibrationGroup, str | None], tuple[dict[str, float] | None, int]] = {}
     nothing: tuple[None, int] = (None, 0)
     said = []
     for one in predictions:
-        kind = _kind(one)
-        own = scores.get(kind, {})
-        key = (kind, one.subject if one.subject in own else None)
+        group = _group(one)
+        own = scores.get(group, {})
+        key = (group, one.subject if one.subject in own else None)
         if key not in learned:
             others = [errors for image, errors in own.items() if image != one.subject]
             learned[key] = (within_mm(others), len(others)) if len(others) >= CALIBRATION_IMAGES else nothing
@@ -134,23 +134,25 @@ def _off_mm(one: Prediction, truth: Structure) -> FloatArray:
     return np.asarray(np.linalg.norm(found - truth.extreme_mm, axis=-1))
 
 
-def _kind(prediction: Prediction) -> Kind:
-    """Return a prediction's kind."""
+def _group(prediction: Prediction) -> CalibrationGroup:
+    """Return a prediction's group."""
     one = prediction
-    return Kind(one.method, one.setting, one.structure, one.support == ALL_SUPPORTS)
+    return CalibrationGroup(one.method, one.setting, one.structure, one.support == ALL_SUPPORTS)
 
 
-def _scores(predictions: Sequence[Prediction], supports: Collection[str], scans: Scans) -> Mapping[Kind, Scores]:
-    """Return the scores of each kind of predictions from those found for supports whose truth is known."""
+def _scores(
+    predictions: Sequence[Prediction], supports: Collection[str], scans: Scans
+) -> Mapping[CalibrationGroup, Scores]:
+    """Return the scores of each group of predictions from those found for supports whose truth is known."""
     calibrated = set(calibrated_methods())
-    errors: dict[Kind, dict[str, list[FloatArray]]] = {}
+    errors: dict[CalibrationGroup, dict[str, list[FloatArray]]] = {}
     for one in predictions:
         if one.method not in calibrated or one.subject not in supports or one.points_mm is None:
             continue
         truth = scans[one.subject].structures.get(one.structure)
         if truth and truth.is_point == one.point:
-            of_kind = errors.setdefault(_kind(one), {})
-            of_kind.setdefault(one.subject, []).append(_off_mm(one, truth))
+            of_group = errors.setdefault(_group(one), {})
+            of_group.setdefault(one.subject, []).append(_off_mm(one, truth))
     return {
-        kind: {image: np.stack(found) for image, found in sorted(images.items())} for kind, images in errors.items()
+        group: {image: np.stack(found) for image, found in sorted(images.items())} for group, images in errors.items()
     }

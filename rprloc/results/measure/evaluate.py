@@ -31,7 +31,7 @@ from rprloc.results.measure.expected import (
 )
 from rprloc.results.measure.landmarks import tidy_landmarks
 from rprloc.results.measure.metrics import metrics_of
-from rprloc.results.measure.outlines import NOTHING, Drawn, facts_of, true_outlines, with_outlines
+from rprloc.results.measure.outlines import NOTHING, KnownOutlines, facts_of, true_outlines, with_outlines
 from rprloc.results.measure.points import tidy_points
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
@@ -70,8 +70,8 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     """
     predictions = list(read_predictions(*came.batches))
     records, said = compared(measure, records_of(scans), predictions)
-    drawn = Drawn(facts_of(came.outlines), true_outlines(scans))
-    found = evaluate(measure, records, predictions, drawn)
+    outlines = KnownOutlines(facts_of(came.outlines), true_outlines(scans))
+    found = evaluate(measure, records, predictions, outlines)
     arrays = list(by_support(found.predictions, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
@@ -135,14 +135,15 @@ def chosen_weights(predictions: Iterable[Prediction]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["cohort", "method", "weights", "why", "queries"])
 
 
-def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction], drawn: Drawn = NOTHING) -> Evaluated:
+def evaluate(
+    measure: Measure, scans: Scans, predictions: Iterable[Prediction], outlines: KnownOutlines = NOTHING
+) -> Evaluated:
     """Return one cohort's complete predictions, their metrics and the scans that were set aside.
 
     `predictions` are those that came. One that was expected and did not come becomes a failed one with the reason;
     nothing is dropped. Behind them stand the predictions of several supports together (`combined_predictions`). Those
     of a calibrated method for supports that are no queries say how sure the others are (`with_intervals`), and take no
-    place themselves. `drawn` says what is known of outlines. Raises InputError for a prediction that is there twice or
-    belongs to no query of the cohort.
+    place themselves. Raises InputError for a prediction that is there twice or belongs to no query of the cohort.
     """
     came = _by_name(measure, predictions)
     queries = {member.subject for member in measure.members if member.query}
@@ -157,10 +158,10 @@ def evaluate(measure: Measure, scans: Scans, predictions: Iterable[Prediction], 
     supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
     rows.extend(combined_predictions(rows, supports, measure.methods))
     calibration.extend(combined_predictions(calibration, supports, measure.methods))
-    rows = with_outlines(with_intervals(rows, [*rows, *calibration], supports, scans), drawn)
+    rows = with_outlines(with_intervals(rows, [*rows, *calibration], supports, scans), outlines)
     labelled = {member.subject for member in measure.members if member.labelled}
     main = {Main(asked.name, asked.settings[-1]) for asked in measure.methods}
-    metrics = metrics_of(rows, scans, labelled=labelled, drawn=drawn.true, main=main)
+    metrics = metrics_of(rows, scans, labelled=labelled, drawn=outlines.true, main=main)
     return Evaluated(rows, metrics, set_aside_table(measure, scans), scans_table(measure, scans))
 
 

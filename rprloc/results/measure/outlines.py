@@ -16,7 +16,7 @@ from rprloc.scans.target import subject_of
 
 
 @dataclass(frozen=True)
-class Drawn:
+class KnownOutlines:
     """What is known of a cohort's outlines."""
 
     facts: Mapping[Name, OutlineFacts]
@@ -25,7 +25,7 @@ class Drawn:
     """The subjects and structures whose true outline is known."""
 
 
-NOTHING = Drawn({}, frozenset())
+NOTHING = KnownOutlines({}, frozenset())
 
 
 def facts_of(paths: Iterable[Path]) -> dict[Name, OutlineFacts]:
@@ -41,9 +41,9 @@ def true_outlines(scans: Iterable[Path]) -> frozenset[tuple[str, str]]:
     )
 
 
-def with_outlines(predictions: Iterable[Prediction], drawn: Drawn) -> list[Prediction]:
+def with_outlines(predictions: Iterable[Prediction], known: KnownOutlines) -> list[Prediction]:
     """Return predictions that were found with what is known of their outlines."""
     return [
-        one if one.failed else msgspec.structs.replace(one, outline=drawn.facts.get(name_of(one)))
+        one if one.failed else msgspec.structs.replace(one, outline=known.facts.get(name_of(one)))
         for one in predictions
     ]

@@ -29,7 +29,7 @@ _END_SIZE, _END_TEXT = 22 + 56 + 20, 1 << 16
 
 
 @dataclass(frozen=True)
-class Files:
+class DicomFiles:
     """Files in the order of their names, which may be a patient's: they are counted in messages and never named."""
 
     name: str
@@ -46,7 +46,7 @@ class Files:
 
 
 @contextmanager
-def opened_files(path: Path) -> Iterator[Files]:
+def opened_files(path: Path) -> Iterator[DicomFiles]:
     """Yield the files below a folder, in a zip archive, or the file itself.
 
     Raises InputError for more than MOST_FILES, for an archive that is damaged or locked, and for one with a path that
@@ -54,12 +54,12 @@ def opened_files(path: Path) -> Iterator[Files]:
     """
     if path.is_dir():
         names = _below(path)
-        yield Files(path.name, names, lambda name: (path / name).open("rb"), [path / name for name in names])
+        yield DicomFiles(path.name, names, lambda name: (path / name).open("rb"), [path / name for name in names])
     elif is_archive(path):
         with _archive(path) as archive:
-            yield Files(path.name, _inside(archive, path.name), partial(_unpacked, archive, path.name), [path])
+            yield DicomFiles(path.name, _inside(archive, path.name), partial(_unpacked, archive, path.name), [path])
     else:
-        yield Files(path.name, [path.name], lambda _: path.open("rb"), [path])
+        yield DicomFiles(path.name, [path.name], lambda _: path.open("rb"), [path])
 
 
 def is_archive(path: Path) -> bool:

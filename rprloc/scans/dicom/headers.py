@@ -48,7 +48,7 @@ class Slice:
     """One slice, or one frame of a file with many."""
 
     file: str
-    """In `Files`."""
+    """In `DicomFiles`."""
     frame: int
     instance_uid: str
     position_mm: FloatArray

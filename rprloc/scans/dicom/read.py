@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from rprloc.errors import UNSTEADY, InputError
 from rprloc.scans import kinds
-from rprloc.scans.dicom.files import Files, may_be_dicom, opened_files
+from rprloc.scans.dicom.files import DicomFiles, may_be_dicom, opened_files
 from rprloc.scans.dicom.headers import LIST, Header, Slice, read_header
 from rprloc.scans.dicom.pixels import PixelsError, rescaled, stored_values
-from rprloc.scans.dicom.series import Chosen, Series, chosen
+from rprloc.scans.dicom.series import ChosenSeries, Series, chosen
 from rprloc.scans.dicom.stack import Stack, stacked
 from rprloc.scans.nifti import listed
 from rprloc.scans.volume import Opened
@@ -62,13 +62,13 @@ def read_stack(path: Path, *, series: str | None = None, modality: str | None = 
     return found.series, stack
 
 
-def _stack(files: Files, wanted: str | None, modality: str | None) -> tuple[Chosen, Stack]:
+def _stack(files: DicomFiles, wanted: str | None, modality: str | None) -> tuple[ChosenSeries, Stack]:
     """Return the series of files that is the scan, and its slices in their places."""
     found = chosen(_headers(files), files.name, wanted=wanted, modality=modality)
     return found, stacked(found.series.slices, files.name, tilt_degrees=found.series.first.tilt_degrees)
 
 
-def _headers(files: Files) -> list[Header]:
+def _headers(files: DicomFiles) -> list[Header]:
     """Return the headers of all files that are DICOM; of lists of a disk's files only where there is nothing else."""
     found: list[Header] = []
     lists: list[Header] = []
@@ -84,7 +84,7 @@ def _headers(files: Files) -> list[Header]:
     return found or lists
 
 
-def _values(stack: Stack, files: Files) -> tuple[NDArray[Any], int]:
+def _values(stack: Stack, files: DicomFiles) -> tuple[NDArray[Any], int]:
     """Return the values (z, y, x) of a stack, and how many copies of slices were left out; raises InputError."""
     first = stack.places[0][0]
     columns, rows = first.size
@@ -115,7 +115,7 @@ def _values(stack: Stack, files: Files) -> tuple[NDArray[Any], int]:
     return values if stack.even else _evened(values, stack), copies
 
 
-def _planes(file: str, members: Sequence[tuple[int, Slice]], files: Files) -> Iterator[NDArray[Any]]:
+def _planes(file: str, members: Sequence[tuple[int, Slice]], files: DicomFiles) -> Iterator[NDArray[Any]]:
     """Yield the rescaled values (y, x) of slices of a file; raises InputError where they cannot be had."""
     slices = [one for _, one in members]
     if any(one.unit == "LUT" for one in slices):
@@ -149,7 +149,7 @@ def _evened(values: NDArray[Any], stack: Stack) -> NDArray[np.float32]:
     return found
 
 
-def _said(found: Chosen, copies: int) -> tuple[str, ...]:
+def _said(found: ChosenSeries, copies: int) -> tuple[str, ...]:
     """Return what is to be said of the series and its values."""
     said = found.findings
     if copies:

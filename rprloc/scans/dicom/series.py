@@ -66,14 +66,14 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSeries:
     """The series that is the scan, and what is to be said of what lies beside it."""
 
     series: Series
     findings: tuple[str, ...] = ()
 
 
-def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality: str | None) -> Chosen:
+def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality: str | None) -> ChosenSeries:
     """Return the series that `wanted` names by its description, number or UID, else the one volume of a modality.
 
     Left out by rule are localizers, secondary captures, reports and whatever else is no CT or MR image with a place.
@@ -96,7 +96,7 @@ def chosen(headers: Sequence[Header], name: str, *, wanted: str | None, modality
         shown = str(series.first.modality).upper()
         raise InputError(f"{name}: found {shown}, expected {_expected(modality, [series])}.")
     _check_one(series, headers, name)
-    return Chosen(series, _left_out(series, found, headers, wanted))
+    return ChosenSeries(series, _left_out(series, found, headers, wanted))
 
 
 def _of_one_form(one: Slice, other: Slice) -> bool:

@@ -18,8 +18,9 @@ _SAME_GAP = 0.1
 _SAME_PLACE = 0.02
 """Slices nearer than this part of the usual gap lie at the same place."""
 _WIDER = 1.5
-"""A gap that is so many times as wide as those beside it lacks a slice, unless it goes on for FEW gaps."""
+"""A gap that is so many times as wide as those beside it lacks a slice..."""
 _FEW = 3
+"""... unless it goes on for so many gaps."""
 _MOST_FINER = 4
 """A stack of uneven gaps gets at most so many times as many slices."""
 _NO_TILT = 0.5

@@ -10,7 +10,7 @@ import pytest
 from rprloc.errors import InputError
 from rprloc.methods.answer import OfAnswer, OutlineFacts
 from rprloc.results.measure.expected import name_of
-from rprloc.results.measure.outlines import Drawn, facts_of, true_outlines, with_outlines
+from rprloc.results.measure.outlines import KnownOutlines, facts_of, true_outlines, with_outlines
 from rprloc.scans.outlines import OfStructure, Outline, write_outlines
 from rprloc.scans.scan import write_scan_outlines
 from tests.results import cohorts
@@ -33,7 +33,7 @@ def test_facts_are_read_from_the_files_headers(tmp_path: Path) -> None:
     facts = facts_of([path])
     assert facts == {name_of(first): FACTS, name_of(second): FACTS}
     failed = cohorts.lost(second, "lost")
-    rows = with_outlines([first, failed, made.predictions[0]], Drawn(facts, set()))
+    rows = with_outlines([first, failed, made.predictions[0]], KnownOutlines(facts, set()))
     assert [one.outline for one in rows] == [FACTS, None, None]
     assert type(first).from_json(rows[0].to_json()) == rows[0]
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from rprloc.cohort.tasks import Cohort, Launch, Member, Report, Sheet
+from rprloc.cohort.tasks import Cohort, Launch, Member, Report, SheetFile
 from rprloc.files import write_json_lines
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, Key, Prediction
 from rprloc.pictures.manifest import Pictured
@@ -220,7 +220,7 @@ def write_results(folder: Path, *cohorts: Made) -> Path:
 
 def report_of(*cohorts: Made, **parameters: Any) -> Report:
     """Return what the plan tells the report."""
-    sheet = Sheet(file="samples.csv", sha256="0" * 64)
+    sheet = SheetFile(file="samples.csv", sha256="0" * 64)
     return Report(cohorts=tuple(made.cohort() for made in cohorts), parameters=parameters, sheet=sheet)
 
 

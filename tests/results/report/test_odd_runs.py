@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rprloc.cohort.tasks import Cohort, Report, Sheet
+from rprloc.cohort.tasks import Cohort, Report, SheetFile
 from rprloc.files import write_json_lines
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.report.run import ReportFiles, report_run
@@ -34,7 +34,7 @@ def page_of(folder: Path, *made: cohorts.Cohort) -> Html:
     given = ReportFiles(
         results=folder / "results", scans=[path for path in (folder / "scans").iterdir() if path.name in shown]
     )
-    report_run(folder / "page", Report(cohorts=asked, sheet=Sheet(file="samples.csv")), LAUNCH, given)
+    report_run(folder / "page", Report(cohorts=asked, sheet=SheetFile(file="samples.csv")), LAUNCH, given)
     page = Html((folder / "page" / "report.html").read_text(encoding="utf-8"))
     queries = [
         member.subject

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from rprloc.errors import InputError
 from rprloc.pictures.planes import PLANES, Plane, PlaneView
-from rprloc.pictures.window import CT_WINDOW
 from rprloc.results.report.planes import Box, Picture, draw_plane, plane_image
 from rprloc.scans.frame import Frame
+from rprloc.scans.volume import SOFT_TISSUE_HU
 from tests.scans.written import grid_of, record_of, set_aside_record, structure_of, write_scan
 
 STRAIGHT = Frame(np.eye(3), np.zeros(3))
@@ -126,7 +126,7 @@ def test_scans_are_read_from_their_folder(tmp_path: Path) -> None:
     record = record_of("q0", model, matching=fine)
     folder = write_scan(tmp_path, record, voxels, matching=np.full((20, 20, 20), 7))
     shown = Picture.read(folder, record, "ct")
-    assert (shown.voxels == voxels).all() and shown.grid == model and shown.window == CT_WINDOW
+    assert (shown.voxels == voxels).all() and shown.grid == model and shown.window == SOFT_TISSUE_HU
     assert Picture.read(folder, record, "ct", fine=True).grid == fine
     assert (Picture.read(folder, record, "ct", fine=True).voxels == 7).all()
     assert Picture.read(folder, record_of("q0", model), "ct", fine=True).grid == model

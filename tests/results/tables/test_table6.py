@@ -9,7 +9,7 @@ import pytest
 from rprloc.methods.answer import OutlineFacts
 from rprloc.results.measure.evaluate import evaluate
 from rprloc.results.measure.expected import name_of
-from rprloc.results.measure.outlines import Drawn
+from rprloc.results.measure.outlines import KnownOutlines
 from rprloc.results.tables.layout import CohortFacts
 from rprloc.results.tables.table6 import COLUMNS, outline_tables, tidy_outlines
 from tests.results import cohorts
@@ -28,7 +28,7 @@ def metrics() -> pd.DataFrame:
     both = [*own, *(msgspec.structs.replace(one, support="*") for one in own)]
     true = {(one.subject, one.structure) for one in made.predictions}
     return evaluate(
-        made.measure, made.scans, made.predictions, Drawn({name_of(one): facts for one in both}, true)
+        made.measure, made.scans, made.predictions, KnownOutlines({name_of(one): facts for one in both}, true)
     ).metrics
 
 
