@@ -203,6 +203,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     known."""
     turned: str | None = None
     """What its header says wrong of how the query lies, and what was done."""
+    stretched: str | None = None
+    """How much longer along an axis the query is than the supports, where its spacing is doubted for it."""
     chosen: Chosen | None = None
     """With what weights it was found, where the program chose them."""
     seconds: dict[str, float] = {}

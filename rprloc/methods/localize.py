@@ -27,6 +27,7 @@ from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
 from rprloc.methods.outlined import Artist, Outlines
+from rprloc.methods.stretched import stretched
 from rprloc.networks.checkpoint import Model, check_conflicts, read_model
 from rprloc.scans.scan import Scan
 from rprloc.scans.target import scan_folder
@@ -150,7 +151,14 @@ class Localizer:
         missing = _absent(self._work, self._used, query)
         rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
         name = _name(self._work.device)
-        return [msgspec.structs.replace(row, first=first, device=name) for row in rows]
+        said = None if judged.turned is not None else self._stretched(judged)
+        return [msgspec.structs.replace(row, first=first, device=name, stretched=said) for row in rows]
+
+    def _stretched(self, judged: Judged) -> str | None:
+        """Return what is to be said of how long a query is, by the answers that are not lost."""
+        lost = judged.lost
+        kept = {key: answer for key, answer in judged.answers.items() if lost.get(key, 1.0) < LOST_AT}
+        return stretched(self._by_subject, kept)
 
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
         """Return all predictions that were made, each with its share of the time that the supports took."""

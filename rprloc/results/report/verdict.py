@@ -40,7 +40,7 @@ def signs(one: Prediction, within_mm: float, shared: float | None = None) -> lis
     known, `shared` the IoU of its supports' own boxes, if there are several.
 
     It may be lost; its walls may lie half its shortest side away; where no distance says so, its supports may share
-    less than half of what they cover; the scan may lie otherwise than it says.
+    less than half of what they cover; the scan may lie otherwise than it says, or be longer.
     """
     found = []
     if one.lost is not None:
@@ -52,8 +52,7 @@ def signs(one: Prediction, within_mm: float, shared: float | None = None) -> lis
     elif shared is not None:
         words = f"its supports' boxes share {percent(shared, 0)} % of what they cover"
         found.append(Sign((1 - shared) / (1 - HALF), words))
-    if one.turned:
-        found.append(Sign(math.inf, one.turned))
+    found += [Sign(math.inf, said) for said in (one.turned, one.stretched) if said]
     return found
 
 

@@ -153,12 +153,16 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
     made = cohorts.cohort(queries=2, supports=1, tables=False)
     said = "head and feet are exchanged, by its looks: answered as if it were turned back"
     scans = [record.write(tmp_path / "scans") for record in made.scans.values()]
-    rows = [replace(one, turned=said if one.subject == "q1" else None) for one in made.predictions]
+    longer = "by its looks it is 2.0 times as long"
+    about = {"q1": {"turned": said}, "q0": {"stretched": longer}}
+    rows = [replace(one, **about.get(one.subject, {})) for one in made.predictions]
     write_json_lines(tmp_path / "all.jsonl", [one.to_json() for one in rows])
     evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
-    assert (tmp_path / "out" / "findings.csv").read_text() == f'cohort,subject,finding\ndemo,q1,"{said}"\n'
+    assert (
+        tmp_path / "out" / "findings.csv"
+    ).read_text() == f'cohort,subject,finding\ndemo,q1,"{said}"\ndemo,q0,{longer}\n'
     table = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("subject")
-    assert table.loc["q1", "status"] == "WARN" and table.loc["q0", "status"] == "PASS"
+    assert set(table.loc[["q0", "q1"], "status"]) == {"WARN"}
     assert table.loc["q1", "findings"] == "head and feet are exchanged, by its looks"
 
 

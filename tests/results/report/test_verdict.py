@@ -31,6 +31,8 @@ def test_supports_that_do_not_agree_make_an_answer_doubtful() -> None:
 
 
 def test_what_makes_an_answer_doubtful_is_said() -> None:
+    longer = of_doubt(predicted(KEY, lost=0.0, stretched="it is 2.0 times as long"), 6.0)
+    assert longer == Verdict("WARN", "it is 2.0 times as long")
     said = of_doubt(predicted(KEY, lost=0.34, turned="its header says feet first: it was turned"), 12.0)
     assert said == Verdict(
         "WARN",
