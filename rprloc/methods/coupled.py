@@ -218,17 +218,19 @@ class Surroundings:
         parts = []
         for number, voxel in enumerate(self._voxels):
             seen = torch.fft.rfftn(_cube(found, voxel, reach), s=self._fft)
-            compared = self._transformed(number).conj()
+            compared = self._transformed(number)
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
             parts.append(_mean(*sums))
         return torch.stack(parts)
 
     def _transformed(self, number: int) -> Tensor:
-        """Return the transform of what surrounds a landmark, many times as large: kept where there is room."""
+        """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is
+        room.
+        """
         known = self._kept.get(number)
         if known is None:
-            known = torch.fft.rfftn(self._kernels[number], s=self._fft)
+            known = torch.fft.rfftn(self._kernels[number], s=self._fft).conj_physical()
             if self._room.takes(known.nbytes):
                 self._kept[number] = known
         return known
