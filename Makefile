@@ -87,7 +87,8 @@ test-faults: install nextflow
 	@$(PY) -m pytest -m 'long or not long' tests/faults
 
 test-cluster: install nextflow
-	@echo 'A real Slurm (slurm-wlm, munge) and a real Docker (docker.io, debootstrap), started and stopped here.'
+	@echo 'A real Slurm (slurm-wlm, munge; its accounts: slurmdbd, mariadb-server-core, mariadb-client-core) and a real Docker'
+	@echo '(docker.io, debootstrap), started and stopped here.'
 	@$(PY) -m pytest tests/cluster
 
 bench-cluster: install nextflow

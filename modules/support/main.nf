@@ -221,11 +221,13 @@ def deviceOf(task) {
     broken ? 'cpu' : task.accelerator ? 'cuda' : 'auto'
 }
 
-/** The end of the run where profiles do not go together: one engine of containers, or Conda, and one scheduler. */
+/** The end of the run where profiles do not go together: one engine of containers, or Conda, one scheduler, or this
+    machine, and one set of scans. */
 def onlyFitting(profiles) {
     def kinds = [
         'container engine': ['docker', 'podman', 'singularity', 'apptainer', 'charliecloud', 'conda'],
-        scheduler: ['slurm', 'sge', 'pbs', 'lsf'],
+        scheduler: ['standard', 'slurm', 'sge', 'pbs', 'lsf'],
+        'set of scans': ['demo', 'test'],
     ]
     kinds.each { kind, names ->
         def found = profiles.toString().tokenize(',').findAll { name -> name.trim() in names }.unique()

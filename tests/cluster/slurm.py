@@ -1,7 +1,8 @@
 """A real Slurm on this machine: munge, a controller and a daemon for each of several nodes, all on the loopback.
 
-It needs root and Debian's packages slurm-wlm and munge. Memory limits are real where cgroups (version 1) are; each node
-has a device file in the place of a GPU. What was started is stopped by its own process number.
+It needs root and Debian's packages slurm-wlm and munge. Memory limits are real where cgroups (version 1) are, accounts
+where tests.cluster.accounting finds what they need; each node has a device file in the place of a GPU. What was started
+is stopped by its own process number.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster import accounting
 from tests.cluster.servers import lacking, wait_for
 
+CLUSTER = "rprloctest"
 PORT = 17817
+LONG = 1800.0
+"""Seconds after which a test gives up: a machine with other work on it takes minutes to start Nextflow alone."""
+FITTING = ("--max_cpus", "2", "--max_memory", "3 GB")
+"""What a run is told whose jobs shall fit the nodes."""
 CGROUPS = Path("/sys/fs/cgroup/memory")
 
-CONF = """ClusterName=rprloctest
+CONF = """ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser={user}
@@ -48,7 +55,7 @@ MinJobAge=300
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 {over}
-AccountingStorageType=accounting_storage/none
+{accounts}
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/log/jobs.txt
 StateSaveLocation={folder}/state
@@ -64,10 +71,14 @@ DefMemPerCPU=512
 
 @dataclass(frozen=True)
 class Slurm:
-    """A running Slurm: the environment of its commands, and the file with a line for each job that has ended."""
+    """A running Slurm: the environment of its commands, the file with a line for each job that has ended, why it keeps
+    no accounts, empty where it does, and its user.
+    """
 
     environment: dict[str, str]
     ended: Path
+    unaccounted: str
+    user: str
 
     def ask(self, *command: str) -> str:
         """Return what one of its commands prints."""
@@ -136,46 +147,61 @@ def slurm(folder: Path, *, nodes: int = 2, cpus: int = 2, memory_mb: int = 8000,
     """Start a Slurm whose files lie in a folder, with one partition of a longest time, and stop it at the end."""
     for name in ("state", "spool", "log", "run"):
         (folder / name).mkdir(parents=True)
-    host = socket.gethostname().split(".")[0]
+    run = folder / "run"
+    unaccounted, user = accounting.missing(), getpass.getuser()
+    values = {"folder": folder, "port": PORT, "accounts_port": PORT + 90, "user": user, "cluster": CLUSTER}
+    values["accounts"] = (
+        "AccountingStorageType=accounting_storage/none" if unaccounted else accounting.CONF.format(**values)
+    )
+    _configure(folder, values, [f"CPUs={cpus} RealMemory={memory_mb}"] * nodes, hours)
+    environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+    try:
+        munge = ["--key-file", folder / "munge.key", "--socket", run / "munge.socket", "--pid-file", run / "munged.pid"]
+        munge += ["--log-file", folder / "log" / "munged.log", "--seed-file", folder / "munge.seed"]
+        subprocess.run(["munged", "--force", *map(str, munge)], env=environment, check=True)
+        with nullcontext() if unaccounted else accounting.accounting(folder, values, environment):
+            try:
+                subprocess.run(["slurmctld"], env=environment, check=True)
+                for number in range(1, nodes + 1):
+                    subprocess.run(["slurmd", "-N", f"node{number}"], env=environment, check=True)
+                found = Slurm(environment, folder / "log" / "jobs.txt", unaccounted, user)
+                wait_for(lambda: _idle(found) >= nodes, "Slurm's nodes")
+                yield found
+            finally:
+                subprocess.run(["scancel", "-u", user], env=environment, check=False, timeout=120)
+                time.sleep(2)
+                # The daemons before the database, which they write to.
+                _stop(run)
+    finally:
+        _stop(run)
+
+
+def _configure(folder: Path, values: Mapping[str, object], nodes: Sequence[str], hours: int) -> None:
+    """Write what the daemons read: the nodes by what each has, one partition, and a key."""
     limited = (CGROUPS / "memory.limit_in_bytes").exists() and os.access(CGROUPS, os.W_OK)
-    values = {"folder": folder, "host": host, "port": PORT, "user": getpass.getuser(), "kill_wait": 30}
-    values |= {"proctrack": "proctrack/cgroup" if limited else "proctrack/linuxproc"}
-    values |= {
+    host = socket.gethostname().split(".")[0]
+    enforced = {
+        "proctrack": "proctrack/cgroup" if limited else "proctrack/linuxproc",
         "task": "task/cgroup" if limited else "task/none",
         "over": "" if limited else "JobAcctGatherParams=OverMemoryKill",
     }
-    names = [f"node{number}" for number in range(1, nodes + 1)]
+    here = f"NodeHostname={host} NodeAddr=127.0.0.1"
     lines = [
-        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={PORT + number} CPUs={cpus} "
-        f"RealMemory={memory_mb} Gres=gpu:1 State=UNKNOWN"
-        for number, name in enumerate(names, start=1)
+        f"NodeName=node{number} {here} Port={PORT + number} {has} Gres=gpu:1 State=UNKNOWN"
+        for number, has in enumerate(nodes, start=1)
     ]
     lines.append(f"PartitionName=main Nodes=ALL Default=YES MaxTime={hours * 60} State=UP")
-    (folder / "slurm.conf").write_text(CONF.format(**values) + "\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "gres.conf").write_text("".join(f"NodeName={name} Name=gpu File=/dev/null\n" for name in names))
+    written = CONF.format(host=host, kill_wait=30, **enforced, **values)
+    (folder / "slurm.conf").write_text(written + "\n".join(lines) + "\n", encoding="utf-8")
+    gpus = [f"NodeName=node{number} Name=gpu File=/dev/null\n" for number in range(1, len(nodes) + 1)]
+    (folder / "gres.conf").write_text("".join(gpus))
     mounted = "/sys/fs/cgroup" if limited else f"{folder}/none"
     lines = ["CgroupPlugin=cgroup/v1", f"CgroupMountpoint={mounted}", "CgroupAutomount=no"]
     lines.append(f"ConstrainRAMSpace={'yes' if limited else 'no'}")
     (folder / "cgroup.conf").write_text("\n".join(lines) + "\n")
-    environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
     key = folder / "munge.key"
     key.write_bytes(os.urandom(1024))
     key.chmod(0o400)
-    run = folder / "run"
-    try:
-        munge = ["--key-file", key, "--socket", run / "munge.socket", "--pid-file", run / "munged.pid"]
-        munge += ["--log-file", folder / "log" / "munged.log", "--seed-file", folder / "munge.seed"]
-        subprocess.run(["munged", "--force", *map(str, munge)], env=environment, check=True)
-        subprocess.run(["slurmctld"], env=environment, check=True)
-        for name in names:
-            subprocess.run(["slurmd", "-N", name], env=environment, check=True)
-        found = Slurm(environment, folder / "log" / "jobs.txt")
-        wait_for(lambda: _idle(found) >= nodes, "Slurm's nodes")
-        yield found
-    finally:
-        subprocess.run(["scancel", "-u", values["user"]], env=environment, check=False, timeout=120)
-        time.sleep(2)
-        _stop(run)
 
 
 def _times(line: str) -> tuple[str, str]:

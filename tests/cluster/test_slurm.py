@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 
 from rprloc.importers.phantom import write_phantom
-from tests.cluster.slurm import Slurm
+from tests.cluster.slurm import FITTING, LONG, Slurm
 from tests.runs import Run, run, started, wait_until
-
-LONG = 1800.0
-"""Seconds after which a test gives up: a machine with other work on it takes minutes to start Nextflow alone."""
-FITTING = ("--max_cpus", "2", "--max_memory", "3 GB")
 
 
 def headers(folder: Path) -> dict[str, set[str]]:
@@ -101,17 +97,14 @@ def test_a_job_that_slurm_refuses_is_told_with_the_parameters_to_set(
     assert "set --max_cpus, --max_memory or --slurm_gres to what one has" in done.output
 
 
-def test_a_gpu_that_does_not_work_is_tried_twice_then_the_cpu_computes(cluster: Slurm, tmp_path: Path) -> None:
-    write_phantom(tmp_path / "phantom", n_train=1, n_validation=1, n_test=1)
-    asked = ("--input", "phantom/samples.csv", *FITTING, "--methods", "grey_mse", "--template_stride", "4")
-    done = run(tmp_path, "-profile", "gpu,slurm,test", *asked)
-    assert done.status == 0, done.output
-    assert done.output.count("error exit status (69) -- Execution is retried") == 2
+def test_a_gpu_that_does_not_work_is_tried_twice_then_the_cpu_computes(computed: Run) -> None:
+    assert computed.status == 0, computed.output
+    assert computed.output.count("error exit status (69) -- Execution is retried") == 2
     assert (
         "LOCALIZE (phantom/grey.batch0): found no GPU that works in two attempts; it computes on the CPU."
-        in done.output
+        in computed.output
     )
-    assert "CPU, 2 threads" in (done.results / "predictions.jsonl").read_text()
+    assert "CPU, 2 threads" in (computed.results / "predictions.jsonl").read_text()
 
 
 def test_a_task_that_its_memory_limit_ends_asks_for_more(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
