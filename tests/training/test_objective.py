@@ -19,6 +19,7 @@ from rprloc.training.draws import Levels, Turns
 from rprloc.training.state import Interrupted, TrainingState
 from tests.training.labelled import write_labelled
 from tests.training.lessons import (
+    BY_OBJECTIVE,
     StopAt,
     curve,
     equal,
@@ -33,8 +34,7 @@ from tests.training.lessons import (
 )
 from tests.training.scans import write_set_aside
 
-NAMES = [row.name for row in networks()]
-pytestmark = pytest.mark.parametrize("network", NAMES)
+pytestmark = pytest.mark.parametrize("network", BY_OBJECTIVE)
 
 
 @pytest.fixture(autouse=True)
