@@ -37,7 +37,7 @@ _OFFSETS = {
     "paper": Length(steps=250 * 2_000, groups=6, patches=2),
 }
 _TOLD = {
-    "demo": _whole_scans(steps=40, groups=1),
+    "demo": _whole_scans(steps=20, groups=1),
     "quick": _whole_scans(steps=1_200, groups=2),
     "standard": _whole_scans(steps=5_000, groups=4),
     "paper": _whole_scans(steps=20_000, groups=8),
