@@ -13,7 +13,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 # One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
 QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
-.PHONY: help install syn nextflow demo test test-browser test-faults test-cluster bench-cluster bench checks lint types tests unit pipeline generate docs lock clean
+.PHONY: help install syn nextflow demo test test-browser test-faults test-cluster bench-cluster bench lint types tests unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
@@ -47,17 +47,12 @@ demo: install nextflow
 	@echo 'Demo: organs are found in 4 real CT scans from one annotated scan, after a short training on 10 others.'
 	@$(PY) assets/setup/demo.py
 
-test: install nextflow checks tests
+test: install nextflow lint tests
 
-# Side by side: mypy has one thread, and takes a minute where it has no cache yet.
-checks:
-	@said=$$(mktemp); $(MAKE) types > $$said 2>&1 & pid=$$!; $(MAKE) lint; code=$$?; \
-	wait $$pid || code=1; cat $$said; rm $$said; exit $$code
-
-# Side by side: a run of Nextflow leaves a core idle now and then, which unit tests take.
+# Side by side: mypy has one thread, and a run of Nextflow leaves a core idle now and then, which unit tests take.
 tests:
-	@echo 'The pipeline tests run beside the unit tests, and are told after them.'
-	@said=$$(mktemp); $(MAKE) pipeline > $$said 2>&1 & pid=$$!; nice $(MAKE) unit; code=$$?; \
+	@echo 'Types and the pipeline tests run beside the unit tests, and are told after them.'
+	@said=$$(mktemp); $(MAKE) -k types pipeline > $$said 2>&1 & pid=$$!; nice $(MAKE) unit; code=$$?; \
 	wait $$pid || code=1; cat $$said; rm $$said; exit $$code
 
 lint:
