@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import torch
 
-from rprloc.catalogue import load, network_named, networks
+from rprloc.catalogue import load, network_named
 from rprloc.catalogue.rows import Length
 from rprloc.cohort.tasks import Train
 from rprloc.geometry import Grid
@@ -28,8 +28,6 @@ from rprloc.training.teaching import true_points, write_points
 from tests.methods.fakes import structure
 from tests.training import labelled, scans
 
-BY_OBJECTIVE = list({row.objective: row.name for row in reversed(networks())}.values())[::-1]
-"""The first network of each objective: another one of the same learns by the same code."""
 CPU = torch.device("cpu")
 _WHOLE = Length(steps=3, groups=1, patches=1, decay="cosine", optimiser="muon")
 

@@ -19,7 +19,6 @@ from rprloc.training.draws import Levels, Turns
 from rprloc.training.state import Interrupted, TrainingState
 from tests.training.labelled import write_labelled
 from tests.training.lessons import (
-    BY_OBJECTIVE,
     StopAt,
     curve,
     equal,
@@ -34,7 +33,8 @@ from tests.training.lessons import (
 )
 from tests.training.scans import write_set_aside
 
-pytestmark = pytest.mark.parametrize("network", BY_OBJECTIVE)
+NAMES = [row.name for row in networks()]
+pytestmark = pytest.mark.parametrize("network", NAMES)
 
 
 @pytest.fixture(autouse=True)
