@@ -32,6 +32,16 @@ def openkbp_learning(network: str) -> Learning:
     return learning_of(openkbp_settings(), network_named(network))
 
 
+def target_of(settings: Settings, *, matching: bool = True) -> Target:
+    """Return what a cohort's scans become, with the volume for matching or without."""
+    return Target(
+        modality=settings.modality,
+        spacing=settings.spacing,
+        structures=settings.structures,
+        matching_spacing=settings.matching_spacing if matching else None,
+    )
+
+
 def preprocessed(
     folder: Path, *, matching: bool = False, splits: Sequence[str] = ("train", "validation", "test")
 ) -> dict[str, list[Path]]:
@@ -39,12 +49,7 @@ def preprocessed(
     if asked; return the scans' folders by split.
     """
     settings = openkbp_settings()
-    target = Target(
-        modality=settings.modality,
-        spacing=settings.spacing,
-        structures=settings.structures,
-        matching_spacing=settings.matching_spacing if matching else None,
-    )
+    target = target_of(settings, matching=matching)
     found: dict[str, list[Path]] = {}
     with (ASSETS / "demo" / "samples.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from benchmarks.bundled import target_of
 from benchmarks.lost import annotated
 from rprloc.scans.edges import followed, limit
 from rprloc.scans.preprocess import Source, preprocess
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     for argument in arguments:
         sheet, file = argument.split(",")
         settings, scans = annotated(Path(sheet), file)
-        target = Target(modality=settings.modality, spacing=settings.spacing, structures=settings.structures)
+        target = target_of(settings, matching=False)
         _told(Path(sheet).parent.name, scans, target)
 
 

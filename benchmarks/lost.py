@@ -32,6 +32,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.bundled import target_of
 from benchmarks.lost_told import ELSEWHERE, TURNS, told
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
@@ -111,10 +112,7 @@ def prepared(asked: Sequence[Sequence[str]], folder: Path) -> list[Cohort]:
         sheets[Path(sheet).parent.name] = annotated(Path(sheet), file, splits)
     cohorts = []
     for name, (settings, scans) in sheets.items():
-        target = Target(
-            modality=settings.modality, spacing=settings.spacing, structures=settings.structures,
-            matching_spacing=settings.matching_spacing,
-        )  # fmt: skip
+        target = target_of(settings)
         own = scans[:_PLAIN]
         foreign = [one for other, (_, some) in sheets.items() if other != name for one in some[:_FOREIGN]]
         for subject, image, label in own:

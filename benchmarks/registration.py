@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bundled import openkbp_settings, preprocessed
+from benchmarks.bundled import openkbp_settings, preprocessed, target_of
 from benchmarks.measurement import Measurement
 from rprloc.geometry import FloatArray, box_iou
 from rprloc.methods.answer import Finder, Prediction
@@ -24,7 +24,7 @@ from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import Scan
-from rprloc.scans.target import Target, scan_folder
+from rprloc.scans.target import scan_folder
 
 GOAL_SECONDS = {"affine": 4.0, "bspline": 14.0, "convex": 8.0}
 """Of a pair on two cores, the affine included."""
@@ -102,12 +102,7 @@ def main(sheet: Path, supports: int) -> None:
 def labelled_scans(sheet: Path, folder: Path, *splits: str) -> list[Scan]:
     """Preprocess the scans of a sample sheet's splits that have a label into `folder` and return them."""
     settings = openkbp_settings()
-    target = Target(
-        modality=settings.modality,
-        spacing=settings.spacing,
-        structures=settings.structures,
-        matching_spacing=settings.matching_spacing,
-    )
+    target = target_of(settings)
     folders = []
     with sheet.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

@@ -19,13 +19,13 @@ import pandas as pd
 import SimpleITK as sitk
 import torch
 
+from benchmarks.bundled import target_of
 from benchmarks.lost import annotated
 from rprloc.cohort.settings import Settings
 from rprloc.geometry import box_of_points
-from rprloc.methods.answer import Found
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court
-from rprloc.methods.lost import LOST_AT
+from rprloc.methods.lost import OFF_MM
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import LaidStart
 from rprloc.methods.stretched import stretched
@@ -33,11 +33,10 @@ from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.scan import Scan
-from rprloc.scans.target import Target, scan_folder
+from rprloc.scans.target import scan_folder
 
 KINDS = {"as it is": (1, 1, 1), "twice along z": (1, 1, 2), "half along z": (1, 1, 0.5), "twice along x": (2, 1, 1)}
 """By what its voxels' lengths along the file's axes are multiplied."""
-_NEAR_MM = 20.0
 
 Task = tuple[str, Settings, tuple[Path, Path], tuple[Path, Path]]
 """A cohort's name and settings, and image and label of the support and of a query."""
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     print("|---" * 6 + "|")
     for (cohort, kind), own in rows.groupby(["cohort", "kind"], sort=False):
         rest = own[~own["told"]]
-        near = int((rest["off_mm"] < _NEAR_MM).sum())
+        near = int((rest["off_mm"] < OFF_MM).sum())
         print(f"| {cohort} | {kind} | {len(own)} | {own['told'].sum()} | {near} | {len(rest) - near} |")
 
 
@@ -80,13 +79,12 @@ def _looked_at(task: Task) -> list[dict[str, object]]:
             if scan is None:
                 continue
             judged = court.answered(method, scan, Clock())
-            kept = {key: one for key, one in judged.answers.items() if judged.lost.get(key, 1.0) < LOST_AT}
             off = [
                 wall_distance(scan.structures[key.structure].box_mm, box_of_points(one.points_mm))
-                for key, one in kept.items()
-                if isinstance(one, Found) and key.structure in scan.structures
+                for key, one in judged.kept.items()
+                if key.structure in scan.structures
             ]
-            said = None if judged.turned is not None else stretched({"support": first}, kept)
+            said = None if judged.turned is not None else stretched({"support": first}, judged.kept)
             rows.append({"cohort": cohort, "kind": kind, "told": said is not None})
             rows[-1]["off_mm"] = float(np.mean(off)) if off else np.inf
     return rows
@@ -106,10 +104,7 @@ def _with_spacing(
 
 def _preprocessed(folder: Path, subject: str, files: tuple[Path, Path], settings: Settings) -> Scan | None:
     """Return a scan in model space, None where it was set aside."""
-    target = Target(
-        modality=settings.modality, spacing=settings.spacing, structures=settings.structures,
-        matching_spacing=settings.matching_spacing,
-    )  # fmt: skip
+    target = target_of(settings)
     preprocess(folder, Source(cohort="c", subject=subject, image=files[0], label=files[1]), target)
     return Scan.read(folder / scan_folder("c", subject))
 
