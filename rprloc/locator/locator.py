@@ -268,7 +268,7 @@ class Locator:
         other = nothing_found(self.weights.name) if again else None
         rows = self._stamped(rows, other)
         # How the query lies in truth is of it alone, and not to be learnt at the end only.
-        said = [*dict.fromkeys(said for row in rows for said in (row.turned, row.stretched) if said is not None)]
+        said = [*dict.fromkeys(said for row in rows if (said := row.doubt_of_header) is not None)]
         said += [] if other is None else [str(other.finding)]
         record = replace(record, findings=(*record.findings, *said))
         self._first = self._first and not rows

@@ -227,6 +227,11 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         """What it is about, beside its query."""
         return Key(self.method, self.setting, self.support, self.structure)
 
+    @property
+    def doubt_of_header(self) -> str | None:
+        """What is to be said of the query's header, where how it lies or how long it is speaks against that."""
+        return self.turned or self.stretched
+
     def to_json(self) -> dict[str, Any]:
         """Return the row of predictions.jsonl."""
         values: dict[str, Any] = msgspec.to_builtins(self)

@@ -43,6 +43,15 @@ class Judged:
             for key, lost in self.alone.items()
         }
 
+    @property
+    def kept(self) -> dict[Key, Found]:
+        """The answers that were found and are not lost."""
+        return {
+            key: answer
+            for key, answer in self.answers.items()
+            if isinstance(answer, Found) and self.lost.get(key, 0.0) < LOST_AT
+        }
+
 
 class Court:
     """Judges the answers of one family of methods, and has them found again in a query that lies otherwise."""

@@ -151,14 +151,8 @@ class Localizer:
         missing = _absent(self._work, self._used, query)
         rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
         name = _name(self._work.device)
-        said = None if judged.turned is not None else self._stretched(judged)
+        said = None if judged.turned is not None else stretched(self._by_subject, judged.kept)
         return [msgspec.structs.replace(row, first=first, device=name, stretched=said) for row in rows]
-
-    def _stretched(self, judged: Judged) -> str | None:
-        """Return what is to be said of how long a query is, by the answers that are not lost."""
-        lost = judged.lost
-        kept = {key: answer for key, answer in judged.answers.items() if lost.get(key, 1.0) < LOST_AT}
-        return stretched(self._by_subject, kept)
 
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
         """Return all predictions that were made, each with its share of the time that the supports took."""

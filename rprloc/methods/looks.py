@@ -128,3 +128,9 @@ def corners_of(support: Scan, structure: str, points_mm: FloatArray) -> FloatArr
 
 Points = Mapping[str, FloatArray]
 """By structure: the points (6, 3) or (2, 3) of an answer in mm."""
+
+
+def laid_of(support: Scan, answers: Points) -> Affine:
+    """Return the affine transform that takes structures of a support to their answers, as `affine_of` does."""
+    points = [corners_of(support, name, there) for name, there in answers.items()]
+    return affine_of(np.concatenate(points), np.concatenate(list(answers.values())))

@@ -17,7 +17,7 @@ import numpy as np
 from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
 from rprloc.methods.images import Window
-from rprloc.methods.looks import Likeness, Looks, Points, affine_of, corners_of, likeness, points_in_body, region_of
+from rprloc.methods.looks import Likeness, Looks, Points, corners_of, laid_of, likeness, points_in_body, region_of
 from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 
@@ -131,7 +131,7 @@ class Judge:
         pair = _Pair(self._known[support], query, generator)
         scan = self._supports[support]
         points = {name: corners_of(scan, name, there) for name, there in answers.items()}
-        laid = affine_of(np.concatenate(list(points.values())), np.concatenate(list(answers.values())))
+        laid = laid_of(scan, answers)
         places = points_in_body(scan, region_of(scan, list(answers)), _PLACES, generator)
         together = pair.there(places, laid.carried(places))
         stretch = np.log(np.maximum(np.linalg.svd(laid.matrix, compute_uv=False), 1e-3))

@@ -15,7 +15,6 @@ from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OfAn
 from rprloc.methods.carry import FARTHEST_MM, QueryRegion, Shape
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
-from rprloc.methods.lost import LOST_AT
 from rprloc.methods.overlap import overlaps
 from rprloc.scans.outlines import Outline, write_outlines
 from rprloc.scans.record import Native
@@ -56,18 +55,17 @@ class Artist:
         for key in judged.answers:
             groups.setdefault(key._replace(support=ALL_SUPPORTS), []).append(key)
         found: dict[Key, Outline] = {}
+        kept = judged.kept
         with clock.part("outline"):
             for together, keys in groups.items():
-                found |= self._drawn(native, together, {key: judged.answers[key] for key in keys}, judged.lost)
+                found |= self._drawn(native, together, {key: judged.answers[key] for key in keys}, kept)
         return _measured(found, native, query.outlines())
 
     def _drawn(
-        self, native: Native, together: Key, answers: Mapping[Key, Found | str], lost: Mapping[Key, float]
+        self, native: Native, together: Key, answers: Mapping[Key, Found | str], kept: Mapping[Key, Found]
     ) -> dict[Key, Outline]:
         """Return the outlines of a structure from each support and from all."""
-        good = {
-            key: answer for key, answer in answers.items() if isinstance(answer, Found) and lost.get(key, 0.0) < LOST_AT
-        }
+        good = {key: kept[key] for key in answers if key in kept}
         carried: list[tuple[Key, Shape, Carry]] = []
         for key, answer in good.items():
             shape = self._shape(key.support, key.structure)

@@ -125,7 +125,7 @@ def device_of_rank(device: torch.device, rank: int) -> torch.device:
 @contextmanager
 def sharing(processes: int, device: torch.device, help_as: Callable[[int, Path], None]) -> Iterator[None]:
     """Let other processes work on the block's steps as well; `help_as` is what each does, given its rank and where all
-    meet, and has to be a function that can be pickled. This process has the rank 0.
+    meet: `multiprocessing` hands it to the processes that it starts, so no lambda. This process has the rank 0.
 
     Raises DeviceError where there are fewer GPUs than processes. A process that dies ends this one with EXIT_LOST.
     """

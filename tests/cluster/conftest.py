@@ -26,7 +26,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def accounts(cluster: Slurm) -> Slurm:
-    """The same, where it keeps accounts."""
+    """The same with its accounts. Where Debian's packages for these are missing the tests of them are skipped, by name of
+    what is missing, and all others run.
+    """
     if cluster.unaccounted:
         pytest.skip(cluster.unaccounted)
     return cluster

@@ -51,6 +51,7 @@ def test_of_a_query_that_lies_as_it_says_nothing_else_is_asked() -> None:
     judged = court().answered(finder, QUERY, clock)
     assert len(finder.asked) == 1 and judged.turned is None
     assert set(judged.lost) == set(judged.answers) and max(judged.lost.values()) < 0.2
+    assert judged.kept == judged.answers
     assert {part.name for part in clock.seconds} == {"judge"}
 
 

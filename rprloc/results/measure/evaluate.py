@@ -98,8 +98,8 @@ def compared(
     """
     records = dict(scans)
     found = (
-        small_crops(records), odd_fields(records), _copied_queries(measure, records),
-        *_odd_queries(predictions), _again(predictions),
+        small_crops(records), odd_fields(records), _copied_queries(measure, records), _doubted_queries(predictions),
+        _again(predictions),
     )  # fmt: skip
     said = [one for findings in found for one in findings.items() if one[1] not in records[one[0]].findings]
     for name, finding in said:
@@ -114,10 +114,9 @@ def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:
     return {query: said[query] for query in queries if query in said}
 
 
-def _odd_queries(predictions: Sequence[Prediction]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what is to be said of queries that lie otherwise than their headers say, and of those that are longer."""
-    turned = {one.subject: one.turned for one in predictions if one.turned is not None}
-    return turned, {one.subject: one.stretched for one in predictions if one.stretched is not None}
+def _doubted_queries(predictions: Iterable[Prediction]) -> dict[str, str]:
+    """Return what is to be said of queries whose headers are doubted."""
+    return {one.subject: said for one in predictions if (said := one.doubt_of_header) is not None}
 
 
 def _again(predictions: Iterable[Prediction]) -> dict[str, str]:

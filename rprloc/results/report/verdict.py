@@ -52,7 +52,8 @@ def signs(one: Prediction, within_mm: float, shared: float | None = None) -> lis
     elif shared is not None:
         words = f"its supports' boxes share {percent(shared, 0)} % of what they cover"
         found.append(Sign((1 - shared) / (1 - HALF), words))
-    found += [Sign(math.inf, said) for said in (one.turned, one.stretched) if said]
+    if one.doubt_of_header:
+        found.append(Sign(math.inf, one.doubt_of_header))
     return found
 
 

@@ -160,7 +160,7 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
     evaluate_cohort(tmp_path / "out", made.measure, scans, Came([tmp_path / "all.jsonl"]))
     assert (
         tmp_path / "out" / "findings.csv"
-    ).read_text() == f'cohort,subject,finding\ndemo,q1,"{said}"\ndemo,q0,{longer}\n'
+    ).read_text() == f'cohort,subject,finding\ndemo,q0,{longer}\ndemo,q1,"{said}"\n'
     table = pd.read_csv(tmp_path / "out" / "scans.csv").set_index("subject")
     assert set(table.loc[["q0", "q1"], "status"]) == {"WARN"}
     assert table.loc["q1", "findings"] == "head and feet are exchanged, by its looks"
