@@ -26,8 +26,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def accounts(cluster: Slurm) -> Slurm:
-    """The same with its accounts. Where Debian's packages for these are missing their tests are skipped, with a sentence
-    that names what is missing, and all others run.
+    """The same with its accounts; without Debian's packages for these their tests are skipped, by name of what is
+    missing, and all others run.
     """
     if cluster.unaccounted:
         pytest.skip(cluster.unaccounted)
