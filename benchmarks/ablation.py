@@ -29,8 +29,9 @@ from rprloc.methods import coupled, matched
 from rprloc.methods.answer import Prediction
 from rprloc.methods.approach import Approach
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import Level, Moves, Surroundings, _coupling
+from rprloc.methods.coupled import Level, Moves, _coupling
 from rprloc.methods.matched import Matched
+from rprloc.methods.refined import Nearby
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
@@ -54,17 +55,17 @@ class Variant:
     """Whether it starts by laying the support over the query in place of the position map."""
 
 
-def _unmoved(self: Surroundings, _query: Any, _start: Any, _before_mm: FloatArray | None = None) -> Moves:
-    count = len(self._points_mm)
-    return Moves(np.zeros((count, 3)), np.zeros(count), np.zeros(count))
-
-
-def _alone(costs: Tensor, _moves_mm: Tensor, _coupling: FloatArray, _together: float) -> Tensor:
-    return costs
+def _unmoved(ready: Any, points_mm: FloatArray, start: Any, _features: Any) -> tuple[FloatArray, Moves]:
+    """Leave points where the coarse steps have them."""
+    return start.bend.at(points_mm), Moves(np.zeros_like(points_mm), *np.zeros((2, len(points_mm))))
 
 
 def _unbent(self: Approach, _query: Any, start: Affine) -> tuple[Affine, Bend]:
     return start, Bend(self._points_mm, np.zeros_like(self._points_mm))
+
+
+def _alone(costs: Tensor, _moves_mm: Tensor, _coupling: FloatArray, _together: float) -> Tensor:
+    return costs
 
 
 def _bound(points_mm: FloatArray, _owners: Any, level: Level) -> FloatArray:
@@ -75,17 +76,26 @@ def _extreme_points(self: Scan) -> dict[str, FloatArray]:
     return {name: structure.extreme_mm for name, structure in self.structures.items()}
 
 
-_SIX = ((matched, "_BESIDE", 0), (Scan, "surfaces_mm", _extreme_points))
+def _none(*_asked: Any) -> None:
+    return None
+
+
+_NO_TIPS = ((matched, "_TIPS", 0.0), (matched, "_FINER_TIPS", 0.0))
+_FEW = (*_NO_TIPS, (Nearby, "of", _none))
+_SIX = (*_FEW, (matched, "FEW", 6))
+_EXTREME = (*_SIX, (Scan, "surfaces_mm", _extreme_points))
 VARIANTS = (
-    Variant("affine start alone, six points", (*_SIX, (Surroundings, "moves", _unmoved))),
-    Variant("+ each of the six points matched by itself", (*_SIX, (coupled, "_agreed", _alone))),
-    Variant("+ points around agree", _SIX),
-    Variant("+ the whole surface carried", ((matched, "_BESIDE", 0),)),
-    Variant("+ eight more points: matched"),
-    Variant("matched with 24 more points", ((matched, "_BESIDE", 32),)),
-    Variant("matched without the coarse steps", ((Approach, "bent", _unbent),)),
-    Variant("matched, organs bound as if they were one", ((coupled, "_coupling", _bound),)),
-    Variant("matched, started by laying the support over", laid=True),
+    Variant("affine start alone, six points", (*_EXTREME, (Approach, "bent", _unbent), (matched, "_moved", _unmoved))),
+    Variant("+ each structure moves as one piece", (*_EXTREME, (matched, "_moved", _unmoved))),
+    Variant("+ each of the six points by itself", (*_EXTREME, (coupled, "_agreed", _alone))),
+    Variant("+ points around agree", _EXTREME),
+    Variant("+ the whole surface carried", _SIX),
+    Variant("+ eight more points", _FEW),
+    Variant("+ many more, near where these moved", _NO_TIPS),
+    Variant("+ tips beyond the walls: matched"),
+    Variant("without pieces", ((Approach, "bent", _unbent),)),
+    Variant("organs bound as if they were one", ((coupled, "_coupling", _bound),)),
+    Variant("started by laying the support over", laid=True),
 )
 
 
