@@ -8,7 +8,7 @@ process LOCALIZE {
     memory { memoryOf(task) }
     time { timeOf(task, false) }
     // On this machine as many as it has room for, one where they ask for its GPU; on a cluster as many as it gives.
-    maxForks nextflow.Global.session.config.process?.executor !in [null, 'local'] ? 0 : nextflow.Global.session.config.process?.accelerator ? 1 : Math.max(1, Runtime.runtime.availableProcessors().intdiv(2))
+    maxForks nextflow.Global.session.config.process?.executor in [null, 'local'] && nextflow.Global.session.config.process?.accelerator ? 1 : 0
     // Many jobs of one kind: an array spares a cluster's scheduler. (With a space in its path Nextflow's array fails.)
     array nextflow.Global.session.config.process?.executor in [null, 'local'] || System.getProperty('user.dir').contains(' ') ? 0 : 20
 

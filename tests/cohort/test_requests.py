@@ -33,7 +33,7 @@ def test_each_process_asks_for_the_most_that_one_of_its_tasks_needs() -> None:
     assert set(plan.requests) == {"TRAIN", "TEACH", "LOCALIZE", "REGISTER"}
     assert planned(DEMO, methods="position_map,regression").requests["TRAIN"].memory_gb == 8
     assert plan.requests["TRAIN"].memory_gb == plan.requests["TEACH"].memory_gb == 16
-    assert plan.requests["LOCALIZE"] == plan.requests["REGISTER"] == Request(cpus=2, memory_gb=4, hours=1)
+    assert plan.requests["LOCALIZE"] == plan.requests["REGISTER"] == Request(cpus=1, memory_gb=4, hours=1)
     assert msgspec.to_builtins(plan.requests["LOCALIZE"]) == plan.to_json()["requests"]["LOCALIZE"]
 
 
