@@ -255,8 +255,9 @@ class _Plain(Scan):
         values = _voxels(volume_path(folder), record.model).astype(np.int16)
         return cls(record, values, _voxels(volume_path(folder, "body"), record.model) > 0, folder)
 
-    def matching(self) -> Volume:
-        """Read the finer volume for image matching."""
+    def matching(self, spacing_mm: Sequence[float] | None = None) -> Volume:
+        """Read the finer volume for image matching; all scans of the cohort have it at one spacing."""
+        assert spacing_mm is None or self.record.matching is None or spacing_mm == self.record.matching.spacing_mm
         assert self.folder is not None and self.record.matching is not None
         grid = self.record.matching
         return Volume(_voxels(volume_path(self.folder, "matching"), grid).astype(np.int16), grid)

@@ -12,7 +12,7 @@ import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ def _print_cut(method: Matched, scans: Sequence[Scan]) -> None:
             lows = [box[0, 2] for box in boxes.values()]
             # Below the structure whose bottom is highest, above the one whose top is lowest.
             ends = {"below": (-np.inf, max(lows) - 6), "above": (min(tops) + 6, np.inf)}
-            query = _Cut.of(scan, *ends.get(what.split()[0], (min(lows) - 12, max(tops) + 12)))
+            query = _cut(scan, *ends.get(what.split()[0], (min(lows) - 12, max(tops) + 12)))
             field = query.grid.box_mm
             for row in rows_of(method, [query]):
                 box = boxes[row.structure]
@@ -201,24 +201,12 @@ def _on(scan: Scan, grid: Grid) -> ScanRecord:
     return replace(scan.record, model=grid)
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut(Scan):
-    """Some slices of a scan."""
-
-    part: Volume | None = None
-
-    @classmethod
-    def of(cls, scan: Scan, low_mm: float, high_mm: float) -> _Cut:
-        """Keep the slices between two heights."""
-        volume = scan.matching()
-        (kept, grid), (fine, finer) = (_slices(each, low_mm, high_mm) for each in (scan.grid, volume.grid))
-        part = Volume(volume.values[fine], finer)
-        return cls(_on(scan, grid), scan.values[kept], scan.body[kept], scan.folder, part)
-
-    def matching(self) -> Volume:
-        """Return the slices of the volume for image matching."""
-        assert self.part is not None
-        return self.part
+def _cut(scan: Scan, low_mm: float, high_mm: float) -> Scan:
+    """Keep a scan's slices between two heights."""
+    volume = scan.matching()
+    (kept, grid), (fine, finer) = (_slices(each, low_mm, high_mm) for each in (scan.grid, volume.grid))
+    part = Volume(volume.values[fine], finer)
+    return Scan(_on(scan, grid), scan.values[kept], scan.body[kept], scan.folder, part)
 
 
 def _slices(grid: Grid, low_mm: float, high_mm: float) -> tuple[slice, Grid]:

@@ -393,7 +393,7 @@ def learning_of(settings: Settings, network: Network) -> Learning:
         convolution=settings.network.convolution,
         width=settings.network.width,
         patch=settings.patch if "patch" in network.keys else None,
-        matching_spacing=settings.matching_spacing if "matching_spacing" in network.keys else None,
+        matching_spacing=settings.learnt_spacing if "matching_spacing" in network.keys else None,
         r=next((reach[key] for key in network.keys if key in reach), None),
         structures=settings.structures if "structures" in network.keys else None,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from rprloc.cohort.faults import Fault, shown
 from rprloc.cohort.settings_file import Values, parse_yaml, schema_faults
-from rprloc.scans.target import Triple, voxels_of
+from rprloc.scans.target import OWN, MatchingSpacing, Triple, voxels_of
 
 BODY_WINDOW = ((-1000.0, 0.0), (-200.0, 0.2), (200.0, 0.8), (1500.0, 1.0))
 """Whole-body CT, HU -> grey value, air at exactly 0."""
@@ -50,7 +50,7 @@ class Settings:
 
     structures: name -> label value, None for whatever the labels hold. window: knots (HU, grey value) for ct, for mr
     (0 to 1000 between the body's 0.2 and 99.8 percentiles, grey value). spacing, patch: z, y, x in mm. r: mm.
-    starts: K of the paper. matching_spacing: z, y, x in mm, of the volume for image matching.
+    starts: K of the paper. matching_spacing: z, y, x in mm, of the volume for image matching, or OWN.
     given: the keys that the file itself held, which a trained model may not contradict (see weights.py).
     """
 
@@ -62,13 +62,21 @@ class Settings:
     network: NetworkShape = NetworkShape()
     r: Reach = Reach()
     starts: int = 20
-    matching_spacing: Triple = (3.0, 3.0, 3.0)
+    matching_spacing: MatchingSpacing = (3.0, 3.0, 3.0)
     given: frozenset[str] = frozenset()
 
     @property
     def patch_voxels(self) -> tuple[int, int, int]:
         """Return the patch's size z, y, x in voxels."""
         return voxels_of(self.patch, self.spacing)
+
+    @property
+    def learnt_spacing(self) -> Triple:
+        """Return the spacing z, y, x of the finer volume in which networks learn landmarks: all scans' is the same."""
+        if self.matching_spacing != OWN:
+            return self.matching_spacing
+        z, y, x = self.spacing
+        return z / 2, y / 2, x / 2
 
     def to_json(self) -> dict[str, Any]:
         """Return all keys of the settings as plain values for JSON, as a settings file would hold them."""
@@ -81,7 +89,7 @@ class Settings:
             "network": {"convolution": self.network.convolution, "width": self.network.width},
             "r": {"coarse": self.r.coarse, "fine": self.r.fine},
             "starts": self.starts,
-            "matching_spacing": list(self.matching_spacing),
+            "matching_spacing": OWN if self.matching_spacing == OWN else list(self.matching_spacing),
         }
 
     @classmethod
@@ -94,8 +102,10 @@ class Settings:
         made: dict[str, Any] = dict(given)
         if given.get("modality") == "mr":
             made.setdefault("window", MR_WINDOW)
+            # How finely MR shows what it does differs by a factor of eight from one protocol to the next.
+            made.setdefault("matching_spacing", OWN)
         for key in ("spacing", "patch", "matching_spacing"):
-            if key in made:
+            if key in made and made[key] != OWN:
                 made[key] = tuple(float(value) for value in made[key])
         if "window" in made:
             made["window"] = tuple((float(value), float(grey)) for value, grey in made["window"])

@@ -14,6 +14,7 @@ from rprloc.cohort.settings import Settings
 from rprloc.cohort.settings_file import schema_faults
 from rprloc.cohort.tasks import AUTO, NO_WEIGHTS
 from rprloc.files import PICKLES
+from rprloc.scans.target import OWN
 
 SHARED = ("modality", "window", "spacing")
 """Keys of the settings that every model brings along and that a cohort's settings must not contradict."""
@@ -143,17 +144,19 @@ def adopt_model(settings: Settings, model: Brought, *, file: str, cohort: str) -
     """Return settings with the keys that a trained model brings along, and a fault for each that conflicts: modality,
     window and spacing, and the matching spacing of a network for the finer volume.
 
-    A network is no good at settings that it was not trained with, so a key that was given with another value is a
+    Of scans at spacings of their own a network sees those at its own. A network is no good at settings that it was not
+    trained with, so a key that was given with another value is a
     fault; the settings that come back count the model's keys as given, so that a second model must agree as well.
     """
     current, own = settings.to_json(), model.settings.to_json()
-    conflicts = [key for key in model.keys if key in settings.given and not _equal(current[key], own[key])]
+    keys = [key for key in model.keys if key != "matching_spacing" or settings.matching_spacing != OWN]
+    conflicts = [key for key in keys if key in settings.given and not _equal(current[key], own[key])]
     faults = [
         Fault(file=file, value=_plain(own[key]), column=key, kind="key", expected=_wanted(current[key], cohort))
         for key in conflicts
     ]
-    merged = current | {key: own[key] for key in model.keys if key not in settings.given}
-    given = settings.given | set(model.keys)
+    merged = current | {key: own[key] for key in keys if key not in settings.given}
+    given = settings.given | set(keys)
     return replace(Settings.from_json(merged), given=given), faults
 
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, Grid
 from rprloc.networks.patches import AIR, apply_window
 from rprloc.networks.settings import VotesSettings
@@ -32,16 +31,10 @@ class Crop:
     def of(
         cls, scan: Scan, middle_mm: FloatArray, size: Sequence[int], settings: VotesSettings, device: torch.device
     ) -> Crop:
-        """Cut `size` voxels (z, y, x) around a point (3,) out of a scan's finer volume; `settings` are the network's,
-        which say the spacing that the volume must have. Raises InputError where there is no such volume.
+        """Cut `size` voxels (z, y, x) around a point (3,) out of a scan's finer volume, at the spacing with which the
+        network of `settings` was trained. Raises InputError where there is no such volume.
         """
-        volume = scan.matching()
-        expected = settings.matching_spacing
-        if not np.allclose(volume.grid.spacing_mm[::-1], expected):
-            raise InputError(
-                f"{scan.subject}: found a matching_spacing of {list(volume.grid.spacing_mm[::-1])} mm (z, y, x), "
-                f"expected {list(expected)}, with which the network was trained."
-            )
+        volume = scan.matching(settings.matching_spacing[::-1])
         first = np.rint(volume.grid.voxel(middle_mm) + 0.5 - np.asarray(size) / 2).astype(np.int64)
         low = np.clip(first, 0, volume.values.shape)
         high = np.clip(first + size, low, volume.values.shape)

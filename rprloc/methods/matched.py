@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from rprloc.scans.record import Structure
 from rprloc.scans.scan import Scan
 
 METHOD, SETTING = "matched", "extreme"
+Spacing = tuple[float, float, float]
+"""(x, y, z) in mm."""
 _AROUND_MM = 15.0
 """From a single landmark to the places around it that are matched with it."""
 _PARTS = (0.1, 0.5, 0.9)
@@ -74,10 +77,19 @@ class _Support:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What is compared of a support: for the start, coarsely and finely."""
+    """What is compared of a support: for the start, coarsely, and finely by the spacing (x, y, z)."""
 
     start: Any
     approach: Approach
+    spacing_mm: Spacing
+    """Its own."""
+    fine: Callable[[Spacing], _Fine]
+
+
+@dataclass(frozen=True)
+class _Fine:
+    """What is compared of a support finely."""
+
     surroundings: Surroundings
     finer: Surroundings | None
     """None where the scan shows no more."""
@@ -132,11 +144,15 @@ class Matched:
             return {}
         starts = self._starts(query, supports, clock)
         answers: Answers = {}
+        groups: dict[Spacing, list[tuple[_Support, _Bent | str]]] = {}
+        for support, start in zip(supports, starts, strict=True):
+            groups.setdefault(_common_mm(query, support), []).append((support, start))
         with clock.part("transform"):
-            features = self._features(query, supports, starts)
+            features = {spacing_mm: self._features(query, pairs, spacing_mm) for spacing_mm, pairs in groups.items()}
         with clock.part("search"):
             for support, start in zip(supports, starts, strict=True):
-                answers |= _answers(query, support, start, features)
+                spacing_mm = _common_mm(query, support)
+                answers |= _answers(query, support, start, features[spacing_mm], spacing_mm)
         return answers
 
     @torch.no_grad()
@@ -171,14 +187,21 @@ class Matched:
         """
         looks = Looks.of(scan, self._window, SPACING_MM)
         start = self._start.support(looks, points)
-        region = Surroundings.region_mm(box_of_points(points), FINE)
-        features = self._read(scan, region, outside=f"the structures lie outside the support {scan.subject}")
         approach = Approach(looks, points, owners, self._device, self._room)
-        nearby = Nearby.of(features, spread, self._room)
-        level = finer(max(features.grid.spacing_mm))
-        more = None if level is None else Surroundings(features, points, owners, level, self._room)
-        fine = Surroundings(features, points, owners, FINE, self._room)
-        return _Ready(start, approach, fine, more, nearby)
+
+        @cache
+        def fine(spacing_mm: Spacing) -> _Fine:
+            region = Surroundings.region_mm(box_of_points(points), FINE)
+            outside = f"the structures lie outside the support {scan.subject}"
+            features = self._read(scan, region, spacing_mm, outside=outside)
+            nearby = Nearby.of(features, spread, self._room)
+            level = finer(max(features.grid.spacing_mm))
+            more = None if level is None else Surroundings(features, points, owners, level, self._room)
+            return _Fine(Surroundings(features, points, owners, FINE, self._room), more, nearby)
+
+        own_mm = _matching_mm(scan)
+        fine(own_mm)
+        return _Ready(start, approach, own_mm, fine)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
@@ -201,26 +224,30 @@ class Matched:
                     found.append(_Bent(*support.ready.approach.bent(features, affine)))
         return found
 
-    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[_Bent | str]) -> Features | str:
-        """Return the features of the part of a query to which the starts take what surrounds the landmarks."""
+    def _features(
+        self, query: Scan, pairs: Sequence[tuple[_Support, _Bent | str]], spacing_mm: Spacing
+    ) -> Features | str:
+        """Return the features, at a spacing, of the part of a query to which the starts of supports take what surrounds
+        their landmarks.
+        """
         corners = [
-            start.affine.carried(_corners(support.ready.surroundings.grid, start.bend))
-            for support, start in zip(supports, starts, strict=True)
+            start.affine.carried(_corners(support.ready.fine(support.ready.spacing_mm).surroundings.grid, start.bend))
+            for support, start in pairs
             if isinstance(start, _Bent) and support.ready is not None
         ]
         if not corners:
             return "no support could be placed in the query"
         try:
-            return self._read(query, box_of_points(np.concatenate(corners)), outside=OUTSIDE)
+            return self._read(query, box_of_points(np.concatenate(corners)), spacing_mm, outside=OUTSIDE)
         except RegistrationError as error:
             return str(error)
 
-    def _read(self, scan: Scan, box_mm: FloatArray, *, outside: str) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm; raises RegistrationError where it has none, which says
-        `outside` where the scan does not reach the box.
+    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing, *, outside: str) -> Features:
+        """Return the features of a scan in a box (2, 3) in mm, at a spacing; raises RegistrationError where it has
+        none, which says `outside` where the scan does not reach the box.
         """
         try:
-            volume = scan.matching()
+            volume = scan.matching(spacing_mm)
         except InputError as error:
             raise RegistrationError(str(error).rstrip(".")) from error
         first = np.floor(volume.grid.voxel(box_mm[0])).astype(int) - _RIM
@@ -237,15 +264,38 @@ class Matched:
         return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
 
 
-def _answers(query: Scan, support: _Support, start: _Bent | str, features: Features | str) -> Answers:
+def _matching_mm(scan: Scan) -> Spacing:
+    """Return the spacing of a scan's finer volume; raises RegistrationError where it was preprocessed without one."""
+    if scan.record.matching is not None:
+        return scan.record.matching.spacing_mm
+    try:
+        return scan.matching().grid.spacing_mm
+    except InputError as error:
+        raise RegistrationError(str(error).rstrip(".")) from error
+
+
+def _common_mm(query: Scan, support: _Support) -> Spacing:
+    """Return the coarser of a query's and a support's spacing along each axis: features are of the voxels around."""
+    own = support.ready.spacing_mm if support.ready is not None else (0.0, 0.0, 0.0)
+    grid = query.record.matching
+    x, y, z = own if grid is None else map(max, own, grid.spacing_mm)
+    return x, y, z
+
+
+def _answers(
+    query: Scan, support: _Support, start: _Bent | str, features: Features | str, spacing_mm: Spacing
+) -> Answers:
     """Return the answers of one support, with what carries their outlines."""
     keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
     if isinstance(start, str):
         return dict.fromkeys(keys.values(), start)
     if isinstance(features, str):
         return dict.fromkeys(keys.values(), features)
-    ready, points = support.ready, support.points_mm
-    assert ready is not None
+    assert support.ready is not None
+    try:
+        ready, points = support.ready.fine(spacing_mm), support.points_mm
+    except RegistrationError as error:
+        return dict.fromkeys(keys.values(), str(error))
     all_moves, moves = _moved(ready, points, start, features)
     first = Matching(start.affine, points, all_moves)
     refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
@@ -265,7 +315,7 @@ def _answers(query: Scan, support: _Support, start: _Bent | str, features: Featu
     return answers
 
 
-def _moved(ready: _Ready, points_mm: FloatArray, start: _Bent, features: Features) -> tuple[FloatArray, Moves]:
+def _moved(ready: _Fine, points_mm: FloatArray, start: _Bent, features: Features) -> tuple[FloatArray, Moves]:
     """Return how a support's points (n, 3) move beyond an affine start, and what the fine matching says of them."""
     moves = ready.surroundings.moves(features, start.affine, start.bend.on(ready.surroundings.grid))
     all_moves = start.bend.at(points_mm) + moves.displacements_mm

@@ -25,10 +25,17 @@ from rprloc.scans.nifti import listed
 from rprloc.scans.opening import open_scan
 from rprloc.scans.plausible import body_findings, mended, tissue_findings
 from rprloc.scans.record import NO_HOUNSFIELD, Native, ScanRecord, Structure
-from rprloc.scans.resampling import covering_grid, field_of_view_mm, grid_within, resample, resample_label
+from rprloc.scans.resampling import (
+    covering_grid,
+    field_of_view_mm,
+    grid_within,
+    own_spacing_mm,
+    resample,
+    resample_label,
+)
 from rprloc.scans.scan import remove_scan_files, write_scan_outlines, write_scan_surfaces, write_scan_volume
 from rprloc.scans.slices import slice_findings
-from rprloc.scans.target import Target, Triple, scan_folder
+from rprloc.scans.target import OWN, MatchingSpacing, Target, Triple, scan_folder
 from rprloc.scans.volume import value_range
 
 MOST_VOXELS = 2**30
@@ -214,9 +221,9 @@ def _find_body(source: Source, target: Target, *, whole: bool) -> tuple[_Read | 
     return kept, body
 
 
-def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: Triple) -> Grid:
+def _write_matching(folder: Path, scan: _Read, body: _Body, spacing: MatchingSpacing) -> Grid:
     """Write the finer volume (z, y, x mm) of a scan's body and return its grid."""
-    grid = grid_within(body.grid, _xyz(spacing))
+    grid = grid_within(body.grid, own_spacing_mm(scan.image, body.grid) if spacing == OWN else _xyz(spacing))
     write_scan_volume(folder, body.to_int16(resample(scan.image, grid, outside=scan.air)), grid, "matching")
     return grid
 

@@ -11,6 +11,13 @@ from rprloc.geometry import FloatArray, Grid
 _SLAB = 1 << 22
 """Voxels resampled at once: a copy of a few MB in place of one of the whole scan."""
 
+_OWN_MM = (1.0, 1.5, 2.0, 3.0)
+"""Spacings of volumes that go by the scan's own voxels: few, so that scans of a cohort have the same."""
+_ABOUT = 1.1
+"""A voxel may be so much smaller than the spacing that it has."""
+_OWN_VOXELS = 1 << 23
+"""Of such a volume, at most, unless it has the largest spacing: 16 MB of values, and half a GB of features."""
+
 
 def voxel_extent_mm(image: sitk.Image) -> FloatArray:
     """Return the extent (3,) in mm of one voxel along the LPS axes x, y, z, for any direction of the image."""
@@ -37,6 +44,16 @@ def covering_grid(image: sitk.Image, spacing_mm: FloatArray) -> Grid:
     # A field of less than a voxel, as a single slice's, lies about its middle.
     origin = np.where(size > 1, low + spacing_mm / 2, np.minimum(low + spacing_mm / 2, (low + high) / 2))
     return Grid(tuple(size.tolist()), tuple(spacing_mm.tolist()), tuple(origin.tolist()))
+
+
+def own_spacing_mm(image: sitk.Image, grid: Grid) -> FloatArray:
+    """Return the spacing (3,) at which a scan shows what it has in the field of a grid: that of its longest voxel
+    edge, or the next larger one of which a whole field does not have too many voxels.
+    """
+    longest, field = max(image.GetSpacing()), float(np.prod(grid.size) * np.prod(grid.spacing_mm))
+    shown = max((mm for mm in _OWN_MM if mm <= longest * _ABOUT), default=_OWN_MM[0])
+    fitting = (mm for mm in _OWN_MM if mm >= shown and field / mm**3 <= _OWN_VOXELS)
+    return np.full(3, next(fitting, _OWN_MM[-1]))
 
 
 def grid_within(grid: Grid, spacing_mm: FloatArray) -> Grid:

@@ -12,7 +12,7 @@ A scan's folder is `<cohort>@<subject>`; it holds `<subject>.json`, the record, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from rprloc.files import whole_file
 from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.outlines import OfStructure, Outline, read_outlines, write_outlines
 from rprloc.scans.record import ScanRecord, Structure
+from rprloc.scans.resampling import grid_within, resample
 from rprloc.scans.target import subject_of
-from rprloc.scans.volume import read_model_volume, write_volume
+from rprloc.scans.volume import image_of, read_model_volume, write_volume
 
 Surfaces = dict[str, NDArray[np.float32]]
 """By structure: points (n, 3), (x, y, z)."""
@@ -90,14 +91,20 @@ class Scan:
         assert self.record.model is not None
         return self.record.model
 
-    def matching(self) -> Volume:
-        """Read the scan's finer volume for image matching; raises InputError where it was preprocessed without one."""
-        if self.finer is not None:
-            return self.finer
-        if self.folder is None or self.record.matching is None:
-            raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
-        values = read_model_volume(volume_path(self.folder, "matching"))
-        return Volume(values, self.record.matching)
+    def matching(self, spacing_mm: Sequence[float] | None = None) -> Volume:
+        """Read the scan's finer volume for image matching, resampled where another `spacing_mm` (x, y, z) is asked for;
+        raises InputError where it was preprocessed without one.
+        """
+        volume = self.finer
+        if volume is None:
+            if self.folder is None or self.record.matching is None:
+                raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
+            volume = Volume(read_model_volume(volume_path(self.folder, "matching")), self.record.matching)
+        if spacing_mm is None or np.allclose(spacing_mm, volume.grid.spacing_mm):
+            return volume
+        grid = grid_within(volume.grid, np.asarray(spacing_mm))
+        values = resample(image_of(volume.values, volume.grid), grid, outside=float(volume.values.min()))
+        return Volume(np.rint(values).astype(np.int16), grid)
 
     def surfaces_mm(self) -> dict[str, FloatArray]:
         """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""

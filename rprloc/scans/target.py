@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 Triple = tuple[float, float, float]
+OWN: Literal["own"] = "own"
+"""In place of a spacing: what a scan's own voxels show (`rprloc.scans.resampling.own_spacing_mm`)."""
+MatchingSpacing = Triple | Literal["own"]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +21,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     spacing: Triple
     structures: Mapping[str, int] | None = None
     """Name -> label value; None for whatever the labels hold."""
-    matching_spacing: Triple | None = None
+    matching_spacing: MatchingSpacing | None = None
     """Of the finer volume, where a method needs one."""
 
 

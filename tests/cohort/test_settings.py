@@ -1,6 +1,6 @@
 """Cohort settings: the shipped files, and one sentence for every fault."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,7 @@ def test_plain_values_make_the_same_settings() -> None:
 
 def test_mr_has_a_window_of_percentiles() -> None:
     assert read("modality: mr").window == MR_WINDOW
+    assert read("modality: mr").matching_spacing == "own"
     assert read("modality: ct").window == BODY_WINDOW
 
 
@@ -111,6 +112,8 @@ FAULTS = {
     "window falling": ("window: [[0, 0], [1, 1], [2, 0.5]]", "key 'window'", "never fall"),
     "window not from zero": ("window: [[0, 0.1], [1, 1]]", "key 'window'", "start at 0"),
     "window of percentiles": ("modality: mr\nwindow: [[-5, 0], [99, 1]]", "key 'window'", "from 0 to 1000"),
+    "matching_spacing of two": ("matching_spacing: [1, 2]", "key 'matching_spacing': found '[1, 2]'", "mm, each from"),
+    "matching_spacing in words": ("matching_spacing: fine", "key 'matching_spacing': found 'fine'", "or own"),
     "structure name": ("structures: {'a b': 1}", "key 'structures.a b'", "a structure's name"),
     "structure value": ("structures: {a: 0}", "key 'structures.a': found '0'", "label value"),
     "structures by case": ("structures: {a: 1, A: 2}", "key 'structures.A'", "more than case"),
@@ -129,6 +132,13 @@ FAULTS = {
 def test_fault(text: str, place: str, expected: str) -> None:
     found = messages(text)
     assert any(place in one and expected in one.split(", expected ")[1] for one in found), found
+
+
+def test_networks_of_landmarks_see_half_the_spacing_where_scans_have_their_own() -> None:
+    assert read("spacing: [6, 4, 5]\nmatching_spacing: own").learnt_spacing == (3.0, 2.0, 2.5)
+    assert read("spacing: [6, 4, 5]\nmatching_spacing: [2, 2, 2]").learnt_spacing == (2.0, 2.0, 2.0)
+    own = read("matching_spacing: own")
+    assert own.matching_spacing == "own" and read(yaml.safe_dump(own.to_json())) == replace(own, given=frozenset(KEYS))
 
 
 def test_all_faults_at_once() -> None:

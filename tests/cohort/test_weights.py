@@ -83,6 +83,9 @@ def test_a_student_brings_the_spacing_of_the_finer_volume(tmp_path: Path) -> Non
     assert (found.to_json()["matching_spacing"], faults) == ([4, 4, 4], [])
     (fault,) = adopted(tmp_path, "matching_spacing: [3, 3, 3]", ("student",))[2]
     assert fault.startswith("student.safetensors, key 'matching_spacing': found '[4.0, 4.0, 4.0]', expected [3.0, 3.0")
+    # Of scans at spacings of their own it sees those at its own, and matched sees more.
+    found, _, faults = adopted(tmp_path, "matching_spacing: own", ("student",))
+    assert (found.matching_spacing, faults) == ("own", [])
     # A student that does not say it is none.
     write_model(path, matching_spacing=None)
     (fault,) = adopted(tmp_path, networks=("student",))[2]

@@ -54,8 +54,8 @@ def hounsfield(points_mm: Points) -> Points:
 class Head(Scan):
     """A scan whose volume for image matching is its own."""
 
-    def matching(self) -> Volume:
-        return Volume(self.values, self.grid)
+    def matching(self, spacing_mm: Sequence[float] | None = None) -> Volume:
+        return Scan(self.record, self.values, self.body, finer=Volume(self.values, self.grid)).matching(spacing_mm)
 
 
 def head(

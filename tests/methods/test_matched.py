@@ -104,6 +104,25 @@ def test_scans_that_show_more_are_matched_more_finely(monkeypatch: pytest.Monkey
     assert more < 0.6 * abs(points_of(row)[1, 0] - true)
 
 
+def test_scans_of_other_spacings_are_compared_at_the_coarser_one() -> None:
+    """A query of a finer volume than its support's, and of a coarser one; each support by itself."""
+    fine = Grid((60, 60, 60), (2.0, 2.0, 2.0), (-52.0, -72.0, -68.0))
+    of_both = {"fine": {"grid": fine}, "coarse": {}}
+    supports = [head(name, structures=ONE, **of_both[name]) for name in of_both]
+    for name, kept in of_both.items():
+        query = head("q", lambda p: p - SHIFT, **kept)
+        rows = located(query, supports)
+        assert [row.support for row in rows] == list(of_both)
+        for row, support in zip(rows, supports, strict=True):
+            np.testing.assert_allclose(points_of(row), LEFT_MM + SHIFT, atol=1.5)
+            (alone,) = located(query, [support])
+            np.testing.assert_array_equal(points_of(alone), points_of(row))
+        # At a spacing that the other does not have there is nothing more to be seen.
+        by_fine = points_of(rows[0])
+        other = located(head("q", lambda p: p - SHIFT), [supports[0]])
+        assert name == "fine" or np.array_equal(points_of(other[0]), by_fine)
+
+
 def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
     start = Told()
     supports = [altered(SUPPORT, subject=name) for name in ("s", "q", "t")]

@@ -15,6 +15,7 @@ from rprloc.geometry import Grid
 from rprloc.scans.preprocess import Source, inspected, preprocess
 from rprloc.scans.record import ScanRecord
 from rprloc.scans.resampling import resample
+from rprloc.scans.target import OWN
 from tests.scans.dicom import made
 from tests.scans.images import LABELS, TARGET, image_of, model_volume, patient, preprocessed, write
 
@@ -93,6 +94,13 @@ def test_the_finer_volume_covers_the_body_and_shows_the_same(tmp_path: Path) -> 
     np.testing.assert_allclose(found, resample(image, finer, outside=-1024), atol=0.51)
     assert preprocessed(tmp_path / "without", image).matching is None
     assert not (tmp_path / "without" / "c@s" / "s_matching.nii.gz").exists()
+
+
+def test_the_finer_volume_of_a_scan_at_its_own_spacing(tmp_path: Path) -> None:
+    for part, shown in ((1.0, 3.0), (0.5, 1.5)):
+        image, _ = patient([mm * part for mm in (2.0, 2.5, 3.0)])
+        record = preprocessed(tmp_path / str(part), image, matching_spacing=OWN)
+        assert record.matching is not None and record.matching.spacing_mm == (shown,) * 3
 
 
 def test_the_finer_volume_of_an_mr_scan_has_the_scale_of_the_other(tmp_path: Path) -> None:

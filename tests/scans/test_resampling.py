@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from rprloc.geometry import Grid
-from rprloc.scans.resampling import covering_grid, grid_within, resample_label
+from rprloc.scans.resampling import covering_grid, grid_within, own_spacing_mm, resample_label
 from rprloc.scans.resampling import resample as resample_with
 from tests.scans.images import ORIENTATIONS, image_of, oriented
 
@@ -43,6 +44,32 @@ def test_mistake_10_resampling_follows_the_physical_grid() -> None:
     grid = Grid((9, 8, 7), (1.3, 1.9, 2.9), (-3.3, 6.1, 45.7))
     centres = grid.world(np.moveaxis(np.indices((7, 8, 9)), 0, -1))
     np.testing.assert_allclose(resample(image, grid), centres @ [1.0, -2.0, 0.5], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("voxel", "side", "shown"),
+    [
+        ((1.0, 1.0, 1.0), 160.0, 1.0),
+        # As BraTS and OASIS have them, in any order of axes; an edge is long that nearly is.
+        ((1.2, 0.9375, 0.9375), 160.0, 1.0),
+        ((1.4, 1.4, 1.4), 160.0, 1.5),
+        ((0.4, 0.4, 0.4), 160.0, 1.0),
+        # No more is to be seen than there is between slices.
+        ((1.25, 1.25, 7.7), 300.0, 3.0),
+        ((0.5, 2.2, 0.5), 100.0, 2.0),
+        # Of a large field not as many voxels as there are.
+        ((1.0, 1.0, 1.0), 300.0, 1.5),
+        ((1.0, 1.0, 1.0), 400.0, 2.0),
+        ((1.0, 1.0, 1.0), 900.0, 3.0),
+    ],
+)
+def test_a_scans_own_spacing_is_that_of_its_longest_edge_or_what_its_field_has_room_for(
+    voxel: tuple[float, ...], side: float, shown: float
+) -> None:
+    field = Grid((int(side / 4),) * 3, (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+    for order in itertools.permutations(voxel):
+        image = image_of(NOISE, order)
+        np.testing.assert_array_equal(own_spacing_mm(image, field), [shown] * 3)
 
 
 def test_a_scan_that_has_the_spacing_already_keeps_its_values() -> None:

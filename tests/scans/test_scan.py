@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rprloc.scans.scan import (
 from rprloc.scans.target import scan_folder, subject_of
 from tests.scans.written import grid_of, record_of, structure_of, write_scan
 
+VOXELS = (np.zeros((2, 3, 4)), np.ones((2, 3, 4), dtype=bool))
 POINTS = np.random.default_rng(0).normal(0, 50, (9, 3)).astype(np.float32)
 
 
@@ -45,6 +47,22 @@ def test_volumes_come_back_with_their_grids(tmp_path: Path) -> None:
     np.testing.assert_array_equal(scan.body, values > 5)
     assert scan.matching().grid == finer
     np.testing.assert_array_equal(scan.matching().values, fine)
+
+
+@pytest.mark.parametrize("asked", [(2.0, 2.0, 2.0), (1.0, 1.0, 3.0), (0.5, 1.0, 1.0)])
+def test_the_finer_volume_is_resampled_where_another_spacing_is_asked_for(tmp_path: Path, asked: Any) -> None:
+    finer = grid_of((16, 18, 20), (1.0, 1.0, 1.0))
+    # A linear function of the place stays one, but where the edge is near.
+    places = finer.world(np.moveaxis(np.indices((16, 18, 20)), 0, -1))
+    values = np.rint(20 * (places @ [1.0, -2.0, 0.5]))
+    scan = scan_of(write_scan(tmp_path, record_of("x", grid_of((2, 3, 4)), matching=finer), *VOXELS, matching=values))
+    found = scan.matching(asked)
+    assert found.grid.spacing_mm == asked and found.values.dtype == np.int16
+    np.testing.assert_allclose(found.grid.box_mm[0], finer.box_mm[0])
+    there = found.grid.world(np.moveaxis(np.indices(found.values.shape), 0, -1)) @ [1.0, -2.0, 0.5]
+    inner = (slice(3, -3),) * 3
+    np.testing.assert_allclose(found.values[inner], 20 * there[inner], atol=1.6)
+    assert scan.matching((1.0, 1.0, 1.0)).grid == finer
 
 
 def test_a_finer_volume_that_was_not_asked_for_is_missed_in_a_sentence(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rprloc.scans.target import Target, scan_folder, subject_of, voxels_of
+from rprloc.scans.target import OWN, Target, scan_folder, subject_of, voxels_of
 
 GIVEN: dict[str, Any] = {
     "modality": "mr",
@@ -22,7 +22,9 @@ def test_numbers_of_json_become_triples_of_mm() -> None:
     target = msgspec.convert(GIVEN, Target)
     assert target.spacing == (6.0, 3.0, 3.5) and all(isinstance(mm, float) for mm in target.spacing)
     assert target.structures == {"liver": 4}
-    assert msgspec.convert(msgspec.to_builtins(target), Target) == target
+    own = msgspec.structs.replace(target, matching_spacing=OWN)
+    for one in (target, own):
+        assert msgspec.convert(msgspec.to_builtins(one), Target) == one
 
 
 def test_structures_and_the_finer_volume_may_be_left_out() -> None:
@@ -30,7 +32,10 @@ def test_structures_and_the_finer_volume_may_be_left_out() -> None:
     assert target.structures is None and target.matching_spacing is None
 
 
-@pytest.mark.parametrize("wrong", [{"spacing": [6, 3]}, {"matching_spacing": 4}, {"structures": {"liver": "four"}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"spacing": [6, 3]}, {"matching_spacing": 4}, {"matching_spacing": "its"}, {"structures": {"liver": "four"}}],
+)
 def test_another_shape_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(GIVEN | wrong, Target)
