@@ -25,12 +25,13 @@ from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Affine, FloatArray
-from rprloc.methods import coupled, matched
+from rprloc.methods import coupled, matched, surfaces
 from rprloc.methods.answer import Prediction
 from rprloc.methods.approach import Approach
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import Level, Moves, _coupling
-from rprloc.methods.matched import Matched
+from rprloc.methods.carry import Matching
+from rprloc.methods.coupled import Features, Level, _coupling
+from rprloc.methods.matched import Matched, _Bent, _Found
 from rprloc.methods.refined import Nearby
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.networks.checkpoint import read_model
@@ -55,9 +56,14 @@ class Variant:
     """Whether it starts by laying the support over the query in place of the position map."""
 
 
-def _unmoved(ready: Any, points_mm: FloatArray, start: Any, _features: Any) -> tuple[FloatArray, Moves]:
+def _unmoved(support: Any, start: _Bent | str, features: Features | str) -> _Found | str:
     """Leave points where the coarse steps have them."""
-    return start.bend.at(points_mm), Moves(np.zeros_like(points_mm), *np.zeros((2, len(points_mm))))
+    if isinstance(start, str):
+        return start
+    if isinstance(features, str):
+        return features
+    points = support.points_mm
+    return _Found(Matching(start.affine, points, start.bend.at(points)), np.zeros(len(points)))
 
 
 def _unbent(self: Approach, _query: Any, start: Affine) -> tuple[Affine, Bend]:
@@ -80,13 +86,13 @@ def _none(*_asked: Any) -> None:
     return None
 
 
-_NO_TIPS = ((matched, "_TIPS", 0.0), (matched, "_FINER_TIPS", 0.0))
+_NO_TIPS = ((surfaces, "_TIPS", 0.0),)
 _FEW = (*_NO_TIPS, (Nearby, "of", _none))
 _SIX = (*_FEW, (matched, "FEW", 6))
 _EXTREME = (*_SIX, (Scan, "surfaces_mm", _extreme_points))
 VARIANTS = (
-    Variant("affine start alone, six points", (*_EXTREME, (Approach, "bent", _unbent), (matched, "_moved", _unmoved))),
-    Variant("+ each structure moves as one piece", (*_EXTREME, (matched, "_moved", _unmoved))),
+    Variant("affine start alone, six points", (*_EXTREME, (Approach, "bent", _unbent), (matched, "_found", _unmoved))),
+    Variant("+ each structure moves as one piece", (*_EXTREME, (matched, "_found", _unmoved))),
     Variant("+ each of the six points by itself", (*_EXTREME, (coupled, "_agreed", _alone))),
     Variant("+ points around agree", _EXTREME),
     Variant("+ the whole surface carried", _SIX),

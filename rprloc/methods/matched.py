@@ -3,62 +3,36 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.spatial.distance import cdist
 
 from rprloc.errors import InputError
-from rprloc.geometry import WALLS, Affine, FloatArray, Grid, box_of_points
+from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Answers, Key, others, placed, present
 from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Moves, Room, Surroundings, finer
+from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Room, Surroundings, finer
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
 from rprloc.methods.refined import FEW, MOST, Nearby, Refined, Refinement, Spread
 from rprloc.methods.start import LaidStart, MapStart, Start
+from rprloc.methods.surfaces import Surface, carrying, landmarks_of, told_points
 from rprloc.networks.patches import apply_window
-from rprloc.scans.record import Structure
 from rprloc.scans.scan import Scan
 
 METHOD, SETTING = "matched", "extreme"
 Spacing = tuple[float, float, float]
 """(x, y, z) in mm."""
-_AROUND_MM = 15.0
-"""From a single landmark to the places around it that are matched with it."""
-_PARTS = (0.1, 0.5, 0.9)
-"""Parts of a box along each axis at which places in it are matched."""
-_TIPS, _FINER_TIPS = 0.005, 0.002
-"""Part of a surface's points that may lie beyond a wall: the outermost of many, of which each has an error of its own,
-lies too far out. Of scans that are matched more finely, whose errors are smaller."""
-_CARRYING_MM = 5.0
-"""Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
-_LEAST_WEIGHT = 1e-6
-"""Smaller weights are none: a structure of the head has no say in the pelvis, nor memory."""
 _RIM = 4
 """Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
-
-
-@dataclass(frozen=True)
-class _Surface:
-    """A structure's surface and what carries it."""
-
-    points_mm: FloatArray
-    """(n, 3), the six extreme points first."""
-    weights: csr_array
-    """(n, matched points), each row sums to 1: how much of their moves each point makes."""
-    own: slice
-    """Which of the matched points are this structure's."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +44,48 @@ class _Support:
     """By structure, in the order of the surfaces."""
     points_mm: FloatArray
     """(n, 3), those that are matched, of all structures."""
-    surfaces: dict[str, _Surface]
+    surfaces: dict[str, Surface]
     ready: _Ready | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """What is compared of a support: for the start, coarsely, and finely by the spacing (x, y, z)."""
+class _Drawn:
+    """A support and its points."""
 
-    start: Any
-    approach: Approach
-    spacing_mm: Spacing
-    """Its own."""
-    fine: Callable[[Spacing], _Fine]
+    scan: Scan
+    points_mm: FloatArray
+    """(n, 3), those that are matched."""
+    owners: NDArray[np.int64]
+    """(n,), the number of each one's structure."""
+    spread: Mapping[str, Spread]
+    """Of what is drawn many more."""
 
 
 @dataclass(frozen=True)
-class _Fine:
-    """What is compared of a support finely."""
+class _Ready:
+    """What is compared of a support: for the start, coarsely, finely, and as finely as a query shows it."""
 
+    drawn: _Drawn
+    start: Any
+    approach: Approach
     surroundings: Surroundings
+    near: dict[Spacing, _Near]
+    """By the spacing at which it is compared with a query, its own first."""
+
+    @property
+    def spacing_mm(self) -> Spacing:
+        """Its own."""
+        return next(iter(self.near))
+
+
+@dataclass(frozen=True)
+class _Near:
+    """What is compared of a support from where the fine matching has its points."""
+
     finer: Surroundings | None
-    """None where the scan shows no more."""
-    nearby: Nearby | None
+    """None where scans show no more than that saw."""
+    many: Nearby | None
     """Many more points of surfaces."""
 
 
@@ -103,6 +95,15 @@ class _Bent:
 
     affine: Affine
     bend: Bend
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where a query has a support's points by the fine matching."""
+
+    matching: Matching
+    apart_mm: FloatArray
+    """(n,), how far each is from those around."""
 
 
 class Matched:
@@ -143,16 +144,16 @@ class Matched:
         if not supports:
             return {}
         starts = self._starts(query, supports, clock)
-        answers: Answers = {}
-        groups: dict[Spacing, list[tuple[_Support, _Bent | str]]] = {}
-        for support, start in zip(supports, starts, strict=True):
-            groups.setdefault(_common_mm(query, support), []).append((support, start))
         with clock.part("transform"):
-            features = {spacing_mm: self._features(query, pairs, spacing_mm) for spacing_mm, pairs in groups.items()}
+            features = self._features(query, supports, starts)
         with clock.part("search"):
-            for support, start in zip(supports, starts, strict=True):
-                spacing_mm = _common_mm(query, support)
-                answers |= _answers(query, support, start, features[spacing_mm], spacing_mm)
+            pairs = [(one, _found(one, start, features)) for one, start in zip(supports, starts, strict=True)]
+        with clock.part("transform"):
+            finer = self._finer(query, pairs, features)
+        with clock.part("search"):
+            answers: Answers = {}
+            for support, found in pairs:
+                answers |= self._answers(query, support, found, finer)
         return answers
 
     @torch.no_grad()
@@ -163,13 +164,13 @@ class Matched:
         surfaces = scan.surfaces_mm()
         spread = {name: Spread.over(surfaces[name], MOST) for name, one in scan.structures.items() if one.is_drawn}
         matched = [
-            spread[name].points_mm[:FEW] if name in spread else _told_points(scan.structures[name], surfaces[name])
+            spread[name].points_mm[:FEW] if name in spread else told_points(scan.structures[name], surfaces[name])
             for name in names
         ]
         points = np.concatenate([np.zeros((0, 3)), *matched])
         ends = np.cumsum([0, *map(len, matched)])
         carried = {
-            name: _Surface(surfaces[name], _carrying(surfaces[name], points), slice(first, stop))
+            name: Surface(surfaces[name], carrying(surfaces[name], points), slice(first, stop))
             for name, first, stop in zip(names, ends, ends[1:], strict=False)
         }
         if not names:
@@ -186,22 +187,26 @@ class Matched:
         points that are spread out over what is drawn.
         """
         looks = Looks.of(scan, self._window, SPACING_MM)
+        drawn, own_mm = _Drawn(scan, points, owners, spread), _matching_mm(scan)
         start = self._start.support(looks, points)
+        region = Surroundings.region_mm(box_of_points(points), FINE)
+        features = self._read(scan, region, _seen_finely(own_mm), outside=_beyond(scan))
         approach = Approach(looks, points, owners, self._device, self._room)
+        near = self._near(drawn, own_mm, features)
+        fine = Surroundings(features, points, owners, FINE, self._room)
+        return _Ready(drawn, start, approach, fine, {own_mm: near})
 
-        @cache
-        def fine(spacing_mm: Spacing) -> _Fine:
-            region = Surroundings.region_mm(box_of_points(points), FINE)
-            outside = f"the structures lie outside the support {scan.subject}"
-            features = self._read(scan, region, spacing_mm, outside=outside)
-            nearby = Nearby.of(features, spread, self._room)
-            level = finer(max(features.grid.spacing_mm))
-            more = None if level is None else Surroundings(features, points, owners, level, self._room)
-            return _Fine(Surroundings(features, points, owners, FINE, self._room), more, nearby)
-
-        own_mm = _matching_mm(scan)
-        fine(own_mm)
-        return _Ready(start, approach, own_mm, fine)
+    def _near(self, drawn: _Drawn, spacing_mm: Spacing, features: Features | None = None) -> _Near:
+        """Prepare what is compared of a support at a spacing; `features` are those that the fine matching sees."""
+        level, box = finer(max(spacing_mm)), box_of_points(drawn.points_mm)
+        if features is None or level is not None:
+            region = Surroundings.region_mm(box, level or FINE)
+            at_mm = _seen_finely(spacing_mm) if level is None else spacing_mm
+            features = self._read(drawn.scan, region, at_mm, outside=_beyond(drawn.scan))
+        many = Nearby.of(features, drawn.spread, self._room)
+        if level is None:
+            return _Near(None, many)
+        return _Near(Surroundings(features, drawn.points_mm, drawn.owners, level, self._room), many)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
@@ -224,27 +229,74 @@ class Matched:
                     found.append(_Bent(*support.ready.approach.bent(features, affine)))
         return found
 
-    def _features(
-        self, query: Scan, pairs: Sequence[tuple[_Support, _Bent | str]], spacing_mm: Spacing
-    ) -> Features | str:
-        """Return the features, at a spacing, of the part of a query to which the starts of supports take what surrounds
-        their landmarks.
-        """
+    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[_Bent | str]) -> Features | str:
+        """Return the features of the part of a query to which the starts take what surrounds the landmarks."""
         corners = [
-            start.affine.carried(_corners(support.ready.fine(support.ready.spacing_mm).surroundings.grid, start.bend))
-            for support, start in pairs
+            start.affine.carried(_corners(support.ready.surroundings.grid, start.bend))
+            for support, start in zip(supports, starts, strict=True)
             if isinstance(start, _Bent) and support.ready is not None
         ]
         if not corners:
             return "no support could be placed in the query"
         try:
-            return self._read(query, box_of_points(np.concatenate(corners)), spacing_mm, outside=OUTSIDE)
+            at_mm = None if query.record.matching is None else _seen_finely(query.record.matching.spacing_mm)
+            return self._read(query, box_of_points(np.concatenate(corners)), at_mm, outside=OUTSIDE)
         except RegistrationError as error:
             return str(error)
 
-    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing, *, outside: str) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm, at a spacing; raises RegistrationError where it has
-        none, which says `outside` where the scan does not reach the box.
+    def _finer(
+        self, query: Scan, pairs: Sequence[tuple[_Support, _Found | str]], features: Features | str
+    ) -> dict[Spacing, Features | str]:
+        """Return the features of a query near where the supports' points were found, by the spacings at which it is
+        compared with them: those that the fine matching saw where it shows no more.
+        """
+        regions: dict[Spacing, list[FloatArray]] = {}
+        seen: dict[Spacing, Features | str] = {}
+        for support, found in pairs:
+            if isinstance(found, _Found):
+                spacing_mm = _common_mm(query, support)
+                seen[spacing_mm] = features
+                if (level := finer(max(spacing_mm))) is not None:
+                    moved = found.matching.points_mm + found.matching.moves_mm
+                    region = Surroundings.region_mm(box_of_points(moved), level)
+                    regions.setdefault(spacing_mm, []).append(found.matching.start.carried(_ends(region)))
+        for spacing_mm, corners in regions.items():
+            try:
+                box = box_of_points(np.concatenate(corners))
+                seen[spacing_mm] = self._read(query, box, spacing_mm, outside=OUTSIDE)
+            except RegistrationError as error:
+                seen[spacing_mm] = str(error)
+        return seen
+
+    def _answers(
+        self, query: Scan, support: _Support, found: _Found | str, finer: Mapping[Spacing, Features | str]
+    ) -> Answers:
+        """Return the answers of one support, with what carries their outlines."""
+        keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
+        if isinstance(found, str) or support.ready is None:
+            return dict.fromkeys(keys.values(), str(found))
+        spacing_mm = _common_mm(query, support)
+        features, known = finer[spacing_mm], support.ready.near
+        if isinstance(features, str):
+            return dict.fromkeys(keys.values(), features)
+        try:
+            near = known[spacing_mm] if spacing_mm in known else self._near(support.ready.drawn, spacing_mm)
+        except RegistrationError as error:
+            return dict.fromkeys(keys.values(), str(error))
+        known[spacing_mm] = near
+        first = _found_finer(near, found.matching, features)
+        refinement = None if near.many is None else Refinement(near.many, features, first)
+        answers: Answers = {}
+        for name, surface in support.surfaces.items():
+            carry, carried = _carried(name, surface, first, refinement)
+            spread = float(found.apart_mm[surface.own].mean())
+            answer = placed(landmarks_of(carried), support.half_voxel_mm[name], query, spread_mm=spread)
+            answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
+        return answers
+
+    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing | None, *, outside: str) -> Features:
+        """Return the features of a scan in a box (2, 3) in mm, at a spacing or its own; raises RegistrationError
+        where it has none, which says `outside` where the scan does not reach the box.
         """
         try:
             volume = scan.matching(spacing_mm)
@@ -282,94 +334,57 @@ def _common_mm(query: Scan, support: _Support) -> Spacing:
     return x, y, z
 
 
-def _answers(
-    query: Scan, support: _Support, start: _Bent | str, features: Features | str, spacing_mm: Spacing
-) -> Answers:
-    """Return the answers of one support, with what carries their outlines."""
-    keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
-    if isinstance(start, str):
-        return dict.fromkeys(keys.values(), start)
+def _seen_finely(own_mm: Spacing) -> Spacing:
+    """Return the spacing at which FINE sees a scan of a spacing: its steps are not finer."""
+    x, y, z = (max(mm, FINE.step_mm) for mm in own_mm)
+    return x, y, z
+
+
+def _beyond(scan: Scan) -> str:
+    return f"the structures lie outside the support {scan.subject}"
+
+
+def _found(support: _Support, start: _Bent | str, features: Features | str) -> _Found | str:
+    """Return where the fine matching finds a support's points, or why it does not."""
+    if isinstance(start, str) or support.ready is None:
+        return str(start)
     if isinstance(features, str):
-        return dict.fromkeys(keys.values(), features)
-    assert support.ready is not None
-    try:
-        ready, points = support.ready.fine(spacing_mm), support.points_mm
-    except RegistrationError as error:
-        return dict.fromkeys(keys.values(), str(error))
-    all_moves, moves = _moved(ready, points, start, features)
-    first = Matching(start.affine, points, all_moves)
-    refinement = None if ready.nearby is None else Refinement(ready.nearby, features, first)
-    tips = _TIPS if ready.finer is None else _FINER_TIPS
-    answers: Answers = {}
-    for name, surface in support.surfaces.items():
-        carry: Matching | Refined
-        if refinement is not None and name in refinement.nearby.own:
-            carry = Refined(refinement, name)
-            found = carry.carried(surface.points_mm)
-        else:
-            carry = Matching(start.affine, points[surface.own], all_moves[surface.own])
-            found = start.affine.carried(surface.points_mm + surface.weights @ all_moves)
-        spread = float(moves.apart_mm[surface.own].mean())
-        answer = placed(_landmarks(found, tips), support.half_voxel_mm[name], query, spread_mm=spread)
-        answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
-    return answers
+        return features
+    points, fine = support.points_mm, support.ready.surroundings
+    moves = fine.moves(features, start.affine, start.bend.on(fine.grid))
+    return _Found(Matching(start.affine, points, start.bend.at(points) + moves.displacements_mm), moves.apart_mm)
 
 
-def _moved(ready: _Fine, points_mm: FloatArray, start: _Bent, features: Features) -> tuple[FloatArray, Moves]:
-    """Return how a support's points (n, 3) move beyond an affine start, and what the fine matching says of them."""
-    moves = ready.surroundings.moves(features, start.affine, start.bend.on(ready.surroundings.grid))
-    all_moves = start.bend.at(points_mm) + moves.displacements_mm
-    if ready.finer is None:
-        return all_moves, moves
-    bend = Bend(points_mm, all_moves, FINER_AROUND_MM)
-    more = ready.finer.moves(features, start.affine, bend.on(ready.finer.grid))
-    return bend.at(points_mm) + more.displacements_mm, moves
+def _found_finer(near: _Near, found: Matching, features: Features) -> Matching:
+    """Return where points are that were found finely, by what scans show beyond that."""
+    if near.finer is None:
+        return found
+    bend = Bend(found.points_mm, found.moves_mm, FINER_AROUND_MM)
+    more = near.finer.moves(features, found.start, bend.on(near.finer.grid))
+    return replace(found, moves_mm=bend.at(found.points_mm) + more.displacements_mm)
 
 
-def _told_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:
-    """Return the points (n, 3) that are matched for a structure that is told and not drawn, of a surface (n, 3).
-
-    Of a single landmark they are itself and places around it, which keep it from going astray alone; of a box places
-    all over it, which lie in the structure more often than on its walls.
-    """
-    if structure.is_point:
-        return np.concatenate([surface_mm, surface_mm + _AROUND_MM * np.concatenate([np.eye(3), -np.eye(3)])])
-    parts = np.stack(np.meshgrid(*[_PARTS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    low, high = structure.box_mm
-    return np.asarray(low + parts * (high - low))
-
-
-def _carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
-    """Return Gaussian weights (n, m), each row of which sums to 1, of points (m, 3) for those of a surface (n, 3)."""
-    far = cdist(surface_mm, points_mm) ** 2 / (2 * _CARRYING_MM**2)
-    # Relative to the nearest: far from all points it decides alone.
-    weights = np.exp(far.min(axis=1, keepdims=True) - far)
-    weights[weights < _LEAST_WEIGHT] = 0
-    return csr_array(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _landmarks(surface_mm: FloatArray, tips: float) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself.
-
-    They are its own extreme points, which come first, moved onto the walls of the box around it but for a part `tips`
-    of it at each wall: on a flat wall the outermost point would be anywhere.
-    """
-    landmarks = surface_mm[: len(WALLS)].copy()
-    if len(landmarks) == 1:
-        return landmarks
-    first = int(tips * len(surface_mm))
-    ordered = np.partition(surface_mm, [first, -1 - first], axis=0)
-    low, high = ordered[first], ordered[-1 - first]
-    for axis in range(3):
-        landmarks[[2 * axis, 2 * axis + 1], axis] = low[axis], high[axis]
-    return np.clip(landmarks, low, high)
+def _carried(
+    name: str, surface: Surface, first: Matching, refinement: Refinement | None
+) -> tuple[Matching | Refined, FloatArray]:
+    """Return what carries a structure into the query, and its surface (n, 3) there."""
+    if refinement is not None and name in refinement.nearby.own:
+        refined = Refined(refinement, name)
+        return refined, refined.carried(surface.points_mm)
+    own = Matching(first.start, first.points_mm[surface.own], first.moves_mm[surface.own])
+    return own, first.start.carried(surface.points_mm + surface.weights @ first.moves_mm)
 
 
 def _corners(grid: Grid, bend: Bend) -> FloatArray:
     """Return the corners (8, 3) of the box to which a bend may move a grid's voxels."""
-    low, high = grid.world(np.zeros(3)), grid.world(np.array(grid.size[::-1]) - 1)
     far = np.abs(bend.moves_mm).max(axis=0)
-    return np.array(list(itertools.product(*zip(low - far, high + far, strict=True))))
+    ends = grid.world(np.stack([np.zeros(3), np.array(grid.size[::-1]) - 1]))
+    return _ends(ends + np.stack([-far, far]))
+
+
+def _ends(box_mm: FloatArray) -> FloatArray:
+    """Return the corners (8, 3) of a box (2, 3)."""
+    return np.array(list(itertools.product(*box_mm.T)))
 
 
 def make(work: Work) -> Matched:

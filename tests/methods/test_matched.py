@@ -14,7 +14,7 @@ from rprloc.geometry import WALLS, Affine, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Prediction
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.looks import Looks
-from rprloc.methods.matched import Matched, _carrying, _landmarks
+from rprloc.methods.matched import Matched
 from rprloc.methods.refined import Spread
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
@@ -116,11 +116,11 @@ def test_scans_of_other_spacings_are_compared_at_the_coarser_one() -> None:
         for row, support in zip(rows, supports, strict=True):
             np.testing.assert_allclose(points_of(row), LEFT_MM + SHIFT, atol=1.5)
             (alone,) = located(query, [support])
-            np.testing.assert_array_equal(points_of(alone), points_of(row))
+            np.testing.assert_allclose(points_of(alone), points_of(row), atol=1e-4)
         # At a spacing that the other does not have there is nothing more to be seen.
         by_fine = points_of(rows[0])
         other = located(head("q", lambda p: p - SHIFT), [supports[0]])
-        assert name == "fine" or np.array_equal(points_of(other[0]), by_fine)
+        assert name == "fine" or np.allclose(points_of(other[0]), by_fine, atol=1e-4)
 
 
 def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
@@ -254,24 +254,3 @@ def test_matched_points_are_the_extreme_ones_and_others_far_from_them_and_from_e
     # Where there are fewer points than asked for, each counts once.
     few = np.concatenate([LEFT_MM, LEFT_MM[:2], LEFT_MM[:1] + 1])
     assert len(Spread.over(few, 14).points_mm) == 7
-
-
-def test_a_surface_moves_as_the_points_around_do() -> None:
-    points = np.array([[0.0, 0, 0], [100.0, 0, 0]])
-    surface = np.array([[0.0, 0, 0], [1.0, 2, 0], [99.0, 0, 3], [50.0, 0, 0], [400.0, 0, 0]])
-    weights = _carrying(surface, points)
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    moves = np.array([[0.0, 0, 4], [0.0, 6, 0]])
-    np.testing.assert_allclose(weights @ moves, [[0, 0, 4], [0, 0, 4], [0, 6, 0], [0, 3, 2], [0, 6, 0]], atol=1e-6)
-
-
-def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_surface() -> None:
-    surface = np.random.default_rng(3).normal(size=(50, 3))
-    points = _landmarks(surface, 0.005)
-    assert np.all(points >= surface.min(axis=0)) and np.all(points <= surface.max(axis=0))
-    np.testing.assert_array_equal(box_of_points(points), box_of_points(surface))
-    np.testing.assert_array_equal([points[2 * axis][axis] for axis in range(3)], surface.min(axis=0))
-    along = ~np.repeat(np.eye(3, dtype=bool), 2, axis=0)
-    np.testing.assert_array_equal(points[along], surface[:6][along])
-    ordered = np.sort(surface, axis=0)
-    np.testing.assert_array_equal(box_of_points(_landmarks(surface, 0.041)), ordered[[2, -3]])
