@@ -16,7 +16,7 @@ from rprloc.cohort.tasks import Search, Train
 TRAINING_THREADS = 8
 """Of a training where the run and its machine allow it: more do not make a step faster."""
 SEARCH_CPUS = 1
-"""Of LOCALIZE and REGISTER: a second thread makes `matched` 2 % faster, a second task beside it 1.8 times as fast."""
+"""Of LOCALIZE and REGISTER: a second thread makes `matched` a tenth faster, a second task as much as 1.6 times."""
 TRAINING_HOURS: Mapping[str, int] = {"demo": 1, "quick": 2, "standard": 8, "paper": 24}
 """By what `--training` offers: the longest network on TRAINING_THREADS threads. One that takes longer goes on from its
 checkpoint in another job of the same length."""

@@ -25,7 +25,7 @@ from rprloc.networks.settings import VotesSettings, Voxels
 from rprloc.scans.scan import Scan
 from rprloc.scans.target import subject_of
 from rprloc.training.augmentation import turned_grid
-from rprloc.training.data import Kept, half_voxels
+from rprloc.training.data import Kept, check_spacing, half_voxels
 from rprloc.training.draws import Levels, Turns
 from rprloc.training.sharing import WHOLE, Share
 from rprloc.training.task import Lessons
@@ -192,6 +192,7 @@ class Landmarks:
         """Cut a scan's crop with some voxels to spare on each side."""
         scan = Scan.read(folder)
         assert scan is not None
+        check_spacing(scan.record, self.settings)
         size = np.array(self.settings.size) + 2 * spare
         crop = Crop.of(scan, told.middles[folder], size.tolist(), self.settings, self._device)
         points, unknown = told.points[folder], np.full((6, 3), np.nan)

@@ -126,10 +126,9 @@ def test_nothing_to_learn_from_is_told_in_one_sentence(network: str, tmp_path: P
 
 
 def test_mistake_1_scans_of_another_spacing_are_refused(network: str, scans: list[Path], tmp_path: Path) -> None:
-    settings = task_for(network).settings
-    other = {"spacing": (6.0, 5.0, 7.0)} | ({"matching_spacing": (6.0, 5.0, 7.0)} if settings.matching_spacing else {})
+    other = replace(task_for(network).settings, spacing=(6.0, 5.0, 7.0))
     with pytest.raises(InputError, match=r"spacing of \[\d.0, \d.0, \d.0\] mm"):
-        objective_of(lessons_for(network, tmp_path, scans[:2], settings=replace(settings, **other)))
+        objective_of(lessons_for(network, tmp_path, scans[:2], settings=other))
 
 
 HEART = Length(steps=24, groups=1, patches=1, learning_rate=1e-2, decay="cosine", optimiser="muon", warm_up=3)
