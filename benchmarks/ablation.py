@@ -86,7 +86,7 @@ def _none(*_asked: Any) -> None:
     return None
 
 
-_NO_TIPS = ((surfaces, "_TIPS", 0.0),)
+_NO_TIPS = ((surfaces, "_TIPS", 0.0), (surfaces, "_FINER_TIPS", 0.0))
 _FEW = (*_NO_TIPS, (Nearby, "of", _none))
 _SIX = (*_FEW, (matched, "FEW", 6))
 _EXTREME = (*_SIX, (Scan, "surfaces_mm", _extreme_points))

@@ -212,12 +212,19 @@ class Surroundings:
         little have the worst cost of the landmark, and one whose start shows too little has none, 0.
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
-        found = query.at(places_mm @ matrix.T + shift)
-        found = torch.cat([found, found[:-1].square().sum(dim=0, keepdim=True)])
         count, reach = self._level.side, self._level.wide + self._level.reach
+        places = places_mm.movedim(-1, 0)
+
+        def found(part: Tensor) -> Tensor:
+            values = query.at(part.movedim(0, -1) @ matrix.T + shift)
+            return torch.cat([values, values[:-1].square().sum(dim=0, keepdim=True)])
+
+        # Of few landmarks in a large region what surrounds each by itself is less.
+        all_ = found(places) if len(self._voxels) * self._window**3 > places[0].numel() else None
         parts = []
         for number, voxel in enumerate(self._voxels):
-            seen = torch.fft.rfftn(_cube(found, voxel, reach), s=self._fft)
+            around = found(_cube(places, voxel, reach)) if all_ is None else _cube(all_, voxel, reach)
+            seen = torch.fft.rfftn(around, s=self._fft)
             compared = self._transformed(number)
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)

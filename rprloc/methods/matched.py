@@ -290,7 +290,8 @@ class Matched:
         for name, surface in support.surfaces.items():
             carry, carried = _carried(name, surface, first, refinement)
             spread = float(found.apart_mm[surface.own].mean())
-            answer = placed(landmarks_of(carried), support.half_voxel_mm[name], query, spread_mm=spread)
+            landmarks = landmarks_of(carried, finer=near.finer is not None)
+            answer = placed(landmarks, support.half_voxel_mm[name], query, spread_mm=spread)
             answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
         return answers
 

@@ -22,8 +22,8 @@ FEW = 14
 _ALTOGETHER = 3000
 """Points of a support: what surrounds each takes 40 kB."""
 _ROUNDS = 2
-_EVERY = 3
-"""Steps between the places at which the spline is computed."""
+_EVERY, _EVERY_MM = 3, 4.5
+"""Steps between the places at which the spline is computed, or the mm where those are more."""
 _SAME_MM = 0.01
 
 
@@ -127,9 +127,10 @@ class Spread:
 
 def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) -> FloatArray:
     """Return the moves (z, y, x, 3) of places, those of points between them."""
-    some = places_mm[::_EVERY, ::_EVERY, ::_EVERY]
+    every = max(_EVERY, round(_EVERY_MM / float(np.ptp(places_mm[0, 0, :2, 0]))))
+    some = places_mm[::every, ::every, ::every]
     coarse = moves_between(points_mm, moves_mm, some.reshape(-1, 3)).reshape(some.shape)
-    index = np.stack(np.meshgrid(*[np.arange(n) / _EVERY for n in places_mm.shape[:3]], indexing="ij"))
+    index = np.stack(np.meshgrid(*[np.arange(n) / every for n in places_mm.shape[:3]], indexing="ij"))
     axes = [ndimage.map_coordinates(coarse[..., axis], index, order=1, mode="nearest") for axis in range(3)]
     return np.stack(axes, axis=-1)
 

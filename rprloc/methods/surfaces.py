@@ -17,9 +17,9 @@ _AROUND_MM = 15.0
 """From a single landmark to the places around it that are matched with it."""
 _PARTS = (0.1, 0.5, 0.9)
 """Parts of a box along each axis at which places in it are matched."""
-_TIPS = 0.005
+_TIPS, _FINER_TIPS = 0.005, 0.002
 """Part of a surface's points that may lie beyond a wall: the outermost of many, of which each has an error of its own,
-lies too far out."""
+lies too far out. Of scans that are matched more finely, whose errors are smaller."""
 _CARRYING_MM = 5.0
 """Standard deviation of the weights by which the moves of points around carry the rest of a surface."""
 _LEAST_WEIGHT = 1e-6
@@ -60,16 +60,17 @@ def carrying(surface_mm: FloatArray, points_mm: FloatArray) -> csr_array:
     return csr_array(weights / weights.sum(axis=1, keepdims=True))
 
 
-def landmarks_of(surface_mm: FloatArray) -> FloatArray:
-    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself.
+def landmarks_of(surface_mm: FloatArray, *, finer: bool) -> FloatArray:
+    """Return the landmarks (6, 3) of a carried surface (n, 3), in the order of the walls, or a point (1, 3) itself;
+    `finer` says whether it was matched more finely.
 
-    They are its own extreme points, which come first, moved onto the walls of the box around it but for _TIPS of it
+    They are its own extreme points, which come first, moved onto the walls of the box around it but for some of it
     at each wall: on a flat wall the outermost point would be anywhere.
     """
     landmarks = surface_mm[: len(WALLS)].copy()
     if len(landmarks) == 1:
         return landmarks
-    first = int(_TIPS * len(surface_mm))
+    first = int((_FINER_TIPS if finer else _TIPS) * len(surface_mm))
     ordered = np.partition(surface_mm, [first, -1 - first], axis=0)
     low, high = ordered[first], ordered[-1 - first]
     for axis in range(3):

@@ -19,7 +19,7 @@ def test_a_surface_moves_as_the_points_around_do() -> None:
 
 def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_surface() -> None:
     surface = np.random.default_rng(3).normal(size=(50, 3))
-    points = landmarks_of(surface)
+    points = landmarks_of(surface, finer=False)
     assert np.all(points >= surface.min(axis=0)) and np.all(points <= surface.max(axis=0))
     np.testing.assert_array_equal(box_of_points(points), box_of_points(surface))
     np.testing.assert_array_equal([points[2 * axis][axis] for axis in range(3)], surface.min(axis=0))
@@ -27,4 +27,6 @@ def test_landmarks_are_the_carried_extreme_points_moved_onto_the_walls_of_the_su
     np.testing.assert_array_equal(points[along], surface[:6][along])
     # Of many points some are beyond the walls.
     many = np.random.default_rng(4).normal(size=(450, 3))
-    np.testing.assert_array_equal(box_of_points(landmarks_of(many)), np.sort(many, axis=0)[[2, -3]])
+    for finer, beyond in ((False, 2), (True, 0)):
+        found = landmarks_of(many, finer=finer)
+        np.testing.assert_array_equal(box_of_points(found), np.sort(many, axis=0)[[beyond, -1 - beyond]])
