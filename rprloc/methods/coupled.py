@@ -18,6 +18,10 @@ from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.images import quietly
 
 _ROUNDS = 10
+_CHANNELS, _AROUND = 12, 4
+"""Of the features, and the voxels around one that are looked at for it."""
+_AT_ONCE = 1 << 19
+"""Voxels whose features are computed together."""
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
@@ -95,11 +99,21 @@ class Features:
 
     @classmethod
     def of(cls, levels: Tensor, grid: Grid) -> Features:
-        """Compute the features of windowed grey values (z, y, x), as Heinrich et al., MICCAI 2013; by convexadam."""
+        """Compute the features of windowed grey values (z, y, x), as Heinrich et al., MICCAI 2013; by convexadam.
+
+        It takes several times the memory of its features, so that those of a large volume are computed by slabs.
+        """
         with quietly():
             from convexAdam.convex_adam_utils import MINDSSC
-
+        slices = max(1, _AT_ONCE // levels[0].numel())
+        if len(levels) <= slices:
             return cls(MINDSSC(levels[None, None], 1, 2, device=levels.device)[0], grid)
+        values = torch.empty(_CHANNELS, *levels.shape, device=levels.device)
+        for first in range(0, len(levels), slices):
+            begin, stop = max(0, first - _AROUND), min(first + slices, len(levels))
+            part = MINDSSC(levels[None, None, begin : stop + _AROUND], 1, 2, device=levels.device)[0]
+            values[:, first:stop] = part[:, first - begin : stop - begin]
+        return cls(values, grid)
 
     def at(self, points_mm: Tensor) -> Tensor:
         """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm, and after them one more channel that

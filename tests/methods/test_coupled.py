@@ -160,6 +160,32 @@ def test_landmarks_at_the_edges_of_a_volume_and_beyond_move_by_numbers() -> None
     assert np.abs(moves.displacements_mm).max() <= (REACH + 0.5) * STEP_MM
 
 
+@pytest.mark.parametrize("at_once", [1, 5 * 14 * 16, 1000])
+def test_features_by_slabs_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    levels = torch.from_numpy(np.random.default_rng(2).random((23, 14, 16), dtype=np.float32))
+    grid = Grid((16, 14, 23), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    whole = Features.of(levels, grid)
+    monkeypatch.setattr(coupled, "_AT_ONCE", at_once)
+    torch.testing.assert_close(Features.of(levels, grid).values, whole.values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [COARSE, FINE], ids=["coarse", "fine"])
+def test_few_landmarks_of_a_large_region_move_as_they_do_among_many(level: Level) -> None:
+    """What surrounds them is then taken one by one, not of the whole region."""
+    apart = np.array([[-60.0, -60.0, -80.0], [0.0, 0.0, 0.0], [60.0, 60.0, 80.0]])
+    many = np.concatenate([apart, np.random.default_rng(5).uniform(-60, 60, (60, 3))])
+    grid = Grid((90, 90, 100), (3.0, 3.0, 3.0), (-133.5, -133.5, -148.5))
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.size[::-1]], indexing="ij"), axis=-1)
+    levels = torch.from_numpy(np.clip(hounsfield(grid.world(index)) / 1500 + 0.4, 0, 1)).float()
+    features, here = Features.of(levels, grid), Affine(np.eye(3), np.array([3.0, -6.0, 0.0]))
+    costs = []
+    for points in (apart, many):
+        one = Surroundings(features, points, np.arange(len(points)), level, Room())
+        assert (len(points) * one._window**3 > np.prod(one.grid.size)) == (points is many)
+        costs.append(one._costs(features, here, one._places_mm)[: len(apart)])
+    torch.testing.assert_close(costs[0], costs[1], rtol=1e-3, atol=1e-5)
+
+
 def test_a_landmark_in_nothing_goes_with_those_around_it() -> None:
     axis = torch.arange(-REACH, REACH + 1) * STEP_MM
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
