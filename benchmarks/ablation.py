@@ -63,7 +63,9 @@ def _unmoved(support: Any, start: _Bent | str, features: Features | str) -> _Fou
     if isinstance(features, str):
         return features
     points = support.points_mm
-    return _Found(Matching(start.affine, points, start.bend.at(points)), np.zeros(len(points)))
+    return _Found(
+        Matching(start.affine, points, start.bend.at(points)), np.zeros(len(points)), support.ready.spacing_mm
+    )
 
 
 def _unbent(self: Approach, _query: Any, start: Affine) -> tuple[Affine, Bend]:

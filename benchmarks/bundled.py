@@ -16,6 +16,8 @@ from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.record import ScanRecord
 from rprloc.scans.target import Target, scan_folder, subject_of
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
+"""Of the environment of a process that is measured."""
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 

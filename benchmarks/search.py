@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.bundled import ASSETS, copies, openkbp_settings, preprocessed
+from benchmarks.bundled import ASSETS, ONE_THREAD, copies, openkbp_settings, preprocessed
 from benchmarks.cluster import SOUGHT
 from rprloc.cohort.tasks import Search
 from rprloc.cohort.weights import shipped_folder
@@ -30,7 +30,6 @@ from rprloc.scans.target import subject_of
 
 # Its clock counts processor seconds: those of a machine with other work on it say nothing.
 _COMMAND = "import time; time.perf_counter = time.process_time; from rprloc.cli import main; main()"
-_ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 
 
 def main(count: int, *, threads: bool) -> None:
@@ -77,7 +76,7 @@ def _spent(folder: Path, task: Search) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, "-c", _COMMAND, *words], cwd=folder, input=msgspec.json.encode(task), check=True,
-        env=os.environ | _ONE,
+        env=os.environ | ONE_THREAD,
     )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent: dict[str, float] = defaultdict(float)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.bundled import ONE_THREAD
 from benchmarks.lost import Cohort, prepared
 from rprloc.catalogue import methods
 from rprloc.cohort.tasks import Search, Seen
 from rprloc.scans.target import scan_folder
 
 QUERIES = 4
-_ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 
 
 def main(asked: str, counts: Sequence[int]) -> None:
@@ -56,7 +56,7 @@ def _spent(folder: Path, task: Search) -> tuple[float, float]:
     """Return the most memory of a task in GB, and its processor seconds."""
     words = ["step", "localize", "--scans", ".", "--models", "none", "--threads", "1", "--output", "found.jsonl"]
     command = [sys.executable, "-c", "from rprloc.cli import main; main()", *words]
-    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, env=os.environ | _ONE) as process:
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, env=os.environ | ONE_THREAD) as process:
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(task))
         process.stdin.close()

@@ -5,6 +5,7 @@ Each landmark's surroundings are compared with the query's at every displacement
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +21,8 @@ from rprloc.methods.images import quietly
 _ROUNDS = 10
 _CHANNELS, _AROUND = 12, 4
 """Of the features, and the voxels around one that are looked at for it."""
-_AT_ONCE = 1 << 19
-"""Voxels whose features are computed together."""
+_AT_ONCE = 1 << 20
+"""Voxels whose features are computed, or looked up, together."""
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
@@ -178,8 +179,7 @@ class Surroundings:
         self._weights = _coupling(points_mm, owners, level)
         self._window = 2 * (level.wide + level.reach) + 1
         self._fft = (next_fast_len(self._window, real=True),) * 3
-        around = features.at(self._places_mm)
-        cubes = torch.stack([_cube(around, voxel, level.wide) for voxel in self._voxels])
+        cubes = torch.stack(list(self._cubes(features.at, self._places_mm, level.wide)))
         templates, seen = cubes[:, :-1], cubes[:, -1:]
         weights = _weights(level, device) * seen
         squares = (templates.square() * weights).sum(dim=1, keepdim=True)
@@ -227,23 +227,32 @@ class Surroundings:
         """
         matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
         count, reach = self._level.side, self._level.wide + self._level.reach
-        places = places_mm.movedim(-1, 0)
 
-        def found(part: Tensor) -> Tensor:
-            values = query.at(part.movedim(0, -1) @ matrix.T + shift)
+        def found(places_mm: Tensor) -> Tensor:
+            values = query.at(places_mm @ matrix.T + shift)
             return torch.cat([values, values[:-1].square().sum(dim=0, keepdim=True)])
 
-        # Of few landmarks in a large region what surrounds each by itself is less.
-        all_ = found(places) if len(self._voxels) * self._window**3 > places[0].numel() else None
         parts = []
-        for number, voxel in enumerate(self._voxels):
-            around = found(_cube(places, voxel, reach)) if all_ is None else _cube(all_, voxel, reach)
+        for number, around in enumerate(self._cubes(found, places_mm, reach)):
             seen = torch.fft.rfftn(around, s=self._fft)
             compared = self._transformed(number)
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
             parts.append(_mean(*sums))
         return torch.stack(parts)
+
+    def _cubes(self, found: Callable[[Tensor], Tensor], places_mm: Tensor, reach: int) -> Iterator[Tensor]:
+        """Yield what is found (channels, d, d, d) around each landmark, where the region's voxels are at places (z, y,
+        x, 3): that of all of it once, unless so much is more than landmarks need or than there should be room for.
+        """
+        voxels = places_mm.shape[:3].numel()
+        if voxels <= min(_AT_ONCE, len(self._voxels) * (2 * reach + 1) ** 3):
+            everywhere = found(places_mm)
+            yield from (_cube(everywhere, voxel, reach) for voxel in self._voxels)
+            return
+        places = places_mm.movedim(-1, 0)
+        for voxel in self._voxels:
+            yield found(_cube(places, voxel, reach).movedim(0, -1))
 
     def _transformed(self, number: int) -> Tensor:
         """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is

@@ -31,6 +31,8 @@ from rprloc.scans.scan import Scan
 METHOD, SETTING = "matched", "extreme"
 Spacing = tuple[float, float, float]
 """(x, y, z) in mm."""
+_FINE_MM: Spacing = (FINE.step_mm,) * 3
+"""The fine matching sees nothing finer than its steps."""
 _RIM = 4
 """Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
 
@@ -104,6 +106,8 @@ class _Found:
     matching: Matching
     apart_mm: FloatArray
     """(n,), how far each is from those around."""
+    support_mm: Spacing
+    """The support's own spacing."""
 
 
 class Matched:
@@ -147,12 +151,12 @@ class Matched:
         with clock.part("transform"):
             features = self._features(query, supports, starts)
         with clock.part("search"):
-            pairs = [(one, _found(one, start, features)) for one, start in zip(supports, starts, strict=True)]
+            places = [_found(support, start, features) for support, start in zip(supports, starts, strict=True)]
         with clock.part("transform"):
-            finer = self._finer(query, pairs, features)
+            finer = self._finer(query, places, features)
         with clock.part("search"):
             answers: Answers = {}
-            for support, found in pairs:
+            for support, found in zip(supports, places, strict=True):
                 answers |= self._answers(query, support, found, finer)
         return answers
 
@@ -190,7 +194,7 @@ class Matched:
         drawn, own_mm = _Drawn(scan, points, owners, spread), _matching_mm(scan)
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
-        features = self._read(scan, region, _seen_finely(own_mm), outside=_beyond(scan))
+        features = self._read(scan, region, _coarser(own_mm, _FINE_MM), outside=_beyond(scan))
         approach = Approach(looks, points, owners, self._device, self._room)
         near = self._near(drawn, own_mm, features)
         fine = Surroundings(features, points, owners, FINE, self._room)
@@ -201,7 +205,7 @@ class Matched:
         level, box = finer(max(spacing_mm)), box_of_points(drawn.points_mm)
         if features is None or level is not None:
             region = Surroundings.region_mm(box, level or FINE)
-            at_mm = _seen_finely(spacing_mm) if level is None else spacing_mm
+            at_mm = _coarser(spacing_mm, _FINE_MM) if level is None else spacing_mm
             features = self._read(drawn.scan, region, at_mm, outside=_beyond(drawn.scan))
         many = Nearby.of(features, drawn.spread, self._room)
         if level is None:
@@ -239,22 +243,22 @@ class Matched:
         if not corners:
             return "no support could be placed in the query"
         try:
-            at_mm = None if query.record.matching is None else _seen_finely(query.record.matching.spacing_mm)
+            at_mm = _coarser(_matching_mm(query), _FINE_MM)
             return self._read(query, box_of_points(np.concatenate(corners)), at_mm, outside=OUTSIDE)
         except RegistrationError as error:
             return str(error)
 
     def _finer(
-        self, query: Scan, pairs: Sequence[tuple[_Support, _Found | str]], features: Features | str
+        self, query: Scan, places: Sequence[_Found | str], features: Features | str
     ) -> dict[Spacing, Features | str]:
         """Return the features of a query near where the supports' points were found, by the spacings at which it is
         compared with them: those that the fine matching saw where it shows no more.
         """
         regions: dict[Spacing, list[FloatArray]] = {}
         seen: dict[Spacing, Features | str] = {}
-        for support, found in pairs:
+        for found in places:
             if isinstance(found, _Found):
-                spacing_mm = _common_mm(query, support)
+                spacing_mm = _coarser(found.support_mm, query.matching_mm)
                 seen[spacing_mm] = features
                 if (level := finer(max(spacing_mm))) is not None:
                     moved = found.matching.points_mm + found.matching.moves_mm
@@ -275,15 +279,16 @@ class Matched:
         keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
         if isinstance(found, str) or support.ready is None:
             return dict.fromkeys(keys.values(), str(found))
-        spacing_mm = _common_mm(query, support)
+        spacing_mm = _coarser(found.support_mm, query.matching_mm)
         features, known = finer[spacing_mm], support.ready.near
         if isinstance(features, str):
             return dict.fromkeys(keys.values(), features)
-        try:
-            near = known[spacing_mm] if spacing_mm in known else self._near(support.ready.drawn, spacing_mm)
-        except RegistrationError as error:
-            return dict.fromkeys(keys.values(), str(error))
-        known[spacing_mm] = near
+        if spacing_mm not in known:
+            try:
+                known[spacing_mm] = self._near(support.ready.drawn, spacing_mm)
+            except RegistrationError as error:
+                return dict.fromkeys(keys.values(), str(error))
+        near = known[spacing_mm]
         first = _found_finer(near, found.matching, features)
         refinement = None if near.many is None else Refinement(near.many, features, first)
         answers: Answers = {}
@@ -295,9 +300,9 @@ class Matched:
             answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
         return answers
 
-    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing | None, *, outside: str) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm, at a spacing or its own; raises RegistrationError
-        where it has none, which says `outside` where the scan does not reach the box.
+    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing, *, outside: str) -> Features:
+        """Return the features of a scan in a box (2, 3) in mm, at a spacing; raises RegistrationError where it has
+        none, which says `outside` where the scan does not reach the box.
         """
         try:
             volume = scan.matching(spacing_mm)
@@ -319,25 +324,15 @@ class Matched:
 
 def _matching_mm(scan: Scan) -> Spacing:
     """Return the spacing of a scan's finer volume; raises RegistrationError where it was preprocessed without one."""
-    if scan.record.matching is not None:
-        return scan.record.matching.spacing_mm
     try:
-        return scan.matching().grid.spacing_mm
+        return scan.matching_mm
     except InputError as error:
         raise RegistrationError(str(error).rstrip(".")) from error
 
 
-def _common_mm(query: Scan, support: _Support) -> Spacing:
-    """Return the coarser of a query's and a support's spacing along each axis: features are of the voxels around."""
-    own = support.ready.spacing_mm if support.ready is not None else (0.0, 0.0, 0.0)
-    grid = query.record.matching
-    x, y, z = own if grid is None else map(max, own, grid.spacing_mm)
-    return x, y, z
-
-
-def _seen_finely(own_mm: Spacing) -> Spacing:
-    """Return the spacing at which FINE sees a scan of a spacing: its steps are not finer."""
-    x, y, z = (max(mm, FINE.step_mm) for mm in own_mm)
+def _coarser(one_mm: Spacing, other_mm: Spacing) -> Spacing:
+    """Return the coarser of two spacings along each axis."""
+    x, y, z = map(max, one_mm, other_mm)
     return x, y, z
 
 
@@ -351,9 +346,11 @@ def _found(support: _Support, start: _Bent | str, features: Features | str) -> _
         return str(start)
     if isinstance(features, str):
         return features
-    points, fine = support.points_mm, support.ready.surroundings
+    points, fine, own_mm = support.points_mm, support.ready.surroundings, support.ready.spacing_mm
     moves = fine.moves(features, start.affine, start.bend.on(fine.grid))
-    return _Found(Matching(start.affine, points, start.bend.at(points) + moves.displacements_mm), moves.apart_mm)
+    return _Found(
+        Matching(start.affine, points, start.bend.at(points) + moves.displacements_mm), moves.apart_mm, own_mm
+    )
 
 
 def _found_finer(near: _Near, found: Matching, features: Features) -> Matching:

@@ -91,6 +91,16 @@ class Scan:
         assert self.record.model is not None
         return self.record.model
 
+    @property
+    def matching_mm(self) -> tuple[float, float, float]:
+        """The spacing (x, y, z) of the volume for image matching; raises InputError where there is none."""
+        if self.record.matching is None:
+            raise self._without_matching()
+        return self.record.matching.spacing_mm
+
+    def _without_matching(self) -> InputError:
+        return InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
+
     def matching(self, spacing_mm: Sequence[float] | None = None) -> Volume:
         """Read the scan's finer volume for image matching, resampled where another `spacing_mm` (x, y, z) is asked for;
         raises InputError where it was preprocessed without one.
@@ -98,7 +108,7 @@ class Scan:
         volume = self.finer
         if volume is None:
             if self.folder is None or self.record.matching is None:
-                raise InputError(f"{self.subject}: found no volume for image matching, expected one from PREPROCESS.")
+                raise self._without_matching()
             volume = Volume(read_model_volume(volume_path(self.folder, "matching")), self.record.matching)
         if spacing_mm is None or np.allclose(spacing_mm, volume.grid.spacing_mm):
             return volume

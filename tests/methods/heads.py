@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,8 @@ def head(
     points = grid.world(np.stack(np.meshgrid(np.arange(z), np.arange(y), np.arange(x), indexing="ij"), axis=-1))
     values = hounsfield(points if move is None else move(points))
     body = values > -500
-    return Head(record(subject, structures, grid=grid), np.rint(values).astype(np.int16), body)
+    about = replace(record(subject, structures, grid=grid), matching=grid)
+    return Head(about, np.rint(values).astype(np.int16), body)
 
 
 def image(move: Move | None = None, *, grid: Grid = GRID) -> MaskedImage:
