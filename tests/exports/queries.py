@@ -25,6 +25,8 @@ GRIDS = {
 """Spacing and directions."""
 ORGAN, GLAND, LOST = "organ", 'Drüse/../"x"; rm', "gone"
 SIZE = (40, 36, 24)
+IN_VALUES = np.array([1.0, 20.0, 3.0])
+"""What a mm along x, y and z adds to a value."""
 
 
 def native(kind: str) -> Native:
@@ -37,7 +39,7 @@ def native(kind: str) -> Native:
 def values_of(grid: Native) -> np.ndarray:
     """Return values (z, y, x) that say where each voxel lies."""
     index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.size], indexing="ij"), axis=-1).astype(float)
-    return (grid.frame.world(index) @ [1.0, 20.0, 3.0]).transpose(2, 1, 0).round().astype(np.int16)
+    return (grid.frame.world(index) @ IN_VALUES).transpose(2, 1, 0).round().astype(np.int16)
 
 
 def outline_of(first: tuple[int, int, int], size: tuple[int, int, int]) -> Outline:
