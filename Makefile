@@ -13,12 +13,14 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 # One thread a test; threads of OpenMP that wait sleep instead of spinning on a core that another test needs.
 QUIET := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 GOMP_SPINCOUNT=1000
 
-.PHONY: help install syn nextflow demo test test-browser test-faults test-cluster bench-cluster bench lint types tests unit pipeline generate docs lock clean
+.PHONY: help install syn nextflow demo test test-browser test-slicer test-docs test-faults test-cluster bench-cluster bench lint types tests unit pipeline generate docs lock clean
 
 help:
 	@echo 'make demo       install, then find organs in real CT scans from one annotated scan; prints a table, writes a report'
 	@echo 'make test       install, then every check: lint, types, unit tests, the pipeline itself'
 	@echo 'make test-browser  the report and its viewer in a headless Chromium, where there is one'
+	@echo 'make test-slicer  what is exported, opened by the classes of 3D Slicer, which it downloads (1 GB)'
+	@echo 'make test-docs  every command of the how-to pages that starts Nextflow, as it is written; seven minutes'
 	@echo 'make test-faults  every fault that a run can have: kills, full disks, folders gone; half an hour'
 	@echo 'make test-cluster  runs on a real Slurm and in a real Docker, which it starts (root, Debian packages); half an hour'
 	@echo 'make bench-cluster what runs of many rows cost: ROWS="100 1000 3000"'
@@ -77,6 +79,16 @@ test-browser: install
 	@echo 'Browser tests: the report and its viewer in Chromium; skipped, with a sentence, where there is none.'
 	@$(QUIET) $(PY) -m pytest tests/browser
 
+test-slicer: install
+	@echo "Slicer: the classes of 3D Slicer go into .slicer, a download of 300 MB that takes 1 GB of disk."
+	@test -x .slicer/bin/python || $(PY) -m uv venv -q --python $(PY) .slicer
+	@$(PY) -m uv pip install -q --python .slicer/bin/python --require-hashes -r assets/setup/slicer.txt
+	@$(QUIET) $(PY) -m pytest tests/slicer
+
+test-docs: install nextflow
+	@echo 'Documents: the commands of the how-to pages run in a folder with what the pages have their reader make.'
+	@$(PY) -m pytest -m 'long or not long' tests/docs
+
 test-faults: install nextflow
 	@echo 'Faults: full disks, little memory, killed processes and engines, folders that are gone or taken, scans replaced.'
 	@$(PY) -m pytest -m 'long or not long' tests/faults
@@ -107,6 +119,7 @@ lock:
 	@$(COMPILE) pyproject.toml --group dev --upgrade -o assets/setup/lock.txt
 	@$(COMPILE) pyproject.toml -c assets/setup/lock.txt -o assets/setup/runtime.txt
 	@$(COMPILE) pyproject.toml --extra syn -c assets/setup/lock.txt -o assets/setup/syn.txt
+	@$(COMPILE) --group slicer -o assets/setup/slicer.txt
 	@$(COMPILE) --group engine -c assets/setup/lock.txt -o assets/setup/engine.txt
 	@$(COMPILE) --group bootstrap -c assets/setup/lock.txt -o assets/setup/uv.txt
 

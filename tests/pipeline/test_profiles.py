@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from itertools import combinations
@@ -11,31 +10,8 @@ from pathlib import Path
 import pytest
 
 import rprloc
+from tests.pipeline.stand_ins import write_stand_ins
 from tests.runs import ROOT, run
-
-# A Slurm that runs a job at once, an array's tasks one after the other, and keeps a copy of its script.
-SBATCH = """#!/bin/bash
-job=$RECORD/job.$$
-cp "${@: -1}" "$job"
-last=$(sed -n 's/^#SBATCH --array 0-//p' "$job")
-if [ "$last" ]; then
-  (for i in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$i bash "$job"; done) < /dev/null > /dev/null 2>&1 &
-else
-  bash "$job" < /dev/null > /dev/null 2>&1 &
-fi
-echo "Submitted batch job ${job##*.}"
-"""
-# A queue with a job that a killed run has left; Nextflow's own question is another one.
-SQUEUE = """#!/bin/bash
-[[ "$*" != *%Z* || "$*" == *PENDING* ]] || echo "77|nf-RPRLOC_LEARN_TRAIN_(c_coarse)|None|$WORK/ab/cdef"
-"""
-# A container engine that notes its arguments and runs the command on this machine.
-ENGINE = """#!/bin/bash
-printf '%s ' "${@%%$'\\n'*}" > "$(mktemp "$RECORD/container.XXXXXX")"
-while [[ $1 != *.sif ]]; do shift; done
-shift
-exec "$@"
-"""
 
 
 def configuration(name: str) -> str:
@@ -158,15 +134,7 @@ def test_the_number_of_tasks_is_where_the_option_qs_finds_it() -> None:
 
 def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     """A stub run with stand-ins for Slurm and Singularity: what they are asked for."""
-    record, bin_folder = tmp_path / "record", tmp_path / "bin"
-    record.mkdir()
-    bin_folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("singularity", ENGINE)):
-        # Named in full: Nextflow starts the engine with an empty environment.
-        (bin_folder / name).write_text(
-            text.replace("$RECORD", str(record)).replace("$WORK", str(tmp_path / "work")), encoding="utf-8"
-        )
-        (bin_folder / name).chmod(0o755)
+    made = write_stand_ins(tmp_path, ["sbatch", "squeue", "singularity"], left=tmp_path / "work")
     for name in "abcd":
         (tmp_path / f"{name}.nii.gz").touch()
     sheet = "subject,image,label,split\na,a.nii.gz,,train\nb,b.nii.gz,a.nii.gz,validation\nc,c.nii.gz,,test\n"
@@ -177,8 +145,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     (tmp_path / "quick.config").write_text(
         f"executor.pollInterval = '200 ms'\nprocess.container = '{image}'\n", encoding="utf-8"
     )
-    # The engine's wrapper puts .venv/bin first on the PATH, where none of the three commands is.
-    before = ["env", f"PATH={bin_folder}{os.pathsep}{os.environ['PATH']}"]
+    before = ["env", f"PATH={made.path}"]
     asked = ["-profile", "test,gpu,slurm,singularity", "--slurm_account", "lab1", "--slurm_gres=--gpus=1"]
     asked += ["--input", "samples.csv", "--checkpoints", "states of trainings", "-c", "quick.config", "-stub"]
     done = run(tmp_path, *asked, before=before)
@@ -186,7 +153,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
     (told,) = [line for line in done.output.splitlines() if "WARN" in line or "ERROR" in line]
     assert "found jobs that a run left in Slurm's queue (nf-RPRLOC_LEARN_TRAIN_(c_coarse) 77), expected none" in told
     assert told.endswith("end them with: scancel 77")
-    jobs = {path.read_text(encoding="utf-8") for path in record.glob("job.*")}
+    jobs = {path.read_text(encoding="utf-8") for path in made.record.glob("job.*")}
     headers = {text: [line[8:] for line in text.splitlines() if line.startswith("#SBATCH ")] for text in jobs}
     names = {text: next(line for line in lines if line.startswith("-J ")) for text, lines in headers.items()}
     assert len(jobs) == 9
@@ -195,7 +162,7 @@ def test_commands_of_gpu_slurm_singularity(tmp_path: Path) -> None:
         network = re.search("TRAIN|TEACH|LOCALIZE", names[text])
         assert asked == ["--account=lab1 --gpus=1" if network else "--account=lab1"], names[text]
         assert ("--array 0-3" in lines) == ("PREPROCESS" in names[text])
-    containers = [path.read_text(encoding="utf-8") for path in record.glob("container.*")]
+    containers = [path.read_text(encoding="utf-8") for path in made.record.glob("container.*")]
     with_gpu = [text for text in containers if " --nv " in text]
     with_states = [text for text in containers if f"--bind {tmp_path}/states of trainings " in text]
     assert (len(containers), len(with_gpu), len(with_states)) == (14, 3, 2)
