@@ -35,7 +35,9 @@ def test_profiles_in_any_order_ask_for_the_same(
     jobs = headers(tmp_path)
     searches = {name: lines for name, lines in jobs.items() if "LOCALIZE_(1)" in name}
     (array,) = searches.values()
-    assert {"--array 0-1", "--gres=gpu:1", "-c 2", "--mem 3072M", "-t 01:00:00"} <= array
+    assert {"--array 0-1", "--gres=gpu:1", "--mem 3072M", "-t 01:00:00"} <= array
+    # One processor each: more are asked for by -c.
+    assert not [line for line in array if line.startswith("-c ")]
     for name, lines in jobs.items():
         network = re.search("_(TRAIN|TEACH|LOCALIZE)_", name)
         # Of an array's parts the array's own script asks.
@@ -104,7 +106,7 @@ def test_a_gpu_that_does_not_work_is_tried_twice_then_the_cpu_computes(computed:
         "LOCALIZE (phantom/grey.batch0): found no GPU that works in two attempts; it computes on the CPU."
         in computed.output
     )
-    assert "CPU, 2 threads" in (computed.results / "predictions.jsonl").read_text()
+    assert "CPU, 1 thread" in (computed.results / "predictions.jsonl").read_text()
 
 
 def test_a_task_that_its_memory_limit_ends_asks_for_more(cluster: Slurm, tmp_path: Path, sheet: Path) -> None:
