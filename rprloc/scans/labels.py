@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.scans.body import Mask
 from rprloc.scans.boxes import LabelVoxels
+from rprloc.scans.gaps import gaps
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.lattice import placed_on
 from rprloc.scans.outlines import Outline
@@ -98,6 +99,7 @@ def read_label(
     if said:
         findings += tuple(f"{source.name}: {one}" for one in said)
         image, found = native.image(label.values), structure_landmarks(label, structures, native)
+    findings += tuple(f"{source.name}: {one}" for one in gaps(label, {name: one.value for name, one in found.items()}))
     return Label(image, found, structure_surfaces(label, found, native), _outlines(label, found), findings)
 
 
@@ -120,6 +122,8 @@ def _from_masks(
             values = sitk.GetArrayViewFromImage(image)
             findings.extend(_mask_values(values, masks[name].name))
             mask, said = kept_mask(values != 0, name, native)
+            if mask.any():
+                said += gaps(LabelVoxels(mask.view(np.uint8)), {name: 1})
             findings.extend(f"{masks[name].name}: {one}" for one in said)
             yield name, mask
 

@@ -34,6 +34,14 @@ of a body without air has neither.
 _STORED_AIR_TOP, _STORED_TISSUE = 300, (850, 1200)
 """What is air there, below, and what is soft tissue, between."""
 
+_TWICE = 1024
+"""What is subtracted twice where a file's intercept was applied to values that were HU already."""
+_TWICE_BELOW, _TWICE_BODY, _TWICE_TISSUE, _TWICE_PARTS = -1700, -700, 200, (0.1, 0.4)
+"""Below the first air is then. In HU's range of tissue, to either side of 0, lies hardly anything, at most these parts
+of what does when it is added again, and of what is above the second: bone. Padding of -2000 or -3024 lies as low,
+beside tissue where that belongs.
+"""
+
 _EIGHT_BITS = 128
 """Least range of an image of eight bits; a smaller one may be of soft tissue alone."""
 _CLIPPED_PART = 0.2
@@ -74,6 +82,8 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
     if modality != "ct":
         image, found = _uninverted(image, sitk.GetArrayViewFromImage(image))
         return image, findings + found
+    image, found = _added(image, sitk.GetArrayViewFromImage(image))
+    findings += found
     values = sitk.GetArrayViewFromImage(image)
     if values.min() < TISSUE_HU and values.max() < _PADDING_HU:
         return image, findings
@@ -162,6 +172,22 @@ def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Imag
     rest[values == high] = air
     return image_like(image, rest), (
         f"the border of the field is filled with {high:.6g}, which no tissue has: read as air",
+    )
+
+
+def _added(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Add to values what was subtracted from HU once more."""
+    if not values.min() < _TWICE_BELOW or np.mean(values < _TWICE_BELOW) < _STORED_AIR_PART:
+        return image, ()
+    now, then = (
+        np.mean((values > middle - _TWICE_TISSUE) & (values < middle + _TWICE_TISSUE)) for middle in (0, -_TWICE)
+    )
+    most = (_TWICE_PARTS[0] * then, _TWICE_PARTS[1] * np.mean(values > _TWICE_BODY))
+    if then < _STORED_AIR_PART or now > min(most):
+        return image, ()
+    added = values.astype(np.int32) + _TWICE if np.issubdtype(values.dtype, np.integer) else values + _TWICE
+    return image_like(image, added), (
+        f"much is below {_TWICE_BELOW} HU and hardly anything is tissue, as where {_TWICE} was subtracted twice: added",
     )
 
 

@@ -1,4 +1,4 @@
-"""Slices that are missing, twice there or in another order: next to each other lie some that do not belong there."""
+"""Slices that are missing, empty, twice there or in another order."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _RUN = 2
 """Copies in a row at most that a program makes of one slice."""
 _ENDS = (1, 99)
 """Percentiles beyond which values count no more: a piece of metal is no other slice."""
+_NAMED = 3
+"""Gaps that are named."""
 _CELLS = 96
 """About how many pixels along an axis are compared."""
 
@@ -30,6 +32,8 @@ def slice_findings(image: sitk.Image) -> tuple[str, ...]:
     if len(slices) < _FEWEST or np.isnan(slices).any():
         return ()
     shown = np.ptp(slices, axis=(1, 2)) > 0
+    if empty := _between(shown):
+        return (f"{empty}, as where slices could not be read: what lies there is not seen",)
     copies = _copies((slices[1:] == slices[:-1]).all(axis=(1, 2)) & shown[1:])
     if copies > _COPIES_PART * np.count_nonzero(shown):
         return (
@@ -44,6 +48,16 @@ def slice_findings(image: sitk.Image) -> tuple[str, ...]:
         f"slices {jump + 1} and {jump + 2} of {len(slices)} differ {apart[jump]:.0f} times as much as those beside "
         "them, as where slices are missing or in another order",
     )
+
+
+def _between(shown: NDArray[np.bool_]) -> str:
+    """Return in words which slices (n,) between those that show something show nothing; empty where all do."""
+    there = np.flatnonzero(shown)
+    gaps = np.flatnonzero(np.diff(there) > 1)
+    if not len(gaps):
+        return ""
+    ranges = [f"{there[gap] + 2} to {there[gap + 1]}" for gap in gaps]
+    return f"of {len(shown)} slices {' and '.join(ranges[:_NAMED])}{' and others' * (len(ranges) > _NAMED)} are empty"
 
 
 def _copies(same: NDArray[np.bool_]) -> int:

@@ -12,10 +12,11 @@ from rprloc.geometry import FloatArray
 from rprloc.scans.body import Mask
 from rprloc.scans.boxes import LabelVoxels
 
-MOST_PART = 0.01
-"""Of a structure's voxels that its stray pieces hold together at most; more of them are parts of the structure."""
-_FAR = 0.5
-"""Least distance of a stray piece to the rest, in diagonals of the rest's box."""
+_RULES = ((0.01, 0.5), (0.05, 1.0))
+"""Of a structure's voxels the part that its stray pieces hold together at most, as more of them are parts of the
+structure, and the least distance of a stray piece to the rest, in diagonals of the rest's box: the more there is of it,
+the farther off it has to be.
+"""
 _CELLS = 64
 """Most cells along an axis by which pieces are told apart: far ones need no finer ones."""
 
@@ -53,19 +54,24 @@ def _strays(mask: Mask, spacing_mm: FloatArray) -> tuple[Mask, float] | None:
         return None
     numbers = np.arange(1, count + 1)
     parts = ndimage.sum_labels(counts, pieces, numbers) / counts.sum()
-    rest = np.isin(pieces, numbers[parts > MOST_PART])
-    if not rest.any():
-        return None
-    cell_mm = spacing_mm * every
-    diagonal = np.linalg.norm([np.ptp(index) + 1 for index in rest.nonzero()] * cell_mm)
-    away = ndimage.minimum(ndimage.distance_transform_edt(~rest, sampling=cell_mm), pieces, numbers)
-    stray = (parts <= MOST_PART) & (away > _FAR * diagonal)
-    if not stray.any() or parts[stray].sum() > MOST_PART:
+    stray, nearest = np.zeros(count, dtype=np.bool_), np.inf
+    for most, far in _RULES:
+        rest = np.isin(pieces, numbers[parts > most])
+        if not rest.any():
+            continue
+        cell_mm = spacing_mm * every
+        diagonal = np.linalg.norm([np.ptp(index) + 1 for index in rest.nonzero()] * cell_mm)
+        away = ndimage.minimum(ndimage.distance_transform_edt(~rest, sampling=cell_mm), pieces, numbers)
+        found = (parts <= most) & (away > far * diagonal)
+        if found.any() and parts[found].sum() <= most:
+            stray |= found
+            nearest = min(nearest, float(away[found].min()))
+    if not stray.any():
         return None
     fine = np.isin(pieces, numbers[stray])
     for axis, times in enumerate(every):
         fine = fine.repeat(times, axis=axis)
-    return mask & fine[tuple(slice(count) for count in mask.shape)], float(away[stray].min())
+    return mask & fine[tuple(slice(count) for count in mask.shape)], nearest
 
 
 def _summed(mask: Mask, every: Sequence[int]) -> NDArray[np.int64]:

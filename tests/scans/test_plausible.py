@@ -42,6 +42,19 @@ def test_air_stored_as_zero_is_shifted_back(offset: int, kind: type) -> None:
     assert findings[0].endswith(f"{offset} subtracted")
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_what_was_subtracted_twice_is_added_and_said_and_padding_is_left(kind: type) -> None:
+    bony = phantom()
+    bony[:, 10:16, 6:9] = 450
+    found, findings = seen((bony - 1024).astype(kind))
+    assert np.array_equal(found, bony)
+    assert len(findings) == 1 and findings[0].endswith("as where 1024 was subtracted twice: added")
+    for padding in (-2000, -3024):
+        padded = phantom()
+        padded[:, :, :4] = padding
+        assert seen(padded.astype(kind))[1] == ()
+
+
 @pytest.mark.parametrize("top", [1, 255])
 def test_a_soft_tissue_window_is_spread_again_and_said(top: int) -> None:
     window = ((phantom().clip(-160, 240) + 160) / 400 * top).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Slices that do not belong beside each other are told."""
+"""Slices that do not belong beside each other, or show nothing, are told."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def test_ordinary_scans_are_not_told() -> None:
 )
 def test_slices_that_are_missing_or_in_another_order_are_told(order: np.ndarray, found: str) -> None:
     assert found in said(order)
+
+
+def test_empty_slices_between_others_are_told() -> None:
+    values = cone()
+    values[10:14] = 0
+    values[20] = -1000
+    found = " ".join(slice_findings(sitk.GetImageFromArray(values)))
+    assert found.startswith("of 40 slices 11 to 14 and 21 to 21 are empty")
 
 
 def test_empty_slices_and_few_ones_say_nothing() -> None:

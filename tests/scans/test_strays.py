@@ -36,8 +36,9 @@ def test_few_voxels_far_from_the_rest_are_left_out_and_said(size: int) -> None:
     ("place", "why"),
     [
         ((6, 6, slice(20, 23)), "near"),
-        ((slice(30, 33), slice(50, 53), slice(60, 63)), "more than a hundredth"),
-        ((slice(6, 40, 3), slice(30, 60, 10), slice(50, 80, 10)), "many pieces, together more than a hundredth"),
+        ((6, 6, slice(38, 53)), "more than a hundredth, and not far enough for that"),
+        ((slice(30, 34), slice(50, 54), slice(60, 64)), "more than a twentieth"),
+        ((slice(6, 40, 3), slice(30, 60, 10), slice(50, 80, 10)), "many pieces, together more than a twentieth"),
     ],
 )
 def test_what_is_near_or_holds_more_is_part_of_the_structure(place: tuple[object, ...], why: str) -> None:
@@ -47,6 +48,15 @@ def test_what_is_near_or_holds_more_is_part_of_the_structure(place: tuple[object
     kept, said = without_strays(voxels, {"kidney": 7}, SPACING)
     assert kept is voxels, why
     assert said == ()
+
+
+def test_of_what_is_farther_off_more_is_left_out() -> None:
+    label = organ()
+    label[30:33, 50:53, 60:63] = 7
+    label[38, 58, 2] = 7
+    kept, said = without_strays(LabelVoxels(label), {"kidney": 7}, SPACING)
+    np.testing.assert_array_equal(kept.values, organ())
+    assert said[0].startswith("kidney: 28 of 1,028 voxels lie about ")
 
 
 def test_other_structures_stay_and_a_structure_of_dots_has_no_rest() -> None:
