@@ -1,16 +1,17 @@
-"""How well `matched` finds without a network in any anatomy: `python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT…] …`
+"""How well `matched` finds without a network in any anatomy, beside registrations.
 
-Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first three, by
-`matched`, which lays them over each other, and by an affine registration. A line has a number of supports' IoU and wall
-distance with their 95 % intervals over the queries, failures, and seconds a pair; another one how many answers are far
-off, and how well `lost` tells them.
+    python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT...] ... [--methods affine,bspline,convex,syn] [--supports 3]
+
+Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first ones, by
+`matched`, which lays them over each other, and by the registrations that are named (affine). A line has a number of
+supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair; another one
+how many answers are far off, and how well `lost` tells them.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,46 +33,54 @@ from rprloc.results.measure.metrics import wall_distance
 from rprloc.results.tables.calibration import auroc
 from rprloc.scans.scan import Scan
 
-_SUPPORTS = 3
 _FAR_MM = 40.0
 
 
-def main(asked: Sequence[str]) -> None:
-    """Print the lines of each cohort and method."""
+def main(asked: Sequence[str], methods: Sequence[str], supports: int) -> None:
+    """Print the lines of each cohort and method, for so many supports."""
     with tempfile.TemporaryDirectory() as folder:
         for cohort in prepared([one.split(",") for one in asked], Path(folder)):
             scans = [scan for subject in cohort.own if (scan := cohort.scan(subject)) is not None]
-            for name, finder in _finders(cohort).items():
-                judge = Judge(scans[:_SUPPORTS], cohort.settings.window, seed=1)
-                for line in _lines(name, finder, scans, judge):
+            judge = Judge(scans[:supports], cohort.settings.window, seed=1)
+            for finder in _finders(cohort, methods):
+                finder.prepare(scans[:supports])
+                for line in _lines(finder, scans, judge):
                     print(f"{cohort.name:<12} {line}", flush=True)
 
 
-def _finders(cohort: Cohort) -> dict[str, Finder]:
+def _finders(cohort: Cohort, methods: Sequence[str]) -> list[Finder]:
+    """Return `matched`, and what registers by some methods."""
     window, names = cohort.settings.window, cohort.settings.structures
     wanted = None if names is None else list(names)
-    return {
-        "matched": Matched(
-            LaidStart(window, seed=1), window=window, device=torch.device("cpu"), structures=wanted
-        ),
-        "affine": Registration({"affine": "extreme"}, window=window, structures=wanted, seed=1),
-    }  # fmt: skip
+    registered = dict.fromkeys(methods, "extreme")
+    return [
+        Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"), structures=wanted),
+        Registration(registered, window=window, structures=wanted, seed=1),
+    ]
 
 
-def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> Iterator[str]:
+def _lines(finder: Finder, scans: Sequence[Scan], judge: Judge) -> Iterator[str]:
+    """Yield the lines of each of a prepared finder's methods."""
+    clocks = [Clock() for _ in scans]
+    found = [finder.locate(query, clock) for query, clock in zip(scans, clocks, strict=True)]
+    for method in sorted({key.method for answers in found for key in answers}):
+        own = [{key: answer for key, answer in answers.items() if key.method == method} for answers in found]
+        pairs = sum(len({key.support for key in answers}) for answers in own)
+        spent = sum(taken for clock in clocks for part, taken in clock.seconds.items() if part.method in ("", method))
+        yield from _lines_of(f"{method:<8}", scans, own, spent / pairs, judge)
+
+
+def _lines_of(
+    name: str, scans: Sequence[Scan], answers: Sequence[Answers], seconds: float, judge: Judge
+) -> Iterator[str]:
     """Yield a method's line for each number of supports, and one of how well its lost answers are told."""
-    finder.prepare(scans[:_SUPPORTS])
-    began = time.perf_counter()
-    answers = [finder.locate(query, Clock()) for query in scans]
-    seconds = time.perf_counter() - began
     rows = [
         prediction_of(query, key, answer, drawn=None)
         for query, own in zip(scans, answers, strict=True)
         for key, answer in own.items()
     ]
-    seconds /= len({(row.subject, row.support) for row in rows})
     records = {scan.subject: scan.record for scan in scans}
-    yield from supports_lines(f"{name:<8}", rows, records, seconds)
+    yield from supports_lines(name, rows, records, seconds)
     off, lost = np.array([one for query, own in zip(scans, answers, strict=True) for one in _told(query, own, judge)]).T
     wrong = off > OFF_MM
     parts = [
@@ -81,7 +90,7 @@ def _lines(name: str, finder: Finder, scans: Sequence[Scan], judge: Judge) -> It
     ]
     tells = f"AUROC {auroc(lost, wrong):.3f}" if wrong.any() else "none to be told"
     yield (
-        f"{name:<8} of {len(off)} answers {wrong.sum()} more than {OFF_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
+        f"{name} of {len(off)} answers {wrong.sum()} more than {OFF_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
         f"than {_FAR_MM:.0f} mm; by `lost`: {tells}, {'; '.join(parts)}"
     )
 
@@ -97,5 +106,10 @@ def _told(query: Scan, answers: Answers, judge: Judge) -> Iterator[tuple[float, 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.anatomy")
+    parser.add_argument("cohorts", nargs="+", metavar="SHEET,SETTINGS[,SPLIT...]")
+    parser.add_argument("--methods", default="affine")
+    parser.add_argument("--supports", type=int, default=3)
+    given = parser.parse_args()
     set_up_cpu(None)
-    main(sys.argv[1:])
+    main(given.cohorts, given.methods.split(","), given.supports)

@@ -56,7 +56,8 @@ def _between(shown: NDArray[np.bool_]) -> str:
     gaps = np.flatnonzero(np.diff(there) > 1)
     if not len(gaps):
         return ""
-    ranges = [f"{there[gap] + 2} to {there[gap + 1]}" for gap in gaps]
+    ends = [(there[gap] + 2, there[gap + 1]) for gap in gaps]
+    ranges = [f"{first} to {last}" if first < last else f"{first}" for first, last in ends]
     return f"of {len(shown)} slices {' and '.join(ranges[:_NAMED])}{' and others' * (len(ranges) > _NAMED)} are empty"
 
 

@@ -43,7 +43,7 @@ def test_empty_slices_between_others_are_told() -> None:
     values[10:14] = 0
     values[20] = -1000
     found = " ".join(slice_findings(sitk.GetImageFromArray(values)))
-    assert found.startswith("of 40 slices 11 to 14 and 21 to 21 are empty")
+    assert found.startswith("of 40 slices 11 to 14 and 21 are empty")
 
 
 def test_empty_slices_and_few_ones_say_nothing() -> None:
