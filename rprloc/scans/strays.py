@@ -12,7 +12,7 @@ from rprloc.geometry import FloatArray
 from rprloc.scans.body import Mask
 from rprloc.scans.boxes import LabelVoxels
 
-_RULES = ((0.01, 0.5), (0.05, 1.0))
+_RULES = ((0.001, 0.25), (0.01, 0.5), (0.05, 1.0))
 """Of a structure's voxels the part that its stray pieces hold together at most, as more of them are parts of the
 structure, and the least distance of a stray piece to the rest, in diagonals of the rest's box: the more there is of it,
 the farther off it has to be.

@@ -59,6 +59,18 @@ def test_of_what_is_farther_off_more_is_left_out() -> None:
     assert said[0].startswith("kidney: 28 of 1,028 voxels lie about ")
 
 
+def test_a_voxel_of_thousands_need_not_be_as_far_off() -> None:
+    label = np.zeros((60, 60, 60), dtype=np.uint8)
+    label[10:30, 10:30, 10:30] = 7
+    whole = label.copy()
+    label[15, 15, 43] = 7
+    kept, said = without_strays(LabelVoxels(label), {"liver": 7}, (1, 1, 1))
+    np.testing.assert_array_equal(kept.values, whole)
+    assert said[0].startswith("liver: 1 of 8,001 voxels lie about ")
+    label[15, 15, 43:55] = 7
+    assert not without_strays(LabelVoxels(label), {"liver": 7}, (1, 1, 1))[1]
+
+
 def test_other_structures_stay_and_a_structure_of_dots_has_no_rest() -> None:
     label = organ()
     label[6, 6, 60] = 7
