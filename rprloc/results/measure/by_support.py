@@ -13,6 +13,7 @@ from rprloc.geometry import FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, OUTSIDE, Prediction
 from rprloc.results.frame import Group, Main, groups_of, with_truth
 from rprloc.results.measure.expected import Scans, usable
+from rprloc.results.measure.voxels import edges_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class BySupport:
     """(Q, T, 2, 3); NaN where there is no truth."""
     known: NDArray[np.bool_]
     """(Q, T); whether a prediction counts, were it only as a miss."""
+    edges_mm: FloatArray
+    """(Q, 2, 3), of the queries' voxels, as `edges_of` has them."""
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -43,7 +46,8 @@ class BySupport:
 def by_support(predictions: Sequence[Prediction], metrics: pd.DataFrame, scans: Scans) -> Iterator[BySupport]:
     """Yield what each method that tables show found from one support or none.
 
-    `predictions` are one cohort's complete ones and `metrics` their lines of metrics.csv. Supports that were set aside
+    `predictions` are one cohort's complete ones, before they end at voxels' edges, and `metrics` their lines of
+    metrics.csv. Supports that were set aside
     and structures without any truth take no part.
     """
     known = with_truth(metrics)
@@ -97,7 +101,9 @@ def _arrays(
     seconds[at] = [sum(one.seconds.values()) for one in placed]
     seconds[[image[i] for i, one in enumerate(predictions) if one.first]] = np.nan
     seconds[~(seconds > 0).any(axis=(1, 2))] = np.nan
-    return BySupport(group, supports, boxes, asked, outside, seconds, _true(queries, group.structures, scans), known)
+    true = _true(queries, group.structures, scans)
+    edges = np.reshape([edges_of(scans[query].native if query in scans else None) for query in queries], (-1, 2, 3))
+    return BySupport(group, supports, boxes, asked, outside, seconds, true, known, edges)
 
 
 def _places(names: Sequence[str], own: Sequence[str]) -> NDArray[np.intp]:

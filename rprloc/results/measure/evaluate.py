@@ -35,6 +35,7 @@ from rprloc.results.measure.outlines import NOTHING, KnownOutlines, facts_of, tr
 from rprloc.results.measure.points import tidy_points
 from rprloc.results.measure.sources import tidy_sources
 from rprloc.results.measure.supports import tidy_supports
+from rprloc.results.measure.voxels import on_voxels
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
 from rprloc.scans.crops import odd_fields, small_crops
@@ -49,6 +50,8 @@ class Evaluated:
     metrics: pd.DataFrame
     set_aside: pd.DataFrame
     scans: pd.DataFrame
+    found: list[Prediction]
+    """The predictions in the same order, as they were found between voxels."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def evaluate_cohort(folder: Path, measure: Measure, scans: Sequence[Path], came:
     records, said = compared(measure, records_of(scans), predictions)
     outlines = KnownOutlines(facts_of(came.outlines), true_outlines(scans))
     found = evaluate(measure, records, predictions, outlines)
-    arrays = list(by_support(found.predictions, found.metrics, records))
+    arrays = list(by_support(found.found, found.metrics, records))
     write_json_lines(folder / "predictions.jsonl", (one.to_json() for one in found.predictions))
     write_frame(folder / "metrics.csv", found.metrics)
     main = main_of(found.metrics, measure.cohort)
@@ -141,7 +144,8 @@ def evaluate(
     """Return one cohort's complete predictions, their metrics and the scans that were set aside.
 
     `predictions` are those that came. One that was expected and did not come becomes a failed one with the reason;
-    nothing is dropped. Behind them stand the predictions of several supports together (`combined_predictions`). Those
+    nothing is dropped. Behind them stand the predictions of several supports together (`combined_predictions`). Boxes
+    end at edges between the query's voxels (`on_voxels`). Those
     of a calibrated method for supports that are no queries say how sure the others are (`with_intervals`), and take no
     place themselves. Raises InputError for a prediction that is there twice or belongs to no query of the cohort.
     """
@@ -158,11 +162,13 @@ def evaluate(
     supports = {member.subject for member in measure.members if member.support and usable(scans, member.subject)}
     rows.extend(combined_predictions(rows, supports, measure.methods))
     calibration.extend(combined_predictions(calibration, supports, measure.methods))
+    found = rows
+    rows, calibration = on_voxels(found, scans), on_voxels(calibration, scans)
     rows = with_outlines(with_intervals(rows, [*rows, *calibration], supports, scans), outlines)
     labelled = {member.subject for member in measure.members if member.labelled}
     main = {Main(asked.name, asked.settings[-1]) for asked in measure.methods}
     metrics = metrics_of(rows, scans, labelled=labelled, drawn=outlines.true, main=main)
-    return Evaluated(rows, metrics, set_aside_table(measure, scans), scans_table(measure, scans))
+    return Evaluated(rows, metrics, set_aside_table(measure, scans), scans_table(measure, scans), found)
 
 
 def _by_name(measure: Measure, predictions: Iterable[Prediction]) -> dict[Name, Prediction]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rprloc.geometry import FloatArray, box_iou, robust_mean
 from rprloc.results.measure.by_support import BySupport, support_count
 from rprloc.results.measure.combined import not_here
+from rprloc.results.measure.voxels import on_edges
 from rprloc.results.statistics import MEAN, organ_means
 from rprloc.seeds import generator_of
 
@@ -141,7 +142,10 @@ def _numbers(drawn: _Drawn, table: pd.DataFrame, chosen: Sequence[int]) -> dict[
 
 
 def _together(own: BySupport, draw: Sequence[int]) -> FloatArray:
-    """Return the boxes (Q, T, 2, 3) of drawn supports together, robust means wall by wall; NaN where it is a miss."""
+    """Return the boxes (Q, T, 2, 3) of drawn supports together, robust means wall by wall, on the edges of the queries'
+    voxels; NaN where it is a miss.
+    """
     boxes = own.boxes_mm[:, :, draw]
     missed = not_here((~np.isnan(boxes[..., 0, 0])).sum(axis=2), own.outside[:, :, draw].sum(axis=2))
-    return np.where(np.asarray(missed)[..., None, None], np.nan, robust_mean(boxes, axis=2))
+    together = on_edges(robust_mean(boxes, axis=2), own.edges_mm[:, None])
+    return np.where(np.asarray(missed)[..., None, None], np.nan, together)
