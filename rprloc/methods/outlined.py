@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rprloc.geometry import box_of_points
+from rprloc.geometry import box_of_points, robust_mean
 from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OfAnswer, OutlineFacts
 from rprloc.methods.carry import FARTHEST_MM, QueryRegion, Shape
 from rprloc.methods.clock import Clock
@@ -20,6 +20,9 @@ from rprloc.scans.outlines import Outline, write_outlines
 from rprloc.scans.record import Native
 from rprloc.scans.scan import Scan
 from rprloc.scans.target import scan_folder
+
+_NEAR_MM = 3.0
+"""Farther from the surface, all on one side, distances that supports carry need no robust mean."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Artist:
     def outlines(self, query: Scan, judged: Judged, clock: Clock) -> dict[Key, Outlined]:
         """Return the outlines, on the query's own voxels, of its answers that are not lost.
 
-        Where several supports answered, the mean of what they carried is that of all together, unless more of them say
-        that the query does not show the structure than find it.
+        Where several supports answered, the robust mean of what they carried is that of all together, unless more of
+        them say that the query does not show the structure than find it.
         """
         native = query.record.native
         if native is None:
@@ -77,15 +80,14 @@ class Artist:
         if region is None:
             return {}
         found: dict[Key, Outline | None] = {}
-        total: NDArray[np.float32] | None = None
+        every = []
         for key, shape, carry in carried:
             distances = region.distances(shape, carry)
             found[key] = region.outline(distances)
-            near = np.clip(distances, -FARTHEST_MM, FARTHEST_MM)
-            total = near if total is None else total + near
+            every.append(np.clip(distances, -FARTHEST_MM, FARTHEST_MM))
         outside = sum(answer == OUTSIDE for answer in answers.values() if isinstance(answer, str))
-        if total is not None and len(answers) > 1 and outside <= len(good):
-            found[together] = region.outline(total)
+        if len(answers) > 1 and outside <= len(good):
+            found[together] = region.outline(_together(np.stack(every)))
         return {key: outline for key, outline in found.items() if outline is not None}
 
     def _shape(self, support: str, structure: str) -> Shape | None:
@@ -97,6 +99,18 @@ class Artist:
         if key not in self._shapes:
             self._shapes[key] = Shape.of(outlines[structure], native)
         return self._shapes[key]
+
+
+def _together(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the robust mean of distances (n, k, j, i), where they do not agree on which side of the surface a place
+    lies; the mean elsewhere.
+
+    One support of three that is far off would move the mean of all by as much as the others agree.
+    """
+    mean = distances.mean(axis=0)
+    unsure = (distances.min(axis=0) < _NEAR_MM) & (distances.max(axis=0) > -_NEAR_MM)
+    mean[unsure] = robust_mean(distances[:, unsure])
+    return mean
 
 
 def _measured(found: Mapping[Key, Outline], native: Native, true: Mapping[str, Outline]) -> dict[Key, Outlined]:

@@ -64,6 +64,15 @@ def test_each_answer_has_an_outline_and_all_together_have_their_mean(tmp_path: P
     assert (about.subject, about.support, first) == ("q", "a", outlines[key("a")].outline)
 
 
+def test_one_that_is_far_off_hardly_moves_what_the_others_draw(tmp_path: Path) -> None:
+    """By the plain mean of three distances nothing would be left: it lies 18 mm away from both."""
+    supports = [drawn(tmp_path, name) for name in "abc"]
+    query = drawn(tmp_path, "q", low=12)
+    answers = {key(name): found(np.full(3, move)) for name, move in zip("abc", (4.0, 4.0, -30.0), strict=True)}
+    outlines = Artist(supports).outlines(query, Judged(answers), Clock())
+    assert outlines[key("*")].facts.dice is not None and outlines[key("*")].facts.dice > 0.8
+
+
 def test_lost_ones_and_failures_have_none(tmp_path: Path) -> None:
     supports = [drawn(tmp_path, name, mask=name != "d") for name in "abcd"]
     answers = {
