@@ -3,7 +3,7 @@
     python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT...] ... [--methods affine,bspline,convex,syn] [--supports 3]
 
 Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first ones, by
-`matched`, which lays them over each other, and by the registrations that are named (affine). A line has a number of
+`matched`, which lays them over each other, and by the registrations that are named (affine; none for ""). A line has a number of
 supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair; another one
 how many answers are far off, and how well `lost` tells them.
 """
@@ -53,10 +53,8 @@ def _finders(cohort: Cohort, methods: Sequence[str]) -> list[Finder]:
     window, names = cohort.settings.window, cohort.settings.structures
     wanted = None if names is None else list(names)
     registered = dict.fromkeys(methods, "extreme")
-    return [
-        Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"), structures=wanted),
-        Registration(registered, window=window, structures=wanted, seed=1),
-    ]
+    matched = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"), structures=wanted)
+    return [matched, Registration(registered, window=window, structures=wanted, seed=1)] if methods else [matched]
 
 
 def _lines(finder: Finder, scans: Sequence[Scan], judge: Judge) -> Iterator[str]:
@@ -112,4 +110,4 @@ if __name__ == "__main__":
     parser.add_argument("--supports", type=int, default=3)
     given = parser.parse_args()
     set_up_cpu(None)
-    main(given.cohorts, given.methods.split(","), given.supports)
+    main(given.cohorts, [name for name in given.methods.split(",") if name], given.supports)
