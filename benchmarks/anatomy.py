@@ -3,9 +3,9 @@
     python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT...] ... [--methods affine,bspline,convex,syn] [--supports 3]
 
 Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first ones, by
-`matched`, which lays them over each other, and by the registrations that are named (affine; none for ""). A line has a number of
-supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair; another one
-how many answers are far off, and how well `lost` tells them.
+`matched`, which lays them over each other, and by the registrations that are named (affine; none for ""). A line has a
+number of supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair;
+another one how many answers are far off, and how well `lost` tells them.
 """
 
 from __future__ import annotations
