@@ -25,7 +25,7 @@ def gaps(label: LabelVoxels, values: Mapping[str, int]) -> tuple[str, ...]:
     for name, value in values.items():
         mask = label.inside(value)
         for axis in range(3):
-            drawn = mask.any(axis=tuple({0, 1, 2} - {axis}))
+            drawn: NDArray[np.bool_] = np.asarray(mask.any(axis=tuple({0, 1, 2} - {axis})))
             if _regular(drawn):
                 found.append(f"{name} on {np.count_nonzero(drawn)} of {len(drawn)}")
                 break
