@@ -33,6 +33,18 @@ def test_accuracy_reads_what_tabulate_wrote(tmp_path: Path) -> None:
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
+def test_the_anatomies_are_read_from_their_page(tmp_path: Path) -> None:
+    anatomy = script("anatomy")
+    figures = anatomy.figures_of(anatomy.PAGE.read_text("utf-8"))
+    assert figures.keys() == anatomy.COLOURS.keys()
+    assert all(
+        len(pairs) == len(anatomy.COHORTS) and all(one < three for one, three in pairs) for pairs in figures.values()
+    )
+    assert figures["convex"][0] == (60.3, 64.4)
+    anatomy.draw(figures, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 0
+
+
 def test_the_flow_is_drawn_with_every_process(tmp_path: Path) -> None:
     flow = script("flow")
     processes = {folder.name.upper() for folder in (DOCS.parent / "modules").iterdir()} - {"SUPPORT"}
@@ -58,7 +70,15 @@ def test_the_result_shows_the_drawn_supports_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["result.png", "matched.png", "results/accuracy.png", "explanation/flow.png", "how-to/annotate.png"]
+    "name",
+    [
+        "result.png",
+        "matched.png",
+        "results/accuracy.png",
+        "results/anatomy.png",
+        "explanation/flow.png",
+        "how-to/annotate.png",
+    ],
 )
 def test_the_pictures_are_there(name: str) -> None:
     assert (DOCS / name).stat().st_size > 0
