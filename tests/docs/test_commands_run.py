@@ -7,7 +7,6 @@ with a scheduler or a container engine also as stubs, with stand-ins for the pro
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,13 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import rprloc
-from rprloc.cli import command
 from rprloc.cohort.settings import load_settings
 from rprloc.cohort.weights import shipped_folder
 from rprloc.importers.phantom import write_phantom
 from rprloc.networks.checkpoint import read_model, write_model
+from tests.docs.asked import rprloc as ask
 from tests.docs.pages import DOCS, HOW_TO, ROOT, commands, fenced
 from tests.marks.written import markups, roi
 from tests.pipeline.stand_ins import write_stand_ins
@@ -75,16 +73,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / made, folder / name)
     markups(folder / "liver.mrk.json", roi([0, 0, 0], [80, 60, 60]))
     for words in PHANTOMS:
-        ask(folder, words)
+        ask(*words[1:], folder=folder)
     return folder
-
-
-def ask(folder: Path, words: list[str]) -> str:
-    """Run a command of the package in a folder; return what it printed for programs."""
-    with contextlib.chdir(folder):
-        done = CliRunner().invoke(command, words[1:], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def test_no_command_of_the_how_to_pages_is_left_out() -> None:
@@ -96,7 +86,7 @@ def test_no_command_of_the_how_to_pages_is_left_out() -> None:
 
 @pytest.mark.parametrize("words", [w for w in of_pages("rprloc") if w not in (*PHANTOMS, IN_RESULTS)], ids=" ".join)
 def test_a_command_of_the_package_runs(reader: Path, words: list[str]) -> None:
-    assert ask(reader, words).strip() or (reader / "boxes" / "boxes.csv").exists()
+    assert ask(*words[1:], folder=reader).strip() or (reader / "boxes" / "boxes.csv").exists()
 
 
 # Runs
@@ -130,7 +120,7 @@ def test_a_run_ends_with_a_report(trained: Path, words: list[str]) -> None:
     if not stub:
         assert pd.read_csv(results / "boxes.csv")["x_min_mm"].notna().any()
         if results.name == "results":
-            again = ask(trained, IN_RESULTS).splitlines()[0]
+            again = ask(*IN_RESULTS[1:], folder=trained).splitlines()[0]
             assert again.endswith(" ".join(["main.nf", *words]).removesuffix(" -resume"))
 
 

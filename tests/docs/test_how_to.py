@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from click.testing import CliRunner
 
 from rprloc import cli
 from rprloc.catalogue import Family, Method, method_named, trainings
@@ -32,6 +31,7 @@ from rprloc.methods.localize import Work
 from rprloc.results.measure.evaluate import Came, evaluate_cohort
 from rprloc.results.tables.tabulate import tabulate_cohorts
 from rprloc.scans.scan import Scan
+from tests.docs.asked import rprloc
 from tests.docs.pages import DOCS, HOW_TO, PAGES, ROOT, commands, fenced, indented, name_of, text_of
 from tests.results.cohorts import ODD_NAMES, renamed
 from tests.results.cohorts import cohort as cohort_of_scans
@@ -146,14 +146,6 @@ def test_a_command_that_there_is_not_is_found(words: list[str]) -> None:
 
 
 # What is run
-
-
-def rprloc(*words: str, folder: Path) -> str:
-    """Run a command of the package in a folder; return what it printed for programs."""
-    with contextlib.chdir(folder):
-        done = CliRunner().invoke(command, words, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

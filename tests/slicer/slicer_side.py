@@ -60,7 +60,6 @@ def volume(node):
     return {
         "size": list(node.GetImageData().GetDimensions()), "to_ras": array(matrix).tolist(), "places": places,
         "values": [float(found[k, j, i]) for i, j, k in places],
-        "window": [node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()],
     }  # fmt: skip
 
 
@@ -94,7 +93,6 @@ def contents(scene):
             node.GetName(): node.GetNthControlPointDescription(0) for node in nodes(scene, "vtkMRMLMarkupsROINode")
         },
         "points": {node.GetName(): points(node) for node in nodes(scene, "vtkMRMLMarkupsFiducialNode")},
-        "slices": [array(node.GetSliceToRAS()).tolist() for node in nodes(scene, "vtkMRMLSliceNode")],
     }
 
 
