@@ -93,13 +93,14 @@ def read_label(
     findings += _values_found(values, source.name)
     label = LabelVoxels(values)
     found = structure_landmarks(label, structures, native)
-    said = (*rims(values, {name: one.value for name, one in found.items()}), *_none_of(values, structures, found))
+    own = {name: one.value for name, one in found.items()}
+    said = (*rims(values, own), *_none_of(values, structures, found))
     findings += tuple(f"{source.name}: {one}" for one in said)
-    label, said = without_strays(label, {name: one.value for name, one in found.items()}, native.spacing_mm)
+    label, said = without_strays(label, own, native.spacing_mm)
     if said:
         findings += tuple(f"{source.name}: {one}" for one in said)
         image, found = native.image(label.values), structure_landmarks(label, structures, native)
-    findings += tuple(f"{source.name}: {one}" for one in gaps(label, {name: one.value for name, one in found.items()}))
+    findings += tuple(f"{source.name}: {one}" for one in gaps(label, own))
     return Label(image, found, structure_surfaces(label, found, native), _outlines(label, found), findings)
 
 
@@ -122,8 +123,6 @@ def _from_masks(
             values = sitk.GetArrayViewFromImage(image)
             findings.extend(_mask_values(values, masks[name].name))
             mask, said = kept_mask(values != 0, name, native)
-            if mask.any():
-                said += gaps(LabelVoxels(mask.view(np.uint8)), {name: 1})
             findings.extend(f"{masks[name].name}: {one}" for one in said)
             yield name, mask
 
@@ -155,7 +154,7 @@ def kept_mask(mask: Mask, name: str, native: Native) -> tuple[Mask, tuple[str, .
     if not mask.any():
         return mask, ()
     kept, said = without_strays(LabelVoxels(mask.view(np.uint8)), {name: 1}, native.spacing_mm)
-    return kept.values.view(np.bool_), said
+    return kept.values.view(np.bool_), (*said, *gaps(kept, {name: 1}))
 
 
 def _outlines(label: LabelVoxels, structures: Mapping[str, Structure]) -> dict[str, Outline]:

@@ -82,12 +82,10 @@ def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...
     if modality != "ct":
         image, found = _uninverted(image, sitk.GetArrayViewFromImage(image))
         return image, findings + found
-    image, found = _added(image, sitk.GetArrayViewFromImage(image))
-    findings += found
     values = sitk.GetArrayViewFromImage(image)
-    if values.min() < TISSUE_HU and values.max() < _PADDING_HU:
+    if _TWICE_BELOW <= values.min() < TISSUE_HU and values.max() < _PADDING_HU:
         return image, findings
-    for step in (_without_padding, _shifted):
+    for step in (_added, _without_padding, _shifted):
         image, found = step(image, sitk.GetArrayViewFromImage(image))
         findings += found
     return image, findings
@@ -177,7 +175,7 @@ def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Imag
 
 def _added(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
     """Add to values what was subtracted from HU once more."""
-    if not values.min() < _TWICE_BELOW or np.mean(values < _TWICE_BELOW) < _STORED_AIR_PART:
+    if np.mean(values < _TWICE_BELOW) < _STORED_AIR_PART:
         return image, ()
     now, then = (
         np.mean((values > middle - _TWICE_TISSUE) & (values < middle + _TWICE_TISSUE)) for middle in (0, -_TWICE)

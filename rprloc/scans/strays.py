@@ -55,14 +55,15 @@ def _strays(mask: Mask, spacing_mm: FloatArray) -> tuple[Mask, float] | None:
     numbers = np.arange(1, count + 1)
     parts = ndimage.sum_labels(counts, pieces, numbers) / counts.sum()
     stray, nearest = np.zeros(count, dtype=np.bool_), np.inf
+    cell_mm = spacing_mm * every
     for most, far in _RULES:
-        rest = np.isin(pieces, numbers[parts > most])
-        if not rest.any():
+        small = parts <= most
+        if not small.any() or small.all():
             continue
-        cell_mm = spacing_mm * every
+        rest = np.isin(pieces, numbers[~small])
         diagonal = np.linalg.norm([np.ptp(index) + 1 for index in rest.nonzero()] * cell_mm)
         away = ndimage.minimum(ndimage.distance_transform_edt(~rest, sampling=cell_mm), pieces, numbers)
-        found = (parts <= most) & (away > far * diagonal)
+        found = small & (away > far * diagonal)
         if found.any() and parts[found].sum() <= most:
             stray |= found
             nearest = min(nearest, float(away[found].min()))

@@ -13,7 +13,7 @@ from rprloc.geometry import FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, OUTSIDE, Prediction
 from rprloc.results.frame import Group, Main, groups_of, with_truth
 from rprloc.results.measure.expected import Scans, usable
-from rprloc.results.measure.voxels import edges_of
+from rprloc.results.measure.voxels import edges_in
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BySupport:
     known: NDArray[np.bool_]
     """(Q, T); whether a prediction counts, were it only as a miss."""
     edges_mm: FloatArray
-    """(Q, 2, 3), of the queries' voxels, as `edges_of` has them."""
+    """(Q, 2, 3), of the queries' voxels, as `edges_in` has them."""
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _arrays(
     seconds[[image[i] for i, one in enumerate(predictions) if one.first]] = np.nan
     seconds[~(seconds > 0).any(axis=(1, 2))] = np.nan
     true = _true(queries, group.structures, scans)
-    edges = np.reshape([edges_of(scans[query].native if query in scans else None) for query in queries], (-1, 2, 3))
+    edges = np.reshape([edges_in(scans, query) for query in queries], (-1, 2, 3))
     return BySupport(group, supports, boxes, asked, outside, seconds, true, known, edges)
 
 

@@ -32,6 +32,12 @@ def edges_of(native: Native | None) -> FloatArray:
     return np.stack([np.asarray(native.origin_mm) - steps / 2, steps])
 
 
+def edges_in(scans: Scans, subject: str) -> FloatArray:
+    """Return the edges between a scan's voxels, as `edges_of`."""
+    record = scans.get(subject)
+    return edges_of(None if record is None else record.native)
+
+
 def on_edges(boxes_mm: FloatArray, edges_mm: FloatArray) -> FloatArray:
     """Return boxes (..., 2, 3) whose walls were moved to the nearest edges, (..., 2, 3) as `edges_of` has them.
 
@@ -55,8 +61,7 @@ def on_voxels(predictions: Iterable[Prediction], scans: Scans) -> list[Predictio
     moved = []
     for one in predictions:
         if one.subject not in edges:
-            record = scans.get(one.subject)
-            edges[one.subject] = edges_of(None if record is None else record.native)
+            edges[one.subject] = edges_in(scans, one.subject)
         moved.append(_moved(one, edges[one.subject]))
     return moved
 
