@@ -30,10 +30,11 @@ from rprloc.methods.answer import Prediction
 from rprloc.methods.approach import Approach
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
-from rprloc.methods.coupled import Features, Level, _coupling
+from rprloc.methods.coupled import Level, _coupling
 from rprloc.methods.matched import Matched, _Bent, _Found
 from rprloc.methods.refined import Nearby
 from rprloc.methods.start import LaidStart, MapStart, Start
+from rprloc.methods.vicinity import Vicinity
 from rprloc.networks.checkpoint import read_model
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.frame import Main
@@ -56,12 +57,12 @@ class Variant:
     """Whether it starts by laying the support over the query in place of the position map."""
 
 
-def _unmoved(support: Any, start: _Bent | str, features: Features | str) -> _Found | str:
+def _unmoved(support: Any, start: _Bent | str, shown: Vicinity | str) -> _Found | str:
     """Leave points where the coarse steps have them."""
     if isinstance(start, str):
         return start
-    if isinstance(features, str):
-        return features
+    if isinstance(shown, str):
+        return shown
     points = support.points_mm
     return _Found(
         Matching(start.affine, points, start.bend.at(points)), np.zeros(len(points)), support.ready.spacing_mm
@@ -88,7 +89,12 @@ def _none(*_asked: Any) -> None:
     return None
 
 
+def _no_profiles(*_asked: Any) -> dict[str, Any]:
+    return {}
+
+
 _NO_TIPS = ((surfaces, "_TIPS", 0.0), (surfaces, "_FINER_TIPS", 0.0))
+_NO_PROFILES = (matched, "profiles_of", _no_profiles)
 _FEW = (*_NO_TIPS, (Nearby, "of", _none))
 _SIX = (*_FEW, (matched, "FEW", 6))
 _EXTREME = (*_SIX, (Scan, "surfaces_mm", _extreme_points))
@@ -99,8 +105,9 @@ VARIANTS = (
     Variant("+ points around agree", _EXTREME),
     Variant("+ the whole surface carried", _SIX),
     Variant("+ eight more points", _FEW),
-    Variant("+ many more, near where these moved", _NO_TIPS),
-    Variant("+ tips beyond the walls: matched"),
+    Variant("+ many more, near where these moved", (*_NO_TIPS, _NO_PROFILES)),
+    Variant("+ tips beyond the walls", (_NO_PROFILES,)),
+    Variant("+ what surfaces look like: matched"),
     Variant("without pieces", ((Approach, "bent", _unbent),)),
     Variant("organs bound as if they were one", ((coupled, "_coupling", _bound),)),
     Variant("started by laying the support over", laid=True),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from rprloc.errors import InputError
 from rprloc.geometry import LANDMARKS, POINT, WALLS, FloatArray, box_of_points
@@ -48,6 +49,13 @@ class Carry(Protocol):
         """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
 
 
+class Beyond(Protocol):
+    """How far a structure's surface lies beyond where it was carried."""
+
+    def added(self, distances: NDArray[np.float32], places_mm: FloatArray) -> NDArray[np.float32]:
+        """Return the signed distances (m,) from the surface of places (m, 3) of the support with what they lie off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """Where a structure lies, LPS mm."""
@@ -62,6 +70,8 @@ class Found:
     """A network's own score, for an answer that cannot be judged otherwise."""
     carry: Carry | None = field(default=None, repr=False, compare=False)
     """What brings the support's mask into the query as well, where the method has it."""
+    beyond: Beyond | None = field(default=None, repr=False, compare=False)
+    """What moves its surface there."""
 
 
 Answers = dict[Key, Found | str]

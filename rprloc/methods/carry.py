@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.interpolate import RBFInterpolator
 
 from rprloc.geometry import Affine, FloatArray
-from rprloc.methods.answer import Carry
+from rprloc.methods.answer import Beyond, Carry
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native
 from rprloc.scans.turned import Turn
@@ -146,6 +146,20 @@ class Shape:
         distances -= _level(distances, inside.sum() / step**3)
         return cls(distances, native, np.array(outline.first, dtype=np.float64) - _RIM, step)
 
+    @property
+    def volume_mm3(self) -> float:
+        """How large it is."""
+        voxel_mm3 = float(abs(np.linalg.det(self.native.frame.axes_mm)))
+        return float((self.distances > 0).sum()) * self.step**3 * voxel_mm3
+
+    def outwards(self, points_mm: FloatArray, beside_mm: float) -> FloatArray:
+        """Return the way out of it (n, 3) at points (n, 3) in mm: against the slope of the distances, as they are some
+        mm to either side.
+        """
+        ends = beside_mm * np.eye(3)
+        slopes = [self.at(points_mm + end) - self.at(points_mm - end) for end in ends]
+        return -np.stack(slopes, axis=1).astype(np.float64)
+
     def at(self, points_mm: FloatArray) -> NDArray[np.float32]:
         """Return the distances (n,) at points (n, 3) in mm; beyond the rim at least as far outside as there."""
         voxel = (self.native.frame.voxel(points_mm) - self.first) / self.step
@@ -198,12 +212,15 @@ class QueryRegion:
             axes.append(np.linspace(first, stop - 1, count) if stop - first > 1 else np.array([float(first)]))
         return axes
 
-    def distances(self, shape: Shape, carry: Carry) -> NDArray[np.float32]:
-        """Return a carried shape's distances (k, j, i) at the places."""
+    def distances(self, shape: Shape, carry: Carry, beyond: Beyond | None = None) -> NDArray[np.float32]:
+        """Return a carried shape's distances (k, j, i) at the places, with how far its surface lies beyond."""
         axes = self._axes()
         places = np.stack(np.meshgrid(*axes[::-1], indexing="ij")[::-1], axis=-1)
         sources = carry.sources(self.native.frame.world(places.reshape(-1, 3)))
-        return shape.at(sources).reshape(places.shape[:3])
+        found = shape.at(sources)
+        if beyond is not None:
+            found = beyond.added(found, sources)
+        return found.reshape(places.shape[:3])
 
     def outline(self, distances: NDArray[np.float32]) -> Outline | None:
         """Return the voxels whose distance is positive, between the places linearly; None without any."""

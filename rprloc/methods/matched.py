@@ -22,10 +22,11 @@ from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Room, Surrou
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
+from rprloc.methods.profiles import Profiles, profiles_of
 from rprloc.methods.refined import FEW, MOST, Nearby, Refined, Refinement, Spread
 from rprloc.methods.start import LaidStart, MapStart, Start
 from rprloc.methods.surfaces import Surface, carrying, landmarks_of, told_points
-from rprloc.networks.patches import apply_window
+from rprloc.methods.vicinity import Reader, Vicinity
 from rprloc.scans.scan import Scan
 
 METHOD, SETTING = "matched", "extreme"
@@ -33,8 +34,6 @@ Spacing = tuple[float, float, float]
 """(x, y, z) in mm."""
 _FINE_MM: Spacing = (FINE.step_mm,) * 3
 """The fine matching sees nothing finer than its steps."""
-_RIM = 4
-"""Voxels around the compared part of a scan whose features are right only if their neighbours are there."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class _Drawn:
     """(n,), the number of each one's structure."""
     spread: Mapping[str, Spread]
     """Of what is drawn many more."""
+    surfaces_mm: Mapping[str, FloatArray]
+    """By structure (m, 3)."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class _Near:
     """None where scans show no more than that saw."""
     many: Nearby | None
     """Many more points of surfaces."""
+    profiles: Mapping[str, Profiles]
+    """Of structures that have many: what their surfaces look like."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Matched:
         """
         self._start = start
         self._window = window
+        self._reader = Reader(window, device)
         self._structures = structures
         self._device = device
         self._supports: list[_Support] = []
@@ -149,11 +153,11 @@ class Matched:
             return {}
         starts = self._starts(query, supports, clock)
         with clock.part("transform"):
-            features = self._features(query, supports, starts)
+            shown = self._shown(query, supports, starts)
         with clock.part("search"):
-            places = [_found(support, start, features) for support, start in zip(supports, starts, strict=True)]
+            places = [_found(support, start, shown) for support, start in zip(supports, starts, strict=True)]
         with clock.part("transform"):
-            finer = self._finer(query, places, features)
+            finer = self._finer(query, places, shown)
         with clock.part("search"):
             answers: Answers = {}
             for support, found in zip(supports, places, strict=True):
@@ -181,36 +185,37 @@ class Matched:
             return _Support(scan.subject, half, points, carried)
         owners = np.repeat(np.arange(len(names)), list(map(len, matched)))
         try:
-            ready = self._ready(scan, points, owners, spread)
+            ready = self._ready(_Drawn(scan, points, owners, spread, surfaces))
         except RegistrationError as error:
             return _Support(scan.subject, half, points, carried, reason=str(error))
         return _Support(scan.subject, half, points, carried, ready)
 
-    def _ready(self, scan: Scan, points: FloatArray, owners: NDArray[np.int64], spread: Mapping[str, Spread]) -> _Ready:
-        """Prepare what is compared of a support with landmarks (n, 3), each of the structure of a number (n,), and with
-        points that are spread out over what is drawn.
-        """
-        looks = Looks.of(scan, self._window, SPACING_MM)
-        drawn, own_mm = _Drawn(scan, points, owners, spread), _matching_mm(scan)
+    def _ready(self, drawn: _Drawn) -> _Ready:
+        """Prepare what is compared of a support."""
+        scan, points, owners = drawn.scan, drawn.points_mm, drawn.owners
+        looks, own_mm = Looks.of(scan, self._window, SPACING_MM), _matching_mm(scan)
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
-        features = self._read(scan, region, _coarser(own_mm, _FINE_MM), outside=_beyond(scan))
+        shown = self._reader.shown(scan, region, _coarser(own_mm, _FINE_MM), outside=_beyond(scan))
         approach = Approach(looks, points, owners, self._device, self._room)
-        near = self._near(drawn, own_mm, features)
-        fine = Surroundings(features, points, owners, FINE, self._room)
+        near = self._near(drawn, own_mm, shown)
+        fine = Surroundings(shown.features, points, owners, FINE, self._room)
         return _Ready(drawn, start, approach, fine, {own_mm: near})
 
-    def _near(self, drawn: _Drawn, spacing_mm: Spacing, features: Features | None = None) -> _Near:
-        """Prepare what is compared of a support at a spacing; `features` are those that the fine matching sees."""
+    def _near(self, drawn: _Drawn, spacing_mm: Spacing, shown: Vicinity | None = None) -> _Near:
+        """Prepare what is compared of a support at a spacing; `shown` is what the fine matching sees."""
         level, box = finer(max(spacing_mm)), box_of_points(drawn.points_mm)
-        if features is None or level is not None:
+        if shown is None or level is not None:
             region = Surroundings.region_mm(box, level or FINE)
             at_mm = _coarser(spacing_mm, _FINE_MM) if level is None else spacing_mm
-            features = self._read(drawn.scan, region, at_mm, outside=_beyond(drawn.scan))
-        many = Nearby.of(features, drawn.spread, self._room)
+            shown = self._reader.shown(drawn.scan, region, at_mm, outside=_beyond(drawn.scan))
+        many = Nearby.of(shown.features, drawn.spread, self._room)
+        surfaces = {} if many is None else {name: drawn.surfaces_mm[name] for name in many.own}
+        profiles = profiles_of(drawn.scan, surfaces, shown)
         if level is None:
-            return _Near(None, many)
-        return _Near(Surroundings(features, drawn.points_mm, drawn.owners, level, self._room), many)
+            return _Near(None, many, profiles)
+        around = Surroundings(shown.features, drawn.points_mm, drawn.owners, level, self._room)
+        return _Near(around, many, profiles)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:
         """Return where the query has each support, but for what the fine matching adds, or why it is not known."""
@@ -233,8 +238,8 @@ class Matched:
                     found.append(_Bent(*support.ready.approach.bent(features, affine)))
         return found
 
-    def _features(self, query: Scan, supports: Sequence[_Support], starts: Sequence[_Bent | str]) -> Features | str:
-        """Return the features of the part of a query to which the starts take what surrounds the landmarks."""
+    def _shown(self, query: Scan, supports: Sequence[_Support], starts: Sequence[_Bent | str]) -> Vicinity | str:
+        """Return what is shown of the part of a query to which the starts take what surrounds the landmarks."""
         corners = [
             start.affine.carried(_corners(support.ready.surroundings.grid, start.bend))
             for support, start in zip(supports, starts, strict=True)
@@ -244,22 +249,22 @@ class Matched:
             return "no support could be placed in the query"
         try:
             at_mm = _coarser(_matching_mm(query), _FINE_MM)
-            return self._read(query, box_of_points(np.concatenate(corners)), at_mm, outside=OUTSIDE)
+            return self._reader.shown(query, box_of_points(np.concatenate(corners)), at_mm, outside=OUTSIDE)
         except RegistrationError as error:
             return str(error)
 
     def _finer(
-        self, query: Scan, places: Sequence[_Found | str], features: Features | str
-    ) -> dict[Spacing, Features | str]:
-        """Return the features of a query near where the supports' points were found, by the spacings at which it is
-        compared with them: those that the fine matching saw where it shows no more.
+        self, query: Scan, places: Sequence[_Found | str], fine: Vicinity | str
+    ) -> dict[Spacing, Vicinity | str]:
+        """Return what is shown of a query near where the supports' points were found, by the spacings at which it is
+        compared with them: what the fine matching saw where it shows no more.
         """
         regions: dict[Spacing, list[FloatArray]] = {}
-        seen: dict[Spacing, Features | str] = {}
+        shown: dict[Spacing, Vicinity | str] = {}
         for found in places:
             if isinstance(found, _Found):
                 spacing_mm = _coarser(found.support_mm, query.matching_mm)
-                seen[spacing_mm] = features
+                shown[spacing_mm] = fine
                 if (level := finer(max(spacing_mm))) is not None:
                     moved = found.matching.points_mm + found.matching.moves_mm
                     region = Surroundings.region_mm(box_of_points(moved), level)
@@ -267,59 +272,41 @@ class Matched:
         for spacing_mm, corners in regions.items():
             try:
                 box = box_of_points(np.concatenate(corners))
-                seen[spacing_mm] = self._read(query, box, spacing_mm, outside=OUTSIDE)
+                shown[spacing_mm] = self._reader.shown(query, box, spacing_mm, outside=OUTSIDE)
             except RegistrationError as error:
-                seen[spacing_mm] = str(error)
-        return seen
+                shown[spacing_mm] = str(error)
+        return shown
 
     def _answers(
-        self, query: Scan, support: _Support, found: _Found | str, finer: Mapping[Spacing, Features | str]
+        self, query: Scan, support: _Support, found: _Found | str, finer: Mapping[Spacing, Vicinity | str]
     ) -> Answers:
         """Return the answers of one support, with what carries their outlines."""
         keys = {name: Key(METHOD, SETTING, support.subject, name) for name in support.surfaces}
         if isinstance(found, str) or support.ready is None:
             return dict.fromkeys(keys.values(), str(found))
         spacing_mm = _coarser(found.support_mm, query.matching_mm)
-        features, known = finer[spacing_mm], support.ready.near
-        if isinstance(features, str):
-            return dict.fromkeys(keys.values(), features)
+        shown, known = finer[spacing_mm], support.ready.near
+        if isinstance(shown, str):
+            return dict.fromkeys(keys.values(), shown)
         if spacing_mm not in known:
             try:
                 known[spacing_mm] = self._near(support.ready.drawn, spacing_mm)
             except RegistrationError as error:
                 return dict.fromkeys(keys.values(), str(error))
         near = known[spacing_mm]
-        first = _found_finer(near, found.matching, features)
-        refinement = None if near.many is None else Refinement(near.many, features, first)
+        first = _found_finer(near, found.matching, shown.features)
+        refinement = None if near.many is None else Refinement(near.many, shown.features, first)
         answers: Answers = {}
         for name, surface in support.surfaces.items():
             carry, carried = _carried(name, surface, first, refinement)
+            beyond = None
+            if isinstance(carry, Refined) and name in near.profiles:
+                carried, beyond = near.profiles[name].found(carry, shown)
             spread = float(found.apart_mm[surface.own].mean())
             landmarks = landmarks_of(carried, finer=near.finer is not None)
             answer = placed(landmarks, support.half_voxel_mm[name], query, spread_mm=spread)
-            answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry)
+            answers[keys[name]] = answer if isinstance(answer, str) else replace(answer, carry=carry, beyond=beyond)
         return answers
-
-    def _read(self, scan: Scan, box_mm: FloatArray, spacing_mm: Spacing, *, outside: str) -> Features:
-        """Return the features of a scan in a box (2, 3) in mm, at a spacing; raises RegistrationError where it has
-        none, which says `outside` where the scan does not reach the box.
-        """
-        try:
-            volume = scan.matching(spacing_mm)
-        except InputError as error:
-            raise RegistrationError(str(error).rstrip(".")) from error
-        first = np.floor(volume.grid.voxel(box_mm[0])).astype(int) - _RIM
-        stop = np.ceil(volume.grid.voxel(box_mm[1])).astype(int) + 1 + _RIM
-        first, stop = np.maximum(first, 0), np.minimum(stop, volume.values.shape)
-        if np.any(stop - first < 1):
-            raise RegistrationError(outside)
-        z, y, x = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
-        levels = apply_window(torch.from_numpy(volume.values[z, y, x].copy()).to(self._device), self._window)
-        if levels.min() == levels.max():
-            raise RegistrationError(f"the scan {scan.subject} shows one grey value only where the structures should be")
-        d, h, w = levels.shape
-        origin = volume.grid.world(first)
-        return Features.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))
 
 
 def _matching_mm(scan: Scan) -> Spacing:
@@ -340,14 +327,14 @@ def _beyond(scan: Scan) -> str:
     return f"the structures lie outside the support {scan.subject}"
 
 
-def _found(support: _Support, start: _Bent | str, features: Features | str) -> _Found | str:
+def _found(support: _Support, start: _Bent | str, shown: Vicinity | str) -> _Found | str:
     """Return where the fine matching finds a support's points, or why it does not."""
     if isinstance(start, str) or support.ready is None:
         return str(start)
-    if isinstance(features, str):
-        return features
+    if isinstance(shown, str):
+        return shown
     points, fine, own_mm = support.points_mm, support.ready.surroundings, support.ready.spacing_mm
-    moves = fine.moves(features, start.affine, start.bend.on(fine.grid))
+    moves = fine.moves(shown.features, start.affine, start.bend.on(fine.grid))
     return _Found(
         Matching(start.affine, points, start.bend.at(points) + moves.displacements_mm), moves.apart_mm, own_mm
     )

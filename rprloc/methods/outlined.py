@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.geometry import box_of_points, robust_mean
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Carry, Found, Key, OfAnswer, OutlineFacts
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Found, Key, OfAnswer, OutlineFacts
 from rprloc.methods.carry import FARTHEST_MM, QueryRegion, Shape
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
@@ -69,20 +69,20 @@ class Artist:
     ) -> dict[Key, Outline]:
         """Return the outlines of a structure from each support and from all."""
         good = {key: kept[key] for key in answers if key in kept}
-        carried: list[tuple[Key, Shape, Carry]] = []
+        carried: list[tuple[Key, Shape, Carry, Beyond | None]] = []
         for key, answer in good.items():
             shape = self._shape(key.support, key.structure)
             if shape is not None and answer.carry is not None:
-                carried.append((key, shape, answer.carry))
+                carried.append((key, shape, answer.carry, answer.beyond))
         if not carried:
             return {}
-        region = QueryRegion.around(native, [box_of_points(good[key].points_mm) for key, _, _ in carried])
+        region = QueryRegion.around(native, [box_of_points(good[key].points_mm) for key, *_ in carried])
         if region is None:
             return {}
         found: dict[Key, Outline | None] = {}
         every = []
-        for key, shape, carry in carried:
-            distances = region.distances(shape, carry)
+        for key, shape, carry, beyond in carried:
+            distances = region.distances(shape, carry, beyond)
             found[key] = region.outline(distances)
             every.append(np.clip(distances, -FARTHEST_MM, FARTHEST_MM))
         outside = sum(answer == OUTSIDE for answer in answers.values() if isinstance(answer, str))
