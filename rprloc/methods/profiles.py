@@ -3,7 +3,7 @@
 The grey values along the normal of a surface are its profile (Cootes & Taylor, BMVC 1993). The support teaches what
 they tell: its own surface is bent at random, as a match leaves it, and how far each point then lies from the true
 surface is learned from its profile by a ridge regression of random features (Rahimi & Recht, NIPS 2007). So it needs
-one annotation, a few hundredths of a second, and nothing that was trained before.
+one annotation, a tenth of a second, and nothing that was trained before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FARTHEST = 3.0
 _LOOKS = 2
 _BENT = 0.08
 """Standard deviation of the strongest bends, in parts of the cube root of the structure's volume."""
-_LESSONS, _POINTS = 16, 8000
+_LESSONS, _POINTS = 48, 24000
 """Bends, and points of all of them that take part."""
 _WAVES, _LONG = 32, (0.3, 0.7, 1.5)
 """Of a bend, and how long they are, in parts of the structure's size."""
