@@ -30,8 +30,8 @@ _FARTHEST = 3.0
 _LOOKS = 2
 _BENT = 0.08
 """Standard deviation of the strongest bends, in parts of the cube root of the structure's volume."""
-_LESSONS, _POINTS = 48, 24000
-"""Bends, and points of all of them that take part."""
+_LESSONS, _POINTS = 48, 500
+"""Bends, and points of the surface that take part in each."""
 _WAVES, _LONG = 32, (0.3, 0.7, 1.5)
 """Of a bend, and how long they are, in parts of the structure's size."""
 _FEATURES = 256
@@ -108,20 +108,21 @@ class Profiles:
         normals = _unit(shape.outwards(surface_mm, step))
         profiles, far = [], []
         for bent in _bends(surface_mm, _BENT * shape.volume_mm3 ** (1 / 3), generator):
-            points, ahead = bent(surface_mm), bent(surface_mm + normals)
+            chosen = generator.integers(len(surface_mm), size=_POINTS)
+            points, ahead = bent(surface_mm[chosen]), bent(surface_mm[chosen] + normals[chosen])
             profiles.append(_profiles(shown, points, _unit(ahead - points), step))
             far.append(np.clip(shape.at(points) / step, -_REACH, _REACH))
         known, wanted = np.concatenate(profiles), np.concatenate(far)
         whole = ~np.isnan(known).any(axis=1)
         if not whole.any():
             return None
-        chosen = generator.choice(np.flatnonzero(whole), size=_POINTS)
-        scaled = np.stack([known[whole].mean(axis=0), known[whole].std(axis=0) + 1e-3])
+        known, wanted = known[whole], wanted[whole]
+        scaled = np.stack([known.mean(axis=0), known.std(axis=0) + 1e-3])
         count = known.shape[1]
         random = generator.normal(size=(count + 1, _FEATURES)) / np.array([[count**0.5]] * count + [[1.0]])
-        design = _features(_of_another_scan((known[chosen] - scaled[0]) / scaled[1], generator), random)
-        square = design.T @ design + _RIDGE * _POINTS * np.eye(design.shape[1])
-        return cls(surface_mm, normals, step, scaled, random, np.linalg.solve(square, design.T @ wanted[chosen]))
+        design = _features(_of_another_scan((known - scaled[0]) / scaled[1], generator), random)
+        square = design.T @ design + _RIDGE * len(known) * np.eye(design.shape[1])
+        return cls(surface_mm, normals, step, scaled, random, np.linalg.solve(square, design.T @ wanted))
 
     @cached_property
     def tree(self) -> KDTree:
