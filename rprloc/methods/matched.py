@@ -170,7 +170,7 @@ class Matched:
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
         surfaces = scan.surfaces_mm()
-        spread = {name: Spread.over(surfaces[name], MOST) for name, one in scan.structures.items() if one.is_drawn}
+        spread = {name: Spread.over(surfaces[name], MOST) for name in names if scan.structures[name].is_drawn}
         matched = [
             spread[name].points_mm[:FEW] if name in spread else told_points(scan.structures[name], surfaces[name])
             for name in names
