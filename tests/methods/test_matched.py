@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 
 from rprloc.geometry import WALLS, Affine, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Prediction
+from rprloc.methods.coupled import Features, Room
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.looks import Looks
 from rprloc.methods.matched import Matched
-from rprloc.methods.refined import Spread
+from rprloc.methods.refined import Nearby, Spread
 from rprloc.scans.scan import Scan
 from tests.methods.fakes import altered, answered, facts, points_of, scan, structure
 from tests.methods.heads import GRID, ORGANS, WINDOW, head, unmoved
@@ -132,6 +133,19 @@ def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
     ]  # fmt: skip
     assert start.asked == ["s", "q", "t", "q"]
     assert located(SUPPORT, [SUPPORT]) == []
+
+
+def test_structures_that_are_not_asked_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    many: list[set[str]] = []
+
+    def spy(features: Features, spread: Mapping[str, Spread], room: Room) -> None:
+        many.append(set(spread))
+
+    monkeypatch.setattr(Nearby, "of", spy)
+    monkeypatch.setattr(Told, "support", lambda _, looks, __: looks.scan.subject)
+    assert {name for name, one in SUPPORT.structures.items() if one.is_drawn} == {"left", "right"}
+    located(QUERY, [SUPPORT], structures=["left"])
+    assert many == [{"left"}]
 
 
 def test_a_support_without_any_of_the_structures_is_not_read() -> None:
