@@ -301,7 +301,7 @@ class Matched:
             carry, carried = _carried(name, surface, first, refinement)
             beyond = None
             if isinstance(carry, Refined) and name in near.profiles:
-                carried, beyond = near.profiles[name].found(carry, shown)
+                carried, beyond = near.profiles[name].found(carry.matching, carried, shown)
             spread = float(found.apart_mm[surface.own].mean())
             landmarks = landmarks_of(carried, finer=near.finer is not None)
             answer = placed(landmarks, support.half_voxel_mm[name], query, spread_mm=spread)

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from rprloc.geometry import FloatArray, box_of_points
-from rprloc.methods.carry import Shape
+from rprloc.methods.carry import Matching, Shape
 from rprloc.methods.vicinity import Vicinity
 from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
@@ -48,10 +47,6 @@ _NEAR = 6.0
 """Steps from the surface within which they do."""
 
 
-class _Carrying(Protocol):
-    def carried(self, points_mm: FloatArray) -> FloatArray: ...
-
-
 @dataclass(frozen=True)
 class SurfaceBeyond:
     """How far a structure's surface in a query lies beyond where it was carried, along its normals."""
@@ -65,8 +60,7 @@ class SurfaceBeyond:
         """The same, evened out between neighbours: of many points, each with an error of its own, the outermost would
         make the box too large.
         """
-        distance, index = self.profiles.around
-        weights = np.exp(-(distance**2) / (2 * (_EVEN * self.profiles.step_mm) ** 2))
+        weights, index = self.profiles.around
         return np.asarray((weights * self.far_mm[index]).sum(axis=1) / weights.sum(axis=1))
 
     def added(self, distances: NDArray[np.float32], places_mm: FloatArray) -> NDArray[np.float32]:
@@ -133,15 +127,16 @@ class Profiles:
 
     @cached_property
     def around(self) -> tuple[FloatArray, NDArray[np.int64]]:
-        """The distances (n, m) and the numbers (n, m) of the points around each, itself first."""
+        """The weights (n, m) and the numbers (n, m) of the points around each, itself first, that even it out."""
         count = min(_EVENED, len(self.points_mm))
         distance, index = self.tree.query(self.points_mm, range(1, count + 1))
-        return np.asarray(distance), np.asarray(index)
+        return np.exp(-(distance**2) / (2 * (_EVEN * self.step_mm) ** 2)), np.asarray(index)
 
-    def found(self, carry: _Carrying, shown: Vicinity) -> tuple[FloatArray, SurfaceBeyond]:
-        """Return the surface (n, 3) in a query into which it is carried, evened out, and how far it was moved there."""
-        carried = carry.carried(self.points_mm)
-        normals = _unit(carry.carried(self.points_mm + self.normals) - carried)
+    def found(self, matching: Matching, carried: FloatArray, shown: Vicinity) -> tuple[FloatArray, SurfaceBeyond]:
+        """Return the surface (n, 3) in a query, of where a matching carried it (n, 3), evened out, and how far it was
+        moved there.
+        """
+        normals = _unit(matching.carried(self.points_mm + self.normals) - carried)
         far = np.zeros(len(carried))
         for _ in range(_LOOKS):
             profiles = _profiles(shown, carried + far[:, np.newaxis] * normals, normals, self.step_mm)

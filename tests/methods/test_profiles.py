@@ -26,9 +26,9 @@ NATIVE = Native(size=(SIZE,) * 3, spacing_mm=(STEP,) * 3, direction=tuple(np.eye
 PLACES = GRID.world(np.stack(np.meshgrid(*[np.arange(SIZE)] * 3, indexing="ij"), axis=-1))
 
 
-def ball(shift: FloatArray | None = None, radius: float = RADIUS) -> np.ndarray:
+def ball() -> np.ndarray:
     """Return which voxels lie in a ball."""
-    return np.linalg.norm(PLACES - (0 if shift is None else shift), axis=-1) < radius
+    return np.linalg.norm(PLACES, axis=-1) < RADIUS
 
 
 def seen(inside: np.ndarray, *, gain: float = 1.0, seed: int = 1) -> Vicinity:
@@ -61,6 +61,12 @@ def carry(shift: FloatArray) -> Matching:
     return Matching(Affine(np.eye(3), shift), surface(6), np.zeros((6, 3)))
 
 
+def found_in(query: Vicinity, shift: FloatArray, profiles: Profiles | None = None) -> tuple[FloatArray, SurfaceBeyond]:
+    """Return the surface in a query into which it is carried, off by a shift, and how far it was moved."""
+    matching = carry(shift)
+    return (profiles or learned()).found(matching, matching.carried(surface()), query)
+
+
 def test_the_way_out_of_a_shape_is_along_its_radius() -> None:
     ways = shape().outwards(surface(), 2 * STEP)
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
@@ -71,7 +77,7 @@ def test_the_way_out_of_a_shape_is_along_its_radius() -> None:
 @pytest.mark.parametrize("gain", [1.0, 0.6])
 def test_a_surface_that_is_off_comes_back(gain: float) -> None:
     off = np.array([3.0, -2.0, 0.0])
-    found, beyond = learned().found(carry(off), seen(ball(), gain=gain, seed=5))
+    found, beyond = found_in(seen(ball(), gain=gain, seed=5), off)
     before = np.abs(np.linalg.norm(surface() + off, axis=1) - RADIUS).mean()
     after = np.abs(np.linalg.norm(found, axis=1) - RADIUS).mean()
     assert after < 0.4 * before
@@ -79,21 +85,21 @@ def test_a_surface_that_is_off_comes_back(gain: float) -> None:
 
 
 def test_one_that_lies_right_stays() -> None:
-    found, _ = learned().found(carry(np.zeros(3)), seen(ball(), seed=7))
+    found, _ = found_in(seen(ball(), seed=7), np.zeros(3))
     assert np.abs(np.linalg.norm(found, axis=1) - RADIUS).mean() < 0.5
 
 
 def test_where_nothing_is_to_be_seen_it_stays() -> None:
     """A support of noise teaches that profiles tell nothing, however far a carried surface is off."""
     noise = np.zeros_like(ball())
-    _, beyond = learned(noise).found(carry(np.array([3.0, 0, 0])), seen(noise, seed=9))
+    _, beyond = found_in(seen(noise, seed=9), np.array([3.0, 0, 0]), learned(noise))
     assert np.abs(beyond.evened_mm).mean() < STEP / 3
 
 
 def test_what_the_query_does_not_show_is_not_moved() -> None:
     cut = seen(ball())
     half = Vicinity.of(torch.from_numpy(cut.greys[:20].copy()), replace(GRID, size=(SIZE, SIZE, 20)))
-    _, beyond = learned().found(carry(np.array([0, 0, 3.0])), half)
+    _, beyond = found_in(half, np.array([0, 0, 3.0]))
     high = surface()[:, 2] > 5
     assert (beyond.far_mm[high] == 0).all() and (beyond.far_mm[surface()[:, 2] < -15] != 0).all()
 
@@ -113,7 +119,7 @@ def test_they_are_learned_alike_in_every_run_and_of_masks_alone(tmp_path: Path) 
     support: Scan = replace(made, record=replace(made.record, native=NATIVE), folder=folder)
     one, other = (profiles_of(support, {"organ": surface(), "box": surface()}, seen(ball())) for _ in range(2))
     assert list(one) == ["organ"]
-    found = [both["organ"].found(carry(np.ones(3)), seen(ball(), seed=3))[0] for both in (one, other)]
+    found = [found_in(seen(ball(), seed=3), np.ones(3), both["organ"])[0] for both in (one, other)]
     np.testing.assert_array_equal(*found)
     assert profiles_of(made, {"organ": surface()}, seen(ball())) == {}
 
