@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 
 from benchmarks.bundled import target_of
 from benchmarks.lost import annotated
-from rprloc.scans.edges import followed, limit
+from rprloc.geometry import FloatArray
+from rprloc.scans.edges import flip_limit, flips_of, followed, limit
 from rprloc.scans.preprocess import Source, preprocess
 from rprloc.scans.resampling import resample_label
 from rprloc.scans.scan import Scan
 from rprloc.scans.target import Target, scan_folder
 
 _MOVES_MM = (15, 25, 40)
+_LEAST = 9.0
+"""A label that no flip keeps in the body is as much better as it is."""
 
 Labels = list[tuple[str, Path, Path]]
 """Subject, image and label of each annotated scan."""
@@ -33,8 +36,9 @@ Labels = list[tuple[str, Path, Path]]
 
 def main(arguments: Sequence[str]) -> None:
     """Print a table."""
-    print("| label | scans | told | least, one hundredth, median above the limit | by one structure alone |")
-    print("|---|---|---|---|---|")
+    print("| label | scans | told | least, one hundredth, median above the limit", end="")
+    print(" | the same of flips | by one structure alone |")
+    print("|---" * 6 + "|")
     for argument in arguments:
         sheet, file = argument.split(",")
         settings, scans = annotated(Path(sheet), file)
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _told(name: str, scans: Labels, target: Target) -> None:
     """Print a line for each kind of label of a cohort."""
-    found: dict[str, list[list[float]]] = {}
+    found: dict[str, list[FloatArray]] = {}
     seconds, rng = 0.0, np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
         for number, (subject, image, label) in enumerate(scans):
@@ -56,16 +60,24 @@ def _told(name: str, scans: Labels, target: Target) -> None:
             for kind, drawn in _labels(label, other, target.structures, rng):
                 values = resample_label(drawn, scan.grid).astype(np.uint16)
                 started = time.process_time()
-                judged = followed(values, scan.values, scan.body, scan.grid.spacing_mm)
+                flips = () if scan.record.native is None else flips_of(scan.record.native, scan.grid)
+                judged = followed(values, scan.values, scan.body, scan.grid.spacing_mm, flips)
                 seconds += time.process_time() - started
                 found.setdefault(kind, []).append(judged)
     for kind, every in found.items():
-        above = np.array([np.mean(one) - limit(len(one)) for one in every if one])
-        alone = np.array([rng.choice(one) - limit(1) for one in every if one])
-        levels = ", ".join(f"{np.quantile(above, part):.2f}" for part in (0, 0.01, 0.5))
-        told, by_one = (f"{int((one < 0).sum())}" for one in (above, alone))
+        all_of = np.array([_above(one) for one in every if len(one)])
+        alone = np.array([_above(rng.choice(one, 1)) for one in every if len(one)])
+        levels = " | ".join(", ".join(f"{np.quantile(one, part):.2f}" for part in (0, 0.01, 0.5)) for one in all_of.T)
+        told, by_one = (f"{int((one < 0).any(axis=1).sum())}" for one in (all_of, alone))
         print(f"| {name}, {kind} | {len(every)} | {told} | {levels} | {by_one} |", flush=True)
     print(f"{name}: {seconds / sum(map(len, found.values())):.3f} CPU seconds a label", file=sys.stderr)
+
+
+def _above(followed: FloatArray) -> tuple[float, float]:
+    """Return how far structures (n, 1 + flips) are above what tells them, and what tells them flipped."""
+    own, *flipped = followed.mean(axis=0)
+    better = max(*flipped, own - _LEAST) - own
+    return float(own - limit(len(followed))), float(flip_limit(len(followed)) - better)
 
 
 def _labels(
@@ -78,10 +90,10 @@ def _labels(
     for far_mm in _MOVES_MM:
         direction = rng.normal(size=3)
         arrays[f"moved by {far_mm} mm"] = _moved(own, np.rint(direction / np.linalg.norm(direction) * far_mm / spacing))
-    # Axes of the file that lie along y and z.
+    # Axes of the file that lie along x, y and z.
     lies = np.abs(np.reshape(image.GetDirection(), (3, 3))).argmax(axis=0)[::-1]
-    arrays["front to back"] = np.flip(own, int(np.flatnonzero(lies == 1)[0]))
-    arrays["head to feet"] = np.flip(own, int(np.flatnonzero(lies == 2)[0]))
+    for axis, way in enumerate(("left to right", "front to back", "head to feet")):
+        arrays[way] = np.flip(own, int(np.flatnonzero(lies == axis)[0]))
     _, foreign = _read(other, structures)
     part = tuple(slice(min(one, two)) for one, two in zip(own.shape, foreign.shape, strict=True))
     arrays["of another scan"] = np.zeros_like(own)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.body import Mask
 from rprloc.scans.boxes import LabelVoxels
+from rprloc.scans.record import Native
 
 _AWAY_MM = (9.0, 12.0, 16.0, 20.0, 26.0, 32.0, 40.0)
 """How far away other places are, in 26 directions each."""
@@ -33,16 +35,66 @@ _RANGE = (2, 98)
 """Percentiles of the body's values between which they are looked at."""
 _TOGETHER, _ALONE = 1.2, 1.4
 """What n structures are told by: a mean below the first less an n-th of the second (docs/results/labels.md)."""
+_FLIPPED, _FLIPPED_ALONE = 1.5, 2.0
+"""What n structures are told by that are flipped: more by the first and an n-th of the second."""
+_FLIPPED_IN_BODY = 0.5
+"""Part of a flipped surface that lies in the body, or nothing is said of it."""
+_WAYS = ("head and feet", "front and back", "left and right")
+"""What is exchanged along an array's axes (z, y, x)."""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """How the voxels of a label would lie the other way along some of its axes, in an array's mm (z, y, x)."""
+
+    ways: tuple[str, ...]
+    """What is exchanged."""
+    matrix: FloatArray
+    """(3, 3), symmetric."""
+    shift_mm: FloatArray
+    """(3,)."""
+
+    def __call__(self, points_mm: FloatArray) -> FloatArray:
+        """Return where points (n, 3) would lie."""
+        return np.asarray(points_mm @ self.matrix + self.shift_mm)
+
+
+def flips_of(native: Native, grid: Grid) -> tuple[Flip, ...]:
+    """Return all flips of a label on a scan's own voxels, for arrays on a grid."""
+    frame = native.frame
+    middle = (frame.world((np.array(native.size) - 1) / 2) - grid.origin_mm)[::-1]
+    axes = frame.direction[::-1]
+    ways = [_WAYS[axis] for axis in np.abs(axes).argmax(axis=0)]
+    found = []
+    for signs in itertools.product((1, -1), repeat=3):
+        if min(signs) < 0:
+            matrix = axes @ np.diag(signs) @ axes.T
+            named = tuple(way for way, sign in zip(ways, signs, strict=True) if sign < 0)
+            found.append(Flip(named, matrix, middle - middle @ matrix))
+    return tuple(sorted(found, key=lambda one: len(one.ways)))
 
 
 def off_edges(
-    label: NDArray[np.integer[Any]], values: NDArray[np.integer[Any]], body: Mask, spacing_mm: Sequence[float]
+    label: NDArray[np.integer[Any]],
+    values: NDArray[np.integer[Any]],
+    body: Mask,
+    spacing_mm: Sequence[float],
+    flips: Sequence[Flip],
 ) -> tuple[str, ...]:
-    """Return what is to be said of a label (z, y, x) that follows edges of its scan no better than elsewhere in the
-    body; all arrays are on one grid, of voxels of a size (x, y, z).
+    """Return what is to be said of a label (z, y, x) that follows edges of its scan clearly better when it is flipped,
+    or no better than elsewhere in the body; all arrays are on one grid, of voxels of a size (x, y, z).
     """
-    found = followed(label, values, body, spacing_mm)
-    if not found or np.mean(found) > limit(len(found)):
+    found = followed(label, values, body, spacing_mm, flips)
+    if not len(found):
+        return ()
+    own, *flipped = found.mean(axis=0)
+    best = int(np.argmax(flipped)) if flipped else None
+    if best is not None and flipped[best] - own > flip_limit(len(found)):
+        return (
+            f"what is drawn follows edges of the scan far better with {' and '.join(flips[best].ways)} exchanged, as "
+            "a flipped label does",
+        )
+    if own > limit(len(found)):
         return ()
     return (
         "what is drawn follows edges of the scan no better than it would elsewhere, as a moved or flipped label does, "
@@ -55,29 +107,40 @@ def limit(count: int) -> float:
     return _TOGETHER - _ALONE / count
 
 
-def followed(
-    label: NDArray[np.integer[Any]], values: NDArray[np.integer[Any]], body: Mask, spacing_mm: Sequence[float]
-) -> list[float]:
-    """Return of each structure that can be judged how much better it follows edges at its place than elsewhere, in
-    standard deviations of the other places; arrays as for `off_edges`.
+def flip_limit(count: int) -> float:
+    """Return how much more the mean of `followed` over so many structures is of a label that lies flipped."""
+    return _FLIPPED + _FLIPPED_ALONE / count
 
-    A surface follows edges where values change across it by more than they do along it, just within it.
+
+def followed(
+    label: NDArray[np.integer[Any]],
+    values: NDArray[np.integer[Any]],
+    body: Mask,
+    spacing_mm: Sequence[float],
+    flips: Sequence[Flip] = (),
+) -> FloatArray:
+    """Return of each structure that can be judged (n, 1 + flips) how much better than elsewhere it follows edges at its
+    place, and where flips bring it, in standard deviations of the other places; arrays as for `off_edges`.
+
+    A surface follows edges where values change across it by more than they do along it, just within it. Where a flip
+    brings it out of the body it follows none: minus infinity.
     """
     spacing = np.asarray(spacing_mm, dtype=np.float64)[::-1]
+    none = np.zeros((0, 1 + len(flips)))
     if not body.any():
-        return []
+        return none
     low, high = (float(value) for value in np.percentile(values[body], _RANGE))
     if low == high:
-        return []
-    levels = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+        return none
+    seen = _Seen(np.clip((values - low) / (high - low), 0, 1).astype(np.float32), body, spacing)
     drawn = LabelVoxels(label)
     largest = sorted(drawn.boxes, key=lambda value: -math.prod(one.stop - one.start for one in drawn.boxes[value]))
     found = []
     for value in largest[:_MOST_STRUCTURES]:
         points, normals = _surface(drawn, value, spacing)
-        if len(points) >= _LEAST_POINTS and (own := _better(points, normals, levels, body, spacing)) is not None:
+        if len(points) >= _LEAST_POINTS and (own := _better(points, normals, seen, flips)) is not None:
             found.append(own)
-    return found
+    return np.array(found) if found else none
 
 
 def _places_mm() -> FloatArray:
@@ -87,24 +150,49 @@ def _places_mm() -> FloatArray:
     return np.concatenate([np.zeros((1, 3)), *(away * directions for away in _AWAY_MM)])
 
 
-def _better(
-    points_mm: FloatArray, normals: FloatArray, levels: NDArray[np.float32], body: Mask, spacing_mm: FloatArray
-) -> float | None:
-    """Return how much better a surface follows edges where it is; None where it has too few other places in the body.
+@dataclass(frozen=True)
+class _Seen:
+    """A scan."""
+
+    levels: NDArray[np.float32]
+    """(z, y, x), as the body."""
+    body: Mask
+    spacing_mm: FloatArray
+    """(z, y, x)."""
+
+    def in_body(self, points_mm: FloatArray) -> FloatArray:
+        """Return the part of points (..., n, 3) that lies in the body."""
+        return np.asarray(_at(self.body, points_mm, self.spacing_mm).mean(axis=-1))
+
+    def clear(self, points_mm: FloatArray, normals: FloatArray) -> FloatArray:
+        """Return how much values change across surfaces (..., n, 3) against along them, as a logarithm."""
+        depth = max(_DEPTH_MM, float(self.spacing_mm.max()) / 2) * normals
+        within = _at(self.levels, points_mm - depth, self.spacing_mm)
+        across = np.abs(within - _at(self.levels, points_mm + depth, self.spacing_mm)).mean(axis=-1)
+        return np.asarray(np.log(across + _FLOOR) - np.log(within.std(axis=-1) + _FLOOR))
+
+
+def _better(points_mm: FloatArray, normals: FloatArray, seen: _Seen, flips: Sequence[Flip]) -> list[float] | None:
+    """Return how much better a surface follows edges where it is, and where flips bring it; None where it has too few
+    other places in the body.
 
     Points (n, 3) are (z, y, x) from the first voxel's centre, normals point outwards.
     """
     places = points_mm + _places_mm()[:, np.newaxis]
-    shown = _at(body, places, spacing_mm).mean(axis=1)
+    shown = seen.in_body(places)
     others = np.flatnonzero(shown >= min(_IN_BODY, shown[0]))
     others = others[others > 0]
     if len(others) < _LEAST_PLACES:
         return None
-    depth = max(_DEPTH_MM, float(spacing_mm.max()) / 2) * normals
-    within = _at(levels, places - depth, spacing_mm)
-    across = np.abs(within - _at(levels, places + depth, spacing_mm)).mean(axis=1)
-    clear = np.log(across + _FLOOR) - np.log(within.std(axis=1) + _FLOOR)
-    return float((clear[0] - clear[others].mean()) / (clear[others].std() + 1e-3))
+    clear = seen.clear(places, normals)
+    flipped = [
+        float(seen.clear(flip(points_mm), normals @ flip.matrix))
+        if seen.in_body(flip(points_mm)) >= _FLIPPED_IN_BODY
+        else -math.inf
+        for flip in flips
+    ]
+    scale = clear[others].std() + 1e-3
+    return [float((one - clear[others].mean()) / scale) for one in (clear[0], *flipped)]
 
 
 def _at(array: NDArray[Any], points_mm: FloatArray, spacing_mm: FloatArray) -> NDArray[Any]:

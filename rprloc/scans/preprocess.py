@@ -18,7 +18,7 @@ from rprloc.scans.belongs import exchanged, in_air
 from rprloc.scans.body import Mask, body_mask
 from rprloc.scans.boxes import Box, box_of
 from rprloc.scans.copies import values_sha256
-from rprloc.scans.edges import off_edges
+from rprloc.scans.edges import flips_of, off_edges
 from rprloc.scans.labels import Annotation, Label, read_label
 from rprloc.scans.modality import MODALITIES, Int16
 from rprloc.scans.nifti import listed
@@ -239,8 +239,10 @@ def _write_label(folder: Path, label: Label, body: _Body) -> tuple[str, ...]:
     if label.image is not None:
         values = resample_label(label.image, body.grid).astype(np.uint16)
         write_scan_volume(folder, values, body.grid, "label")
-        spacing = body.grid.spacing_mm
-        said += in_air(label.structures, values, body.mask) or off_edges(values, body.values, body.mask, spacing)
+        grid, flips = body.grid, flips_of(body.native, body.grid)
+        said += in_air(label.structures, values, body.mask) or off_edges(
+            values, body.values, body.mask, grid.spacing_mm, flips
+        )
     return said
 
 
