@@ -10,8 +10,8 @@ The weights of `rprloc.methods.lost` are fitted on these answers, those before a
 printed of a cohort is by weights, and by a threshold, from the others alone: how often a lost answer has the larger
 probability (AUROC), how many of the lost are called so, and of the good; by one support alone, and by three that agree
 or not. Left and right structures of scans of which it is said that their sides cannot be told, or that are exchanged
-left to right alone, are counted apart. With --write all answers go to FOLDER, and `--read FOLDER` prints the same of
-them once more.
+left to right alone and not found to be, are counted apart. With --write all answers go to FOLDER, and `--read FOLDER`
+prints the same of them once more.
 """
 
 from __future__ import annotations
@@ -235,15 +235,12 @@ def _changes(query: Scan, *, changed: bool, foreign: bool) -> Iterator[tuple[str
     }  # fmt: skip
     for kind, (start, end) in parts.items():
         if end - start > 40:
-            yield kind, _cut(query, start, end), {n: b for n, b in truth.items() if _shown(b, start, end)}
+            # What is cut lies where it did; what is not shown at all is found wrongly wherever it is.
+            yield kind, _cut(query, start, end), {n: b for n, b in truth.items() if b[1, 2] > start and b[0, 2] < end}
     for kind, change in _value_changes(query).items():
         volume = query.matching()
         finer = Volume(change(volume.values), volume.grid)
         yield kind, Scan(query.record, change(query.values), query.body, finer=finer), truth
-
-
-def _shown(box_mm: FloatArray, start: float, end: float) -> bool:
-    return bool(min(box_mm[1, 2], end) - max(box_mm[0, 2], start) > 0.5 * (box_mm[1, 2] - box_mm[0, 2]))
 
 
 def _value_changes(query: Scan) -> dict[str, Callable[[NDArray[np.int16]], NDArray[np.int16]]]:

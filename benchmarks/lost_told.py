@@ -42,31 +42,34 @@ class _Fit:
     @classmethod
     def of(cls, rows: pd.DataFrame) -> _Fit:
         """Fit on answers with known truth."""
-        alone = fitted(rows, rows[list(SIGNS)].to_numpy(dtype=np.float64))
+        alone = fitted(rows, _signs(rows)[:, :-1])
         # What is moved away by us moves from all supports alike.
-        several = rows[rows["apart"].notna() & (rows["kind"] != ELSEWHERE)]
-        agreed = fitted(several, cls._agreement(several, alone))
-        fit = cls(alone, agreed, at=1.0)
+        several = rows[rows["apart"].notna() & rows["usual"].notna() & (rows["kind"] != ELSEWHERE)]
+        fit = cls(alone, fitted(several, _agreement(several)), at=1.0)
         good = fit.chances(rows[~rows["lost"]])
         return replace(fit, at=float(np.nanmax(np.nanquantile(good, KEPT, axis=1))))
 
     def chances(self, rows: pd.DataFrame) -> FloatArray:
         """Return the probabilities (2, n) that answers are lost, by one support and by three; NaN without three."""
-        alone = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *self.alone)
-        return np.stack([alone, logistic(self._agreement(rows, self.alone), *self.agreed)])
+        alone = logistic(_signs(rows)[:, :-1], *self.alone)
+        return np.stack([alone, logistic(_agreement(rows), *self.agreed)])
 
-    @staticmethod
-    def _agreement(rows: pd.DataFrame, alone: tuple[FloatArray, float]) -> FloatArray:
-        chances = logistic(rows[list(SIGNS)].to_numpy(dtype=np.float64), *alone)
-        return agreement_signs(chances, rows["apart"].to_numpy(dtype=np.float64))
+
+def _signs(rows: pd.DataFrame) -> FloatArray:
+    return rows[list(SIGNS)].to_numpy(dtype=np.float64)
+
+
+def _agreement(rows: pd.DataFrame) -> FloatArray:
+    return agreement_signs(_signs(rows), rows["apart"].to_numpy(dtype=np.float64))
 
 
 def told(answers: pd.DataFrame) -> None:
     """Print how well each cohort's lost answers are told by what was fitted on the others, and the weights of all."""
-    judged = answers[answers["cost"].notna()].assign(lost=lambda rows: rows["off_mm"] > OFF_MM)
+    judged = answers[answers["likeness"].notna()].assign(lost=lambda rows: rows["off_mm"] > OFF_MM)
     before = judged.reindex(columns=["before"])["before"].notna()
     paired = judged["structure"].str.endswith(("_left", "_right"))
-    undecided = paired & ((judged["kind"] == "left to right") | (judged["repaired"] & ~judged["sided"].astype(bool)))
+    repaired, sided = judged["repaired"].astype(bool), judged["sided"].astype(bool)
+    undecided = paired & (((judged["kind"] == "left to right") & ~repaired) | (repaired & ~sided))
     wrong = (undecided & judged["lost"]).sum()
     print(f"{undecided.sum()} answers of sides that cannot be told, {wrong} on the wrong one\n")
     judged, before = judged[~undecided], before[~undecided]

@@ -9,14 +9,19 @@ from functools import cached_property
 import numpy as np
 
 from rprloc.geometry import WALLS, FloatArray
-from rprloc.methods.answer import DOUBTFUL, OUTSIDE, Answers, Finder, Found, Key, others
+from rprloc.methods.answer import OUTSIDE, Answers, Finder, Found, Key, others
 from rprloc.methods.carry import TurnedBack
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
 from rprloc.methods.lost import LOST_AT, Judge, agreed, apart_mm, lost_of
-from rprloc.methods.orientation import Turnable, Turned, turn_of
+from rprloc.methods.orientation import Turnable, Turned, turns_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
+
+_LOOK_FROM = 0.1
+"""Median probability of being lost from which on it is asked whether the query lies otherwise."""
+_TELLS = 2.0
+"""Left and right are told where the odds of being lost are so many times as large one way as the other."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Judged:
         """The same, with what the other supports say."""
         apart = apart_mm(self.answers)
         return {
-            key: float(agreed(np.array(lost), np.array(apart[key]))) if key in apart else lost
+            key: lost
+            if key not in apart or np.isnan(self.signs[key]).any()
+            else float(agreed(self.signs[key], np.array(apart[key])))
             for key, lost in self.alone.items()
         }
 
@@ -67,40 +74,37 @@ class Court:
 
         Where they are doubtful or there are none, a support is laid on the query in all ways in which axes may be
         wrong. If another one is clearly better, and so are the answers that are found in the scan as it lies then,
-        these are taken.
+        these are taken. Ways that differ in left and right alone are told by the answers, where they tell.
         """
         answers = finder.locate(query, clock)
         with clock.part("judge"):
             first = Judged(answers, self.signs(query, answers))
-        if _doubt(first) < DOUBTFUL:
+        before = _doubt(first)
+        if before < _LOOK_FROM:
             return first
         with clock.part("turn"):
-            found = self._turn(query)
-            lying = None if found is None else turned(query, found.turn)
-        if found is None or lying is None:
-            return first
-        again = finder.locate(lying, clock)
+            ways = [(way, lying) for way in self._turns(query) if (lying := turned(query, way.turn)) is not None]
+        found = _better([self._found(finder, lying, way, clock) for way, lying in ways], before)
+        return first if found is None else _in_file(found)
+
+    def _found(self, finder: Finder, lying: Scan, way: Turned, clock: Clock) -> Judged:
+        """Return what a method finds in a scan as it may lie, in that frame."""
+        answers = finder.locate(lying, clock)
         with clock.part("judge"):
-            second = Judged(again, self.signs(lying, again))
-        if _doubt(second) >= min(_doubt(first), LOST_AT):
-            return first
-        carried = {
-            key: answer if isinstance(answer, str) else _back(answer, found.turn) for key, answer in again.items()
-        }
-        return Judged(carried, second.signs, found)
+            return Judged(answers, self.signs(lying, answers), way)
 
     def signs(self, query: Scan, answers: Answers) -> dict[Key, FloatArray]:
         """Return what answers for a query are judged by."""
         return self._judge.signs(query, answers)
 
-    def _turn(self, query: Scan) -> Turned | None:
-        """Return how a query lies by the first support that is another scan and has a structure."""
+    def _turns(self, query: Scan) -> tuple[Turned, ...]:
+        """Return how a query may lie by the first support that is another scan and has a structure."""
         support = next((scan for scan in others(self._supports, query) if scan.structures), None)
         if support is None:
-            return None
+            return ()
         if support.subject not in self._turnable:
             self._turnable[support.subject] = Turnable.of(support, self._window)
-        return turn_of(query, self._turnable[support.subject], seed=self._seed)
+        return turns_of(query, self._turnable[support.subject], seed=self._seed)
 
 
 def _doubt(judged: Judged) -> float:
@@ -114,6 +118,38 @@ def _doubt(judged: Judged) -> float:
         if answer != OUTSIDE
     ]
     return float(np.median(doubts)) if doubts else 1.0
+
+
+def _better(found: Sequence[Judged], before: float) -> Judged | None:
+    """Return the best of what was found in a query as it may lie in truth, the likeliest way first; None where the
+    answers as its header says, which are lost with a median probability `before`, are as good.
+    """
+    doubts = [_doubt(one) for one in found]
+    if not found or min(doubts) >= min(before, LOST_AT):
+        return None
+    best = int(np.argmin(doubts))
+    way = found[best].turned
+    assert way is not None
+    # Of two that differ in left and right alone, the other may be what the header says.
+    other = before if len(found) == 1 else doubts[1 - best]
+    if way.sided or _odds(other) > _TELLS * _odds(doubts[best]):
+        return replace(found[best], turned=replace(way, sided=True))
+    return found[0] if len(found) > 1 and doubts[0] < min(before, LOST_AT) else None
+
+
+def _odds(probability: float) -> float:
+    """Return the odds of a probability."""
+    return probability / max(1 - probability, 1e-9)
+
+
+def _in_file(judged: Judged) -> Judged:
+    """Return answers for a query as it lies in the frame of its file."""
+    way = judged.turned
+    assert way is not None
+    answers = {
+        key: answer if isinstance(answer, str) else _back(answer, way.turn) for key, answer in judged.answers.items()
+    }
+    return replace(judged, answers=answers)
 
 
 def _back(answer: Found, turn: Turn) -> Found:

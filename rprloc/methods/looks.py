@@ -60,40 +60,6 @@ def _features(scan: Scan, window: tuple[tuple[float, float], ...], spacing_mm: f
     return Features(torch.cat([mind.values, grey[None]]), grid)
 
 
-@dataclass(frozen=True)
-class Likeness:
-    """How like a scan is to another at displacements of points that are laid on it, each (m,)."""
-
-    costs: FloatArray
-    """Mean squared difference of the features, where both show the points."""
-    correlations: FloatArray
-    """Of the grey values."""
-    seen: FloatArray
-    """The part of the points that both show."""
-
-
-@torch.inference_mode()
-def likeness(first: Looks, points_mm: FloatArray, second: Looks, laid_mm: FloatArray, moves_mm: FloatArray) -> Likeness:
-    """Return how like a scan's points (n, 3) are to those (n, 3) of another on which they are laid, at displacements
-    (m, 3) of all.
-    """
-    here = first.features.at(torch.from_numpy(points_mm)[None, None])[:, 0]
-    there = second.features.at(torch.from_numpy(laid_mm + moves_mm[:, None])[None])[:, 0]
-    weights = here[-1] * there[-1]
-    count = weights.sum(dim=1).clamp(min=1)
-    apart = ((there[:-2] - here[:-2]).square().mean(dim=0) * weights).sum(dim=1) / count
-    grey = [_centred(values, weights, count) for values in (here[-2].expand_as(weights), there[-2])]
-    sizes = (grey[0].square().sum(dim=1) * grey[1].square().sum(dim=1)).clamp(min=1e-9).sqrt()
-    found = (apart, (grey[0] * grey[1]).sum(dim=1) / sizes, weights.mean(dim=1))
-    costs, correlations, seen = (values.double().numpy() for values in found)
-    return Likeness(costs, correlations, seen)
-
-
-def _centred(values: Tensor, weights: Tensor, count: Tensor) -> Tensor:
-    """Return values (m, n) less their weighted mean, times their weights."""
-    return (values - (values * weights).sum(dim=1, keepdim=True) / count[:, None]) * weights
-
-
 def points_in_body(scan: Scan, box_mm: FloatArray, count: int, generator: np.random.Generator) -> FloatArray:
     """Draw up to `count` points (n, 3) of a scan's body in a box (2, 3); of the whole box where it holds hardly any."""
     drawn = generator.uniform(box_mm[0], box_mm[1], (8 * count, 3))

@@ -1,51 +1,55 @@
 """Whether an answer is lost: how the query looks where it lies, against how it looks elsewhere.
 
-An answer lays a support's surroundings over the query. What they cost there, and how the grey values correlate, is
-compared with what the query's surroundings cost at other places of the support: a null distribution of the pair's own.
-A small logistic model weighs these signs; it needs no label, and one support is enough. Where there are three, how far
-they are apart tells more: an organ may be taken for another that looks like it, but by all of them it seldom is.
-`python -m benchmarks.lost` has fitted both and says how well they tell.
+An answer lays a support's surroundings over the query. Is there what the support has there and nowhere else, does the
+structure stand out as it does in the support, and are all structures of the pair found as clearly? A small logistic
+model weighs these signs; it needs no label of the query, and one support is enough. Where there are three, they also
+tell how like two scans are where both are labelled, and how far their answers are apart tells more: an organ may be
+taken for another that looks like it, but by all of them it seldom is. `python -m benchmarks.lost` has fitted both and
+says how well they tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
+from rprloc.methods.contrast import Contrast
+from rprloc.methods.exemplar import LEAST_SEEN, Exemplar
 from rprloc.methods.images import Window
-from rprloc.methods.looks import Likeness, Looks, Points, corners_of, laid_of, likeness, points_in_body, region_of
+from rprloc.methods.looks import Looks, Points, affine_of, corners_of, laid_of
 from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
 
 SPACING_MM = 6.0
 """Of the features; those at 3 mm tell less."""
-_PLACES, _OWN_PLACES = 400, 250
-"""Points that are compared around all structures, and around one."""
-_NULL = 120
-"""Other places of the support that are tried."""
+_PLACES, _MARGIN_MM = 250, 20.0
+"""Points that are compared in a structure's box and so far around it."""
+_OTHERS, _NULL = 300, 120
+"""Other places of the support that an exemplar is told from, and of the query that are compared."""
 _NEAR_MM = 25.0
 """A place that is nearer is not another."""
-_OWN_MARGIN_MM = 20.0
-_LEAST_SEEN = 0.3
-"""Least part of the points that a scan must show at a place that is to count."""
+_FEWEST_PLACES, _VARIES = 10, 0.04
+"""Other places that a query must show, and how much likeness varies over them where it does not, as in most scans."""
+_CONTRAST = 0.05
+"""Of a structure of which too little is seen to say: as of most that are right."""
 
-SIGNS = ("cost", "correlation", "back_best", "seen", "pair_correlation", "pair_stretch")
-"""What an answer is judged by: the logarithm of the cost of its structure's surroundings, the correlation of their grey
-values, that cost against the least elsewhere in the support, and the part of them that both scans show; the correlation
-around all structures that its method found together, and the logarithm of how much longer one axis was made than
-another to bring them there.
+SIGNS = ("likeness", "contrast", "clear", "usual")
+"""What an answer is judged by: how like its surroundings are to the support's, 1 the same and 0 as anywhere; how much
+less the structure stands out than in the support; the logarithm of how much likelier its place is than others of the
+query, in standard deviations, the mean over all structures that its method found with one support; and how like the
+support is to others at their labels, NaN with fewer than two others.
 """
 
 
 def lost_of(signs: FloatArray) -> FloatArray:
     """Return the probabilities (...) that answers are lost, that their walls are more than 20 mm off in the mean, from
-    their signs (..., k).
+    their signs (..., k), by one support alone.
     """
-    return logistic(signs, np.array(_WEIGHTS), _BIAS)
+    return logistic(signs[..., :-1], np.array(_WEIGHTS), _BIAS)
 
 
 def logistic(signs: FloatArray, weights: FloatArray, bias: float) -> FloatArray:
@@ -53,14 +57,14 @@ def logistic(signs: FloatArray, weights: FloatArray, bias: float) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-(signs @ weights + bias))))
 
 
-_WEIGHTS, _BIAS = (0.90, -1.86, 0.77, -3.55, -3.74, 2.12), 7.66
+_WEIGHTS, _BIAS = (-2.66, 1.13, -1.86), 4.08
 OFF_MM = 20.0
 """Walls that are farther off in the mean are lost."""
-_FEWEST_OTHERS = 2
-"""Supports with which one has to agree: of two that do not, nobody knows which is wrong."""
-_AGREE, _AGREE_BIAS = (0.71, 1.00), -0.01
-"""Of the logit of what one support says, and of the square of how far the others are apart, in parts of OFF_MM."""
-LOST_AT = 0.77
+_FEWEST_OTHERS, _MOST_OTHERS = 2, 3
+"""Supports with which one has to agree, of two that do not nobody knows which is wrong; and that say what is usual."""
+_AGREE, _AGREE_BIAS = (-4.46, 1.49, -1.33, 1.69), 0.87
+"""Of what `agreement_signs` returns."""
+LOST_AT = 0.61
 """From here on an answer is lost: 99 % of the good ones have less."""
 
 
@@ -83,27 +87,45 @@ def apart_mm(answers: Answers) -> dict[Key, float]:
     return found
 
 
-def agreed(lost: FloatArray, apart: FloatArray) -> FloatArray:
-    """Return the probabilities (...) that answers are lost, from those by one support alone (...) and how many mm they
-    are from the others' (...).
+def agreed(signs: FloatArray, apart: FloatArray) -> FloatArray:
+    """Return the probabilities (...) that answers are lost, from their signs (..., k) and how many mm they are from the
+    others' (...).
     """
-    return logistic(agreement_signs(lost, apart), np.array(_AGREE), _AGREE_BIAS)
+    return logistic(agreement_signs(signs, apart), np.array(_AGREE), _AGREE_BIAS)
 
 
-def agreement_signs(lost: FloatArray, apart: FloatArray) -> FloatArray:
-    """Return what `agreed` weighs (..., 2)."""
-    sure = np.clip(lost, 1e-6, 1 - 1e-6)
-    return np.stack([np.log(sure / (1 - sure)), np.minimum(apart / OFF_MM, 1) ** 2], axis=-1)
+def agreement_signs(signs: FloatArray, apart: FloatArray) -> FloatArray:
+    """Return what `agreed` weighs (..., 4): the signs, the likeness less what is usual, and the square of how far the
+    others are apart, in parts of OFF_MM.
+    """
+    likeness, contrast, clear, usual = np.moveaxis(signs, -1, 0)
+    return np.stack([likeness - usual, contrast, clear, np.minimum(apart / OFF_MM, 1) ** 2], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A support, and of its structures what they are judged by."""
+
+    looks: Looks
+    exemplars: dict[str, Exemplar] = field(default_factory=dict)
+    contrasts: dict[str, Contrast] = field(default_factory=dict)
+    like: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By structure and other support: how like that is at its label."""
+
+    @property
+    def scan(self) -> Scan:
+        """The support."""
+        return self.looks.scan
 
 
 class Judge:
-    """Says of answers of queries how likely they are lost. Each scan's looks are computed once."""
+    """Says of answers of queries how likely they are lost. What supports are judged by is computed once."""
 
     def __init__(self, supports: Sequence[Scan], window: Window, *, seed: int) -> None:
         """Take the supports, the cohort's window and the seed of the places that are compared."""
         self._supports = {scan.subject: scan for scan in supports}
         self._window, self._seed = window, seed
-        self._known: dict[str, Looks] = {}
+        self._known: dict[str, _Known] = {}
 
     def signs(self, query: Scan, answers: Answers) -> dict[Key, FloatArray]:
         """Return the SIGNS (k,) of each answer that was found. One without a support is judged by the first support
@@ -119,35 +141,77 @@ class Judge:
         looks = Looks.of(query, self._window, SPACING_MM)
         found: dict[Key, FloatArray] = {}
         for (_, _, support), own in groups.items():
-            signs = self._signs(looks, support, {key.structure: points for key, points in own.items()})
-            found |= dict(zip(own, signs.values(), strict=True))
+            signs = self._signs(looks, self._of(support), {key.structure: points for key, points in own.items()})
+            found |= dict(zip(own, signs, strict=True))
         return found
 
-    def _signs(self, query: Looks, support: str, answers: Points) -> dict[str, FloatArray]:
-        """Return the SIGNS (k,) of a support's answers for the structures of a query, by structure."""
-        if support not in self._known:
-            self._known[support] = Looks.of(self._supports[support], self._window, SPACING_MM)
-        generator = generator_of(self._seed, query.scan.subject, support, "lost")
-        pair = _Pair(self._known[support], query, generator)
-        scan = self._supports[support]
-        points = {name: corners_of(scan, name, there) for name, there in answers.items()}
-        laid = laid_of(scan, answers)
-        places = points_in_body(scan, region_of(scan, list(answers)), _PLACES, generator)
-        together = pair.there(places, laid.carried(places))
-        stretch = np.log(np.maximum(np.linalg.svd(laid.matrix, compute_uv=False), 1e-3))
-        shared = [float(together.correlations[0]), float(np.ptp(stretch))]
-        return {
-            name: np.array([*self._own(pair, points[name], there, laid), *shared]) for name, there in answers.items()
-        }
+    def _signs(self, query: Looks, support: _Known, answers: Points) -> FloatArray:
+        """Return the SIGNS (n, k) of a support's answers for n structures of a query."""
+        laid = laid_of(support.scan, answers)
+        rows, clear = [], []
+        for name, there in answers.items():
+            exemplar = self._exemplar(support, name)
+            moved = _moved(support.scan, name, exemplar.points_mm, there, laid)
+            generator = generator_of(self._seed, query.scan.subject, support.scan.subject, name, "lost")
+            moves = np.concatenate([np.zeros((1, 3)), _moves(query, there.mean(axis=0), _NULL, generator)])
+            likeness, seen = exemplar.likeness(query, moved + moves[:, np.newaxis])
+            own = affine_of(corners_of(support.scan, name, there), there)
+            contrast = self._contrast(support, name).lost(query, own)
+            usual = self._usual(support, name, query.scan.subject)
+            rows.append([likeness[0], _CONTRAST if contrast is None else contrast, usual])
+            clear.append(_clear(likeness[0], likeness[1:][seen[1:] >= LEAST_SEEN]))
+        together = np.log(max(float(np.mean(clear)), 1.0))
+        return np.insert(np.array(rows), 2, together, axis=1)
 
-    @staticmethod
-    def _own(pair: _Pair, points_mm: FloatArray, found_mm: FloatArray, laid: Affine) -> tuple[float, ...]:
-        """Return the signs of one answer: points of the support, where they were found, how the others lie."""
-        box = np.stack([points_mm.min(axis=0) - _OWN_MARGIN_MM, points_mm.max(axis=0) + _OWN_MARGIN_MM])
-        places = pair.generator.uniform(box[0], box[1], (_OWN_PLACES, 3))
-        moved = (places - points_mm.mean(axis=0)) @ laid.matrix.T + found_mm.mean(axis=0)
-        there, back = pair.there(places, moved), pair.back(places, moved)
-        return _log(there.costs[0]), float(there.correlations[0]), _best(back), float(there.seen[0])
+    def _of(self, support: str) -> _Known:
+        """Return a support."""
+        if support not in self._known:
+            self._known[support] = _Known(Looks.of(self._supports[support], self._window, SPACING_MM))
+        return self._known[support]
+
+    def _exemplar(self, support: _Known, name: str) -> Exemplar:
+        """Return that of a support's structure."""
+        if name not in support.exemplars:
+            box = support.scan.structures[name].box_mm
+            generator = generator_of(self._seed, support.scan.subject, name, "exemplar")
+            points = generator.uniform(box[0] - _MARGIN_MM, box[1] + _MARGIN_MM, (_PLACES, 3))
+            moves = _moves(support.looks, box.mean(axis=0), _OTHERS, generator)
+            support.exemplars[name] = Exemplar.of(support.looks, points, moves)
+        return support.exemplars[name]
+
+    def _contrast(self, support: _Known, name: str) -> Contrast:
+        """Return that of a support's structure."""
+        if name not in support.contrasts:
+            scan = support.scan
+            generator = generator_of(self._seed, scan.subject, name, "contrast")
+            points = scan.structures[name].extreme_mm
+            support.contrasts[name] = Contrast.of(support.looks, points, scan.shape(name), generator)
+        return support.contrasts[name]
+
+    def _usual(self, support: _Known, name: str, query: str) -> float:
+        """Return how like a structure's surroundings in other supports are to those in one, the mean over the first
+        few that are not the query; NaN where these are fewer than two.
+        """
+        able = [
+            subject
+            for subject, scan in self._supports.items()
+            if subject not in (support.scan.subject, query) and name in scan.structures
+        ]
+        if len(able) < _FEWEST_OTHERS:
+            return float("nan")
+        chosen = [(name, subject) for subject in able[:_MOST_OTHERS]]
+        for one in chosen:
+            if one not in support.like:
+                support.like[one] = self._like(support, self._of(one[1]), name)
+        return float(np.mean([support.like[one] for one in chosen]))
+
+    def _like(self, support: _Known, other: _Known, name: str) -> float:
+        """Return how like another support's surroundings of a structure are to those in one, by their labels."""
+        both = support.scan.structures.keys() & other.scan.structures.keys()
+        points = {one: other.scan.structures[one].extreme_mm for one in sorted(both)}
+        exemplar = self._exemplar(support, name)
+        moved = _moved(support.scan, name, exemplar.points_mm, points[name], laid_of(support.scan, points))
+        return float(exemplar.likeness(other.looks, moved[np.newaxis])[0][0])
 
     def _judging(self, key: Key, query: Scan) -> str | None:
         """Return the support that an answer is judged by."""
@@ -160,36 +224,23 @@ class Judge:
         return next(able, None)
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """A support and a query that are compared."""
-
-    support: Looks
-    query: Looks
-    generator: np.random.Generator
-
-    def there(self, places_mm: FloatArray, laid_mm: FloatArray) -> Likeness:
-        """Compare places (n, 3) of the support with those of the query on which they are laid (n, 3)."""
-        return likeness(self.support, places_mm, self.query, laid_mm, np.zeros((1, 3)))
-
-    def back(self, places_mm: FloatArray, laid_mm: FloatArray) -> Likeness:
-        """Compare the query there with the support at the same places and then at others."""
-        return likeness(self.query, laid_mm, self.support, places_mm, self._moves(places_mm))
-
-    def _moves(self, places_mm: FloatArray) -> FloatArray:
-        """Return displacements (m, 3) of places (n, 3) to anywhere in the support, none first."""
-        low, high = self.support.scan.grid.box_mm
-        moves = self.generator.uniform(low, high, (_NULL, 3)) - places_mm.mean(axis=0)
-        far = moves[np.linalg.norm(moves, axis=1) > _NEAR_MM]
-        return np.concatenate([np.zeros((1, 3)), far])
+def _moved(support: Scan, name: str, places_mm: FloatArray, there_mm: FloatArray, laid: Affine) -> FloatArray:
+    """Return where places (n, 3) around a support's structure come, whose points are found in another scan (m, 3), and
+    all structures as an affine transform has them.
+    """
+    here = corners_of(support, name, there_mm)
+    return np.asarray((places_mm - here.mean(axis=0)) @ laid.matrix.T + there_mm.mean(axis=0))
 
 
-def _best(found: Likeness) -> float:
-    """Return the logarithm of the cost of no displacement against the least of the others."""
-    others = found.costs[1:][found.seen[1:] >= _LEAST_SEEN]
-    return _log(found.costs[0]) - _log(others.min() if len(others) else found.costs[0])
+def _moves(looks: Looks, middle_mm: FloatArray, count: int, generator: np.random.Generator) -> FloatArray:
+    """Return up to so many displacements (m, 3) of a place (3,) to others, anywhere in a scan."""
+    low, high = looks.scan.grid.box_mm
+    moves = generator.uniform(low, high, (count, 3)) - middle_mm
+    return np.asarray(moves[np.linalg.norm(moves, axis=1) > _NEAR_MM])
 
 
-def _log(cost: float) -> float:
-    """Return the logarithm of a cost, which may be 0."""
-    return float(np.log(max(cost, 1e-4)))
+def _clear(own: float, others: FloatArray) -> float:
+    """Return how much likelier a place is than others (m,), in their standard deviations."""
+    if len(others) < _FEWEST_PLACES:
+        return own / _VARIES
+    return float((own - others.mean()) / (others.std() + 1e-3))

@@ -60,8 +60,9 @@ class Turnable:
         return cls(scan, window, {turn: _lying(upright, turn.inverse, spacing) for turn in TURNS})
 
 
-def turn_of(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
-    """Return how a query lies in truth, None where it lies as its header says or nothing else is clearly better.
+def turns_of(query: Scan, support: Turnable, *, seed: int) -> tuple[Turned, ...]:
+    """Return how a query may lie in truth, the simpler way first; nothing where it lies as its header says or nothing
+    else is clearly better. Where left and right look alike there are two, or one that exchanges them alone.
 
     Costs are mean squared differences of MIND-SSC features (Heinrich et al., MICCAI 2013), in the region around the
     support's structures: at the best of all translations at 10 mm, then at the best affine transform nearby at 6 mm.
@@ -71,15 +72,13 @@ def turn_of(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
     tried = dict.fromkeys([UNTURNED, *best, *(turn.mirrored for turn in best)])
     costs = _costs(query, support, {turn: shifts[turn][1] for turn in tried if turn in shifts}, seed=seed)
     if UNTURNED not in costs:
-        return None
+        return ()
     turn = min(costs, key=lambda one: costs[one])
-    other = turn.mirrored
-    sided = other not in costs or costs[turn] < _SIDES * costs[other]
-    if not sided:
-        turn = min((turn, other), key=_changes)
-    if turn == UNTURNED or costs[turn] > _CLEARLY * costs[UNTURNED]:
-        return None
-    return Turned(turn, sided)
+    sided = turn.mirrored not in costs or costs[turn] < _SIDES * costs[turn.mirrored]
+    alike = [turn] if sided else sorted((turn, turn.mirrored), key=_changes)
+    if UNTURNED not in alike and costs[alike[0]] > _CLEARLY * costs[UNTURNED]:
+        return ()
+    return tuple(Turned(one, sided) for one in alike if one != UNTURNED)
 
 
 def _changes(turn: Turn) -> tuple[int, bool]:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import box_of_points, robust_mean
 from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Found, Key, OfAnswer, OutlineFacts
-from rprloc.methods.carry import FARTHEST_MM, QueryRegion, Shape
+from rprloc.methods.carry import FARTHEST_MM, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.overlap import overlaps
 from rprloc.scans.outlines import Outline, write_outlines
 from rprloc.scans.record import Native
 from rprloc.scans.scan import Scan
+from rprloc.scans.shapes import Shape
 from rprloc.scans.target import scan_folder
 
 _NEAR_MM = 3.0
@@ -42,8 +43,7 @@ class Artist:
 
     def __init__(self, supports: Sequence[Scan]) -> None:
         """Take the supports; those whose structures have no mask give no outlines."""
-        self._supports = {scan.subject: (scan.record.native, scan.outlines()) for scan in supports}
-        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._supports = {scan.subject: scan for scan in supports}
 
     def outlines(self, query: Scan, judged: Judged, clock: Clock) -> dict[Key, Outlined]:
         """Return the outlines, on the query's own voxels, of its answers that are not lost.
@@ -92,13 +92,8 @@ class Artist:
 
     def _shape(self, support: str, structure: str) -> Shape | None:
         """Return a structure of a support, None where it has no mask."""
-        native, outlines = self._supports.get(support, (None, {}))
-        if native is None or structure not in outlines:
-            return None
-        key = (support, structure)
-        if key not in self._shapes:
-            self._shapes[key] = Shape.of(outlines[structure], native)
-        return self._shapes[key]
+        scan = self._supports.get(support)
+        return None if scan is None else scan.shape(structure)
 
 
 def _together(distances: NDArray[np.float32]) -> NDArray[np.float32]:

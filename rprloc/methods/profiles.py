@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from rprloc.geometry import FloatArray, box_of_points
-from rprloc.methods.carry import Matching, Shape
+from rprloc.methods.carry import Matching
 from rprloc.methods.vicinity import Vicinity
 from rprloc.scans.scan import Scan
+from rprloc.scans.shapes import Shape
 from rprloc.seeds import generator_of
 
 _REACH = 4
@@ -150,14 +151,11 @@ class Profiles:
 
 def profiles_of(support: Scan, surfaces_mm: Mapping[str, FloatArray], shown: Vicinity) -> dict[str, Profiles]:
     """Return the profiles of a support's structures of which it has masks, by their surfaces (n, 3)."""
-    native, outlines = support.record.native, support.outlines()
-    if native is None:
-        return {}
     found = {}
     for name, surface in surfaces_mm.items():
-        if name in outlines:
+        if (shape := support.shape(name)) is not None:
             generator = generator_of(0, "profiles", support.subject, name)
-            learned = Profiles.learned(shown, surface, Shape.of(outlines[name], native), generator)
+            learned = Profiles.learned(shown, surface, shape, generator)
             if learned is not None:
                 found[name] = learned
     return found

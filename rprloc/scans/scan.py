@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.outlines import OfStructure, Outline, read_outlines, write_outlines
 from rprloc.scans.record import ScanRecord, Structure
 from rprloc.scans.resampling import grid_within, resample
+from rprloc.scans.shapes import Shape
 from rprloc.scans.target import subject_of
 from rprloc.scans.volume import image_of, read_model_volume, write_volume
 
@@ -125,8 +127,25 @@ class Scan:
         }
 
     def outlines(self) -> dict[str, Outline]:
-        """Return the mask of each labelled structure that has one, on the file's own voxels."""
+        """Return the mask of each labelled structure that has one, on the file's own voxels; read once."""
+        return self._outlines
+
+    @cached_property
+    def _outlines(self) -> dict[str, Outline]:
         return {} if self.folder is None else read_scan_outlines(self.folder)
+
+    def shape(self, structure: str) -> Shape | None:
+        """Return a labelled structure as distances, computed once; None for one without a mask."""
+        outline, native = self._outlines.get(structure), self.record.native
+        if outline is None or native is None:
+            return None
+        if structure not in self._shapes:
+            self._shapes[structure] = Shape.of(outline, native)
+        return self._shapes[structure]
+
+    @cached_property
+    def _shapes(self) -> dict[str, Shape]:
+        return {}
 
 
 KINDS = ("", "body", "matching", "label")

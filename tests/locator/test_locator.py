@@ -80,7 +80,11 @@ def test_the_answers_are_the_pipelines_to_the_last_digit(
     assert located[0]["heart"].box_mm == answers[0]["box_mm"]
 
 
-def test_a_scan_that_cannot_be_used_is_a_sentence_and_the_others_go_on(folder: Path, plain: Locator) -> None:
+def test_a_scan_that_cannot_be_used_is_a_sentence_and_the_others_go_on(
+    folder: Path, plain: Locator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Our method says of all patients the same, and of some of them it is lost.
+    monkeypatch.setattr("rprloc.methods.localize.LOST_AT", 2.0)
     scans = [folder / "images" / QUERIES[1], "gone.nii", folder / "images" / QUERIES[0]]
     broken, gone, good = plain.locate_all(scans)
     assert [one.record.status for one in (broken, gone, good)] == ["FAIL", "FAIL", "PASS"]
@@ -160,8 +164,9 @@ def test_enough_supports_say_how_sure_the_answers_are(
     for scan, label in zip(scans, labels, strict=True):
         shutil.copy(folder / "images" / SUPPORTS[0], scan)
         shutil.copy(folder / label_of(SUPPORTS[0]), label)
-    # Our method's answers are doubtful, of which no distance is promised.
+    # Our method's answers are doubtful, of which no distance is promised, or lost.
     monkeypatch.setattr("rprloc.results.measure.calibration.DOUBTFUL", 2.0)
+    monkeypatch.setattr("rprloc.methods.localize.LOST_AT", 2.0)
     unregister(OURS)
     ours = Method(name="mean_place", family=Family(name="mean_place", make=OURS.family.make, calibrated=True))
     register(ours)

@@ -7,9 +7,10 @@ import pytest
 import SimpleITK as sitk
 
 from rprloc.geometry import Affine
-from rprloc.methods.carry import Matching, QueryRegion, Registered, Shape, TurnedBack
+from rprloc.methods.carry import Matching, QueryRegion, Registered, TurnedBack
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native
+from rprloc.scans.shapes import Shape
 from rprloc.scans.turned import Turn
 
 MATRIX = np.array([[1.1, 0.05, 0.0], [-0.04, 0.95, 0.02], [0.0, 0.03, 1.05]])
@@ -100,18 +101,6 @@ def test_a_ball_is_carried_to_where_it_went(direction: np.ndarray | None, spacin
     true = ball(query, centre, 14.0)
     shared = found.within(true.first, true.stop) & true.inside
     assert 2 * shared.sum() / (found.inside.sum() + true.inside.sum()) > 0.95
-
-
-def test_a_large_structure_is_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    support = native()
-    whole = Shape.of(ball(support, np.zeros(3), 25.0), support)
-    monkeypatch.setattr("rprloc.methods.carry._MOST_VOXELS", 2000)
-    thinned = Shape.of(ball(support, np.zeros(3), 25.0), support)
-    assert thinned.step > 1 and thinned.distances.size < 4000
-    places = np.random.default_rng(1).normal(0, 10, (100, 3))
-    np.testing.assert_allclose(thinned.at(places), whole.at(places), atol=2.5)
-    # Far away it is as far outside.
-    assert thinned.at(np.array([[200.0, 0.0, 0.0]]))[0] < -100
 
 
 def test_what_a_query_does_not_show_is_no_part() -> None:

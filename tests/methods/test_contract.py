@@ -18,7 +18,7 @@ from rprloc.methods import judged
 from rprloc.methods.answer import LOST, NO_SUPPORT, Prediction
 from rprloc.methods.images import Window
 from rprloc.methods.judged import Court
-from rprloc.methods.orientation import Turnable, Turned, turn_of
+from rprloc.methods.orientation import Turnable, Turned, turns_of
 from rprloc.scans.scan import Scan
 from tests.methods.cohort import (
     HAS,
@@ -59,7 +59,7 @@ def _turned_once() -> Iterator[None]:
     every family. (tests/methods/test_orientation.py and test_judged.py have them by themselves.)
     """
     taken: dict[tuple[str, str], Turnable] = {}
-    found: dict[tuple[str, str, int], Turned | None] = {}
+    found: dict[tuple[str, str, int], tuple[Turned, ...]] = {}
     take = Turnable.of
 
     def once(scan: Scan, window: Window) -> Turnable:
@@ -68,15 +68,15 @@ def _turned_once() -> Iterator[None]:
             taken[key] = take(scan, window)
         return taken[key]
 
-    def found_once(query: Scan, support: Turnable, *, seed: int) -> Turned | None:
+    def found_once(query: Scan, support: Turnable, *, seed: int) -> tuple[Turned, ...]:
         key = (query.subject, support.scan.subject, seed)
         if key not in found:
-            found[key] = turn_of(query, support, seed=seed)
+            found[key] = turns_of(query, support, seed=seed)
         return found[key]
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Turnable, "of", once)
-        patched.setattr(judged, "turn_of", found_once)
+        patched.setattr(judged, "turns_of", found_once)
         yield
 
 
@@ -183,7 +183,7 @@ def test_a_thin_scan_is_tried_as_a_query_and_as_a_support(
 ) -> None:
     if family != OURS.family:
         # Whether a thin scan lies otherwise is asked in the same way for all, and takes the most time: once is enough.
-        monkeypatch.setattr(Court, "_turn", lambda _court, _query: None)
+        monkeypatch.setattr(Court, "_turns", lambda _court, _query: ())
     folders = cohort.folders(family)
     rows = [*located(folders, search_of(family, thin, "a b")), *located(folders, search_of(family, "d", thin))]
     assert {row.subject for row in rows} == {thin, "d"}

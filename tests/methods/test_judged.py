@@ -81,7 +81,8 @@ def test_of_three_supports_the_one_that_disagrees_is_the_likeliest_lost() -> Non
         for support, off in (("s", 0), ("t", 1), ("u", 40))
         for name in ORGANS
     }
-    signs = court().signs(QUERY, {key: one for key, one in answers.items() if key.support == "s"})
+    judge = Court([patient(name) for name in "stu"], WINDOW, seed=1)
+    signs = judge.signs(QUERY, {key: one for key, one in answers.items() if key.support == "s"})
     same = {key: signs[key._replace(support="s")] for key in answers}
     judged = Judged(answers, same)
     for name in ORGANS:
@@ -89,6 +90,46 @@ def test_of_three_supports_the_one_that_disagrees_is_the_likeliest_lost() -> Non
         alone = {key.support: one for key, one in judged.alone.items() if key.structure == name}
         assert alone["s"] == alone["t"] == alone["u"] < lost["u"]
         assert max(lost["s"], lost["t"]) < lost["u"]
+
+
+EVEN, EVEN_QUERY = patient("s", even=True), patient("q", even=True)
+FEET_UP = Turn((0, 1, 2), (1, 1, -1))
+
+
+class KnowsSides:
+    """Finds the organs where the query has what the support has; those of one that lies otherwise than `right` are off
+    by so much.
+    """
+
+    def __init__(self, right: Scan, off_mm: float) -> None:
+        self._right, self._off_mm = right, off_mm
+
+    def prepare(self, supports: Sequence[Scan]) -> None:
+        """Know them already."""
+
+    def locate(self, query: Scan, clock: Clock) -> Answers:
+        """Answer."""
+        right = query.values.shape == self._right.values.shape and (query.values == self._right.values).all()
+        move = query.grid.box_mm[0] - EVEN.grid.box_mm[0] + (0 if right else self._off_mm)
+        return {
+            Key("m", "extreme", "s", name): Found(points_mm=EVEN.structures[name].extreme_mm + move, half_voxel_mm=HALF)
+            for name in ORGANS
+        }
+
+
+@pytest.mark.parametrize("wrong", [UNTURNED.mirrored, FEET_UP, Turn((0, 1, 2), (-1, 1, -1))])
+def test_left_and_right_that_look_alike_are_told_by_the_answers(wrong: Turn) -> None:
+    """As of an abdomen: laid over each other both ways fit as well, but organs are found in one of them only."""
+    judged = Court([EVEN], WINDOW, seed=1).answered(KnowsSides(EVEN_QUERY, 40), turned(EVEN_QUERY, wrong), Clock())
+    assert judged.turned is not None and judged.turned.turn == wrong.inverse and judged.turned.sided
+
+
+@pytest.mark.parametrize(("wrong", "taken"), [(UNTURNED.mirrored, None), (FEET_UP, FEET_UP), (UNTURNED, None)])
+def test_left_and_right_that_answers_cannot_tell_are_left_and_said(wrong: Turn, taken: Turn | None) -> None:
+    judged = Court([EVEN], WINDOW, seed=1).answered(KnowsSides(EVEN_QUERY, 0), turned(EVEN_QUERY, wrong), Clock())
+    assert (judged.turned is None) == (taken is None)
+    if judged.turned is not None:
+        assert judged.turned.turn == taken and not judged.turned.sided
 
 
 def test_in_another_body_nothing_is_repaired_and_the_answers_are_lost() -> None:

@@ -21,7 +21,7 @@ from rprloc.scans.scan import Scan, write_scan_outlines
 from tests.methods.fakes import ORGAN, scan
 
 NATIVE = Native(size=(40, 40, 40), spacing_mm=(2.0,) * 3, direction=tuple(np.eye(3).ravel()), origin_mm=(-40.0,) * 3)
-LOST = np.array([9.0, -1, 9, 0, -1, 9])
+LOST = np.array([-1.0, 9, 0, 0.5])
 
 
 def drawn(folder: Path, subject: str, low: int = 10, *, mask: bool = True) -> Scan:

@@ -11,12 +11,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from rprloc.geometry import Affine, FloatArray, Grid
-from rprloc.methods.carry import Matching, QueryRegion, Shape
+from rprloc.methods.carry import Matching, QueryRegion
 from rprloc.methods.profiles import Profiles, SurfaceBeyond, profiles_of
 from rprloc.methods.vicinity import Vicinity
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native
 from rprloc.scans.scan import Scan, write_scan_outlines
+from rprloc.scans.shapes import Shape
 from rprloc.seeds import generator_of
 from tests.methods.fakes import ORGAN, scan
 

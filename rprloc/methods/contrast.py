@@ -1,0 +1,75 @@
+"""How a structure's grey values stand out against those around it, in a support and where a query is to have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rprloc.geometry import Affine, FloatArray, box_of_points
+from rprloc.methods.looks import Looks
+from rprloc.scans.shapes import Shape
+
+_AROUND_MM = 15.0
+"""Beyond the structure that it is compared with."""
+_POINTS = 1500
+"""Drawn within its box, and as many within what is around."""
+_RIM_MM, _RIM = 2.0, 0.3
+"""Around the surface that counts for neither side: mm, but within at most so much of the structure's depth."""
+_LEAST_MM = 5.0
+"""Half the size that a structure of which only points are known has at least."""
+_FEWEST = 20
+"""Points of each side that both scans must show."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Points in a structure of a support and around it."""
+
+    looks: Looks
+    points_mm: FloatArray
+    """(n, 3)."""
+    within: NDArray[np.bool_]
+    """(n,)."""
+
+    @classmethod
+    def of(cls, looks: Looks, points_mm: FloatArray, shape: Shape | None, generator: np.random.Generator) -> Contrast:
+        """Draw points of a structure with known points (n, 3); without its shape it is taken for an ellipsoid."""
+        low, high = box_of_points(points_mm)
+        middle, half = (low + high) / 2, np.maximum((high - low) / 2, _LEAST_MM)
+        drawn = middle + np.concatenate(
+            [generator.uniform(-1, 1, (_POINTS, 3)) * size for size in (half, half + _AROUND_MM)]
+        )
+        if shape is None:
+            depth = (1 - np.linalg.norm((drawn - middle) / half, axis=1)) * half.min()
+        else:
+            depth = shape.at(drawn).astype(np.float64)
+        rim = min(_RIM_MM, _RIM * max(float(depth.max()), 0.0))
+        counts = (depth > rim) | (depth < -_RIM_MM)
+        return cls(looks, drawn[counts], depth[counts] > 0)
+
+    def lost(self, query: Looks, laid: Affine) -> float | None:
+        """Return how much less the structure stands out in a query on which it is laid, or that it does so the other
+        way, in standard deviations of the grey values; None where they do not show enough of it.
+        """
+        here, there = _greys(self.looks, self.points_mm), _greys(query, laid.carried(self.points_mm))
+        seen = np.isfinite(here) & np.isfinite(there)
+        within = self.within[seen]
+        if min(within.sum(), (~within).sum()) < _FEWEST:
+            return None
+        own, found = (_stands_out(greys[seen], within) for greys in (here, there))
+        return float(abs(own) - np.sign(own) * found)
+
+
+def _stands_out(greys: FloatArray, within: NDArray[np.bool_]) -> float:
+    """Return how much brighter grey values (n,) are within than around."""
+    return float((np.median(greys[within]) - np.median(greys[~within])) / (greys.std() + 1e-3))
+
+
+@torch.inference_mode()
+def _greys(looks: Looks, points_mm: FloatArray) -> FloatArray:
+    """Return the grey values (n,) at points (n, 3); NaN where the scan does not show them."""
+    *_, greys, seen = looks.features.at(torch.from_numpy(points_mm)[None, None])[:, 0, 0].double().numpy()
+    return np.where(seen > 0, greys, np.nan)
