@@ -50,9 +50,9 @@ class Contrast:
         counts = (depth > rim) | (depth < -_RIM_MM)
         return cls(looks, drawn[counts], depth[counts] > 0)
 
-    def lost(self, query: Looks, laid: Affine) -> float | None:
-        """Return how much less the structure stands out in a query on which it is laid, or that it does so the other
-        way, in standard deviations of the grey values; None where they do not show enough of it.
+    def differs(self, query: Looks, laid: Affine) -> float | None:
+        """Return how differently the structure stands out in a query on which it is laid, in standard deviations of the
+        grey values; None where they do not show enough of it.
         """
         here, there = _greys(self.looks, self.points_mm), _greys(query, laid.carried(self.points_mm))
         seen = np.isfinite(here) & np.isfinite(there)
@@ -60,7 +60,7 @@ class Contrast:
         if min(within.sum(), (~within).sum()) < _FEWEST:
             return None
         own, found = (_stands_out(greys[seen], within) for greys in (here, there))
-        return float(abs(own) - np.sign(own) * found)
+        return abs(own - found)
 
 
 def _stands_out(greys: FloatArray, within: NDArray[np.bool_]) -> float:

@@ -38,8 +38,8 @@ _CONTRAST = 0.05
 """Of a structure of which too little is seen to say: as of most that are right."""
 
 SIGNS = ("likeness", "contrast", "clear", "usual")
-"""What an answer is judged by: how like its surroundings are to the support's, 1 the same and 0 as anywhere; how much
-less the structure stands out than in the support; the logarithm of how much likelier its place is than others of the
+"""What an answer is judged by: how like its surroundings are to the support's, 1 the same and 0 as anywhere; how
+differently the structure stands out from them; the logarithm of how much likelier its place is than others of the
 query, in standard deviations, the mean over all structures that its method found with one support; and how like the
 support is to others at their labels, NaN with fewer than two others.
 """
@@ -57,14 +57,16 @@ def logistic(signs: FloatArray, weights: FloatArray, bias: float) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-(signs @ weights + bias))))
 
 
-_WEIGHTS, _BIAS = (-2.66, 1.13, -1.86), 4.08
+_WEIGHTS, _BIAS = (-3.31, 1.58, -1.67), 3.36
 OFF_MM = 20.0
 """Walls that are farther off in the mean are lost."""
 _FEWEST_OTHERS, _MOST_OTHERS = 2, 3
 """Supports with which one has to agree, of two that do not nobody knows which is wrong; and that say what is usual."""
-_AGREE, _AGREE_BIAS = (-4.46, 1.49, -1.33, 1.69), 0.87
+_AGREE, _AGREE_BIAS = (-5.72, 1.91, -1.73, 1.50), 1.13
 """Of what `agreement_signs` returns."""
-LOST_AT = 0.61
+_FARTHEST = 2.0
+"""Of what the others are apart; farther tells no more."""
+LOST_AT = 0.62
 """From here on an answer is lost: 99 % of the good ones have less."""
 
 
@@ -95,11 +97,11 @@ def agreed(signs: FloatArray, apart: FloatArray) -> FloatArray:
 
 
 def agreement_signs(signs: FloatArray, apart: FloatArray) -> FloatArray:
-    """Return what `agreed` weighs (..., 4): the signs, the likeness less what is usual, and the square of how far the
-    others are apart, in parts of OFF_MM.
+    """Return what `agreed` weighs (..., 4): the signs, the likeness less what is usual, and how far the others are
+    apart, in parts of OFF_MM.
     """
     likeness, contrast, clear, usual = np.moveaxis(signs, -1, 0)
-    return np.stack([likeness - usual, contrast, clear, np.minimum(apart / OFF_MM, 1) ** 2], axis=-1)
+    return np.stack([likeness - usual, contrast, clear, np.minimum(apart / OFF_MM, _FARTHEST)], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Judge:
             moves = np.concatenate([np.zeros((1, 3)), _moves(query, there.mean(axis=0), _NULL, generator)])
             likeness, seen = exemplar.likeness(query, moved + moves[:, np.newaxis])
             own = affine_of(corners_of(support.scan, name, there), there)
-            contrast = self._contrast(support, name).lost(query, own)
+            contrast = self._contrast(support, name).differs(query, own)
             usual = self._usual(support, name, query.scan.subject)
             rows.append([likeness[0], _CONTRAST if contrast is None else contrast, usual])
             clear.append(_clear(likeness[0], likeness[1:][seen[1:] >= LEAST_SEEN]))

@@ -97,7 +97,7 @@ def test_answers_of_other_settings_of_none_and_those_that_failed_do_not_count_as
 @pytest.mark.parametrize("likeness", [0.1, 0.4, 0.7])
 def test_the_farther_from_the_others_the_likelier_lost(likeness: float) -> None:
     signs = np.array([likeness, 0.05, 2.5, 0.6])
-    found = agreed(np.tile(signs, (5, 1)), np.array([0.0, 5, 12, 20, 60]))
+    found = agreed(np.tile(signs, (5, 1)), np.array([0.0, 5, 12, 40, 60]))
     assert (np.diff(found[:4]) > 0).all() and found[4] == found[3]
     assert ((found > 0) & (found < 1)).all()
 
