@@ -20,8 +20,12 @@ from rprloc.scans.turned import Turn, turned
 
 _LOOK_FROM = 0.1
 """Median probability of being lost from which on it is asked whether the query lies otherwise."""
-_TELLS = 2.0
-"""Left and right are told where the odds of being lost are so many times as large one way as the other."""
+_TELLS, _TELLS_ALONE, _SEVERAL = 2.0, 4.0, 3
+"""Left and right are told where the odds of being lost are so many times as large one way as the other, in the
+geometric mean of all answers: by several supports, and by fewer. Heads have up to 3 times by one, which tells nothing.
+"""
+_SURE = 0.01
+"""No probability counts as less, and none as more than the rest."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,11 @@ class Court:
         answers = finder.locate(query, clock)
         with clock.part("judge"):
             first = Judged(answers, self.signs(query, answers))
-        before = _doubt(first)
-        if before < _LOOK_FROM:
+        if _doubt(first) < _LOOK_FROM:
             return first
         with clock.part("turn"):
             ways = [(way, lying) for way in self._turns(query) if (lying := turned(query, way.turn)) is not None]
-        found = _better([self._found(finder, lying, way, clock) for way, lying in ways], before)
+        found = _better([self._found(finder, lying, way, clock) for way, lying in ways], first)
         return first if found is None else _in_file(found)
 
     def _found(self, finder: Finder, lying: Scan, way: Turned, clock: Clock) -> Judged:
@@ -107,39 +110,56 @@ class Court:
         return turns_of(query, self._turnable[support.subject], seed=self._seed)
 
 
-def _doubt(judged: Judged) -> float:
-    """Return the median probability that answers are lost; one that was not found counts as certainly lost, unless the
+def _doubts(judged: Judged) -> dict[Key, float]:
+    """Return the probability that each answer is lost; one that was not found counts as certainly lost, unless the
     query may not show the structure. Of a scan that lies otherwise all supports may say the same: each is asked alone.
     """
     lost = judged.alone
-    doubts = [
-        lost.get(key, 0.0) if isinstance(answer, Found) else 1.0
+    return {
+        key: lost.get(key, 0.0) if isinstance(answer, Found) else 1.0
         for key, answer in judged.answers.items()
         if answer != OUTSIDE
-    ]
-    return float(np.median(doubts)) if doubts else 1.0
+    }
 
 
-def _better(found: Sequence[Judged], before: float) -> Judged | None:
-    """Return the best of what was found in a query as it may lie in truth, the likeliest way first; None where the
-    answers as its header says, which are lost with a median probability `before`, are as good.
+def _doubt(judged: Judged) -> float:
+    """Return the median probability that answers are lost; without any they are."""
+    doubts = _doubts(judged)
+    return float(np.median(list(doubts.values()))) if doubts else 1.0
+
+
+def _better(found: Sequence[Judged], first: Judged) -> Judged | None:
+    """Return the best of what was found in a query as it may lie in truth, the simpler way first; None where the first
+    answers, as its header says, are as good.
     """
-    doubts = [_doubt(one) for one in found]
+    before, doubts = _doubt(first), [_doubt(one) for one in found]
     if not found or min(doubts) >= min(before, LOST_AT):
         return None
     best = int(np.argmin(doubts))
     way = found[best].turned
     assert way is not None
     # Of two that differ in left and right alone, the other may be what the header says.
-    other = before if len(found) == 1 else doubts[1 - best]
-    if way.sided or _odds(other) > _TELLS * _odds(doubts[best]):
+    other = first if len(found) == 1 else found[1 - best]
+    if way.sided or _tells(found[best], other):
         return replace(found[best], turned=replace(way, sided=True))
     return found[0] if len(found) > 1 and doubts[0] < min(before, LOST_AT) else None
 
 
-def _odds(probability: float) -> float:
-    """Return the odds of a probability."""
-    return probability / max(1 - probability, 1e-9)
+def _tells(better: Judged, other: Judged) -> bool:
+    """Tell whether answers are clearly less doubtful than those for the same query with left and right exchanged."""
+    doubts, others = _doubts(better), _doubts(other)
+    both = doubts.keys() & others.keys()
+    if not both:
+        return False
+    apart = [_log_odds(others[key]) - _log_odds(doubts[key]) for key in both]
+    least = _TELLS if len({key.support for key in both}) >= _SEVERAL else _TELLS_ALONE
+    return float(np.mean(apart)) > np.log(least)
+
+
+def _log_odds(probability: float) -> float:
+    """Return the logarithm of the odds of a probability."""
+    sure = min(max(probability, _SURE), 1 - _SURE)
+    return float(np.log(sure / (1 - sure)))
 
 
 def _in_file(judged: Judged) -> Judged:

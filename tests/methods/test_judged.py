@@ -9,7 +9,7 @@ import pytest
 
 from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
 from rprloc.methods.clock import Clock
-from rprloc.methods.judged import Court, Judged
+from rprloc.methods.judged import Court, Judged, _tells
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import UNTURNED, Turn, turned
 from tests.methods.patients import ORGANS, SHIFT_MM, WINDOW, patient
@@ -130,6 +130,22 @@ def test_left_and_right_that_answers_cannot_tell_are_left_and_said(wrong: Turn, 
     assert (judged.turned is None) == (taken is None)
     if judged.turned is not None:
         assert judged.turned.turn == taken and not judged.turned.sided
+
+
+@pytest.mark.parametrize(
+    ("supports", "times", "told"), [(1, 3.0, False), (1, 5.0, True), (3, 3.0, True), (3, 1.5, False)]
+)
+def test_one_support_has_to_tell_sides_more_clearly_than_three(supports: int, times: float, told: bool) -> None:
+    def found(odds: float) -> Judged:
+        # Of the signs of an answer only its likeness differs.
+        likeness = -np.log(odds) / 3.31
+        keys = [Key("m", "extreme", f"s{number}", name) for number in range(supports) for name in ORGANS]
+        answer = Found(points_mm=SUPPORT.structures["organ"].extreme_mm, half_voxel_mm=HALF)
+        return Judged(dict.fromkeys(keys, answer), dict.fromkeys(keys, np.array([likeness + 0.5, 0.1, 1.0, np.nan])))
+
+    assert _tells(found(0.5), found(0.5 * times)) == told
+    assert not _tells(found(0.5 * times), found(0.5))
+    assert not _tells(found(0.5), Judged({}))
 
 
 def test_in_another_body_nothing_is_repaired_and_the_answers_are_lost() -> None:
