@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rprloc.geometry import WALLS, FloatArray
-from rprloc.methods.answer import OUTSIDE, Answers, Finder, Found, Key, others
+from rprloc.methods.answer import DOUBTFUL, OUTSIDE, Answers, Finder, Found, Key, others
 from rprloc.methods.carry import TurnedBack
 from rprloc.methods.clock import Clock
 from rprloc.methods.images import Window
@@ -18,8 +18,6 @@ from rprloc.methods.orientation import Turnable, Turned, turns_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
 
-_LOOK_FROM = 0.1
-"""Median probability of being lost from which on it is asked whether the query lies otherwise."""
 _TELLS, _TELLS_ALONE, _SEVERAL = 2.0, 4.0, 3
 """Left and right are told where the odds of being lost are so many times as large one way as the other, in the
 geometric mean of all answers: by several supports, and by fewer. Heads have up to 3 times by one, which tells nothing.
@@ -83,7 +81,7 @@ class Court:
         answers = finder.locate(query, clock)
         with clock.part("judge"):
             first = Judged(answers, self.signs(query, answers))
-        if _doubt(first) < _LOOK_FROM:
+        if _doubt(first) < DOUBTFUL:
             return first
         with clock.part("turn"):
             ways = [(way, lying) for way in self._turns(query) if (lying := turned(query, way.turn)) is not None]

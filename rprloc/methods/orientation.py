@@ -78,7 +78,9 @@ def turns_of(query: Scan, support: Turnable, *, seed: int) -> tuple[Turned, ...]
     alike = [turn] if sided else sorted((turn, turn.mirrored), key=_changes)
     if UNTURNED not in alike and costs[alike[0]] > _CLEARLY * costs[UNTURNED]:
         return ()
-    return tuple(Turned(one, sided) for one in alike if one != UNTURNED)
+    # That left and right are exchanged alone is asked where it looks likelier: to ask takes another search.
+    asked = alike if turn != UNTURNED else []
+    return tuple(Turned(one, sided) for one in asked if one != UNTURNED)
 
 
 def _changes(turn: Turn) -> tuple[int, bool]:
