@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.bundled import target_of
-from benchmarks.lost_told import ELSEWHERE, TURNS, told
+from benchmarks.lost_told import ELSEWHERE, NEARBY, TURNS, told
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.answer import Answers, Finder, Found
@@ -158,6 +158,9 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
             away = _elsewhere(judged.answers, generator_of(1, cohort.name, subject, "elsewhere"))
             moved = Judged(away, court.signs(bare, away))
             rows += _rows(about | {"kind": ELSEWHERE}, moved, truth, known, repaired=False)
+            near = _nearby(judged.answers, generator_of(1, cohort.name, subject, "nearby"))
+            moved = Judged(near, court.signs(bare, near))
+            rows += _rows(about | {"kind": NEARBY}, moved, truth, known, repaired=False)
         if judged.turned is not None:
             first = Judged(method.locate(bare, Clock()))
             first = replace(first, signs=court.signs(bare, first.answers))
@@ -193,6 +196,16 @@ def _elsewhere(answers: Answers, generator: np.random.Generator) -> Answers:
         key: answer if isinstance(answer, str) else replace(answer, points_mm=answer.points_mm + move)
         for key, answer in answers.items()
     }
+
+
+def _nearby(answers: Answers, generator: np.random.Generator) -> Answers:
+    """Return answers each of which lies 16 mm further, its own way: coarse methods give such, and are right by them."""
+    moved: Answers = {}
+    for key, answer in answers.items():
+        way = generator.normal(size=3)
+        move = 16 * way / np.linalg.norm(way)
+        moved[key] = answer if isinstance(answer, str) else replace(answer, points_mm=answer.points_mm + move)
+    return moved
 
 
 def _rows(

@@ -18,6 +18,8 @@ KEPT = 0.99
 """Of the good answers that a threshold keeps."""
 ELSEWHERE = "elsewhere"
 """Answers that are moved away; they teach, and are too easy to be counted."""
+NEARBY = "nearby"
+"""Answers that are moved a little, as coarse methods are off; they teach, and are not of the method that is counted."""
 TURNS = {
     "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
     "left to right": Turn((0, 1, 2), (-1, 1, 1)), "half round z": Turn((0, 1, 2), (-1, -1, 1)),
@@ -75,7 +77,7 @@ def told(answers: pd.DataFrame) -> None:
     judged, before = judged[~undecided], before[~undecided]
     # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
     teaching = judged[~((before | judged["kind"].isin(TURNS)) & ~judged["repaired"] & ~judged["lost"])]
-    final = judged[~before & (judged["kind"] != ELSEWHERE)]
+    final = judged[~before & ~judged["kind"].isin([ELSEWHERE, NEARBY])]
     print("| cohort | answers | lost | AUROC: one support, three, spread_mm |", end="")
     print(" called lost by one: the lost, the others | by three | doubtful by one | by three |")
     print("|---" * 8 + "|")

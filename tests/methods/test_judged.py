@@ -149,7 +149,7 @@ def test_left_and_right_that_answers_cannot_tell_are_left_and_said(wrong: Turn, 
 def test_one_support_has_to_tell_sides_more_clearly_than_three(supports: int, times: float, told: bool) -> None:
     def found(odds: float) -> Judged:
         # Of the signs of an answer only its likeness differs.
-        likeness = -np.log(odds) / 3.31
+        likeness = -np.log(odds) / 3.35
         keys = [Key("m", "extreme", f"s{number}", name) for number in range(supports) for name in ORGANS]
         answer = Found(points_mm=SUPPORT.structures["organ"].extreme_mm, half_voxel_mm=HALF)
         return Judged(dict.fromkeys(keys, answer), dict.fromkeys(keys, np.array([likeness + 0.5, 0.1, 1.0, np.nan])))
