@@ -60,7 +60,8 @@ def _told(name: str, scans: Labels, target: Target) -> None:
             for kind, drawn in _labels(label, other, target.structures, rng):
                 values = resample_label(drawn, scan.grid).astype(np.uint16)
                 started = time.process_time()
-                flips = () if scan.record.native is None else flips_of(scan.record.native, scan.grid)
+                assert scan.record.native is not None
+                flips = flips_of(scan.record.native, scan.grid)
                 judged = followed(values, scan.values, scan.body, scan.grid.spacing_mm, flips)
                 seconds += time.process_time() - started
                 found.setdefault(kind, []).append(judged)

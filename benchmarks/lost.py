@@ -155,12 +155,12 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
         )
         rows += _rows(about, judged, truth, known, repaired=judged.turned is not None)
         if kind == "as it is":
-            away = _elsewhere(judged.answers, generator_of(1, cohort.name, subject, "elsewhere"))
-            moved = Judged(away, court.signs(bare, away))
-            rows += _rows(about | {"kind": ELSEWHERE}, moved, truth, known, repaired=False)
-            near = _nearby(judged.answers, generator_of(1, cohort.name, subject, "nearby"))
-            moved = Judged(near, court.signs(bare, near))
-            rows += _rows(about | {"kind": NEARBY}, moved, truth, known, repaired=False)
+            for moved, far_mm in ((ELSEWHERE, 60.0), (NEARBY, 16.0)):
+                generator = generator_of(1, cohort.name, subject, moved)
+                off = _moved(judged.answers, far_mm, generator, together=moved == ELSEWHERE)
+                rows += _rows(
+                    about | {"kind": moved}, Judged(off, court.signs(bare, off)), truth, known, repaired=False
+                )
         if judged.turned is not None:
             first = Judged(method.locate(bare, Clock()))
             first = replace(first, signs=court.signs(bare, first.answers))
@@ -188,24 +188,14 @@ class _Remembering:
         return self._last[-1][1]
 
 
-def _elsewhere(answers: Answers, generator: np.random.Generator) -> Answers:
-    """Return answers all of which lie 60 mm further, some way: methods that do not compare whole scans give such."""
-    way = generator.normal(size=3)
-    move = 60 * way / np.linalg.norm(way)
+def _moved(answers: Answers, far_mm: float, generator: np.random.Generator, *, together: bool) -> Answers:
+    """Return answers that lie further by so much, all of them the same way or each its own."""
+    ways = generator.normal(size=(1 if together else len(answers), 3))
+    moves = np.broadcast_to(far_mm * ways / np.linalg.norm(ways, axis=1, keepdims=True), (len(answers), 3))
     return {
         key: answer if isinstance(answer, str) else replace(answer, points_mm=answer.points_mm + move)
-        for key, answer in answers.items()
+        for (key, answer), move in zip(answers.items(), moves, strict=True)
     }
-
-
-def _nearby(answers: Answers, generator: np.random.Generator) -> Answers:
-    """Return answers each of which lies 16 mm further, its own way: coarse methods give such, and are right by them."""
-    moved: Answers = {}
-    for key, answer in answers.items():
-        way = generator.normal(size=3)
-        move = 16 * way / np.linalg.norm(way)
-        moved[key] = answer if isinstance(answer, str) else replace(answer, points_mm=answer.points_mm + move)
-    return moved
 
 
 def _rows(

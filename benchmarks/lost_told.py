@@ -17,9 +17,13 @@ from rprloc.scans.turned import Turn
 KEPT = 0.99
 """Of the good answers that a threshold keeps."""
 ELSEWHERE = "elsewhere"
-"""Answers that are moved away; they teach, and are too easy to be counted."""
+"""Answers that are all moved far away, as methods that do not compare whole scans may give; they teach, and are too
+easy to be counted.
+"""
 NEARBY = "nearby"
-"""Answers that are moved a little, as coarse methods are off; they teach, and are not of the method that is counted."""
+"""Answers each of which is moved a little, as coarse methods are off and right by them; they teach, and are not of the
+method that is counted.
+"""
 TURNS = {
     "feet up": Turn((0, 1, 2), (1, 1, -1)), "front to back": Turn((0, 1, 2), (1, -1, 1)),
     "left to right": Turn((0, 1, 2), (-1, 1, 1)), "half round z": Turn((0, 1, 2), (-1, -1, 1)),

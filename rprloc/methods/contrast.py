@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray, box_of_points
+from rprloc.methods.laid import Places
 from rprloc.methods.looks import Looks
 from rprloc.scans.shapes import Shape
 
@@ -28,9 +28,10 @@ _FEWEST = 20
 class Contrast:
     """Points in a structure of a support and around it."""
 
-    looks: Looks
     points_mm: FloatArray
     """(n, 3)."""
+    greys: FloatArray
+    """(n,), NaN where the support does not show them."""
     within: NDArray[np.bool_]
     """(n,)."""
 
@@ -48,18 +49,18 @@ class Contrast:
             depth = shape.at(drawn).astype(np.float64)
         rim = min(_RIM_MM, _RIM * max(float(depth.max()), 0.0))
         counts = (depth > rim) | (depth < -_RIM_MM)
-        return cls(looks, drawn[counts], depth[counts] > 0)
+        return cls(drawn[counts], _greys(looks, drawn[counts]), depth[counts] > 0)
 
     def differs(self, query: Looks, laid: Affine) -> float | None:
         """Return how differently the structure stands out in a query on which it is laid, in standard deviations of the
         grey values; None where they do not show enough of it.
         """
-        here, there = _greys(self.looks, self.points_mm), _greys(query, laid.carried(self.points_mm))
-        seen = np.isfinite(here) & np.isfinite(there)
+        there = _greys(query, laid.carried(self.points_mm))
+        seen = np.isfinite(self.greys) & np.isfinite(there)
         within = self.within[seen]
         if min(within.sum(), (~within).sum()) < _FEWEST:
             return None
-        own, found = (_stands_out(greys[seen], within) for greys in (here, there))
+        own, found = (_stands_out(greys[seen], within) for greys in (self.greys, there))
         return abs(own - found)
 
 
@@ -68,8 +69,7 @@ def _stands_out(greys: FloatArray, within: NDArray[np.bool_]) -> float:
     return float((np.median(greys[within]) - np.median(greys[~within])) / (greys.std() + 1e-3))
 
 
-@torch.inference_mode()
 def _greys(looks: Looks, points_mm: FloatArray) -> FloatArray:
     """Return the grey values (n,) at points (n, 3); NaN where the scan does not show them."""
-    *_, greys, seen = looks.features.at(torch.from_numpy(points_mm)[None, None])[:, 0, 0].double().numpy()
-    return np.where(seen > 0, greys, np.nan)
+    places = Places.of(looks.features, points_mm)
+    return np.where(places.values[-1].numpy() > 0, places.grey, np.nan)

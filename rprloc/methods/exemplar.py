@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from rprloc.geometry import FloatArray
+from rprloc.methods.laid import LEAST_SEEN
 from rprloc.methods.looks import Looks
 
-LEAST_SEEN = 0.3
-"""Least part of the points that a scan must show at a place that is to count."""
 _RIDGE = 1.0
 """Of the inverse, in parts of the mean variance."""
 

@@ -130,8 +130,8 @@ def _better(found: Sequence[Judged], first: Judged) -> Judged | None:
     """Return the best of what was found in a query as it may lie in truth, the simpler way first; None where the first
     answers, as its header says, are as good.
     """
-    before, doubts = _doubt(first), [_doubt(one) for one in found]
-    if not found or min(doubts) >= min(before, LOST_AT):
+    doubts, limit = [_doubt(one) for one in found], min(_doubt(first), LOST_AT)
+    if not found or min(doubts) >= limit:
         return None
     best = int(np.argmin(doubts))
     way = found[best].turned
@@ -140,7 +140,7 @@ def _better(found: Sequence[Judged], first: Judged) -> Judged | None:
     other = first if len(found) == 1 else found[1 - best]
     if way.sided or _tells(found[best], other):
         return replace(found[best], turned=replace(way, sided=True))
-    return found[0] if len(found) > 1 and doubts[0] < min(before, LOST_AT) else None
+    return found[0] if len(found) > 1 and doubts[0] < limit else None
 
 
 def _tells(better: Judged, other: Judged) -> bool:

@@ -16,7 +16,7 @@ from rprloc.methods.looks import Looks
 from rprloc.scans.boxes import box_of
 
 LEAST_SEEN = 0.3
-"""Least part of a template that the query must show."""
+"""Least part of what is compared, of a template or of points, that a scan must show."""
 _STEPS, _STEP_MM = 40, 2.5
 """Of the descent to the best affine transform."""
 _DECAYS = 0.9, 0.999

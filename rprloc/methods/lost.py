@@ -19,8 +19,9 @@ import numpy as np
 from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
 from rprloc.methods.contrast import Contrast
-from rprloc.methods.exemplar import LEAST_SEEN, Exemplar
+from rprloc.methods.exemplar import Exemplar
 from rprloc.methods.images import Window
+from rprloc.methods.laid import LEAST_SEEN
 from rprloc.methods.looks import Looks, Points, affine_of, corners_of, laid_of
 from rprloc.scans.scan import Scan
 from rprloc.seeds import generator_of
@@ -110,12 +111,20 @@ def agreement_signs(signs: FloatArray, apart: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
+class _Shown:
+    """What a structure of a support is judged by."""
+
+    exemplar: Exemplar
+    contrast: Contrast
+
+
+@dataclass(frozen=True)
 class _Known:
     """A support, and of its structures what they are judged by."""
 
     looks: Looks
-    exemplars: dict[str, Exemplar] = field(default_factory=dict)
-    contrasts: dict[str, Contrast] = field(default_factory=dict)
+    shown: dict[str, _Shown] = field(default_factory=dict)
+    """By structure."""
     like: dict[tuple[str, str], float] = field(default_factory=dict)
     """By structure and other support: how like that is at its label."""
 
@@ -154,24 +163,28 @@ class Judge:
 
     def _signs(self, query: Looks, support: _Known, answers: Points) -> FloatArray:
         """Return the SIGNS (n, k) of a support's answers for n structures of a query."""
-        laid = laid_of(support.scan, answers)
-        rows, clear = [], []
+        laid, count = laid_of(support.scan, answers), len(_NEARBY_MM)
+        rows = []
         for name, there in answers.items():
-            exemplar = self._exemplar(support, name)
-            moved = _moved(support.scan, name, exemplar.points_mm, there, laid)
+            shown = self._shown(support, name)
+            moved = _moved(support.scan, name, shown.exemplar.points_mm, there, laid)
             generator = generator_of(self._seed, query.scan.subject, support.scan.subject, name, "lost")
-            moves = np.concatenate([_NEARBY_MM, _moves(query, there.mean(axis=0), _NULL, generator)])
-            likeness, seen = exemplar.likeness(query, moved + moves[:, np.newaxis])
-            count = len(_NEARBY_MM)
-            near, others = likeness[:count], likeness[count:][seen[count:] >= LEAST_SEEN]
-            best = int(near.argmax())
+            moves = np.concatenate([_NEARBY_MM, _moves(query.scan, there.mean(axis=0), _NULL, generator)])
+            likeness, seen = shown.exemplar.likeness(query, moved + moves[:, np.newaxis])
+            best = int(likeness[:count].argmax())
             own = affine_of(corners_of(support.scan, name, there), there + moves[best])
-            contrast = self._contrast(support, name).differs(query, own)
-            usual = self._usual(support, name, query.scan.subject)
-            rows.append([near[best], _CONTRAST if contrast is None else contrast, usual])
-            clear.append(_clear(near[best], others))
-        together = np.log(max(float(np.mean(clear)), 1.0))
-        return np.insert(np.array(rows), 2, together, axis=1)
+            contrast = shown.contrast.differs(query, own)
+            rows.append(
+                (
+                    likeness[best],
+                    _CONTRAST if contrast is None else contrast,
+                    _clear(likeness[best], likeness[count:][seen[count:] >= LEAST_SEEN]),
+                    self._usual(support, name, query.scan.subject),
+                )
+            )
+        found = np.array(rows)
+        found[:, 2] = np.log(max(float(found[:, 2].mean()), 1.0))
+        return found
 
     def _of(self, support: str) -> _Known:
         """Return a support."""
@@ -179,24 +192,18 @@ class Judge:
             self._known[support] = _Known(Looks.of(self._supports[support], self._window, SPACING_MM))
         return self._known[support]
 
-    def _exemplar(self, support: _Known, name: str) -> Exemplar:
-        """Return that of a support's structure."""
-        if name not in support.exemplars:
-            box = support.scan.structures[name].box_mm
-            generator = generator_of(self._seed, support.scan.subject, name, "exemplar")
-            points = generator.uniform(box[0] - _MARGIN_MM, box[1] + _MARGIN_MM, (_PLACES, 3))
-            moves = _moves(support.looks, box.mean(axis=0), _OTHERS, generator)
-            support.exemplars[name] = Exemplar.of(support.looks, points, moves)
-        return support.exemplars[name]
-
-    def _contrast(self, support: _Known, name: str) -> Contrast:
-        """Return that of a support's structure."""
-        if name not in support.contrasts:
-            scan = support.scan
+    def _shown(self, support: _Known, name: str) -> _Shown:
+        """Return what a support's structure is judged by."""
+        if name not in support.shown:
+            scan, known = support.scan, support.scan.structures[name]
+            generator = generator_of(self._seed, scan.subject, name, "exemplar")
+            points = generator.uniform(known.box_mm[0] - _MARGIN_MM, known.box_mm[1] + _MARGIN_MM, (_PLACES, 3))
+            moves = _moves(scan, known.box_mm.mean(axis=0), _OTHERS, generator)
+            exemplar = Exemplar.of(support.looks, points, moves)
             generator = generator_of(self._seed, scan.subject, name, "contrast")
-            points = scan.structures[name].extreme_mm
-            support.contrasts[name] = Contrast.of(support.looks, points, scan.shape(name), generator)
-        return support.contrasts[name]
+            contrast = Contrast.of(support.looks, known.extreme_mm, scan.shape(name), generator)
+            support.shown[name] = _Shown(exemplar, contrast)
+        return support.shown[name]
 
     def _usual(self, support: _Known, name: str, query: str) -> float:
         """Return how like a structure's surroundings in other supports are to those in one, the mean over the first
@@ -219,7 +226,7 @@ class Judge:
         """Return how like another support's surroundings of a structure are to those in one, by their labels."""
         both = support.scan.structures.keys() & other.scan.structures.keys()
         points = {one: other.scan.structures[one].extreme_mm for one in sorted(both)}
-        exemplar = self._exemplar(support, name)
+        exemplar = self._shown(support, name).exemplar
         moved = _moved(support.scan, name, exemplar.points_mm, points[name], laid_of(support.scan, points))
         return float(exemplar.likeness(other.looks, moved[np.newaxis])[0][0])
 
@@ -242,9 +249,9 @@ def _moved(support: Scan, name: str, places_mm: FloatArray, there_mm: FloatArray
     return np.asarray((places_mm - here.mean(axis=0)) @ laid.matrix.T + there_mm.mean(axis=0))
 
 
-def _moves(looks: Looks, middle_mm: FloatArray, count: int, generator: np.random.Generator) -> FloatArray:
+def _moves(scan: Scan, middle_mm: FloatArray, count: int, generator: np.random.Generator) -> FloatArray:
     """Return up to so many displacements (m, 3) of a place (3,) to others, anywhere in a scan."""
-    low, high = looks.scan.grid.box_mm
+    low, high = scan.grid.box_mm
     moves = generator.uniform(low, high, (count, 3)) - middle_mm
     return np.asarray(moves[np.linalg.norm(moves, axis=1) > _NEAR_MM])
 

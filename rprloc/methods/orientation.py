@@ -74,13 +74,14 @@ def turns_of(query: Scan, support: Turnable, *, seed: int) -> tuple[Turned, ...]
     if UNTURNED not in costs:
         return ()
     turn = min(costs, key=lambda one: costs[one])
+    # That left and right are exchanged alone is asked only where it looks likelier: to ask takes another search.
+    if turn == UNTURNED:
+        return ()
     sided = turn.mirrored not in costs or costs[turn] < _SIDES * costs[turn.mirrored]
     alike = [turn] if sided else sorted((turn, turn.mirrored), key=_changes)
     if UNTURNED not in alike and costs[alike[0]] > _CLEARLY * costs[UNTURNED]:
         return ()
-    # That left and right are exchanged alone is asked where it looks likelier: to ask takes another search.
-    asked = alike if turn != UNTURNED else []
-    return tuple(Turned(one, sided) for one in asked if one != UNTURNED)
+    return tuple(Turned(one, sided) for one in alike if one != UNTURNED)
 
 
 def _changes(turn: Turn) -> tuple[int, bool]:

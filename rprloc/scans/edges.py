@@ -88,8 +88,8 @@ def off_edges(
     if not len(found):
         return ()
     own, *flipped = found.mean(axis=0)
-    best = int(np.argmax(flipped)) if flipped else None
-    if best is not None and flipped[best] - own > flip_limit(len(found)):
+    best = int(np.argmax(flipped))
+    if flipped[best] - own > flip_limit(len(found)):
         return (
             f"what is drawn follows edges of the scan far better with {' and '.join(flips[best].ways)} exchanged, as "
             "a flipped label does",
@@ -117,7 +117,7 @@ def followed(
     values: NDArray[np.integer[Any]],
     body: Mask,
     spacing_mm: Sequence[float],
-    flips: Sequence[Flip] = (),
+    flips: Sequence[Flip],
 ) -> FloatArray:
     """Return of each structure that can be judged (n, 1 + flips) how much better than elsewhere it follows edges at its
     place, and where flips bring it, in standard deviations of the other places; arrays as for `off_edges`.

@@ -239,9 +239,8 @@ def _write_label(folder: Path, label: Label, body: _Body) -> tuple[str, ...]:
     if label.image is not None:
         values = resample_label(label.image, body.grid).astype(np.uint16)
         write_scan_volume(folder, values, body.grid, "label")
-        grid, flips = body.grid, flips_of(body.native, body.grid)
         said += in_air(label.structures, values, body.mask) or off_edges(
-            values, body.values, body.mask, grid.spacing_mm, flips
+            values, body.values, body.mask, body.grid.spacing_mm, flips_of(body.native, body.grid)
         )
     return said
 
