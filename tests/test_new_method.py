@@ -100,8 +100,8 @@ def test_its_predictions_are_measured_and_are_the_boxes_to_use(results: Path) ->
 
 
 def test_tables_and_report_call_it_by_its_row(results: Path) -> None:
-    assert "mean_place (ours)" in (results / "tables" / "table3.md").read_text()
-    assert "mean_place (ours)" in (results / "tables" / "table4.md").read_text()
-    page = (results / "report.html").read_text()
+    assert "mean_place (ours)" in (results / "tables" / "table3.md").read_text("utf-8")
+    assert "mean_place (ours)" in (results / "tables" / "table4.md").read_text("utf-8")
+    page = (results / "report.html").read_text("utf-8")
     assert "mean_place: mean IoU" in page and "pictures/phantom/test_01/" in page
     assert sorted(path.stem for path in (results / "pictures" / "phantom" / "test_01").iterdir())
