@@ -90,8 +90,9 @@ class Affine:
         return np.asarray(points_mm @ self.matrix.T + self.shift)
 
 
-def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
-    """Return the mean of values in mm along an axis, in which what is far away has only so much say; NaN are left out.
+def robust_mean(values_mm: Any, axis: int = 0, weights: Any = 1.0) -> FloatArray:
+    """Return the mean of values in mm along an axis, by weights that are broadcast to them; what is far away has only
+    so much say, and NaN are left out.
 
     It is Huber's M-estimate of location (Annals of Mathematical Statistics 1964), by iteratively reweighted means from
     the median on: a value counts as if it were at most 2 mm away. So it is nearly the mean where the values agree, and
@@ -101,13 +102,13 @@ def robust_mean(values_mm: Any, axis: int = 0) -> FloatArray:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
         middle = np.nanmedian(values, axis=axis, keepdims=True)
-    known = ~np.isnan(values)
+    known = ~np.isnan(values) * np.asarray(weights, dtype=np.float64)
     for _ in range(_ROUNDS):
-        residuals = np.where(known, values - middle, 0)
-        weights = known / np.maximum(1, np.abs(residuals) / FAR_MM)
+        residuals = np.where(known > 0, values - middle, 0)
+        own = known / np.maximum(1, np.abs(residuals) / FAR_MM)
         # Where there is no value at all 0 / 0 would warn, and the median is NaN already.
-        total = np.maximum(weights.sum(axis=axis, keepdims=True), np.finfo(np.float64).tiny)
-        middle = middle + (weights * residuals).sum(axis=axis, keepdims=True) / total
+        total = np.maximum(own.sum(axis=axis, keepdims=True), np.finfo(np.float64).tiny)
+        middle = middle + (own * residuals).sum(axis=axis, keepdims=True) / total
     return np.asarray(middle.squeeze(axis=axis))
 
 

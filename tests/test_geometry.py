@@ -91,6 +91,13 @@ def test_one_value_that_is_wrong_has_little_say(far: float) -> None:
     assert robust_mean([0.0, 1.0, 2.0, 3.0, -far]) == pytest.approx(1.5 - 2 / 4, abs=1e-6)
 
 
+def test_what_has_more_weight_has_more_say() -> None:
+    np.testing.assert_allclose(robust_mean([[0.0, 8.0], [1.0, 9.0]], weights=np.array([[3.0], [1.0]])), [0.25, 8.25])
+    # Two that are doubtful do not outvote one that is not, nor is there any where nothing weighs.
+    assert robust_mean([0.0, 0.0, 50.0], weights=[0.1, 0.1, 0.9]) > 48
+    assert robust_mean([7.0, np.nan, 99.0], weights=[1.0, 1.0, 0.0]) == 7
+
+
 def test_what_is_not_known_is_left_out() -> None:
     values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
     np.testing.assert_array_equal(robust_mean(values), [2, np.nan])

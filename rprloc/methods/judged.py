@@ -52,7 +52,7 @@ class Judged:
             for key, lost in self.alone.items()
         }
 
-    @property
+    @cached_property
     def kept(self) -> dict[Key, Found]:
         """The answers that were found and are not lost."""
         return {

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rprloc.geometry import box_of_points, robust_mean
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Found, Key, OfAnswer, OutlineFacts
+from rprloc.geometry import FloatArray, box_of_points, robust_mean
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Key, OfAnswer, OutlineFacts
 from rprloc.methods.carry import FARTHEST_MM, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
@@ -58,17 +58,14 @@ class Artist:
         for key in judged.answers:
             groups.setdefault(key._replace(support=ALL_SUPPORTS), []).append(key)
         found: dict[Key, Outline] = {}
-        kept = judged.kept
         with clock.part("outline"):
             for together, keys in groups.items():
-                found |= self._drawn(native, together, {key: judged.answers[key] for key in keys}, kept)
+                found |= self._drawn(native, together, keys, judged)
         return _measured(found, native, query.outlines())
 
-    def _drawn(
-        self, native: Native, together: Key, answers: Mapping[Key, Found | str], kept: Mapping[Key, Found]
-    ) -> dict[Key, Outline]:
-        """Return the outlines of a structure from each support and from all."""
-        good = {key: kept[key] for key in answers if key in kept}
+    def _drawn(self, native: Native, together: Key, keys: Sequence[Key], judged: Judged) -> dict[Key, Outline]:
+        """Return the outlines of a structure from each support, whose answers have some keys, and from all."""
+        good = {key: judged.kept[key] for key in keys if key in judged.kept}
         carried: list[tuple[Key, Shape, Carry, Beyond | None]] = []
         for key, answer in good.items():
             shape = self._shape(key.support, key.structure)
@@ -85,9 +82,10 @@ class Artist:
             distances = region.distances(shape, carry, beyond)
             found[key] = region.outline(distances)
             every.append(np.clip(distances, -FARTHEST_MM, FARTHEST_MM))
-        outside = sum(answer == OUTSIDE for answer in answers.values() if isinstance(answer, str))
-        if len(answers) > 1 and outside <= len(good):
-            found[together] = region.outline(_together(np.stack(every)))
+        outside = sum(judged.answers[key] == OUTSIDE for key in keys if isinstance(judged.answers[key], str))
+        if len(keys) > 1 and outside <= len(good):
+            weights = 1 - np.array([judged.lost.get(key, 0.0) for key, *_ in carried])
+            found[together] = region.outline(_together(np.stack(every), weights))
         return {key: outline for key, outline in found.items() if outline is not None}
 
     def _shape(self, support: str, structure: str) -> Shape | None:
@@ -96,15 +94,15 @@ class Artist:
         return None if scan is None else scan.shape(structure)
 
 
-def _together(distances: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the robust mean of distances (n, k, j, i), where they do not agree on which side of the surface a place
-    lies; the mean elsewhere.
+def _together(distances: NDArray[np.float32], weights: FloatArray) -> NDArray[np.float32]:
+    """Return the robust mean of distances (n, k, j, i) by weights (n,), where they do not agree on which side of the
+    surface a place lies; the mean elsewhere.
 
     One support of three that is far off would move the mean of all by as much as the others agree.
     """
-    mean = distances.mean(axis=0)
+    mean = np.average(distances, axis=0, weights=weights).astype(np.float32)
     unsure = (distances.min(axis=0) < _NEAR_MM) & (distances.max(axis=0) > -_NEAR_MM)
-    mean[unsure] = robust_mean(distances[:, unsure])
+    mean[unsure] = robust_mean(distances[:, unsure], weights=weights[:, np.newaxis])
     return mean
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rprloc.geometry import FloatArray
 from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, OUTSIDE, Prediction
 from rprloc.results.frame import Group, Main, groups_of, with_truth
+from rprloc.results.measure.combined import say
 from rprloc.results.measure.expected import Scans, usable
 from rprloc.results.measure.voxels import edges_in
 
@@ -24,6 +25,8 @@ class BySupport:
     supports: list[str]
     boxes_mm: FloatArray
     """(Q, T, S, 2, 3); NaN where nothing was found."""
+    weights: FloatArray
+    """(Q, T, S), how much say each box has in what several say together."""
     asked: NDArray[np.bool_]
     """(Q, T, S); a query is never asked for from itself."""
     outside: NDArray[np.bool_]
@@ -93,9 +96,11 @@ def _arrays(
     placed = [predictions[int(i)] for i in there]
     shape = (len(queries), len(group.structures), len(supports))
     boxes = np.full((*shape, 2, 3), np.nan)
+    weights = np.ones(shape)
     asked, outside, seconds = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), np.zeros(shape)
     nothing = [[np.nan] * 3] * 2
     boxes[at] = np.reshape([one.box_mm or nothing for one in placed], (-1, 2, 3))
+    weights[at] = [say(one) for one in placed]
     asked[at] = True
     outside[at] = [one.failed and one.reason == OUTSIDE for one in placed]
     seconds[at] = [sum(one.seconds.values()) for one in placed]
@@ -103,7 +108,7 @@ def _arrays(
     seconds[~(seconds > 0).any(axis=(1, 2))] = np.nan
     true = _true(queries, group.structures, scans)
     edges = np.reshape([edges_in(scans, query) for query in queries], (-1, 2, 3))
-    return BySupport(group, supports, boxes, asked, outside, seconds, true, known, edges)
+    return BySupport(group, supports, boxes, weights, asked, outside, seconds, true, known, edges)
 
 
 def _places(names: Sequence[str], own: Sequence[str]) -> NDArray[np.intp]:

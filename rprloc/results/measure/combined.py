@@ -34,11 +34,12 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     """Return the prediction of several supports together from the ones that they gave alone.
 
     Its points are the robust means of their points, coordinate by coordinate, its box that of their boxes, wall by
-    wall, in LPS mm, and `half_voxel_mm` the median; a single landmark has neither. `n_supports` is how many found the
-    structure; with none it is a failed prediction with the first support's reason, and where more say that the query
-    does not show it, with that one. `spread_mm` is the root mean square distance of the supports' points to their mean,
-    averaged over the points, and is unknown for a single one. `lost` is the median of theirs. `seconds` are the sums
-    over all of them, by part: what the user waited for.
+    wall, in LPS mm, and `half_voxel_mm` the median; a single landmark has neither. Each has its own `say`.
+
+    `n_supports` is how many found the structure; with none it is a failed prediction with the first support's reason,
+    and where more say that the query does not show it, with that one. `spread_mm` is the root mean square distance of
+    the supports' points to their mean, averaged over the points, and is unknown for a single one. `lost` is the median
+    of theirs. `seconds` are the sums over all of them, by part: what the user waited for.
     """
     outside = [one for one in members if one.failed and one.reason == OUTSIDE]
     found = [one for one in members if not one.failed]
@@ -62,7 +63,8 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     # Nothing but what is not known of how the patient lies makes one less sure than its own probability.
     unsure = any(one.lost is not None and one.confidence is not None and one.confidence < 1 - one.lost for one in found)
     boxes = np.array([one.box_mm or [] for one in found], dtype=np.float64).reshape(len(found), -1, 3)
-    together = robust_mean(np.concatenate([points, boxes], axis=1)).tolist()
+    weights = np.array([say(one) for one in found])[:, np.newaxis, np.newaxis]
+    together = robust_mean(np.concatenate([points, boxes], axis=1), weights=weights).tolist()
     halves = [one.half_voxel_mm for one in found if one.half_voxel_mm is not None]
     return msgspec.structs.replace(
         whole,
@@ -77,6 +79,11 @@ def combine(members: Sequence[Prediction]) -> Prediction:
         failed=False,
         reason=None,
     )
+
+
+def say(one: Prediction) -> float:
+    """Return the weight of a support's prediction in what all say together: how likely it is not lost."""
+    return 1 - (one.lost or 0.0)
 
 
 def _open(found: Sequence[Prediction]) -> tuple[str, ...]:

@@ -34,11 +34,11 @@ def tidy_supports(found: Iterable[BySupport], seed: int) -> pd.DataFrame:
 
     With one support the numbers are means over the supports, each alone, with all there is one prediction, and in
     between they are means over DRAWS draws from the seed, the same for all methods that have the same supports. A
-    query's prediction is the robust mean of the boxes of the drawn supports, wall by wall; those that failed and the
-    query itself are left out, and a miss is where none is left. Supports that were set aside take no part. IoU are
-    fractions, distances mm. The walls' median and 90th percentile are over all walls that were found. `seconds` are a
-    scan's, for the structures of the line: the shares of the drawn supports in the time that all took, for the scans
-    after the first of each task. Without truth there are no lines.
+    query's prediction is the robust mean of the boxes of the drawn supports, wall by wall, each with its `say`; those
+    that failed and the query itself are left out, and a miss is where none is left. Supports that were set aside take
+    no part. IoU are fractions, distances mm. The walls' median and 90th percentile are over all walls that were found.
+    `seconds` are a scan's, for the structures of the line: the shares of the drawn supports in the time that all took,
+    for the scans after the first of each task. Without truth there are no lines.
     """
     lines: list[dict[str, str | float]] = []
     for own in found:
@@ -145,7 +145,7 @@ def _together(own: BySupport, draw: Sequence[int]) -> FloatArray:
     """Return the boxes (Q, T, 2, 3) of drawn supports together, robust means wall by wall, on the edges of the queries'
     voxels; NaN where it is a miss.
     """
-    boxes = own.boxes_mm[:, :, draw]
+    boxes, weights = own.boxes_mm[:, :, draw], own.weights[:, :, draw][..., np.newaxis, np.newaxis]
     missed = not_here((~np.isnan(boxes[..., 0, 0])).sum(axis=2), own.outside[:, :, draw].sum(axis=2))
-    together = on_edges(robust_mean(boxes, axis=2), own.edges_mm[:, None])
+    together = on_edges(robust_mean(boxes, axis=2, weights=weights), own.edges_mm[:, None])
     return np.where(np.asarray(missed)[..., None, None], np.nan, together)

@@ -54,6 +54,14 @@ def test_it_is_as_likely_lost_as_the_middle_one_of_those_that_were_found(confide
     assert (one.lost, one.confidence) == (0.2, pytest.approx(expected))
 
 
+def test_one_that_is_doubtful_has_less_say() -> None:
+    rows = [found("s0", 0, lost=0.0), found("s1", 1, lost=0.5), cohorts.lost(found("s2", 9), "lost", lost=0.9)]
+    np.testing.assert_allclose(np.array(combine(rows).box_mm), [[1 / 3] * 3, [20 + 1 / 3] * 3])
+    # What was not judged counts wholly.
+    rows[0] = found("s0", 0, lost=None, confidence=None)
+    np.testing.assert_allclose(np.array(combine(rows).box_mm), [[1 / 3] * 3, [20 + 1 / 3] * 3])
+
+
 def test_each_wall_and_coordinate_has_a_mean_of_its_own() -> None:
     one = combine([found("s0", [1, 9, 2]), found("s1", [2, 1, 9]), found("s2", [9, 2, 1])])
     np.testing.assert_allclose(np.array(one.box_mm), [[2.5] * 3, [22.5] * 3])
