@@ -3,7 +3,8 @@
     python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT...] ... [--methods affine,bspline,convex,syn] [--supports 3]
 
 Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first ones, by
-`matched`, which lays them over each other, and by the registrations that are named (affine; none for ""). A line has a
+`matched`, which lays them over each other and asks doubtful answers again by way of other scans, and by the
+registrations that are named (affine; none for ""). A line has a
 number of supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair;
 another one how many answers are far off, and how well `lost` tells them.
 """
@@ -13,15 +14,19 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
 from benchmarks.ablation import supports_lines
 from benchmarks.lost import Cohort, prepared
 from rprloc.geometry import box_of_points
-from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found, prediction_of
+from rprloc.methods.answer import DOUBTFUL, Finder, Found, prediction_of
+from rprloc.methods.bridges import Bridges, Searched
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT, OFF_MM, Judge
@@ -41,66 +46,105 @@ def main(asked: Sequence[str], methods: Sequence[str], supports: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for cohort in prepared([one.split(",") for one in asked], Path(folder)):
             scans = [scan for subject in cohort.own if (scan := cohort.scan(subject)) is not None]
-            judge = Judge(scans[:supports], cohort.settings.window, seed=1)
-            for finder in _finders(cohort, methods):
-                finder.prepare(scans[:supports])
-                for line in _lines(finder, scans, judge):
+            searching = _Searching(cohort, scans, scans[:supports])
+            for found in searching.found(methods):
+                for line in searching.lines(*found):
                     print(f"{cohort.name:<12} {line}", flush=True)
 
 
-def _finders(cohort: Cohort, methods: Sequence[str]) -> list[Finder]:
-    """Return `matched`, and what registers by some methods."""
-    window, names = cohort.settings.window, cohort.settings.structures
-    wanted = None if names is None else list(names)
-    registered = dict.fromkeys(methods, "extreme")
-    matched = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"), structures=wanted)
-    return [matched, Registration(registered, window=window, structures=wanted, seed=1)] if methods else [matched]
+@dataclass(frozen=True)
+class _Searching:
+    """A cohort whose scans are searched from some of them."""
+
+    cohort: Cohort
+    scans: Sequence[Scan]
+    supports: Sequence[Scan]
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What judges the answers from the supports."""
+        return Judge(self.supports, self.cohort.settings.window, seed=1)
+
+    def found(self, methods: Sequence[str]) -> Iterator[tuple[list[Judged], list[Clock]]]:
+        """Yield what `matched` finds in each scan, and what registers by some methods, with the time that it took."""
+        clocks = [Clock() for _ in self.scans]
+        yield self._crossed(self._judged(self._matched(self.supports), clocks), clocks), clocks
+        if methods:
+            registered, clocks = dict.fromkeys(methods, "extreme"), [Clock() for _ in self.scans]
+            finder = Registration(registered, window=self.cohort.settings.window, structures=self._names, seed=1)
+            finder.prepare(self.supports)
+            yield self._judged(finder, clocks), clocks
+
+    def lines(self, found: Sequence[Judged], clocks: Sequence[Clock]) -> Iterator[str]:
+        """Yield the lines of each method that found something."""
+        for method in sorted({key.method for one in found for key in one.answers}):
+            pairs = sum(len({key.support for key in one.answers if key.method == method}) for one in found)
+            spent = sum(
+                taken for clock in clocks for part, taken in clock.seconds.items() if part.method in ("", method)
+            )
+            yield from self._lines_of(method, found, spent / pairs)
+
+    @property
+    def _names(self) -> list[str] | None:
+        names = self.cohort.settings.structures
+        return None if names is None else list(names)
+
+    def _matched(self, supports: Sequence[Scan]) -> Finder:
+        """Return `matched` with supports taken."""
+        window = self.cohort.settings.window
+        start, device = LaidStart(window, seed=1), torch.device("cpu")
+        finder = Matched(start, window=window, device=device, structures=self._names)
+        finder.prepare(supports)
+        return finder
+
+    def _judged(self, finder: Finder, clocks: Sequence[Clock]) -> list[Judged]:
+        """Return what is found in each scan."""
+        found = [finder.locate(query, clock) for query, clock in zip(self.scans, clocks, strict=True)]
+        return [Judged(own, self.judge.signs(query, own)) for query, own in zip(self.scans, found, strict=True)]
+
+    def _crossed(self, found: Sequence[Judged], clocks: Sequence[Clock]) -> list[Judged]:
+        """Return answers of which the doubtful ones were asked again by way of the other scans."""
+        bridges = Bridges(self._matched, self.judge.signs)
+        for query, judged, clock in zip(self.scans, found, clocks, strict=True):
+            assert query.folder is not None
+            bridges.note(Searched(query.folder, judged, clock, first=False))
+        changed = {one.folder: one.judged for one in bridges.crossed(self.supports)}
+        asked = [query.folder for query in self.scans]
+        return [changed.get(folder, one) if folder else one for folder, one in zip(asked, found, strict=True)]
+
+    def _lines_of(self, method: str, found: Sequence[Judged], seconds: float) -> Iterator[str]:
+        """Yield a method's line for each number of supports, and one of how well its lost answers are told."""
+        rows = [
+            msgspec.structs.replace(prediction_of(query, key, answer, drawn=None), lost=one.lost.get(key))
+            for query, one in zip(self.scans, found, strict=True)
+            for key, answer in one.answers.items()
+            if key.method == method
+        ]
+        records = {scan.subject: scan.record for scan in self.scans}
+        name = f"{method:<8}"
+        yield from supports_lines(name, rows, records, seconds)
+        pairs = zip(self.scans, found, strict=True)
+        off, lost = np.array([told for query, one in pairs for told in _told(query, one, method)]).T
+        wrong = off > OFF_MM
+        parts = [
+            f"from {at:g} on {100 * (lost >= at)[wrong].mean() if wrong.any() else 0:.0f} % of them and "
+            f"{100 * (lost >= at)[~wrong].mean():.0f} % of the others"
+            for at in (LOST_AT, DOUBTFUL)
+        ]
+        tells = f"AUROC {auroc(lost, wrong):.3f}" if wrong.any() else "none to be told"
+        yield (
+            f"{name} of {len(off)} answers {wrong.sum()} more than {OFF_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
+            f"than {_FAR_MM:.0f} mm; by `lost`: {tells}, {'; '.join(parts)}"
+        )
 
 
-def _lines(finder: Finder, scans: Sequence[Scan], judge: Judge) -> Iterator[str]:
-    """Yield the lines of each of a prepared finder's methods."""
-    clocks = [Clock() for _ in scans]
-    found = [finder.locate(query, clock) for query, clock in zip(scans, clocks, strict=True)]
-    for method in sorted({key.method for answers in found for key in answers}):
-        own = [{key: answer for key, answer in answers.items() if key.method == method} for answers in found]
-        pairs = sum(len({key.support for key in answers}) for answers in own)
-        spent = sum(taken for clock in clocks for part, taken in clock.seconds.items() if part.method in ("", method))
-        yield from _lines_of(f"{method:<8}", scans, own, spent / pairs, judge)
-
-
-def _lines_of(
-    name: str, scans: Sequence[Scan], answers: Sequence[Answers], seconds: float, judge: Judge
-) -> Iterator[str]:
-    """Yield a method's line for each number of supports, and one of how well its lost answers are told."""
-    rows = [
-        prediction_of(query, key, answer, drawn=None)
-        for query, own in zip(scans, answers, strict=True)
-        for key, answer in own.items()
-    ]
-    records = {scan.subject: scan.record for scan in scans}
-    yield from supports_lines(name, rows, records, seconds)
-    off, lost = np.array([one for query, own in zip(scans, answers, strict=True) for one in _told(query, own, judge)]).T
-    wrong = off > OFF_MM
-    parts = [
-        f"from {at:g} on {100 * (lost >= at)[wrong].mean() if wrong.any() else 0:.0f} % of them and "
-        f"{100 * (lost >= at)[~wrong].mean():.0f} % of the others"
-        for at in (LOST_AT, DOUBTFUL)
-    ]
-    tells = f"AUROC {auroc(lost, wrong):.3f}" if wrong.any() else "none to be told"
-    yield (
-        f"{name} of {len(off)} answers {wrong.sum()} more than {OFF_MM:.0f} mm off, {(off > _FAR_MM).sum()} more "
-        f"than {_FAR_MM:.0f} mm; by `lost`: {tells}, {'; '.join(parts)}"
-    )
-
-
-def _told(query: Scan, answers: Answers, judge: Judge) -> Iterator[tuple[float, float]]:
+def _told(query: Scan, judged: Judged, method: str) -> Iterator[tuple[float, float]]:
     """Yield how far each answer is off, of a structure that is there, and the probability that it is lost."""
-    lost = Judged(answers, judge.signs(query, answers)).lost
-    for key, answer in answers.items():
+    for key, answer in judged.answers.items():
         true = query.structures.get(key.structure)
-        if true is not None and isinstance(answer, Found):
+        if key.method == method and true is not None and isinstance(answer, Found):
             off = float(wall_distance(true.box_mm, box_of_points(answer.points_mm)))
-            yield off, lost.get(key, 0.0)
+            yield off, judged.lost.get(key, 0.0)
 
 
 if __name__ == "__main__":

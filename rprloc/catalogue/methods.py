@@ -61,6 +61,7 @@ METHODS = (
             optional=True,
             matching=True,
             calibrated=True,
+            bridged=True,
             outlines=True,
         ),
         sentence="An affine start from the position map or, without a network, from laying the support over the query; "

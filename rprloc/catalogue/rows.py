@@ -34,6 +34,8 @@ class Family:
     """Who teaches it (BY_LABELS or BY_SUPPORTS) before it answers; without, it answers from supports."""
     calibrated: bool = False
     """Whether each support is searched from the others as well, so that answers can say how sure they are."""
+    bridged: bool = False
+    """Whether queries may be asked what other queries of a task are in doubt of."""
     outlines: bool = False
     """Whether it brings the support's mask into the query as well."""
     gpu: bool = True

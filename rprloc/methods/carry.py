@@ -121,6 +121,19 @@ class TurnedBack:
 
 
 @dataclass(frozen=True)
+class Chained:
+    """How a support's space became a query's by way of other scans: one carry after another, the query's first."""
+
+    carries: Sequence[Carry]
+
+    def sources(self, points_mm: FloatArray) -> FloatArray:
+        """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
+        for carry in self.carries:
+            points_mm = carry.sources(points_mm)
+        return points_mm
+
+
+@dataclass(frozen=True)
 class QueryRegion:
     """A part of a query's own grid, and places in it that lie some voxels apart."""
 

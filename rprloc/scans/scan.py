@@ -45,6 +45,16 @@ class Volume:
     grid: Grid
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A structure of a scan that was made in memory."""
+
+    surface_mm: FloatArray
+    """(n, 3), its extreme points before all others."""
+    outline: Outline | None
+    """Its mask on the file's own voxels, where it has one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """A preprocessed scan that can be used, with its volumes; each is itself alone."""
@@ -58,6 +68,8 @@ class Scan:
     """Where the scan's other volumes are."""
     finer: Volume | None = None
     """The volume for image matching of a scan that was made in memory."""
+    drawn: Mapping[str, Drawn] | None = None
+    """Its structures where they are not what its label says."""
 
     @classmethod
     def read(cls, folder: Path) -> Scan | None:
@@ -120,6 +132,8 @@ class Scan:
 
     def surfaces_mm(self) -> dict[str, FloatArray]:
         """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""
+        if self.drawn is not None:
+            return {name: one.surface_mm for name, one in self.drawn.items()}
         found = {} if self.folder is None else read_scan_surfaces(self.folder)
         return {
             name: np.asarray(found.get(name, structure.extreme_mm), dtype=np.float64)
@@ -132,6 +146,8 @@ class Scan:
 
     @cached_property
     def _outlines(self) -> dict[str, Outline]:
+        if self.drawn is not None:
+            return {name: one.outline for name, one in self.drawn.items() if one.outline is not None}
         return {} if self.folder is None else read_scan_outlines(self.folder)
 
     def shape(self, structure: str) -> Shape | None:

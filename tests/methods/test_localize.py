@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
 from rprloc.catalogue import Family, Method, method_named, register, unregister
 from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
+from rprloc.methods import bridges
 from rprloc.methods.answer import Found, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock
-from rprloc.methods.localize import _name, _shared
+from rprloc.methods.localize import _name, _shared, localize
 from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
 from tests.methods.fakes import ORGAN, scan
 
@@ -115,3 +117,36 @@ def test_each_prediction_has_its_share_of_the_parts_that_it_belongs_to() -> None
 def test_the_device_is_named() -> None:
     threads = torch.get_num_threads()
     assert _name(torch.device("cpu")) == f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def test_doubtful_answers_are_asked_again_by_way_of_the_other_queries(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if all were doubtful: the answers are still answers of the support, in the same rows, with their outlines."""
+    matched, kept = method_named("matched").family, list[tuple[str, int]]()
+
+    def found() -> list[Prediction]:
+        kept.clear()
+        return localize(
+            search_of(matched, "b c d", "a"), folders, device=torch.device("cpu"), threads=1,
+            keep=lambda query, outlines: kept.append((query.subject, len(outlines))),
+        )  # fmt: skip
+
+    plain = found()
+    assert [subject for subject, _ in kept] == ["b", "c", "d"]
+    monkeypatch.setattr(bridges, "DOUBTFUL", 0.0)
+    monkeypatch.setattr(bridges, "_nearest", lambda ways: ways[-1])
+    rows = found()
+    assert [subject for subject, _ in kept][:3] == ["b", "c", "d"] and {subject for subject, _ in kept[3:]} <= set(
+        "bcd"
+    )
+    keys = [(row.subject, row.support, row.structure, row.first) for row in plain]
+    assert [(row.subject, row.support, row.structure, row.first) for row in rows] == keys
+    changed = [(old, new) for old, new in zip(plain, rows, strict=True) if old.box_mm != new.box_mm]
+    assert changed and all("judge" in new.seconds for _, new in changed)
+    for old, new in changed:
+        if old.box_mm and new.box_mm:
+            np.testing.assert_allclose(new.box_mm, old.box_mm, atol=6)
+    # One query is asked alone, with nobody to ask.
+    (alone,) = {len(located(folders, search_of(matched, "d", "a")))}
+    assert alone == len([row for row in rows if row.subject == "d"])
