@@ -26,7 +26,7 @@ from benchmarks.ablation import supports_lines
 from benchmarks.lost import Cohort, prepared
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Finder, Found, prediction_of
-from rprloc.methods.bridges import Bridges, Searched
+from rprloc.methods.bridges import Bridges, Queried
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT, OFF_MM, Judge
@@ -107,7 +107,7 @@ class _Searching:
         bridges = Bridges(self._matched, self.judge.signs)
         for query, judged, clock in zip(self.scans, found, clocks, strict=True):
             assert query.folder is not None
-            bridges.note(Searched(query.folder, judged, clock, first=False))
+            bridges.note(Queried(query.folder, judged, clock, first=False))
         changed = {one.folder: one.judged for one in bridges.crossed(self.supports)}
         asked = [query.folder for query in self.scans]
         return [changed.get(folder, one) if folder else one for folder, one in zip(asked, found, strict=True)]

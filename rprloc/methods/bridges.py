@@ -22,7 +22,7 @@ from rprloc.methods.judged import Judged
 from rprloc.methods.lost import lost_of
 from rprloc.methods.refined import Refined
 from rprloc.scans.outlines import Outline
-from rprloc.scans.scan import Drawn, Scan
+from rprloc.scans.scan import CarriedStructure, Scan
 
 _BRIDGES = 3
 """Queries of which a support asks; four are no better."""
@@ -32,7 +32,7 @@ Signs = Callable[[Scan, Answers], dict[Key, FloatArray]]
 
 
 @dataclass
-class Searched:
+class Queried:
     """A query with the answers there are."""
 
     folder: Path
@@ -69,21 +69,21 @@ class Bridges:
     take: Callable[[Sequence[Scan]], Finder]
     """Takes supports for the same method."""
     signs: Signs
-    _searched: list[Searched] = field(default_factory=list)
+    _searched: list[Queried] = field(default_factory=list)
 
-    def note(self, searched: Searched) -> None:
+    def note(self, searched: Queried) -> None:
         """Take one more query."""
         self._searched.append(searched)
 
-    def crossed(self, supports: Sequence[Scan]) -> Iterator[Searched]:
+    def crossed(self, supports: Sequence[Scan]) -> Iterator[Queried]:
         """Yield the queries some of whose answers are others now, and forget all."""
-        changed: dict[int, Searched] = {}
+        changed: dict[int, Queried] = {}
         for support in supports:
             changed |= self._by_way_of(support)
         self._searched.clear()
         yield from changed.values()
 
-    def _by_way_of(self, support: Scan) -> dict[int, Searched]:
+    def _by_way_of(self, support: Scan) -> dict[int, Queried]:
         """Ask again what is doubtful from one support; return the queries in which that changes anything."""
         asked = [one for one in self._searched if one.oriented and one.doubtful(support.subject)]
         bridges = [bridge for one in self._best(support.subject) if (bridge := _Bridge.of(support, one)) is not None]
@@ -99,7 +99,7 @@ class Bridges:
                 changed[id(one)] = one
         return changed
 
-    def _best(self, support: str) -> list[Searched]:
+    def _best(self, support: str) -> list[Queried]:
         """Return the queries in which a support's structures are found best."""
         able = [one for one in self._searched if one.oriented and one.found(support)]
         return sorted(
@@ -107,7 +107,7 @@ class Bridges:
         )[:_BRIDGES]
 
     def _answered(
-        self, one: Searched, query: Scan, support: str, finder: Finder, bridges: Mapping[str, _Bridge]
+        self, one: Queried, query: Scan, support: str, finder: Finder, bridges: Mapping[str, _Bridge]
     ) -> bool:
         """Give a query the answers by way of bridges where these agree better; tell whether there are any."""
         found = finder.locate(query, one.clock)
@@ -164,23 +164,23 @@ class _Bridge:
     lost: Mapping[Key, float]
 
     @classmethod
-    def of(cls, support: Scan, searched: Searched) -> _Bridge | None:
+    def of(cls, support: Scan, searched: Queried) -> _Bridge | None:
         """Take what was found from a support and is not lost; None where the query cannot be read."""
         query = Scan.read(searched.folder)
         if query is None:
             return None
         answers, surfaces = searched.found(support.subject), support.surfaces_mm()
-        structures, drawn = {}, {}
+        structures, carried = {}, {}
         for key, answer in answers.items():
             name, points = key.structure, answer.points_mm
             structures[name] = replace(support.structures[name], box_mm=box_of_points(points), extreme_mm=points)
             surface = points
             if isinstance(answer.carry, Matching):
                 surface = np.concatenate([points, answer.carry.carried(surfaces[name])[len(points) :]])
-            drawn[name] = Drawn(surface, _outline(support, query, name, answer))
+            carried[name] = CarriedStructure(surface, _outline(support, query, name, answer))
         record = replace(query.record, structures=structures)
         lost = {key: searched.judged.alone.get(key, 0.0) for key in answers}
-        return cls(replace(query, record=record, drawn=drawn), answers, lost)
+        return cls(replace(query, record=record, carried=carried), answers, lost)
 
 
 def _outline(support: Scan, query: Scan, name: str, answer: Found) -> Outline | None:

@@ -23,7 +23,7 @@ from rprloc.methods.answer import (
     prediction_of,
     with_open_walls,
 )
-from rprloc.methods.bridges import Bridges, Searched
+from rprloc.methods.bridges import Bridges, Queried
 from rprloc.methods.choosing import Choosing, Searcher
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
@@ -150,7 +150,7 @@ class Localizer:
             return []
         judged = self._court.answered(self._finder, query, clock)
         if self._bridges is not None and folder is not None:
-            self._bridges.note(Searched(folder, judged, clock, first))
+            self._bridges.note(Queried(folder, judged, clock, first))
         return self._told(query, judged, clock, first=first)
 
     def crossed(self) -> dict[str, list[Prediction]]:

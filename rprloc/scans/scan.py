@@ -46,8 +46,8 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A structure of a scan that was made in memory."""
+class CarriedStructure:
+    """A structure that was carried into a scan from another."""
 
     surface_mm: FloatArray
     """(n, 3), its extreme points before all others."""
@@ -68,8 +68,8 @@ class Scan:
     """Where the scan's other volumes are."""
     finer: Volume | None = None
     """The volume for image matching of a scan that was made in memory."""
-    drawn: Mapping[str, Drawn] | None = None
-    """Its structures where they are not what its label says."""
+    carried: Mapping[str, CarriedStructure] | None = None
+    """Its structures where they were carried there, and are not what its label shows."""
 
     @classmethod
     def read(cls, folder: Path) -> Scan | None:
@@ -132,8 +132,8 @@ class Scan:
 
     def surfaces_mm(self) -> dict[str, FloatArray]:
         """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""
-        if self.drawn is not None:
-            return {name: one.surface_mm for name, one in self.drawn.items()}
+        if self.carried is not None:
+            return {name: one.surface_mm for name, one in self.carried.items()}
         found = {} if self.folder is None else read_scan_surfaces(self.folder)
         return {
             name: np.asarray(found.get(name, structure.extreme_mm), dtype=np.float64)
@@ -146,8 +146,8 @@ class Scan:
 
     @cached_property
     def _outlines(self) -> dict[str, Outline]:
-        if self.drawn is not None:
-            return {name: one.outline for name, one in self.drawn.items() if one.outline is not None}
+        if self.carried is not None:
+            return {name: one.outline for name, one in self.carried.items() if one.outline is not None}
         return {} if self.folder is None else read_scan_outlines(self.folder)
 
     def shape(self, structure: str) -> Shape | None:

@@ -10,7 +10,7 @@ import pytest
 
 from rprloc.geometry import Affine, FloatArray, box_of_points
 from rprloc.methods.answer import Answers, Found, Key
-from rprloc.methods.bridges import Bridges, Searched
+from rprloc.methods.bridges import Bridges, Queried
 from rprloc.methods.carry import Chained, Matching
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
@@ -101,7 +101,7 @@ def crossed(
         own = answers(query, off.get(name, np.zeros(3)))
         way = Turned(Turn((0, 1, 2), (1, 1, -1)), sided=True) if name in turned else None
         before[name] = Judged(own, signs(query, own), way)
-        bridges.note(Searched(Path(name), before[name], Clock(), first=False))
+        bridges.note(Queried(Path(name), before[name], Clock(), first=False))
     found = {one.folder.name: (before[one.folder.name], one.judged) for one in bridges.crossed([SUPPORT])}
     assert not list(bridges.crossed([SUPPORT]))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from rprloc.errors import InputError
+from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import (
+    CarriedStructure,
     Scan,
     read_scan_surfaces,
     remove_scan_files,
@@ -99,3 +102,12 @@ def test_of_a_scan_that_is_set_aside_only_the_record_stays(tmp_path: Path) -> No
     remove_scan_files(folder)
     assert [path.name for path in folder.iterdir()] == ["x.json"]
     remove_scan_files(tmp_path / "c@nowhere")
+
+
+def test_structures_that_were_carried_there_are_not_the_label_s(tmp_path: Path) -> None:
+    scan = scan_of(write_scan(tmp_path, record_of("x", grid_of((2, 3, 4))), *VOXELS))
+    surface = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    outline = Outline.of(np.ones((2, 2, 2), dtype=bool), (0, 0, 0))
+    own = replace(scan, carried={"organ": CarriedStructure(surface, outline), "point": CarriedStructure(surface, None)})
+    assert set(own.surfaces_mm()) == {"organ", "point"} and own.surfaces_mm()["organ"] is surface
+    assert own.outlines() == {"organ": outline} and own.shape("point") is None
