@@ -17,6 +17,9 @@ _LATTICE = 0.6
 """Between places of a grid at which the moves are computed, as a part of `around_mm`; those between are
 interpolated."""
 
+_AT_ONCE = 1 << 20
+"""Weights that are computed together."""
+
 
 @dataclass(frozen=True)
 class Bend:
@@ -31,6 +34,12 @@ class Bend:
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Return the moves (m, 3) of points (m, 3)."""
+        count = max(1, _AT_ONCE // max(1, len(self.points_mm)))
+        parts = [self._at(points_mm[first : first + count]) for first in range(0, len(points_mm), count)]
+        return np.concatenate([np.zeros((0, 3)), *parts])
+
+    def _at(self, points_mm: FloatArray) -> FloatArray:
+        """Return the moves of some points."""
         weights = np.exp(-(cdist(points_mm, self.points_mm) ** 2) / (2 * self.around_mm**2))
         return np.asarray(weights @ self.moves_mm / (weights.sum(axis=1, keepdims=True) + _STILL))
 

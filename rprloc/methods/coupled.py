@@ -179,13 +179,24 @@ class Surroundings:
         self._weights = _coupling(points_mm, owners, level)
         self._window = 2 * (level.wide + level.reach) + 1
         self._fft = (next_fast_len(self._window, real=True),) * 3
-        cubes = torch.stack(list(self._cubes(features.at, self._places_mm, level.wide)))
-        templates, seen = cubes[:, :-1], cubes[:, -1:]
-        weights = _weights(level, device) * seen
-        squares = (templates.square() * weights).sum(dim=1, keepdim=True)
-        self._kernels = torch.cat([-2 * templates * weights, squares, weights], dim=1)
+        self._kernels = self._told(features)
         self._room = room
         self._kept: dict[int, Tensor] = {}
+
+    def _told(self, features: Features) -> Tensor:
+        """Return what is compared of what surrounds each landmark (n, channels + 2, d, d, d), as `_costs` has it.
+
+        One landmark after the other: all at once would take several times the memory.
+        """
+        level, device = self._level, features.values.device
+        cubes, side = _weights(level, device), 2 * level.wide + 1
+        kernels = torch.empty(len(self._voxels), len(features.values) + 2, *(side,) * 3, device=device)
+        for kernel, cube in zip(kernels, self._cubes(features.at, self._places_mm, level.wide), strict=True):
+            templates, weights = cube[:-1], cubes * cube[-1]
+            torch.mul(-2 * templates, weights, out=kernel[:-2])
+            torch.sum(templates.square() * weights, dim=0, out=kernel[-2])
+            kernel[-1] = weights
+        return kernels
 
     @staticmethod
     def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
