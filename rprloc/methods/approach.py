@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import AGAIN, COARSE, Features, Room, Surroundings
+from rprloc.methods.coupled import AGAIN, COARSE, Features, Rooms, Surroundings
 from rprloc.methods.looks import Looks, affine_of
 
 SPACING_MM = 6.0
@@ -21,7 +21,7 @@ class Approach:
     """A support's landmarks, matched coarsely with any query."""
 
     def __init__(
-        self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device, room: Room
+        self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device, rooms: Rooms
     ) -> None:
         """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), what computes,
         and room for what may be kept.
@@ -30,7 +30,7 @@ class Approach:
         self._points_mm, self._owners = points_mm[some], owners[some]
         features = mind(looks, device)
         self._first, self._again = (
-            Surroundings(features, self._points_mm, self._owners, level, room) for level in (COARSE, AGAIN)
+            Surroundings(features, self._points_mm, self._owners, level, rooms) for level in (COARSE, AGAIN)
         )
 
     def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:

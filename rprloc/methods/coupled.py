@@ -142,9 +142,9 @@ class Moves:
 
 
 class Room:
-    """Memory for what need not be computed anew for each query; four structures of a support fit in."""
+    """Memory for what need not be computed anew for each query."""
 
-    def __init__(self, size: int = 384 << 20) -> None:
+    def __init__(self, size: int) -> None:
         """Take how many bytes there are."""
         self._left = size
 
@@ -155,11 +155,21 @@ class Room:
         return fits
 
 
+class Rooms:
+    """Room for what surrounds the landmarks of supports, and for its transforms: that of four structures of three
+    supports, and those of four structures of one.
+    """
+
+    def __init__(self, kernels: int = 192 << 20, transforms: int = 384 << 20) -> None:
+        """Take how many bytes there are for each."""
+        self.kernels, self.transforms = Room(kernels), Room(transforms)
+
+
 class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
     def __init__(
-        self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level, room: Room
+        self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level, rooms: Rooms
     ) -> None:
         """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), the
         resolution, and room for what may be kept.
@@ -179,24 +189,28 @@ class Surroundings:
         self._weights = _coupling(points_mm, owners, level)
         self._window = 2 * (level.wide + level.reach) + 1
         self._fft = (next_fast_len(self._window, real=True),) * 3
-        self._kernels = self._told(features)
-        self._room = room
+        self._features: Features | None = features
+        self._room = rooms.transforms
+        side, channels = 2 * level.wide + 1, len(features.values) + 2
+        self._known: Tensor | None = None
+        if rooms.kernels.takes(len(points_mm) * channels * side**3 * features.values.element_size()):
+            # One after the other: all at once would take several times the memory.
+            all_ = torch.empty(len(points_mm), channels, *(side,) * 3, device=device)
+            for known, kernel in zip(all_, self._kernels(), strict=True):
+                known.copy_(kernel)
+            self._known, self._features = all_, None
         self._kept: dict[int, Tensor] = {}
 
-    def _told(self, features: Features) -> Tensor:
-        """Return what is compared of what surrounds each landmark (n, channels + 2, d, d, d), as `_costs` has it.
-
-        One landmark after the other: all at once would take several times the memory.
-        """
-        level, device = self._level, features.values.device
-        cubes, side = _weights(level, device), 2 * level.wide + 1
-        kernels = torch.empty(len(self._voxels), len(features.values) + 2, *(side,) * 3, device=device)
-        for kernel, cube in zip(kernels, self._cubes(features.at, self._places_mm, level.wide), strict=True):
+    def _kernels(self) -> Iterator[Tensor]:
+        """Yield what is compared of what surrounds each landmark (channels + 2, d, d, d), as `_costs` has it."""
+        if self._known is not None or self._features is None:
+            yield from () if self._known is None else self._known
+            return
+        cubes = _weights(self._level, self._features.values.device)
+        for cube in self._cubes(self._features.at, self._places_mm, self._level.wide):
             templates, weights = cube[:-1], cubes * cube[-1]
-            torch.mul(-2 * templates, weights, out=kernel[:-2])
-            torch.sum(templates.square() * weights, dim=0, out=kernel[-2])
-            kernel[-1] = weights
-        return kernels
+            squares = (templates.square() * weights).sum(dim=0, keepdim=True)
+            yield torch.cat([-2 * templates * weights, squares, weights[None]])
 
     @staticmethod
     def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
@@ -244,9 +258,10 @@ class Surroundings:
             return torch.cat([values, values[:-1].square().sum(dim=0, keepdim=True)])
 
         parts = []
-        for number, around in enumerate(self._cubes(found, places_mm, reach)):
+        pairs = zip(self._cubes(found, places_mm, reach), self._kernels(), strict=True)
+        for number, (around, kernel) in enumerate(pairs):
             seen = torch.fft.rfftn(around, s=self._fft)
-            compared = self._transformed(number)
+            compared = self._transformed(number, kernel)
             both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
             sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
             parts.append(_mean(*sums))
@@ -265,13 +280,13 @@ class Surroundings:
         for voxel in self._voxels:
             yield found(_cube(places, voxel, reach).movedim(0, -1))
 
-    def _transformed(self, number: int) -> Tensor:
+    def _transformed(self, number: int, kernel: Tensor) -> Tensor:
         """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is
         room.
         """
         known = self._kept.get(number)
         if known is None:
-            known = torch.fft.rfftn(self._kernels[number], s=self._fft).conj_physical()
+            known = torch.fft.rfftn(kernel, s=self._fft).conj_physical()
             if self._room.takes(known.nbytes):
                 self._kept[number] = known
         return known

@@ -18,7 +18,7 @@ from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Room, Surroundings, finer
+from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Rooms, Surroundings, finer
 from rprloc.methods.images import RegistrationError, Window
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
@@ -139,7 +139,7 @@ class Matched:
         self._structures = structures
         self._device = device
         self._supports: list[_Support] = []
-        self._room = Room()
+        self._rooms = Rooms()
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
@@ -197,9 +197,9 @@ class Matched:
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
         shown = self._reader.shown(scan, region, _coarser(own_mm, _FINE_MM), outside=_beyond(scan))
-        approach = Approach(looks, points, owners, self._device, self._room)
+        approach = Approach(looks, points, owners, self._device, self._rooms)
         near = self._near(drawn, own_mm, shown)
-        fine = Surroundings(shown.features, points, owners, FINE, self._room)
+        fine = Surroundings(shown.features, points, owners, FINE, self._rooms)
         return _Ready(drawn, start, approach, fine, {own_mm: near})
 
     def _near(self, drawn: _Drawn, spacing_mm: Spacing, shown: Vicinity | None = None) -> _Near:
@@ -209,12 +209,12 @@ class Matched:
             region = Surroundings.region_mm(box, level or FINE)
             at_mm = _coarser(spacing_mm, _FINE_MM) if level is None else spacing_mm
             shown = self._reader.shown(drawn.scan, region, at_mm, outside=_beyond(drawn.scan))
-        many = Nearby.of(shown.features, drawn.spread, self._room)
+        many = Nearby.of(shown.features, drawn.spread, self._rooms)
         surfaces = {} if many is None else {name: drawn.surfaces_mm[name] for name in many.own}
         profiles = profiles_of(drawn.scan, surfaces, shown)
         if level is None:
             return _Near(None, many, profiles)
-        around = Surroundings(shown.features, drawn.points_mm, drawn.owners, level, self._room)
+        around = Surroundings(shown.features, drawn.points_mm, drawn.owners, level, self._rooms)
         return _Near(around, many, profiles)
 
     def _starts(self, query: Scan, supports: Sequence[_Support], clock: Clock) -> list[_Bent | str]:

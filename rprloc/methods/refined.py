@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import Features, Room, Surroundings, near
+from rprloc.methods.coupled import Features, Rooms, Surroundings, near
 
 _APART, MOST = 2.5, 100
 """No place of a surface is farther from a matched point, in steps, unless there were more of them."""
@@ -38,7 +38,7 @@ class Nearby:
     surroundings: Surroundings
 
     @classmethod
-    def of(cls, features: Features, spread: Mapping[str, Spread], room: Room) -> Nearby | None:
+    def of(cls, features: Features, spread: Mapping[str, Spread], rooms: Rooms) -> Nearby | None:
         """Take of points that are spread out over surfaces, by structure, as many as are far enough from each other, of
         those that have enough; None where none has, or where there are so many that each would have too few.
         """
@@ -51,7 +51,7 @@ class Nearby:
         ends = np.cumsum([0, *(len(points) for points in chosen.values())]).tolist()
         own = {name: slice(*two) for name, two in zip(chosen, pairwise(ends), strict=True)}
         points = np.concatenate(list(chosen.values()))
-        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, room))
+        return cls(points, own, Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, rooms))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.approach import SPACING_MM, Approach, mind
-from rprloc.methods.coupled import Room
+from rprloc.methods.coupled import Rooms
 from rprloc.methods.looks import Looks
 from tests.methods.heads import ORGANS, WINDOW, head
 
@@ -26,7 +26,7 @@ SUPPORT = looks("s")
 
 def carried(query: Looks, start: Affine) -> FloatArray:
     """Return where the support's landmarks are then."""
-    affine, bend = Approach(SUPPORT, POINTS, OWNERS, CPU, Room()).bent(mind(query, CPU), start)
+    affine, bend = Approach(SUPPORT, POINTS, OWNERS, CPU, Rooms()).bent(mind(query, CPU), start)
     return affine.carried(POINTS + bend.at(POINTS))
 
 

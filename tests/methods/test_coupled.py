@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import COARSE, FINE, Features, Level, Room, Surroundings, _apart_mm, _coupling, finer
+from rprloc.methods.coupled import COARSE, FINE, Features, Level, Room, Rooms, Surroundings, _apart_mm, _coupling, finer
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
@@ -32,10 +32,10 @@ def textured(shift: Any = (0.0, 0.0, 0.0), *, grid: Grid = GRID) -> Features:
 
 
 def surroundings_of(
-    features: Features, points: Any = POINTS, level: Level = FINE, room: Room | None = None
+    features: Features, points: Any = POINTS, level: Level = FINE, rooms: Rooms | None = None
 ) -> Surroundings:
     """Return the surroundings of landmarks of one structure."""
-    return Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, room or Room())
+    return Surroundings(features, points, np.zeros(len(points), dtype=np.int64), level, rooms or Rooms())
 
 
 def noise(grid: Grid = GRID, seed: int = 0) -> Features:
@@ -49,12 +49,13 @@ def test_what_is_kept_for_further_queries_changes_no_move_and_stays_within_its_r
     one = Room(1)
     assert not one.takes(2) and one.takes(1) and not one.takes(1)
     # Of FINE's landmarks each takes 14 channels of 30 x 30 x 16 complex numbers, 1.6 MB.
-    some, none = (surroundings_of(support, room=Room(size)) for size in (2_000_000, 0))
+    some, none = (surroundings_of(support, rooms=Rooms(size, size)) for size in (2_000_000, 0))
     for query in (textured((3.0, 0.0, 0.0)), textured((0.0, 6.0, 0.0))):
         kept, anew = (one.moves(query, Affine(np.eye(3), np.zeros(3))) for one in (some, none))
         np.testing.assert_array_equal(kept.displacements_mm, anew.displacements_mm)
         np.testing.assert_array_equal(kept.costs, anew.costs)
     assert len(some._kept) == 1 and not none._kept
+    assert some._known is not None and none._known is None
 
 
 def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:
@@ -180,7 +181,7 @@ def test_few_landmarks_of_a_large_region_move_as_they_do_among_many(level: Level
     features, here = Features.of(levels, grid), Affine(np.eye(3), np.array([3.0, -6.0, 0.0]))
     costs = []
     for points in (apart, many):
-        one = Surroundings(features, points, np.arange(len(points)), level, Room())
+        one = Surroundings(features, points, np.arange(len(points)), level, Rooms())
         assert (len(points) * one._window**3 > np.prod(one.grid.size)) == (points is many)
         costs.append(one._costs(features, here, one._places_mm)[: len(apart)])
     torch.testing.assert_close(costs[0], costs[1], rtol=1e-3, atol=1e-5)

@@ -12,7 +12,7 @@ import torch
 
 from rprloc.geometry import WALLS, Affine, Grid, box_of_points
 from rprloc.methods.answer import OUTSIDE, Prediction
-from rprloc.methods.coupled import Features, Room
+from rprloc.methods.coupled import Features, Rooms
 from rprloc.methods.images import RegistrationError
 from rprloc.methods.looks import Looks
 from rprloc.methods.matched import Matched
@@ -138,7 +138,7 @@ def test_rows_go_by_support_then_structure_and_no_scan_answers_itself() -> None:
 def test_structures_that_are_not_asked_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
     many: list[set[str]] = []
 
-    def spy(features: Features, spread: Mapping[str, Spread], room: Room) -> None:
+    def spy(features: Features, spread: Mapping[str, Spread], rooms: Rooms) -> None:
         many.append(set(spread))
 
     monkeypatch.setattr(Nearby, "of", spy)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import refined
 from rprloc.methods.carry import Matching
-from rprloc.methods.coupled import Features, Room
+from rprloc.methods.coupled import Features, Rooms
 from rprloc.methods.refined import MOST, Nearby, Refined, Refinement, Spread
 
 GRID = Grid((40, 40, 40), (3.0,) * 3, (-58.5,) * 3)
@@ -41,7 +41,7 @@ def features(shift_voxels: tuple[int, int, int] = (0, 0, 0)) -> Features:
 
 def test_the_rest_of_the_way_is_found() -> None:
     surface = sphere()
-    nearby = Nearby.of(features(), {"organ": spread()}, Room())
+    nearby = Nearby.of(features(), {"organ": spread()}, Rooms())
     assert nearby is not None and len(nearby.points_mm) > 30
     # The start says 6, 3, -3 mm and the few points 2 more along x; in truth it is 9, 3, 0.
     few = Matching(START, surface[:6], np.tile([2.0, 0.0, 0.0], (6, 1)))
@@ -55,19 +55,19 @@ def test_the_rest_of_the_way_is_found() -> None:
 
 def test_of_so_many_or_so_small_structures_there_are_no_more_points(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"organ": spread(), "gland": spread(5.0)}
-    some = Nearby.of(features(), small, Room())
+    some = Nearby.of(features(), small, Rooms())
     assert some is not None and some.own == {"organ": slice(0, len(some.points_mm))}
-    assert Nearby.of(features(), {"gland": spread(5.0)}, Room()) is None and Nearby.of(features(), {}, Room()) is None
+    assert Nearby.of(features(), {"gland": spread(5.0)}, Rooms()) is None and Nearby.of(features(), {}, Rooms()) is None
     monkeypatch.setattr(refined, "_ALTOGETHER", 2 * refined.FEW + 1)
-    assert Nearby.of(features(), {"organ": spread(), "other": spread()}, Room()) is None
-    one = Nearby.of(features(), {"organ": spread()}, Room())
+    assert Nearby.of(features(), {"organ": spread(), "other": spread()}, Rooms()) is None
+    one = Nearby.of(features(), {"organ": spread()}, Rooms())
     assert one is not None and len(one.points_mm) <= 2 * refined.FEW + 1
 
 
 def test_a_finer_scan_has_more_points_at_finer_steps() -> None:
     coarse = features()
     fine = Features(coarse.values, replace(coarse.grid, spacing_mm=(1.5,) * 3, origin_mm=(-29.25,) * 3))
-    few, many = (Nearby.of(one, {"organ": spread(13.0)}, Room()) for one in (coarse, fine))
+    few, many = (Nearby.of(one, {"organ": spread(13.0)}, Rooms()) for one in (coarse, fine))
     assert few is not None and many is not None and len(many.points_mm) > 2 * len(few.points_mm)
     assert few.surroundings.grid.spacing_mm == (3.0,) * 3 and many.surroundings.grid.spacing_mm == (1.5,) * 3
 
@@ -86,13 +86,13 @@ def test_points_are_spread_by_how_far_they_are_from_those_before() -> None:
 
 def test_as_many_points_are_taken_as_are_far_enough_from_each_other() -> None:
     surface = sphere()
-    nearby = Nearby.of(features(), {"organ": spread()}, Room())
+    nearby = Nearby.of(features(), {"organ": spread()}, Rooms())
     assert nearby is not None and 14 < len(nearby.points_mm) < MOST
     assert max(np.linalg.norm(nearby.points_mm - point, axis=1).min() for point in surface) <= 7.5
 
 
 def test_a_refinement_is_computed_once() -> None:
-    nearby = Nearby.of(features(), {"organ": spread()}, Room())
+    nearby = Nearby.of(features(), {"organ": spread()}, Rooms())
     assert nearby is not None
     few = Matching(replace(START, shift=np.zeros(3)), sphere()[:6], np.zeros((6, 3)))
     refinement = Refinement(nearby, features(), few)
