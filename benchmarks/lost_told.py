@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rprloc.geometry import FloatArray
@@ -82,9 +83,9 @@ def told(answers: pd.DataFrame) -> None:
     # An answer in a frame that is wrong is right by luck alone: it teaches nothing.
     teaching = judged[~((before | judged["kind"].isin(TURNS)) & ~judged["repaired"] & ~judged["lost"])]
     final = judged[~before & ~judged["kind"].isin([ELSEWHERE, NEARBY])]
-    print("| cohort | answers | lost | AUROC: one support, three, spread_mm |", end="")
+    print("| cohort | answers | lost | AUROC: one support, three, spread_mm | told at 1 % of the others |", end="")
     print(" called lost by one: the lost, the others | by three | doubtful by one | by three |")
-    print("|---" * 8 + "|")
+    print("|---" * 9 + "|")
     for cohort in final["cohort"].unique():
         own = final[final["cohort"] == cohort]
         fit = _Fit.of(teaching[teaching["cohort"] != cohort])
@@ -110,7 +111,15 @@ def _print_cohort(name: str, rows: pd.DataFrame, fit: _Fit) -> None:
         for at in (fit.at, DOUBTFUL)
         for chance, own in zip(chances, known[:2], strict=True)
     ]
-    print(f"| {name} | {len(rows)} | {lost.sum()} | {tells} | {' | '.join(shares)} |")
+    alike = ", ".join(_told_at(chance[own], lost[own]) for chance, own in zip(chances, known[:2], strict=True))
+    print(f"| {name} | {len(rows)} | {lost.sum()} | {tells} | {alike} | {' | '.join(shares)} |")
+
+
+def _told_at(chances: FloatArray, lost: NDArray[np.bool_]) -> str:
+    """Return the part of the lost that have a larger probability than all but 1 % of the others."""
+    if not lost.any():
+        return "–"
+    return f"{100 * (chances[lost] > np.quantile(chances[~lost], KEPT)).mean():.0f} %"
 
 
 def _print_changes(rows: pd.DataFrame, fit: _Fit) -> None:
