@@ -24,9 +24,10 @@ import torch
 
 from benchmarks.ablation import supports_lines
 from benchmarks.lost import Cohort, prepared
+from rprloc.cohort.planner import BRIDGES
 from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Finder, Found, prediction_of
-from rprloc.methods.bridges import Bridges, Queried
+from rprloc.methods.bridges import Bridges
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT, OFF_MM, Judge
@@ -67,8 +68,8 @@ class _Searching:
 
     def found(self, methods: Sequence[str]) -> Iterator[tuple[list[Judged], list[Clock]]]:
         """Yield what `matched` finds in each scan, and what registers by some methods, with the time that it took."""
-        clocks = [Clock() for _ in self.scans]
-        yield self._crossed(self._judged(self._matched(self.supports), clocks), clocks), clocks
+        clocks, finder = [Clock() for _ in self.scans], self._matched(self.supports)
+        yield self._bridged(finder, self._judged(finder, clocks), clocks), clocks
         if methods:
             registered, clocks = dict.fromkeys(methods, "extreme"), [Clock() for _ in self.scans]
             finder = Registration(registered, window=self.cohort.settings.window, structures=self._names, seed=1)
@@ -102,15 +103,14 @@ class _Searching:
         found = [finder.locate(query, clock) for query, clock in zip(self.scans, clocks, strict=True)]
         return [Judged(own, self.judge.signs(query, own)) for query, own in zip(self.scans, found, strict=True)]
 
-    def _crossed(self, found: Sequence[Judged], clocks: Sequence[Clock]) -> list[Judged]:
-        """Return answers of which the doubtful ones were asked again by way of the other scans."""
-        bridges = Bridges(self._matched, self.judge.signs)
-        for query, judged, clock in zip(self.scans, found, clocks, strict=True):
-            assert query.folder is not None
-            bridges.note(Queried(query.folder, judged, clock, first=False))
-        changed = {one.folder: one.judged for one in bridges.crossed(self.supports)}
-        asked = [query.folder for query in self.scans]
-        return [changed.get(folder, one) if folder else one for folder, one in zip(asked, found, strict=True)]
+    def _bridged(self, finder: Finder, found: Sequence[Judged], clocks: Sequence[Clock]) -> list[Judged]:
+        """Return answers of which the doubtful ones were asked again by way of other scans."""
+        folders = [folder for scan in self.scans if scan not in self.supports and (folder := scan.folder)]
+        bridges = Bridges(folders[:BRIDGES], self.supports, self._matched, self.judge.signs)
+        asked = zip(self.scans, found, clocks, strict=True)
+        answered = [bridges.answered(finder, query, one, clock) for query, one, clock in asked]
+        clocks[0].add("bridges", bridges.seconds)
+        return answered
 
     def _lines_of(self, method: str, found: Sequence[Judged], seconds: float) -> Iterator[str]:
         """Yield a method's line for each number of supports, and one of how well its lost answers are told."""

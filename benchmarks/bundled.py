@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rprloc.catalogue import network_named
-from rprloc.cohort.planner import learning_of
+from rprloc.cohort.seen import learning_of
 from rprloc.cohort.settings import Settings, load_settings
 from rprloc.cohort.tasks import Learning
 from rprloc.scans.preprocess import Source, preprocess

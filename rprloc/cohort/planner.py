@@ -22,7 +22,7 @@ from rprloc.cohort.chosen import Weights
 from rprloc.cohort.code import code_hash
 from rprloc.cohort.places import Place, files_of
 from rprloc.cohort.requests import JOB_SECONDS, LOCAL_SECONDS, batch_size, training_threads
-from rprloc.cohort.settings import Settings
+from rprloc.cohort.seen import learning_of, seen_by
 from rprloc.cohort.sheet import Row
 from rprloc.cohort.tasks import (
     CALIBRATING,
@@ -30,12 +30,10 @@ from rprloc.cohort.tasks import (
     Asked,
     Choice,
     Export,
-    Learning,
     Measure,
     Member,
     Preprocess,
     Search,
-    Seen,
     Together,
     Train,
     View,
@@ -46,6 +44,8 @@ from rprloc.seeds import draw_order
 
 MOST_CALIBRATING = 20
 """Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
+BRIDGES, MOST_BRIDGED = 6, 3
+"""Scans of which the best are asked what others are in doubt of; more supports than so many tell enough together."""
 SINGLE = "single"
 """The value of --report of a page that holds its pictures itself."""
 MOST_BESIDE = 3
@@ -216,8 +216,9 @@ class Planner:
             supports=self._folders(self._order) if family.supports else (),
             judges=() if family.supports else self._folders(self._order[:1]),
             most_supports=self._most_supports(family),
+            bridges=self._bridges() if family.bridged and len(self._order) <= MOST_BRIDGED else (),
             structures=None if settings.structures is None else tuple(settings.structures),
-            seen=_seen(settings if chosen is None else chosen.settings),
+            seen=seen_by(settings if chosen is None else chosen.settings),
             parameters={name: self._number(name) for name in family.parameters},
             models=tuple(f"{self._cohort}/{network.name}" for network in networks)
             if chosen is None
@@ -232,11 +233,17 @@ class Planner:
             ),
         )
 
+    def _bridges(self) -> tuple[str, ...]:
+        """Return the scans that are asked what a query is in doubt of: the first of the sheet that are no supports, so
+        that neither other queries of a task nor appended rows change an answer.
+        """
+        return self._folders([row.subject for row in self._members if row.subject not in self._order][:BRIDGES])
+
     def _choice(self, chosen: Weights) -> Choice:
         """Return what a search decides itself; of calibrated answers all come with the same weights."""
         again = bool(chosen.models) and len(self._order) < CALIBRATION_IMAGES
         why = "" if chosen.models else chosen.why
-        return Choice(name=chosen.name, why=why, plain=_seen(self._settings), again=again)
+        return Choice(name=chosen.name, why=why, plain=seen_by(self._settings), again=again)
 
     def measure(self, searches: Sequence[Search]) -> Measure:
         """Return the task that measures the cohort's predictions."""
@@ -376,24 +383,3 @@ class Planner:
     def _folders(self, subjects: Iterable[str]) -> tuple[str, ...]:
         """Return the names of scans' folders."""
         return tuple(scan_folder(self._cohort, subject) for subject in subjects)
-
-
-def _seen(settings: Settings) -> Seen:
-    """Return what a model has to agree with, and what methods compare."""
-    return Seen(modality=settings.modality, window=settings.window, spacing=settings.spacing, patch=settings.patch)
-
-
-def learning_of(settings: Settings, network: Network) -> Learning:
-    """Return the settings that a network's training depends on."""
-    reach = {"r.coarse": settings.r.coarse, "r.fine": settings.r.fine}
-    return Learning(
-        modality=settings.modality,
-        window=settings.window,
-        spacing=settings.spacing,
-        convolution=settings.network.convolution,
-        width=settings.network.width,
-        patch=settings.patch if "patch" in network.keys else None,
-        matching_spacing=settings.learnt_spacing if "matching_spacing" in network.keys else None,
-        r=next((reach[key] for key in network.keys if key in reach), None),
-        structures=settings.structures if "structures" in network.keys else None,
-    )

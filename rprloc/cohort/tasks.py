@@ -177,6 +177,8 @@ class Search(Task, frozen=True, kw_only=True):
     """Supports that its answers are judged by where it needs none to find them."""
     most_supports: int | None = None
     """From how many supports it answers, the first that can be used; None for all."""
+    bridges: tuple[str, ...] = ()
+    """Other scans that are asked what a query is in doubt of."""
     structures: tuple[str, ...] | None = None
     """Those to find; None for those of the supports."""
     seen: Seen
@@ -192,7 +194,7 @@ class Search(Task, frozen=True, kw_only=True):
     @property
     def scans(self) -> tuple[str, ...]:
         """The names of all scans' folders, each once."""
-        return tuple(dict.fromkeys((*self.supports, *self.judges, *self.queries)))
+        return tuple(dict.fromkeys((*self.supports, *self.judges, *self.bridges, *self.queries)))
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

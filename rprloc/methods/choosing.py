@@ -23,9 +23,6 @@ class Searcher(Protocol):
     def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
         """Return the predictions for the query in a folder; `first` says whether none was made before."""
 
-    def crossed(self) -> dict[str, list[Prediction]]:
-        """Return, by folder, the predictions that other queries have changed."""
-
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
         """Return all predictions that were made, each with its share of the time that the supports took."""
 
@@ -44,27 +41,11 @@ class Choosing:
         self._choice, self._taking, self._folders = choice, taking, folders
         self._search = msgspec.structs.replace(search, choice=None)
         self._chosen = self._decided()
-        self._again: set[str] = set()
         self._searcher = self._without if self._chosen.weights == NO_WEIGHTS else taking(self._search, folders)
 
     def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
         """Return the predictions for the query in a folder, with what was chosen for it."""
         rows, again = searched(self._searcher, self._second, folder, first=first)
-        if again and folder is not None:
-            self._again.add(folder.name)
-        return self._stamped(rows, again=again)
-
-    def crossed(self) -> dict[str, list[Prediction]]:
-        """Return, by folder, the predictions that other queries have changed, with what was chosen for them."""
-        found = {}
-        for searcher in [self._searcher, self._without] if self._again else [self._searcher]:
-            again = searcher is not self._searcher
-            for name, rows in searcher.crossed().items():
-                if (name in self._again) == again:
-                    found[name] = self._stamped(rows, again=again)
-        return found
-
-    def _stamped(self, rows: Sequence[Prediction], *, again: bool) -> list[Prediction]:
         return stamped(rows, nothing_found(self._choice.name) if again else self._chosen)
 
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:

@@ -81,7 +81,7 @@ class Court:
         answers = finder.locate(query, clock)
         with clock.part("judge"):
             first = Judged(answers, self.signs(query, answers))
-        if _doubt(first) < DOUBTFUL:
+        if doubt_of(first) < DOUBTFUL:
             return first
         with clock.part("turn"):
             ways = [(way, lying) for way in self._turns(query) if (lying := turned(query, way.turn)) is not None]
@@ -120,7 +120,7 @@ def _doubts(judged: Judged) -> dict[Key, float]:
     }
 
 
-def _doubt(judged: Judged) -> float:
+def doubt_of(judged: Judged) -> float:
     """Return the median probability that answers are lost; without any they are."""
     doubts = _doubts(judged)
     return float(np.median(list(doubts.values()))) if doubts else 1.0
@@ -130,7 +130,7 @@ def _better(found: Sequence[Judged], first: Judged) -> Judged | None:
     """Return the best of what was found in a query as it may lie in truth, the simpler way first; None where the first
     answers, as its header says, are as good.
     """
-    doubts, limit = [_doubt(one) for one in found], min(_doubt(first), LOST_AT)
+    doubts, limit = [doubt_of(one) for one in found], min(doubt_of(first), LOST_AT)
     if not found or min(doubts) >= limit:
         return None
     best = int(np.argmin(doubts))

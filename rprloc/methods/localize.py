@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import torch
 
-from rprloc.catalogue import method_named
 from rprloc.catalogue.rows import load
 from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
@@ -23,7 +22,7 @@ from rprloc.methods.answer import (
     prediction_of,
     with_open_walls,
 )
-from rprloc.methods.bridges import Bridges, Queried
+from rprloc.methods.bridges import Bridges
 from rprloc.methods.choosing import Choosing, Searcher
 from rprloc.methods.clock import Clock, Part
 from rprloc.methods.judged import Court, Judged
@@ -86,16 +85,15 @@ def localize(
         raise InputError("Found no query, expected at least one scan to search.")
 
     def taking(asked: Search, given: Folders) -> Localizer:
-        return Localizer(asked, given, device=device, threads=threads, keep=keep, crossing=True)
+        return Localizer(asked, given, device=device, threads=threads, keep=keep)
 
     searcher: Searcher = (
         taking(search, folders) if search.choice is None else Choosing(search, search.choice, folders, taking)
     )
-    rows: dict[str, list[Prediction]] = {}
+    rows: list[Prediction] = []
     for name in sorted(search.queries):
-        rows[name] = searcher.predictions(folders.scans.get(name), first=not any(rows.values()))
-    rows |= searcher.crossed()
-    return searcher.shared([row for name in rows for row in rows[name]])
+        rows += searcher.predictions(folders.scans.get(name), first=not rows)
+    return searcher.shared(rows)
 
 
 class Localizer:
@@ -109,10 +107,9 @@ class Localizer:
         device: torch.device,
         threads: int | None = None,
         keep: Keep | None = None,
-        crossing: bool = False,
     ) -> None:
-        """Take the supports of a search, whose own queries play no part here, and its models; `crossing` says whether
-        `crossed` is going to be called. Raises InputError as `localize` does.
+        """Take the supports of a search, whose own queries play no part here, and its models; raises InputError as
+        `localize` does.
         """
         supports = [scan for name in search.supports if (scan := _read(folders.scans.get(name))) is not None]
         # The first of the draw that can be used; with most_supports the others are left alone.
@@ -132,8 +129,8 @@ class Localizer:
         judges = self._used or [scan for name in search.judges if (scan := _read(folders.scans.get(name))) is not None]
         self._court = Court(judges, search.seen.window, seed=search.seed)
         self._artist = None if keep is None else Artist(self._used)
-        bridged = crossing and any(method_named(method).family.bridged for method in search.methods)
-        self._bridges = Bridges(self._taking, self._court.signs) if bridged else None
+        bridges = [folders.scans[name] for name in search.bridges if name in folders.scans]
+        self._bridges = Bridges(bridges, self._used, self._taking, self._court.signs)
         self._seconds = time.perf_counter() - began
         self._by_name = {scan_folder(scan.cohort, scan.subject): scan for scan in supports}
         self._by_subject = {scan.subject: scan for scan in supports}
@@ -149,30 +146,7 @@ class Localizer:
         if query is None:
             return []
         judged = self._court.answered(self._finder, query, clock)
-        if self._bridges is not None and folder is not None:
-            self._bridges.note(Queried(folder, judged, clock, first))
-        return self._told(query, judged, clock, first=first)
-
-    def crossed(self) -> dict[str, list[Prediction]]:
-        """Return, by folder, the predictions for the queries some of whose doubtful answers other queries have changed.
-
-        All queries since the last time play a part.
-        """
-        found = {}
-        for one in () if self._bridges is None else self._bridges.crossed(self._used):
-            query = self._by_name.get(one.folder.name) or _read(one.folder)
-            if query is not None:
-                found[one.folder.name] = self._told(query, one.judged, one.clock, first=one.first)
-        return found
-
-    def _taking(self, supports: Sequence[Scan]) -> Finder:
-        """Return the family's methods with supports taken."""
-        finder: Finder = load(self._work.search.make)(self._work)
-        finder.prepare(supports)
-        return finder
-
-    def _told(self, query: Scan, judged: Judged, clock: Clock, *, first: bool) -> list[Prediction]:
-        """Return the predictions for a query from its answers, and keep their outlines."""
+        judged = self._bridges.answered(self._finder, query, judged, clock)
         if self._artist is not None and self._keep is not None:
             self._keep(query, self._artist.outlines(query, judged, clock))
         rows = _rows(query, judged, clock, drawn=self._drawn)
@@ -183,9 +157,17 @@ class Localizer:
         said = None if judged.turned is not None else stretched(self._by_subject, judged.kept)
         return [msgspec.structs.replace(row, first=first, device=name, stretched=said) for row in rows]
 
+    def _taking(self, supports: Sequence[Scan]) -> Finder:
+        """Return the family's methods with supports taken."""
+        finder: Finder = load(self._work.search.make)(self._work)
+        finder.prepare(supports)
+        return finder
+
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
-        """Return all predictions that were made, each with its share of the time that the supports took."""
-        share = round(self._seconds / len(rows), 6) if rows else 0.0
+        """Return all predictions that were made, each with its share of the time that the supports took, and the scans
+        that queries asked.
+        """
+        share = round((self._seconds + self._bridges.seconds) / len(rows), 6) if rows else 0.0
         return [msgspec.structs.replace(row, seconds=row.seconds | {"support": share}) for row in rows]
 
 

@@ -261,3 +261,18 @@ def test_a_change_of_the_settings_touches_only_the_tasks_that_use_it(
 
     before, after = told(""), told(change)
     assert {task for task in before if before[task] != after[task]} == touched
+
+
+def test_the_first_scans_that_are_no_supports_are_asked_what_queries_are_in_doubt_of(tmp_path: Path) -> None:
+    def bridges(count: int, supports: int = 1, methods: str = "matched") -> set[tuple[str, ...]]:
+        lines = [f"s{i},a.nii,l.nii,validation" for i in range(supports)] + [f"q{i},a.nii,,test" for i in range(count)]
+        plan = planned(sheet_of(tmp_path, *lines), methods=methods, weights="none", queries_per_task=2)
+        return {task.bridges for task in (*plan.localize, *plan.register)}
+
+    first = tuple(f"default@q{i}" for i in range(6))
+    # Neither the other queries of a task nor rows that are appended change them.
+    assert bridges(7) == bridges(9) == bridges(9, supports=3) == {first}
+    assert bridges(2) == {first[:2]}
+    assert bridges(7, supports=4) == bridges(7, methods="affine") == {()}
+    (task,) = planned(DEMO, methods="matched").localize
+    assert task.bridges and set(task.bridges) <= set(task.scans)

@@ -35,21 +35,13 @@ class Fake:
         if folder is None:
             return []
         self.asked.append(folder.name)
-        return self._rows(folder.name, first=first)
-
-    def _rows(self, name: str, *, first: bool = False) -> list[Prediction]:
-        failed = name in self.fails
+        failed = folder.name in self.fails
         return [
             Prediction(
-                cohort="c", subject=name, structure="organ", method="m", setting="s", support="a", drawn=True,
+                cohort="c", subject=folder.name, structure="organ", method="m", setting="s", support="a", drawn=True,
                 failed=failed, reason="nothing" if failed else None, first=first,
             )
         ]  # fmt: skip
-
-    def crossed(self) -> dict[str, list[Prediction]]:
-        """Change what was asked in each query."""
-        asked, self.asked = self.asked, []
-        return {name: [msgspec.structs.replace(row, setting="by way")] for name in asked for row in self._rows(name)}
 
     def shared(self, rows: Sequence[Prediction]) -> list[Prediction]:
         return list(rows)
@@ -92,13 +84,7 @@ def chosen(folders: Folders, monkeypatch: pytest.MonkeyPatch, decided: Chosen, c
 
     search = search_of(MATCHED, "d b", "a", models=("x",))
     searcher = Choosing(search, choice, folders, taking)
-    rows = [*searcher.predictions(QUERY, first=True), *searcher.predictions(Path("c@b"), first=False)]
-    # What others change keeps what was chosen, and comes from whoever was heard.
-    crossed = searcher.crossed()
-    assert sorted(crossed) == ["c@b", "c@d"]
-    for row in rows:
-        assert crossed[row.subject] == [msgspec.structs.replace(row, setting="by way", first=False)]
-    return searcher.shared(rows)
+    return searcher.shared([*searcher.predictions(QUERY, first=True), *searcher.predictions(Path("c@b"), first=False)])
 
 
 def test_the_supports_decide_and_each_query_may_differ(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from rprloc.errors import InputError
 from rprloc.methods import bridges
 from rprloc.methods.answer import Found, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock
-from rprloc.methods.localize import _name, _shared, localize
+from rprloc.methods.localize import _name, _shared
 from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
 from tests.methods.fakes import ORGAN, scan
 
@@ -119,34 +119,32 @@ def test_the_device_is_named() -> None:
     assert _name(torch.device("cpu")) == f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def test_doubtful_answers_are_asked_again_by_way_of_the_other_queries(
+def test_doubtful_answers_are_asked_again_by_way_of_other_scans(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if all were doubtful: the answers are still answers of the support, in the same rows, with their outlines."""
-    matched, kept = method_named("matched").family, list[tuple[str, int]]()
+    """As if all were doubtful: the answers are still answers of the support, in the same rows, wherever they stand."""
+    matched = method_named("matched").family
 
-    def found() -> list[Prediction]:
-        kept.clear()
-        return localize(
-            search_of(matched, "b c d", "a"), folders, device=torch.device("cpu"), threads=1,
-            keep=lambda query, outlines: kept.append((query.subject, len(outlines))),
-        )  # fmt: skip
+    def found(queries: str, **changes: Any) -> dict[str, list[Prediction]]:
+        rows = located(folders, search_of(matched, queries, "a", **changes))
+        return {name: [row for row in rows if row.subject == name] for name in queries.split()}
 
-    plain = found()
-    assert [subject for subject, _ in kept] == ["b", "c", "d"]
+    plain, asking = found("b c d"), {"bridges": ("c@b", "c@gone", "c@broken", "c@d")}
+    assert found("b c d", **asking).keys() == plain.keys()
     monkeypatch.setattr(bridges, "DOUBTFUL", 0.0)
-    monkeypatch.setattr(bridges, "_nearest", lambda ways: ways[-1])
-    rows = found()
-    assert [subject for subject, _ in kept][:3] == ["b", "c", "d"] and {subject for subject, _ in kept[3:]} <= set(
-        "bcd"
+    monkeypatch.setattr(bridges, "_nearest", lambda ways: ways[-1].answer)
+    rows = found("b c d", **asking)
+    changed = 0
+    for name, before in plain.items():
+        assert [(one.support, one.structure, one.first) for one in rows[name]] == [
+            (one.support, one.structure, one.first) for one in before
+        ]
+        for old, new in zip(before, rows[name], strict=True):
+            if old.box_mm and new.box_mm:
+                changed += old.box_mm != new.box_mm
+                np.testing.assert_allclose(new.box_mm, old.box_mm, atol=6)
+    assert changed
+    # What stands beside a query in its task changes nothing.
+    assert answers(found("d", **asking)["d"]) == answers(
+        [msgspec.structs.replace(row, first=True) for row in rows["d"]]
     )
-    keys = [(row.subject, row.support, row.structure, row.first) for row in plain]
-    assert [(row.subject, row.support, row.structure, row.first) for row in rows] == keys
-    changed = [(old, new) for old, new in zip(plain, rows, strict=True) if old.box_mm != new.box_mm]
-    assert changed and all("judge" in new.seconds for _, new in changed)
-    for old, new in changed:
-        if old.box_mm and new.box_mm:
-            np.testing.assert_allclose(new.box_mm, old.box_mm, atol=6)
-    # One query is asked alone, with nobody to ask.
-    (alone,) = {len(located(folders, search_of(matched, "d", "a")))}
-    assert alone == len([row for row in rows if row.subject == "d"])
