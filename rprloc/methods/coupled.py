@@ -203,9 +203,10 @@ class Surroundings:
 
     def _kernels(self) -> Iterator[Tensor]:
         """Yield what is compared of what surrounds each landmark (channels + 2, d, d, d), as `_costs` has it."""
-        if self._known is not None or self._features is None:
-            yield from () if self._known is None else self._known
+        if self._known is not None:
+            yield from self._known
             return
+        assert self._features is not None
         cubes = _weights(self._level, self._features.values.device)
         for cube in self._cubes(self._features.at, self._places_mm, self._level.wide):
             templates, weights = cube[:-1], cubes * cube[-1]

@@ -96,7 +96,7 @@ class Scan:
 
     @property
     def structures(self) -> Mapping[str, Structure]:
-        """What the label shows."""
+        """What the label shows, or what was carried there."""
         return self.record.structures
 
     @property
@@ -131,7 +131,7 @@ class Scan:
         return Volume(np.rint(values).astype(np.int16), grid)
 
     def surfaces_mm(self) -> dict[str, FloatArray]:
-        """Return points (n, 3) of the surface of each labelled structure, its extreme points before all others."""
+        """Return points (n, 3) of the surface of each structure, its extreme points before all others."""
         if self.carried is not None:
             return {name: one.surface_mm for name, one in self.carried.items()}
         found = {} if self.folder is None else read_scan_surfaces(self.folder)
@@ -141,7 +141,7 @@ class Scan:
         }
 
     def outlines(self) -> dict[str, Outline]:
-        """Return the mask of each labelled structure that has one, on the file's own voxels; read once."""
+        """Return the mask of each structure that has one, on the file's own voxels; read once."""
         return self._outlines
 
     @cached_property
@@ -151,7 +151,7 @@ class Scan:
         return {} if self.folder is None else read_scan_outlines(self.folder)
 
     def shape(self, structure: str) -> Shape | None:
-        """Return a labelled structure as distances, computed once; None for one without a mask."""
+        """Return a structure as distances, computed once; None for one without a mask."""
         outline, native = self._outlines.get(structure), self.record.native
         if outline is None or native is None:
             return None
