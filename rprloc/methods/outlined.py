@@ -48,8 +48,8 @@ class Artist:
     def outlines(self, query: Scan, judged: Judged, clock: Clock) -> dict[Key, Outlined]:
         """Return the outlines, on the query's own voxels, of its answers that are not lost.
 
-        Where several supports answered, the robust mean of what they carried, each by how likely it is not lost, is that
-        of all together, unless more of them say that the query does not show the structure than find it.
+        Where several supports answered, the robust mean of what they carried, each by how likely it is not lost, is
+        that of all together, unless more of them say that the query does not show the structure than find it.
         """
         native = query.record.native
         if native is None:

@@ -73,6 +73,17 @@ def test_one_that_is_far_off_hardly_moves_what_the_others_draw(tmp_path: Path) -
     assert outlines[key("*")].facts.dice is not None and outlines[key("*")].facts.dice > 0.8
 
 
+def test_one_that_is_doubtful_has_less_say_in_what_all_draw(tmp_path: Path) -> None:
+    supports, query = [drawn(tmp_path, name) for name in "ab"], drawn(tmp_path, "q", low=12)
+    answers = {key("a"): found(np.array([4.0, 4.0, 4.0])), key("b"): found(np.array([12.0, 4.0, 4.0]))}
+    looks = {"a": np.array([0.8, 0.0, 2.5, np.nan]), "b": np.array([0.2, 0.4, 2.1, np.nan])}
+    judged = Judged(answers, {key(name): own for name, own in looks.items()})
+    assert judged.lost[key("a")] < 0.1 < 0.4 < judged.lost[key("b")] < 0.6
+    alike, weighed = (Artist(supports).outlines(query, one, Clock())[key("*")] for one in (Judged(answers), judged))
+    assert alike.outline.first == (14, 12, 12)
+    assert weighed.outline.first < (14, 12, 12)
+
+
 def test_lost_ones_and_failures_have_none(tmp_path: Path) -> None:
     supports = [drawn(tmp_path, name, mask=name != "d") for name in "abcd"]
     answers = {
