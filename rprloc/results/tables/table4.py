@@ -64,7 +64,8 @@ def _notes(tidy: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
         f"over {DRAWS} draws of the seed, the same for all methods with the same supports. An answer is the robust "
         "mean of the drawn supports' boxes, wall by wall (Huber's: a wall further off than "
         f"{FAR_MM:g} mm counts as if it were so far), each weighed by 1 - its `lost`; a support that failed, or that "
-        "is the query itself, is left out, and a miss is where none is left, or where more say that the query does not show it than find it.",
+        "is the query itself, is left out, and a miss is where none is left, or where more say that the query does not "
+        "show it than find it.",
         "seconds: one scan, all its structures, after the first scan of each task. With fewer supports than all it is "
         "their share of one pass that served all: a run with so few takes at least that and at most what all take.",
         "The paper has no such table: its answers come from one support.",
