@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from rprloc.geometry import box_of_points
 from rprloc.methods.answer import DOUBTFUL, Finder, Found, prediction_of
 from rprloc.methods.bridges import Bridges
 from rprloc.methods.clock import Clock
+from rprloc.methods.coupled import Rooms
 from rprloc.methods.judged import Judged
 from rprloc.methods.lost import LOST_AT, OFF_MM, Judge
 from rprloc.methods.matched import Matched
@@ -60,6 +61,7 @@ class _Searching:
     cohort: Cohort
     scans: Sequence[Scan]
     supports: Sequence[Scan]
+    rooms: Rooms = field(default_factory=Rooms)
 
     @cached_property
     def judge(self) -> Judge:
@@ -94,7 +96,7 @@ class _Searching:
         """Return `matched` with supports taken."""
         window = self.cohort.settings.window
         start, device = LaidStart(window, seed=1), torch.device("cpu")
-        finder = Matched(start, window=window, device=device, structures=self._names)
+        finder = Matched(start, window=window, device=device, structures=self._names, rooms=self.rooms)
         finder.prepare(supports)
         return finder
 

@@ -44,7 +44,7 @@ from rprloc.seeds import draw_order
 
 MOST_CALIBRATING = 20
 """Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
-BRIDGES, MOST_BRIDGED = 6, 3
+BRIDGES, MOST_BRIDGED = 4, 3
 """Scans of which the best are asked what others are in doubt of; more supports than so many tell enough together."""
 SINGLE = "single"
 """The value of --report of a page that holds its pictures itself."""

@@ -1,9 +1,9 @@
 """Doubtful answers asked again by way of other scans: what a support and they say of a structure together.
 
-One support may take an organ for what looks like it in one query and not in most. Where its answer is doubtful, some
-other scans of the cohort become supports in turn, with what was carried there in place of a label (as in LEAP, Wolz et
-al., NeuroImage 2010), and the answer is that one, straight or by way of another scan, which is nearest to what all of
-them say together. It needs no label, and one support is enough.
+One support may take an organ for what looks like it in one query and not in most. Where its answer is as likely lost as
+not, some other scans of the cohort become supports in turn, with what was carried there in place of a label (as in
+LEAP, Wolz et al., NeuroImage 2010), and the answer is that one, straight or by way of another scan, which is nearest to
+what all of them say together. It needs no label, and one support is enough.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rprloc.geometry import FloatArray, box_of_points, robust_mean
-from rprloc.methods.answer import DOUBTFUL, Answers, Finder, Found, Key
+from rprloc.methods.answer import Answers, Finder, Found, Key
 from rprloc.methods.carry import Chained, Matching, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged, doubt_of
@@ -27,6 +27,8 @@ from rprloc.scans.scan import CarriedStructure, Scan
 
 _ASKED = 3
 """Scans that are asked; four are no better."""
+_DOUBT = 0.5
+"""Answers that are lost with this probability ask; three times as many from 0.2 on gain little more."""
 
 Take = Callable[[Sequence[Scan]], Finder]
 """Takes supports for the same method."""
@@ -39,51 +41,58 @@ class Bridges:
 
     def __init__(self, folders: Sequence[Path], supports: Sequence[Scan], take: Take, signs: Signs) -> None:
         """Take the folders of scans that may be asked, the supports, and what searches and judges."""
-        self._folders, self._supports = folders, supports
+        self._folders, self._supports = folders, {scan.subject: scan for scan in supports}
         self._take, self._signs = take, signs
-        self._known: tuple[list[_Bridge], Finder] | None = None
+        self._best: list[tuple[Scan, Judged]] | None = None
+        self._known: dict[str, tuple[list[_Bridge], Finder]] = {}
         self.seconds = 0.0
         """What it took to search the scans and to prepare them as supports."""
 
     def answered(self, finder: Finder, query: Scan, judged: Judged, clock: Clock) -> Judged:
-        """Return a finder's answers for a query, of which the doubtful ones are asked again; those for a query that
-        lies otherwise than it says are as they were.
+        """Return a finder's answers for a query, of which those that are as likely lost as not are asked again; those
+        for a query that lies otherwise than it says are as they were.
         """
-        doubtful = [key for key, lost in judged.lost.items() if lost >= DOUBTFUL]
-        if judged.turned is not None or not doubtful:
+        asking = [key for key, lost in judged.lost.items() if lost >= _DOUBT]
+        if judged.turned is not None or not asking:
             return judged
-        bridges, asked = self._prepared(finder)
-        if not bridges:
+        answers = dict(judged.answers)
+        for support in dict.fromkeys(key.support for key in asking):
+            bridges, asked = self._prepared(finder, support)
+            if not bridges:
+                continue
+            found = asked.locate(query, clock)
+            with clock.part("judge"):
+                others = [bridge for bridge in bridges if bridge.of != query.subject]
+                ways = [way for bridge in others for way in self._ways(query, bridge, found)]
+                for key in (one for one in asking if one.support == support):
+                    straight = answers[key]
+                    assert isinstance(straight, Found)
+                    own = [_Way(key, straight, judged.alone[key]), *(way for way in ways if way.key == key)]
+                    answers[key] = _nearest(own)
+        if all(answers[key] is judged.answers[key] for key in asking):
             return judged
-        found = asked.locate(query, clock)
         with clock.part("judge"):
-            ways = [way for bridge in bridges if bridge.of != query.subject for way in self._ways(query, bridge, found)]
-            answers = dict(judged.answers)
-            for key in doubtful:
-                straight = answers[key]
-                assert isinstance(straight, Found)
-                own = [_Way(key, straight, judged.alone[key]), *(way for way in ways if way.key == key)]
-                answers[key] = _nearest(own)
             return replace(judged, answers=answers, signs=self._signs(query, answers))
 
-    def _prepared(self, finder: Finder) -> tuple[list[_Bridge], Finder]:
-        """Return the scans that are asked, of each support those in which its structures are found best, as supports of
-        a finder.
-        """
-        if self._known is None:
+    def _prepared(self, finder: Finder, support: str) -> tuple[list[_Bridge], Finder]:
+        """Return the scans that are asked of a support's structures, as supports of a finder."""
+        if support not in self._known:
             began = time.perf_counter()
-            found: list[tuple[float, list[_Bridge]]] = []
-            for folder in self._folders:
-                if (scan := Scan.read(folder)) is not None:
-                    answers = finder.locate(scan, Clock())
-                    judged = Judged(answers, self._signs(scan, answers))
-                    bridges = [one for support in self._supports if (one := _Bridge.of_found(scan, support, judged))]
-                    found.append((doubt_of(judged), bridges))
-            best = sorted(found, key=lambda one: one[0])[:_ASKED]
-            chosen = [bridge for _, bridges in best for bridge in bridges]
-            self._known = chosen, self._take([bridge.scan for bridge in chosen])
+            if self._best is None:
+                self._best = sorted(self._searched(finder), key=lambda one: doubt_of(one[1]))[:_ASKED]
+            own = self._supports[support]
+            found = [bridge for scan, judged in self._best if (bridge := _Bridge.of_found(scan, own, judged))]
+            self._known[support] = found, self._take([bridge.scan for bridge in found])
             self.seconds += time.perf_counter() - began
-        return self._known
+        return self._known[support]
+
+    def _searched(self, finder: Finder) -> Iterator[tuple[Scan, Judged]]:
+        """Yield the scans that may be asked, with what is found in them."""
+        for folder in self._folders:
+            if (scan := Scan.read(folder)) is not None:
+                found = finder.locate(scan, Clock())
+                light = {key: _light(one) if isinstance(one, Found) else one for key, one in found.items()}
+                yield scan, Judged(light, self._signs(scan, light))
 
     def _ways(self, query: Scan, bridge: _Bridge, found: Answers) -> Iterator[_Way]:
         """Yield the answers for a query by way of a bridge, as answers of its support."""
@@ -124,7 +133,7 @@ class _Bridge:
     @classmethod
     def of_found(cls, scan: Scan, support: Scan, judged: Judged) -> _Bridge | None:
         """Take what was found in a scan from a support and is not lost; None where that is nothing."""
-        answers = {key: _light(answer) for key, answer in judged.kept.items() if key.support == support.subject}
+        answers = {key: answer for key, answer in judged.kept.items() if key.support == support.subject}
         if not answers:
             return None
         surfaces, structures, carried = support.surfaces_mm(), {}, {}

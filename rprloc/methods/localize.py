@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from rprloc.methods.answer import (
 from rprloc.methods.bridges import Bridges
 from rprloc.methods.choosing import Choosing, Searcher
 from rprloc.methods.clock import Clock, Part
+from rprloc.methods.coupled import Rooms
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import LOST_AT
 from rprloc.methods.outlined import Artist, Outlines
@@ -45,6 +46,8 @@ class Work:
     """By network."""
     device: torch.device
     threads: int | None = None
+    rooms: Rooms = field(default_factory=Rooms)
+    """For what is kept of supports, of all that a task takes."""
 
     def model(self, network: str) -> Model:
         """Return a network's model; raises InputError where it is missing."""

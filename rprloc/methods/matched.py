@@ -129,9 +129,10 @@ class Matched:
         window: Window,
         device: torch.device,
         structures: Sequence[str] | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
-        """Take the way of starting, the cohort's window, what computes, and the structures (None: all that a support
-        has).
+        """Take the way of starting, the cohort's window, what computes, the structures (None: all that a support has),
+        and room for what is kept of supports.
         """
         self._start = start
         self._window = window
@@ -139,7 +140,7 @@ class Matched:
         self._structures = structures
         self._device = device
         self._supports: list[_Support] = []
-        self._rooms = Rooms()
+        self._rooms = rooms or Rooms()
 
     def prepare(self, supports: Sequence[Scan]) -> None:
         """Read the supports and the surroundings of their landmarks, once for all queries."""
@@ -380,4 +381,4 @@ def make(work: Work) -> Matched:
         if "position_map" in work.models
         else LaidStart(window, seed=seed)
     )
-    return Matched(start, window=window, structures=work.structures, device=work.device)
+    return Matched(start, window=window, structures=work.structures, device=work.device, rooms=work.rooms)

@@ -269,7 +269,7 @@ def test_the_first_scans_that_are_no_supports_are_asked_what_queries_are_in_doub
         plan = planned(sheet_of(tmp_path, *lines), methods=methods, weights="none", queries_per_task=2)
         return {task.bridges for task in (*plan.localize, *plan.register)}
 
-    first = tuple(f"default@q{i}" for i in range(6))
+    first = tuple(f"default@q{i}" for i in range(4))
     # Neither the other queries of a task nor rows that are appended change them.
     assert bridges(7) == bridges(9) == bridges(9, supports=3) == {first}
     assert bridges(2) == {first[:2]}

@@ -131,7 +131,7 @@ def test_doubtful_answers_are_asked_again_by_way_of_other_scans(
 
     plain, asking = found("b c d"), {"bridges": ("c@b", "c@gone", "c@broken", "c@d")}
     assert found("b c d", **asking).keys() == plain.keys()
-    monkeypatch.setattr(bridges, "DOUBTFUL", 0.0)
+    monkeypatch.setattr(bridges, "_DOUBT", 0.0)
     monkeypatch.setattr(bridges, "_nearest", lambda ways: ways[-1].answer)
     rows = found("b c d", **asking)
     changed = 0
