@@ -35,7 +35,7 @@ class Family:
     calibrated: bool = False
     """Whether each support is searched from the others as well, so that answers can say how sure they are."""
     bridged: bool = False
-    """Whether other scans are asked what it is in doubt of."""
+    """Whether other scans are asked where its answer is lost."""
     outlines: bool = False
     """Whether it brings the support's mask into the query as well."""
     gpu: bool = True

@@ -45,7 +45,7 @@ from rprloc.seeds import draw_order
 MOST_CALIBRATING = 20
 """Supports that are searched from the others so that predictions can say how sure they are: more tell no more."""
 BRIDGES, MOST_BRIDGED = 4, 3
-"""Scans of which the best are asked what others are in doubt of; more supports than so many tell enough together."""
+"""Scans of which the best are asked where an answer is lost; more supports than so many tell enough together."""
 SINGLE = "single"
 """The value of --report of a page that holds its pictures itself."""
 MOST_BESIDE = 3
@@ -234,7 +234,7 @@ class Planner:
         )
 
     def _bridges(self) -> tuple[str, ...]:
-        """Return the scans that are asked what a query is in doubt of: the first of the sheet that are no supports, so
+        """Return the scans that are asked where an answer is lost: the first of the sheet that are no supports, so
         that neither other queries of a task nor appended rows change an answer.
         """
         return self._folders([row.subject for row in self._members if row.subject not in self._order][:BRIDGES])

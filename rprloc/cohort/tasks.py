@@ -178,7 +178,7 @@ class Search(Task, frozen=True, kw_only=True):
     most_supports: int | None = None
     """From how many supports it answers, the first that can be used; None for all."""
     bridges: tuple[str, ...] = ()
-    """Other scans that are asked what a query is in doubt of."""
+    """Other scans that are asked where an answer is lost."""
     structures: tuple[str, ...] | None = None
     """Those to find; None for those of the supports."""
     seen: Seen

@@ -1,9 +1,9 @@
-"""Doubtful answers asked again by way of other scans: what a support and they say of a structure together.
+"""Lost answers asked again by way of other scans: what a support and they say of a structure together.
 
-One support may take an organ for what looks like it in one query and not in most. Where its answer is as likely lost as
-not, some other scans of the cohort become supports in turn, with what was carried there in place of a label (as in
-LEAP, Wolz et al., NeuroImage 2010), and the answer is that one, straight or by way of another scan, which is nearest to
-what all of them say together. It needs no label, and one support is enough.
+One support may take an organ for what looks like it in one query and not in most. Where its answer is lost, some other
+scans of the cohort become supports in turn, with what was carried there in place of a label (as in LEAP, Wolz et al.,
+NeuroImage 2010), and the answer is that one, straight or by way of another scan, which is nearest to what all of them
+say together. It needs no label, and one support is enough.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from rprloc.methods.answer import Answers, Finder, Found, Key
 from rprloc.methods.carry import Chained, Matching, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged, doubt_of
-from rprloc.methods.lost import lost_of
+from rprloc.methods.lost import LOST_AT, lost_of
 from rprloc.methods.refined import Refined
 from rprloc.scans.outlines import Outline
 from rprloc.scans.scan import CarriedStructure, Scan
 
 _ASKED = 3
 """Scans that are asked; four are no better."""
-_DOUBT = 0.5
-"""Answers that are lost with this probability ask; three times as many from 0.2 on gain little more."""
 
 Take = Callable[[Sequence[Scan]], Finder]
 """Takes supports for the same method."""
@@ -37,7 +35,7 @@ Signs = Callable[[Scan, Answers], dict[Key, FloatArray]]
 
 
 class Bridges:
-    """Scans of a cohort that are asked what a query is in doubt of; they are searched when the first one is."""
+    """Scans of a cohort that are asked what is lost in a query; they are searched when the first answer is."""
 
     def __init__(self, folders: Sequence[Path], supports: Sequence[Scan], take: Take, signs: Signs) -> None:
         """Take the folders of scans that may be asked, the supports, and what searches and judges."""
@@ -49,10 +47,10 @@ class Bridges:
         """What it took to search the scans and to prepare them as supports."""
 
     def answered(self, finder: Finder, query: Scan, judged: Judged, clock: Clock) -> Judged:
-        """Return a finder's answers for a query, of which those that are as likely lost as not are asked again; those
-        for a query that lies otherwise than it says are as they were.
+        """Return a finder's answers for a query, of which those that are lost are asked again; those for a query that
+        lies otherwise than it says are as they were.
         """
-        asking = [key for key, lost in judged.lost.items() if lost >= _DOUBT]
+        asking = [key for key, lost in judged.lost.items() if lost >= LOST_AT]
         if judged.turned is not None or not asking:
             return judged
         answers = dict(judged.answers)

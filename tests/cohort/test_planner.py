@@ -263,7 +263,7 @@ def test_a_change_of_the_settings_touches_only_the_tasks_that_use_it(
     assert {task for task in before if before[task] != after[task]} == touched
 
 
-def test_the_first_scans_that_are_no_supports_are_asked_what_queries_are_in_doubt_of(tmp_path: Path) -> None:
+def test_the_first_scans_that_are_no_supports_are_asked_where_an_answer_is_lost(tmp_path: Path) -> None:
     def bridges(count: int, supports: int = 1, methods: str = "matched") -> set[tuple[str, ...]]:
         lines = [f"s{i},a.nii,l.nii,validation" for i in range(supports)] + [f"q{i},a.nii,,test" for i in range(count)]
         plan = planned(sheet_of(tmp_path, *lines), methods=methods, weights="none", queries_per_task=2)

@@ -1,4 +1,4 @@
-"""Doubtful answers asked again by way of other scans."""
+"""Lost answers asked again by way of other scans."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.methods.patients import ORGANS, SHIFT_MM, moved, patient
 
 SCANS = {name: patient(name, shift_mm=SHIFT_MM * number) for number, name in enumerate(("s", "t", *"abcdq"))}
 """Two supports, four scans that may be asked, and a query."""
-LOOKED = {"sure": np.array([0.8, 0.0, 2.5, np.nan]), "doubtful": np.array([0.2, 0.4, 2.1, np.nan])}
+LOOKED = {"sure": np.array([0.8, 0.0, 2.5, np.nan]), "lost": np.array([0.1, 0.6, 2.0, np.nan])}
 FAR = np.array([0.0, 0.0, 40.0])
 OFF = {"a": 0.0, "b": -1.0, "c": 1.0, "d": 7.0}
 """How far answers by way of a scan are off, in mm."""
@@ -39,9 +39,9 @@ def true(query: Scan, name: str) -> FloatArray:
 
 
 def signs(query: Scan, answers: Answers) -> dict[Key, FloatArray]:
-    """Doubt what is 20 mm off."""
+    """Call lost what is 20 mm off."""
     return {
-        one: LOOKED["doubtful" if np.abs(answer.points_mm - true(query, one.structure)).max() > 20 else "sure"]
+        one: LOOKED["lost" if np.abs(answer.points_mm - true(query, one.structure)).max() > 20 else "sure"]
         for one, answer in answers.items()
         if isinstance(answer, Found)
     }
@@ -103,7 +103,7 @@ class Asking:
         return before, self.bridges.answered(self.finder, query, before, Clock())
 
 
-def test_a_doubtful_answer_gives_way_to_what_others_agree_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_answer_gives_way_to_what_others_agree_on(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = Asking(monkeypatch, q=FAR)
     before, after = asking()
     organ, gland = key("organ"), key("gland")
@@ -180,12 +180,12 @@ def test_each_support_asks_for_itself_and_a_query_neither_itself_nor_for_itself(
 
 def test_what_most_say_too_stays_to_the_last_digit(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = Asking(monkeypatch, q=np.zeros(3))
-    monkeypatch.setitem(LOOKED, "sure", LOOKED["doubtful"])
+    monkeypatch.setitem(LOOKED, "sure", LOOKED["lost"])
     before, after = asking()
     assert asking.taken and all(after.answers[one] is before.answers[one] for one in before.answers)
 
 
-def test_nothing_is_searched_where_nothing_is_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_searched_where_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = Asking(monkeypatch)
     before, after = asking()
     assert after is before and asking.finder.asked == ["q"] and not asking.taken and not asking.bridges.seconds

@@ -119,10 +119,8 @@ def test_the_device_is_named() -> None:
     assert _name(torch.device("cpu")) == f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def test_doubtful_answers_are_asked_again_by_way_of_other_scans(
-    folders: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As if all were doubtful: the answers are still answers of the support, in the same rows, wherever they stand."""
+def test_lost_answers_are_asked_again_by_way_of_other_scans(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all were lost: the answers are still answers of the support, in the same rows, wherever they stand."""
     matched = method_named("matched").family
 
     def found(queries: str, **changes: Any) -> dict[str, list[Prediction]]:
@@ -131,7 +129,7 @@ def test_doubtful_answers_are_asked_again_by_way_of_other_scans(
 
     plain, asking = found("b c d"), {"bridges": ("c@b", "c@gone", "c@broken", "c@d")}
     assert found("b c d", **asking).keys() == plain.keys()
-    monkeypatch.setattr(bridges, "_DOUBT", 0.0)
+    monkeypatch.setattr(bridges, "LOST_AT", 0.0)
     monkeypatch.setattr(bridges, "_nearest", lambda ways: ways[-1].answer)
     rows = found("b c d", **asking)
     changed = 0
