@@ -23,6 +23,7 @@ _CHANNELS, _AROUND = 12, 4
 """Of the features, and the voxels around one that are looked at for it."""
 _AT_ONCE = 1 << 20
 """Voxels whose features are computed, or looked up, together."""
+_COMPLEX = torch.complex64.itemsize
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
@@ -188,10 +189,11 @@ class Surroundings:
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
         self._weights = _coupling(points_mm, owners, level)
         self._window = 2 * (level.wide + level.reach) + 1
-        self._fft = (next_fast_len(self._window, real=True),) * 3
+        fast = next_fast_len(self._window, real=True)
+        self._fft = (fast,) * 3
         self._features: Features | None = features
-        self._room = rooms.transforms
         side, channels = 2 * level.wide + 1, len(features.values) + 2
+        self._keeps = rooms.transforms.takes(len(points_mm) * channels * fast**2 * (fast // 2 + 1) * _COMPLEX)
         self._known: Tensor | None = None
         if rooms.kernels.takes(len(points_mm) * channels * side**3 * features.values.element_size()):
             # One after the other: all at once would take several times the memory.
@@ -283,12 +285,12 @@ class Surroundings:
 
     def _transformed(self, number: int, kernel: Tensor) -> Tensor:
         """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is
-        room.
+        room for those of all.
         """
         known = self._kept.get(number)
         if known is None:
             known = torch.fft.rfftn(kernel, s=self._fft).conj_physical()
-            if self._room.takes(known.nbytes):
+            if self._keeps:
                 self._kept[number] = known
         return known
 

@@ -49,13 +49,16 @@ def test_what_is_kept_for_further_queries_changes_no_move_and_stays_within_its_r
     one = Room(1)
     assert not one.takes(2) and one.takes(1) and not one.takes(1)
     # Of FINE's landmarks each takes 14 channels of 30 x 30 x 16 complex numbers, 1.6 MB.
-    some, none = (surroundings_of(support, rooms=Rooms(size, size)) for size in (2_000_000, 0))
+    size = len(POINTS) * 14 * 30 * 30 * 16 * 8
+    some, none = (surroundings_of(support, rooms=Rooms(size, one)) for one in (size, size - 1))
+    bare = surroundings_of(support, rooms=Rooms(0, 0))
     for query in (textured((3.0, 0.0, 0.0)), textured((0.0, 6.0, 0.0))):
-        kept, anew = (one.moves(query, Affine(np.eye(3), np.zeros(3))) for one in (some, none))
-        np.testing.assert_array_equal(kept.displacements_mm, anew.displacements_mm)
-        np.testing.assert_array_equal(kept.costs, anew.costs)
-    assert len(some._kept) == 1 and not none._kept
-    assert some._known is not None and none._known is None
+        kept, *others = (one.moves(query, Affine(np.eye(3), np.zeros(3))) for one in (some, none, bare))
+        for anew in others:
+            np.testing.assert_array_equal(kept.displacements_mm, anew.displacements_mm)
+            np.testing.assert_array_equal(kept.costs, anew.costs)
+    assert len(some._kept) == len(POINTS) and not none._kept and not bare._kept
+    assert some._known is not None and none._known is not None and bare._known is None
 
 
 def test_a_point_that_moves_otherwise_than_those_around_is_apart() -> None:
