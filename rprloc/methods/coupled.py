@@ -161,7 +161,7 @@ class Rooms:
     supports, and those of four structures of one.
     """
 
-    def __init__(self, kernels: int = 192 << 20, transforms: int = 384 << 20) -> None:
+    def __init__(self, kernels: int = 192 << 20, transforms: int = 336 << 20) -> None:
         """Take how many bytes there are for each."""
         self.kernels, self.transforms = Room(kernels), Room(transforms)
 
