@@ -48,10 +48,10 @@ class Bridges:
 
     def answered(self, finder: Finder, query: Scan, judged: Judged, clock: Clock) -> Judged:
         """Return a finder's answers for a query, of which those that are lost are asked again; those for a query that
-        lies otherwise than it says are as they were.
+        lies otherwise than it says, and those without a support, are as they were.
         """
-        asking = [key for key, lost in judged.lost.items() if lost >= LOST_AT]
-        if judged.turned is not None or not asking:
+        asking = [key for key, lost in judged.lost.items() if lost >= LOST_AT and key.support in self._supports]
+        if judged.turned is not None or not asking or not self._folders:
             return judged
         answers = dict(judged.answers)
         for support in dict.fromkeys(key.support for key in asking):

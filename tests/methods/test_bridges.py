@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rprloc.geometry import Affine, FloatArray, box_of_points
-from rprloc.methods.answer import Answers, Found, Key
+from rprloc.methods.answer import NO_SUPPORT, Answers, Found, Key
 from rprloc.methods.bridges import Bridges
 from rprloc.methods.carry import Chained, Matching
 from rprloc.methods.clock import Clock
@@ -195,6 +195,13 @@ def test_a_query_that_lies_otherwise_does_not_ask(monkeypatch: pytest.MonkeyPatc
     asking = Asking(monkeypatch, q=FAR)
     before, after = asking(way=Turned(Turn(UNTURNED.axes, (1, 1, -1)), sided=True))
     assert after is before and not asking.taken
+
+
+def test_an_answer_without_a_support_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = Asking(monkeypatch)
+    found = Found(points_mm=true(SCANS["q"], "organ") + FAR, half_voxel_mm=None)
+    before = Judged({key("organ", NO_SUPPORT): found}, {key("organ", NO_SUPPORT): LOOKED["lost"]})
+    assert asking.bridges.answered(asking.finder, SCANS["q"], before, Clock()) is before
 
 
 @pytest.mark.parametrize("names", ["", "xyz"])
