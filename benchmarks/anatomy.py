@@ -3,10 +3,10 @@
     python -m benchmarks.anatomy SHEET,SETTINGS[,SPLIT...] ... [--methods affine,bspline,convex,syn] [--supports 3]
 
 Of each sheet up to 20 labelled scans (of the splits, if any are named) are searched from each of its first ones, by
-`matched`, which lays them over each other and asks doubtful answers again by way of other scans, and by the
-registrations that are named (affine; none for ""). A line has a
-number of supports' IoU and wall distance with their 95 % intervals over the queries, failures, and seconds a pair;
-another one how many answers are far off, and how well `lost` tells them.
+`matched`, which lays them over each other and asks lost answers again by way of other scans, and by the registrations
+that are named (affine; none for ""). A line has a number of supports' IoU and wall distance with their 95 % intervals
+over the queries, failures, and seconds a pair; another one how many answers are far off, and how well `lost` tells
+them.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Searching:
         return [Judged(own, self.judge.signs(query, own)) for query, own in zip(self.scans, found, strict=True)]
 
     def _bridged(self, finder: Finder, found: Sequence[Judged], clocks: Sequence[Clock]) -> list[Judged]:
-        """Return answers of which the doubtful ones were asked again by way of other scans."""
+        """Return answers of which the lost ones were asked again by way of other scans."""
         folders = [folder for scan in self.scans if scan not in self.supports and (folder := scan.folder)]
         bridges = Bridges(folders[:BRIDGES], self.supports, self._matched, self.judge.signs)
         asked = zip(self.scans, found, clocks, strict=True)

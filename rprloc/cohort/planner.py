@@ -216,7 +216,7 @@ class Planner:
             supports=self._folders(self._order) if family.supports else (),
             judges=() if family.supports else self._folders(self._order[:1]),
             most_supports=self._most_supports(family),
-            bridges=self._bridges() if family.bridged and len(self._order) <= MOST_BRIDGED else (),
+            bridges=self._bridges(family),
             structures=None if settings.structures is None else tuple(settings.structures),
             seen=seen_by(settings if chosen is None else chosen.settings),
             parameters={name: self._number(name) for name in family.parameters},
@@ -233,10 +233,12 @@ class Planner:
             ),
         )
 
-    def _bridges(self) -> tuple[str, ...]:
+    def _bridges(self, family: Family) -> tuple[str, ...]:
         """Return the scans that are asked where an answer is lost: the first of the sheet that are no supports, so
         that neither other queries of a task nor appended rows change an answer.
         """
+        if not family.bridged or len(self._order) > MOST_BRIDGED:
+            return ()
         return self._folders([row.subject for row in self._members if row.subject not in self._order][:BRIDGES])
 
     def _choice(self, chosen: Weights) -> Choice:

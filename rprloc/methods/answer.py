@@ -135,6 +135,13 @@ def _shown(points_mm: FloatArray, field_mm: FloatArray) -> bool:
     return bool(np.prod(parts) >= _SHOWN)
 
 
+def say(lost: float | None) -> float:
+    """Return the weight of an answer in what several say together, by the probability that it is lost; one that was not
+    judged counts wholly.
+    """
+    return 1 - (lost or 0.0)
+
+
 def spread_of(positions_mm: FloatArray) -> FloatArray:
     """Return the root mean square distance in mm (...) of positions (..., k, 3) to their mean."""
     moved = positions_mm - positions_mm.mean(axis=-2, keepdims=True)

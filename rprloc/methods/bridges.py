@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rprloc.geometry import FloatArray, box_of_points, robust_mean
-from rprloc.methods.answer import Answers, Finder, Found, Key
+from rprloc.methods.answer import Answers, Finder, Found, Key, say
 from rprloc.methods.carry import Chained, Matching, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged, doubt_of
@@ -70,7 +70,9 @@ class Bridges:
         if all(answers[key] is judged.answers[key] for key in asking):
             return judged
         with clock.part("judge"):
-            return replace(judged, answers=answers, signs=self._signs(query, answers))
+            supports = {key.support for key in asking}
+            again = {key: answer for key, answer in answers.items() if key.support in supports}
+            return replace(judged, answers=answers, signs={**judged.signs, **self._signs(query, again)})
 
     def _prepared(self, finder: Finder, support: str) -> tuple[list[_Bridge], Finder]:
         """Return the scans that are asked of a support's structures, as supports of a finder."""
@@ -159,7 +161,7 @@ def _outline(support: Scan, scan: Scan, name: str, answer: Found) -> Outline | N
 def _nearest(ways: Sequence[_Way]) -> Found:
     """Return the answer whose walls are nearest to what all say together, each by how likely it is not lost."""
     boxes = np.stack([box_of_points(way.answer.points_mm) for way in ways])
-    weights = np.array([1 - way.lost for way in ways])[:, np.newaxis, np.newaxis]
+    weights = np.array([say(way.lost) for way in ways])[:, np.newaxis, np.newaxis]
     far = np.abs(boxes - robust_mean(boxes, weights=weights)).mean(axis=(1, 2))
     return ways[int(far.argmin())].answer
 

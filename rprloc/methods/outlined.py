@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray, box_of_points, robust_mean
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Key, OfAnswer, OutlineFacts
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, Beyond, Carry, Key, OfAnswer, OutlineFacts, say
 from rprloc.methods.carry import FARTHEST_MM, QueryRegion
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Judged
@@ -84,7 +84,7 @@ class Artist:
             every.append(np.clip(distances, -FARTHEST_MM, FARTHEST_MM))
         outside = sum(judged.answers[key] == OUTSIDE for key in keys if isinstance(judged.answers[key], str))
         if len(keys) > 1 and outside <= len(good):
-            weights = 1 - np.array([judged.lost.get(key, 0.0) for key, *_ in carried])
+            weights = np.array([say(judged.lost.get(key)) for key, *_ in carried])
             found[together] = region.outline(_together(np.stack(every), weights))
         return {key: outline for key, outline in found.items() if outline is not None}
 

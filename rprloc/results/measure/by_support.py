@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rprloc.geometry import FloatArray
-from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, OUTSIDE, Prediction
+from rprloc.methods.answer import ALL_SUPPORTS, NO_SUPPORT, OUTSIDE, Prediction, say
 from rprloc.results.frame import Group, Main, groups_of, with_truth
-from rprloc.results.measure.combined import say
 from rprloc.results.measure.expected import Scans, usable
 from rprloc.results.measure.voxels import edges_in
 
@@ -100,7 +99,7 @@ def _arrays(
     asked, outside, seconds = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), np.zeros(shape)
     nothing = [[np.nan] * 3] * 2
     boxes[at] = np.reshape([one.box_mm or nothing for one in placed], (-1, 2, 3))
-    weights[at] = [say(one) for one in placed]
+    weights[at] = [say(one.lost) for one in placed]
     asked[at] = True
     outside[at] = [one.failed and one.reason == OUTSIDE for one in placed]
     seconds[at] = [sum(one.seconds.values()) for one in placed]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rprloc.cohort.tasks import Asked
 from rprloc.geometry import WALLS, robust_mean
-from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, UNSURE, Prediction, spread_of
+from rprloc.methods.answer import ALL_SUPPORTS, OUTSIDE, UNSURE, Prediction, say, spread_of
 
 
 def combined_predictions(
@@ -63,7 +63,7 @@ def combine(members: Sequence[Prediction]) -> Prediction:
     # Nothing but what is not known of how the patient lies makes one less sure than its own probability.
     unsure = any(one.lost is not None and one.confidence is not None and one.confidence < 1 - one.lost for one in found)
     boxes = np.array([one.box_mm or [] for one in found], dtype=np.float64).reshape(len(found), -1, 3)
-    weights = np.array([say(one) for one in found])[:, np.newaxis, np.newaxis]
+    weights = np.array([say(one.lost) for one in found])[:, np.newaxis, np.newaxis]
     together = robust_mean(np.concatenate([points, boxes], axis=1), weights=weights).tolist()
     halves = [one.half_voxel_mm for one in found if one.half_voxel_mm is not None]
     return msgspec.structs.replace(
@@ -79,11 +79,6 @@ def combine(members: Sequence[Prediction]) -> Prediction:
         failed=False,
         reason=None,
     )
-
-
-def say(one: Prediction) -> float:
-    """Return the weight of a support's prediction in what all say together: how likely it is not lost."""
-    return 1 - (one.lost or 0.0)
 
 
 def _open(found: Sequence[Prediction]) -> tuple[str, ...]:
