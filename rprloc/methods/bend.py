@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +47,19 @@ class Bend:
     def on(self, grid: Grid) -> FloatArray:
         """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels."""
         steps = [max(1, int(_LATTICE * self.around_mm // mm)) for mm in grid.spacing_mm[::-1]]
-        counts = [-(-(n - 1) // step) + 1 for n, step in zip(grid.size[::-1], steps, strict=True)]
-        axes = [np.arange(count) * step for count, step in zip(counts, steps, strict=True)]
-        coarse = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        moves = self.at(grid.world(coarse).reshape(-1, 3)).reshape(*counts, 3)
-        values = torch.from_numpy(moves).float().permute(3, 0, 1, 2)[None]
-        size = [(count - 1) * step + 1 for count, step in zip(counts, steps, strict=True)]
-        fine = nn.functional.interpolate(values, size=size, mode="trilinear", align_corners=True)[0]
-        z, y, x = grid.size[::-1]
-        return fine[:, :z, :y, :x].permute(1, 2, 3, 0).double().numpy()
+        return interpolated(self.at, grid, steps)
+
+
+def interpolated(at: Callable[[FloatArray], FloatArray], grid: Grid, steps: Sequence[int]) -> FloatArray:
+    """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels, linearly between those so many steps (z, y, x)
+    apart, of which `at` says how points (m, 3) move.
+    """
+    counts = [-(-(n - 1) // step) + 1 for n, step in zip(grid.size[::-1], steps, strict=True)]
+    axes = [np.arange(count) * step for count, step in zip(counts, steps, strict=True)]
+    coarse = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    moves = at(grid.world(coarse).reshape(-1, 3)).reshape(*counts, 3)
+    values = torch.from_numpy(moves).float().permute(3, 0, 1, 2)[None]
+    size = [(count - 1) * step + 1 for count, step in zip(counts, steps, strict=True)]
+    fine = nn.functional.interpolate(values, size=size, mode="trilinear", align_corners=True)[0]
+    z, y, x = grid.size[::-1]
+    return fine[:, :z, :y, :x].permute(1, 2, 3, 0).double().numpy()

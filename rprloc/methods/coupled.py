@@ -16,13 +16,11 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
-from rprloc.methods.images import quietly
+from rprloc.methods.mind import mind_ssc
 
 _ROUNDS = 10
-_CHANNELS, _AROUND = 12, 4
-"""Of the features, and the voxels around one that are looked at for it."""
 _AT_ONCE = 1 << 20
-"""Voxels whose features are computed, or looked up, together."""
+"""Voxels whose features are looked up together."""
 _COMPLEX = torch.complex64.itemsize
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
@@ -101,21 +99,8 @@ class Features:
 
     @classmethod
     def of(cls, levels: Tensor, grid: Grid) -> Features:
-        """Compute the features of windowed grey values (z, y, x), as Heinrich et al., MICCAI 2013; by convexadam.
-
-        It takes several times the memory of its features, so that those of a large volume are computed by slabs.
-        """
-        with quietly():
-            from convexAdam.convex_adam_utils import MINDSSC
-        slices = max(1, _AT_ONCE // levels[0].numel())
-        if len(levels) <= slices:
-            return cls(MINDSSC(levels[None, None], 1, 2, device=levels.device)[0], grid)
-        values = torch.empty(_CHANNELS, *levels.shape, device=levels.device)
-        for first in range(0, len(levels), slices):
-            begin, stop = max(0, first - _AROUND), min(first + slices, len(levels))
-            part = MINDSSC(levels[None, None, begin : stop + _AROUND], 1, 2, device=levels.device)[0]
-            values[:, first:stop] = part[:, first - begin : stop - begin]
-        return cls(values, grid)
+        """Compute the features of windowed grey values (z, y, x)."""
+        return cls(mind_ssc(levels), grid)
 
     def at(self, points_mm: Tensor) -> Tensor:
         """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm, and after them one more channel that
@@ -220,11 +205,6 @@ class Surroundings:
         """Return the box (2, 3) in mm that is compared for landmarks in a box (2, 3)."""
         reach = (level.wide + level.reach + 1) * level.step_mm
         return box_mm + np.array([[-reach], [reach]])
-
-    @property
-    def places_mm(self) -> FloatArray:
-        """The compared voxels (z, y, x, 3) around all landmarks."""
-        return self._places_mm.double().cpu().numpy()
 
     def moves(self, query: Features, start: Affine, before_mm: FloatArray | None = None) -> Moves:
         """Return how the landmarks move beyond the start to where the query is like their surroundings.

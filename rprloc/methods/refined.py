@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.methods.bend import interpolated
 from rprloc.methods.carry import Matching, moves_between
 from rprloc.methods.coupled import Features, Rooms, Surroundings, near
 
@@ -68,10 +69,9 @@ class Refinement:
     def moves_mm(self) -> FloatArray:
         """How the many points move (n, 3) in the support's space before the affine start."""
         points, surroundings = self.nearby.points_mm, self.nearby.surroundings
-        places = surroundings.places_mm
         known, moves = self.first.points_mm, self.first.moves_mm
         for _ in range(_ROUNDS):
-            before = _spread(known, moves, places)
+            before = _spread(known, moves, surroundings.grid)
             own = surroundings.moves(self.features, self.first.start, before).displacements_mm
             moves = own + _at(before, surroundings.grid, points + own)
             known = points
@@ -125,14 +125,10 @@ class Spread:
         return cls(surface_mm[chosen], np.array(far))
 
 
-def _spread(points_mm: FloatArray, moves_mm: FloatArray, places_mm: FloatArray) -> FloatArray:
-    """Return the moves (z, y, x, 3) of places, those of points between them."""
-    every = max(_EVERY, round(_EVERY_MM / float(np.ptp(places_mm[0, 0, :2, 0]))))
-    some = places_mm[::every, ::every, ::every]
-    coarse = moves_between(points_mm, moves_mm, some.reshape(-1, 3)).reshape(some.shape)
-    index = np.stack(np.meshgrid(*[np.arange(n) / every for n in places_mm.shape[:3]], indexing="ij"))
-    axes = [ndimage.map_coordinates(coarse[..., axis], index, order=1, mode="nearest") for axis in range(3)]
-    return np.stack(axes, axis=-1)
+def _spread(points_mm: FloatArray, moves_mm: FloatArray, grid: Grid) -> FloatArray:
+    """Return the moves (z, y, x, 3) of a grid's voxels, those of points between them."""
+    every = max(_EVERY, round(_EVERY_MM / grid.spacing_mm[0]))
+    return interpolated(lambda places_mm: moves_between(points_mm, moves_mm, places_mm), grid, (every,) * 3)
 
 
 def _at(moves_mm: FloatArray, grid: Grid, points_mm: FloatArray) -> FloatArray:

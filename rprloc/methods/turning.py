@@ -31,7 +31,7 @@ def turned_channels(turn: Turn, channels: int) -> list[int]:
 
 @cache
 def _exchanged(turn: Turn) -> tuple[int, ...]:
-    """Return which feature is which of a turned scan, as noise shows it: the order is the library's."""
+    """Return which feature is which of a turned scan, as noise shows it."""
     noise = torch.rand((1, _SIZE, _SIZE, _SIZE), generator=torch.Generator().manual_seed(1))
     grid = Grid((_SIZE,) * 3, (1.0,) * 3, (0.0,) * 3)
     turned = Features.of(turned_array(noise, turn)[0], grid).values

@@ -164,15 +164,6 @@ def test_landmarks_at_the_edges_of_a_volume_and_beyond_move_by_numbers() -> None
     assert np.abs(moves.displacements_mm).max() <= (REACH + 0.5) * STEP_MM
 
 
-@pytest.mark.parametrize("at_once", [1, 5 * 14 * 16, 1000])
-def test_features_by_slabs_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    levels = torch.from_numpy(np.random.default_rng(2).random((23, 14, 16), dtype=np.float32))
-    grid = Grid((16, 14, 23), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-    whole = Features.of(levels, grid)
-    monkeypatch.setattr(coupled, "_AT_ONCE", at_once)
-    torch.testing.assert_close(Features.of(levels, grid).values, whole.values, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("level", [COARSE, FINE], ids=["coarse", "fine"])
 def test_few_landmarks_of_a_large_region_move_as_they_do_among_many(level: Level) -> None:
     """What surrounds them is then taken one by one, not of the whole region."""
@@ -241,7 +232,7 @@ def test_what_moved_before_is_where_the_search_begins() -> None:
     surroundings = surroundings_of(textured(), POINTS[:1])
     assert np.abs(surroundings.moves(far, HERE).displacements_mm).max() <= (REACH + 0.5) * STEP_MM
     before = np.array([24.0, -6.0, 0.0])
-    moves = surroundings.moves(far, HERE, np.broadcast_to(before, surroundings.places_mm.shape).copy())
+    moves = surroundings.moves(far, HERE, np.broadcast_to(before, surroundings._places_mm.shape).copy())
     np.testing.assert_allclose(moves.displacements_mm, (shift - before)[np.newaxis], atol=1.0)
 
 
