@@ -26,7 +26,7 @@ def read_colours(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     if not values:
         raise InputError(f"{path.name}: found no named value, expected a colour table of 3D Slicer.")
     names, findings = structure_names(list(values.values()), path.name)
-    return {names[text]: value for value, text in values.items()}, findings
+    return dict(zip(names, values, strict=True)), findings
 
 
 def _by_columns(lines: list[str]) -> list[tuple[int, str]]:

@@ -79,7 +79,8 @@ def marks_of(places: Iterable[NamedPoint], boxes: Sequence[tuple[str, FloatArray
     texts = [*plain, *walls, *(name for name, _ in boxes)]
     if twice := [text for number, text in enumerate(texts) if text in texts[:number]]:
         raise InputError(f"{file}: found {twice[0]} twice, expected one point, box or set of walls of each name.")
-    names, findings = structure_names(texts, file)
+    found, findings = structure_names(texts, file)
+    names = dict(zip(texts, found, strict=True))
     landmarks = {text: _of_corners(names[text], points, file) for text, points in plain.items()}
     landmarks |= {text: _of_walls(names[text], points, file) for text, points in walls.items()}
     landmarks |= {text: wall_centres(box_of_points(corners)) for text, corners in boxes}

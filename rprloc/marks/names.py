@@ -14,31 +14,40 @@ _MOST_SAID = 120
 """Characters of a file's own text in a sentence."""
 _SHOWN = 5
 """Names that a sentence lists."""
+_UNNAMED = "structure"
+"""What one is called, before its number, whose name has no letter or digit."""
 
 
-def structure_names(texts: Sequence[str], file: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the structure's name of each text in a file, in their order, and what is to be said of changed ones.
+def structure_names(texts: Sequence[str], file: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return what the structure of each text in a file is called, and what is to be said of changed names.
 
-    Accents go, and what is no letter, digit, `.`, `_` or `-` becomes `_`. Raises InputError where nothing is left of a
-    name, or two structures would have the same one (case does not count).
+    Accents go, and what is no letter, digit, `.`, `_` or `-` becomes `_`. Where nothing is left, or several texts are
+    the same, the text's number in the file tells them apart. Raises InputError where two structures would have the same
+    name even so (case does not count).
     """
-    names: dict[str, str] = {}
+    names: list[str] = []
     folded: dict[str, str] = {}
-    for text in texts:
-        name = _plain(text)
-        if not name:
-            raise InputError(
-                f"{file}: found a structure called {_quoted(text)}, expected letters or digits in its name."
-            )
+    for number, text in enumerate(texts, start=1):
+        name = _plain(text) or _UNNAMED
+        if name == _UNNAMED or texts.count(text) > 1:
+            name = f"{name[: LONGEST - len(str(number)) - 1]}_{number}"
         if (other := folded.setdefault(name.casefold(), text)) != text:
             both = f"{_quoted(other)} and {_quoted(text)}"
             raise InputError(f"{file}: found the names {both}, expected names that differ in more than case.")
-        names[text] = name
-    changed = [f"{_quoted(text)} is {name}" for text, name in names.items() if text != name]
-    if not changed:
-        return names, ()
+        names.append(name)
+    changed = [(text, name) for text, name in zip(texts, names, strict=True) if text != name]
+    several = [f"{_quoted(text)} is {name}" for text, name in changed if texts.count(text) > 1]
+    others = [f"{_quoted(text)} is {name}" for text, name in changed if texts.count(text) == 1]
+    return names, (
+        *_said(f"{file}: several structures have the same name", several),
+        *_said(f"{file}: names are written in letters, digits and . _ -", others),
+    )
+
+
+def _said(about: str, changed: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence, if any, of names that were changed."""
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return names, (f"{file}: names are written in letters, digits and . _ -: {', '.join(changed[:_SHOWN])}{more}",)
+    return (f"{about}: {', '.join(changed[:_SHOWN])}{more}",) if changed else ()
 
 
 def printable(text: str) -> str:

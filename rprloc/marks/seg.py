@@ -36,10 +36,8 @@ def read_seg(path: Path, native: Native, *, image: Path, structures: Mapping[str
         check_frame([str(seg.get("FrameOfReferenceUID", ""))], image, path.name)
         numbers = list(seg.segment_numbers)
         labels = [printable(str(seg.get_segment_description(number).segment_label)) for number in numbers]
-        names, findings = structure_names(_apart(labels), path.name)
-        drawn = [
-            Drawn(name, _mask(seg, number, path.name)) for number, name in zip(numbers, names.values(), strict=True)
-        ]
+        names, findings = structure_names(labels, path.name)
+        drawn = [Drawn(name, _mask(seg, number, path.name)) for number, name in zip(numbers, names, strict=True)]
     if str(seg.SegmentationType) == "FRACTIONAL":
         findings = (*findings, f"{path.name}: a fractional segmentation: voxels of one half or more are taken")
     label = drawn_on(drawn, native, structures=structures, file=path.name, image_name=image.name)
@@ -58,11 +56,6 @@ def _check(content: pydicom.Dataset, name: str) -> None:
     ]  # fmt: skip
     if not any("PlanePositionSequence" in group for group in groups):
         raise InputError(f"{name}: found segments without a place in the patient, expected those of slices.")
-
-
-def _apart(labels: list[str]) -> list[str]:
-    """Return labels, each with its number behind it where others are the same."""
-    return [label if labels.count(label) == 1 else f"{label}_{number}" for number, label in enumerate(labels, start=1)]
 
 
 def _mask(seg: highdicom.seg.Segmentation, number: int, name: str) -> sitk.Image:

@@ -46,14 +46,14 @@ def read_segments(
             found = f"the segment {segment.name[:40]!r} in layer {segment.layer}"
             raise InputError(f"{path.name}: found {found}, expected one of its layers, 0 to {len(layers) - 1}.")
     names, findings = structure_names([segment.name for segment in segments], path.name)
-    if len(layers) == 1 and not asked_names(names.values(), structures):
+    if len(layers) == 1 and not asked_names(names, structures):
         label = read_label(path, native, image_name=image_name, structures=structures, known=known)
         said = (
             f"{path.name}: none of its segments is called as the settings' structures: the settings' values are taken"
         )
-        return replace(label, findings=(*label.findings, said))
+        return replace(label, findings=(*label.findings, *findings, said))
     frame = [f"{path.name}: {one}" for one in layers[0].findings if one not in known]
-    drawn = [Drawn(names[segment.name], _mask(segment, layers)) for segment in segments]
+    drawn = [Drawn(name, _mask(segment, layers)) for name, segment in zip(names, segments, strict=True)]
     label = drawn_on(drawn, native, structures=structures, file=path.name, image_name=image_name)
     return replace(label, findings=(*frame, *findings, *label.findings))
 

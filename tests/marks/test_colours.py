@@ -22,6 +22,13 @@ def test_values_have_names(tmp_path: Path) -> None:
     assert read_colours(tmp_path / "a.csv") == ({"liver": 2}, ())
 
 
+def test_two_values_of_one_name_are_two_structures(tmp_path: Path) -> None:
+    (tmp_path / "a.ctbl").write_text("3 parotid 1 2 3 255\n4 parotid 1 2 3 255\n")
+    values, said = read_colours(tmp_path / "a.ctbl")
+    assert values == {"parotid_1": 3, "parotid_2": 4}
+    assert said == ("a.ctbl: several structures have the same name: 'parotid' is parotid_1, 'parotid' is parotid_2",)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -8,7 +8,7 @@ from rprloc.marks.names import asked_names, check_asked, structure_names
 
 def test_names_become_letters_digits_and_dots_and_it_is_said() -> None:
     names, said = structure_names(["Left Parotid", "Gehörgang (re.)", "liver", "../x"], "a.json")
-    assert list(names.values()) == [
+    assert names == [
         "Left_Parotid", "Gehorgang_re.", "liver", "x",
     ]  # fmt: skip
     (sentence,) = said
@@ -16,14 +16,28 @@ def test_names_become_letters_digits_and_dots_and_it_is_said() -> None:
         "a.json: names are written in letters, digits and . _ -: 'Left Parotid' is Left_Parotid, "
     )
     assert "liver" not in sentence
-    assert structure_names(["liver"], "a.json") == ({"liver": "liver"}, ())
+    assert structure_names(["liver"], "a.json") == (["liver"], ())
+
+
+def test_names_that_are_there_twice_and_those_without_a_letter_are_told_apart_by_their_number() -> None:
+    assert structure_names(["liver", "spleen", "liver", "肝", "  "], "a") == (
+        ["liver_1", "spleen", "liver_3", "structure_4", "structure_5"],
+        (
+            "a: several structures have the same name: 'liver' is liver_1, 'liver' is liver_3",
+            "a: names are written in letters, digits and . _ -: '肝' is structure_4, '  ' is structure_5",
+        ),
+    )
+    names, _ = structure_names(["x" * 80, "x" * 80], "a")
+    assert [len(name) for name in names] == [64, 64] and names[0] != names[1]
 
 
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        (["  "], "a: found a structure called '  ', expected letters or digits in its name."),
-        (["肝"], "a: found a structure called '肝', expected letters or digits in its name."),
+        (
+            ["liver", "liver", "LIVER_2"],
+            "a: found the names 'liver' and 'LIVER_2', expected names that differ in more than case.",
+        ),
         (["a b", "A_B"], "a: found the names 'a b' and 'A_B', expected names that differ in more than case."),
     ],
 )

@@ -13,7 +13,7 @@ from rprloc.errors import InputError
 from rprloc.marks.rtstruct import read_rtstruct
 from rprloc.scans.labels import Label
 from rprloc.scans.record import Native
-from tests.marks.written import FRAME, NATIVE, SIZE, Contours, ct_series, outline, rtstruct, tilted
+from tests.marks.written import FRAME, NATIVE, SIZE, Contours, ct_series, outline, rtstruct, rtstruct_of, tilted
 
 MASK = np.zeros(SIZE[::-1], dtype=bool)
 MASK[4:9, 5:12, 5:14] = True
@@ -40,6 +40,19 @@ def test_contours_in_a_scans_slices_are_filled_exactly(tmp_path: Path, native: N
     label = read(tmp_path, {"Organ 1": outline(MASK, native, axis=axis)}, native)
     np.testing.assert_array_equal(voxels(label) > 0, MASK)
     assert list(label.structures) == ["Organ_1"]
+
+
+def test_two_regions_of_one_name_are_two_structures(tmp_path: Path) -> None:
+    other = np.zeros_like(MASK)
+    other[2:4, 5:12, 5:14] = True
+    path = rtstruct_of(tmp_path / "rs.dcm", [("liver", outline(MASK)), ("liver", outline(other))])
+    label = read_rtstruct(path, NATIVE, image=tmp_path / "s.nii", structures=None)
+    assert {name: one.voxels for name, one in label.structures.items()} == {
+        "liver_1": MASK.sum(), "liver_2": other.sum(),
+    }  # fmt: skip
+    assert label.findings == ("rs.dcm: several structures have the same name: 'liver' is liver_1, 'liver' is liver_2",)
+    with pytest.raises(InputError, match=r"rs\.dcm: found liver_1, liver_2, expected one of the settings' structures"):
+        read_rtstruct(path, NATIVE, image=tmp_path / "s.nii", structures={"liver": 1})
 
 
 def test_contours_within_others_are_holes(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def test_layers_may_overlap_and_lie_on_another_lattice(tmp_path: Path) -> None:
     assert [structure.voxels for structure in again.structures.values()] == [252, 252, 1]
 
 
+def test_two_segments_of_one_name_are_two_structures(tmp_path: Path) -> None:
+    label = read(seg_nrrd(tmp_path / "a.seg.nrrd", LABEL, [("liver", 0, 1), ("liver", 0, 2)]))
+    assert list(label.structures) == ["liver_1", "liver_2"]
+    assert "'liver' is liver_1, 'liver' is liver_2" in label.findings[0]
+
+
 def test_settings_name_what_counts_else_their_values_do(tmp_path: Path) -> None:
     path = seg_nrrd(tmp_path / "a.seg.nrrd", LABEL, [("Organ", 0, 1), ("spot", 0, 2)])
     assert list(read(path, {"organ": 7}).structures) == ["organ"]

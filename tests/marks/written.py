@@ -142,7 +142,12 @@ Contours = Sequence[tuple[str, NDArray[np.float64]]]
 
 
 def rtstruct(path: Path, rois: Mapping[str, Contours], *, frame: str = FRAME) -> Path:
-    """Write a structure set."""
+    """Write a structure set of regions by their names."""
+    return rtstruct_of(path, list(rois.items()), frame=frame)
+
+
+def rtstruct_of(path: Path, rois: Sequence[tuple[str, Contours]], *, frame: str = FRAME) -> Path:
+    """Write a structure set of named regions."""
     content = pydicom.Dataset()
     content.SOPClassUID, content.SOPInstanceUID, content.Modality = RTStructureSetStorage, generate_uid(), "RTSTRUCT"
     content.PatientName, content.PatientID, content.StructureSetLabel = "Nobody^Here", "N0B0DY", "RS"
@@ -150,7 +155,7 @@ def rtstruct(path: Path, rois: Mapping[str, Contours], *, frame: str = FRAME) ->
     reference.FrameOfReferenceUID = frame
     content.ReferencedFrameOfReferenceSequence = [reference]
     content.StructureSetROISequence, content.ROIContourSequence = [], []
-    for number, (name, contours) in enumerate(rois.items(), start=1):
+    for number, (name, contours) in enumerate(rois, start=1):
         about, drawn = pydicom.Dataset(), pydicom.Dataset()
         about.ROINumber, about.ROIName, about.ReferencedFrameOfReferenceUID = number, name, frame
         drawn.ReferencedROINumber, drawn.ContourSequence = number, []
