@@ -76,7 +76,7 @@ def _below(folder: Path) -> list[str]:
         if len(found) > MOST_FILES:
             raise InputError(f"{folder.name}: found more than {MOST_FILES:,} files, expected one examination.")
     # A link to nowhere is no file, and a pipe would never end.
-    return sorted(name for name in found if (folder / name).is_file())
+    return sorted(name for name in found if not _of_a_mac(name) and (folder / name).is_file())
 
 
 def _raise(error: OSError) -> None:
@@ -111,7 +111,13 @@ def _inside(archive: zipfile.ZipFile, name: str) -> list[str]:
         raise InputError(f"{name}: found an archive of {len(found):,} files, expected at most {MOST_FILES:,}.")
     if any(".." in PurePosixPath(one).parts or one.startswith("/") or "\\" in one or ":" in one[:2] for one in found):
         raise InputError(f"{name}: found a path that leads out of the archive, expected a zip archive of a folder.")
-    return sorted(set(found))
+    return sorted({one for one in found if not _of_a_mac(one)})
+
+
+def _of_a_mac(name: str) -> bool:
+    """Tell whether a file is what a Mac puts beside each one on other disks and in archives, called as it is."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1].startswith("._")
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, file: str) -> BinaryIO:

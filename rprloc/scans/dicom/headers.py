@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from rprloc.geometry import FloatArray
 from rprloc.scans.dicom.quiet import quiet
+from rprloc.scans.dicom.who import without_who
 
 _CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _MR = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
@@ -32,13 +36,16 @@ _READ = (
     "SOPClassUID", "SOPInstanceUID", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
-    "GantryDetectorTilt", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "GantryDetectorTilt", "AcquisitionNumber", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 
 _LONGEST = 40
 """Letters of a description that are shown."""
-_SHORTEST = 3
-"""A shorter word of a patient's name or number is not looked for in descriptions."""
+_MOST_ELEMENTS = 100_000
+"""Of a header, not counting those inside others; of a file of zeros there are millions."""
+_META = 144
+"""Bytes up to the end of the first element, which says how long those are that describe the file."""
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _ALONG = 0.01
 """The directions of rows and columns are of length 1 but for this part."""
 
@@ -64,6 +71,8 @@ class Slice:
     intercept: float
     unit: str
     """Of the rescaled values, as the header calls it."""
+    acquisition: int | None = None
+    """Its number in the examination; None where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +90,8 @@ class Header:
     number: int | None = None
     description: str = ""
     """Fit to be shown."""
+    called: str = ""
+    """What `called` makes of the description as it is."""
     reference_uid: str = ""
     """Of the frame of reference."""
     tilt_degrees: float = 0.0
@@ -95,12 +106,46 @@ def read_header(file: str, stream: BinaryIO) -> Header | None:
     """
     try:
         with quiet():
-            fields = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_READ, *_WHO])
-            return _header(file, fields)
+            return _header(file, _fields(stream))
     except OSError:
         raise
     except Exception:  # of whatever kind: a header may be damaged in any way
         return Header(file=file, kind="file that is damaged", whole=False)
+
+
+def _fields(stream: BinaryIO) -> Dataset:
+    """Return what is read of a file; raises ValueError for one of zeros or of endless elements, and whatever pydicom
+    raises.
+    """
+    first = _first_element(stream)
+    if first and not any(first):
+        raise ValueError("no header of a file")
+    seen = itertools.count(1)
+
+    def ends(tag: BaseTag, _: str | None, __: int) -> bool:
+        """Tell whether what is read ends before an element."""
+        if next(seen) > _MOST_ELEMENTS:
+            raise ValueError("no header of a file")
+        return tag in _PIXELS
+
+    return read_partial(stream, ends, force=True, specific_tags=[Tag(name) for name in (*_READ, *_WHO)])
+
+
+def _first_element(stream: BinaryIO) -> bytes:
+    """Return with what a file's data set begins, after its mark and what it says of itself. pydicom takes zeros there
+    for the commands of a message, of which a large file has millions.
+    """
+    start = stream.read(_META)
+    length = int.from_bytes(start[140:144], "little") if start[132:140] == b"\x02\x00\x00\x00UL\x04\x00" else 0
+    stream.seek(_META + length if length else 0)
+    found = stream.read(_META)
+    stream.seek(0)
+    return found[:8] if length else start[132:140] or start
+
+
+def called(description: str) -> str:
+    """Return by what a description is known again, which does not tell what it is: it may hold the patient's name."""
+    return hashlib.sha256(plain(description).casefold().encode()).hexdigest()
 
 
 def _header(file: str, fields: Dataset) -> Header:
@@ -114,6 +159,7 @@ def _header(file: str, fields: Dataset) -> Header:
         series_uid=_uid(fields.get("SeriesInstanceUID")),
         number=_integer(fields.get("SeriesNumber")),
         description=_description(fields),
+        called=called(str(fields.get("SeriesDescription") or "")),
     )
     cut = "SOPClassUID" not in fields and UID(sop).name == sop
     if cut or (sop in MODALITIES and "Columns" not in fields):
@@ -126,9 +172,9 @@ def _header(file: str, fields: Dataset) -> Header:
         return replace(header, kind="localizer")
     if fields.get("SamplesPerPixel", 1) != 1:
         return replace(header, kind="image in colours")
-    slices = tuple(_slices(file, fields))
-    if not slices:
-        return replace(header, kind="image without a place")
+    slices = _slices(file, fields)
+    if isinstance(slices, str):
+        return replace(header, kind=slices)
     return replace(
         header,
         kind=kind,
@@ -139,17 +185,21 @@ def _header(file: str, fields: Dataset) -> Header:
     )
 
 
-def _slices(file: str, fields: Dataset) -> Iterator[Slice]:
-    """Yield a file's slices, none where one of them has no place."""
+def _slices(file: str, fields: Dataset) -> tuple[Slice, ...] | str:
+    """Return a file's slices, or what kind of image it is where one of them has no place."""
     shared = next(iter(fields.get("SharedFunctionalGroupsSequence") or []), Dataset())
     frames = list(fields.get("PerFrameFunctionalGroupsSequence") or [Dataset()])
+    if len(frames) != (_integer(fields.get("NumberOfFrames")) or 1):
+        return "image whose frames are not as many as it says"
     found = [_slice(file, number, fields, [frame, shared]) for number, frame in enumerate(frames)]
-    if all(found) and len(found) == (_integer(fields.get("NumberOfFrames")) or 1):
-        yield from (one for one in found if one)
+    wrong = next((one for one in found if isinstance(one, str)), None)
+    return wrong or tuple(one for one in found if isinstance(one, Slice))
 
 
-def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -> Slice | None:
-    """Return a frame's record, None where its place is not said; what all frames share stands behind what it has."""
+def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -> Slice | str:
+    """Return a frame's record, or what kind of image it is of where its place is not said; what all frames share stands
+    behind what it has.
+    """
 
     def value(group: str, name: str) -> Any:
         inner = [one for each in groups for one in each.get(group) or []]
@@ -158,12 +208,14 @@ def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -
     position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
     directions = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     spacing = _numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
-    if position is None or directions is None or spacing is None or not min(spacing) > 0:
-        return None
+    if position is None or directions is None:
+        return "image without a place"
+    if spacing is None or not min(spacing) > 0:
+        return "image without the size of its pixels"
     orientation = np.reshape(directions, (2, 3)).astype(np.float64)
     lengths = np.linalg.norm(orientation, axis=1)
     if np.abs(lengths - 1).max() > _ALONG:
-        return None
+        return "image without a place"
     scale = "PixelValueTransformationSequence"
     slope, intercept = (_numbers(value(scale, name), 1) for name in ("RescaleSlope", "RescaleIntercept"))
     return Slice(
@@ -178,6 +230,9 @@ def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -
         slope=None if slope is None and intercept is None else (slope or (1.0,))[0],
         intercept=(intercept or (0.0,))[0],
         unit="LUT" if "ModalityLUTSequence" in fields else plain(value(scale, "RescaleType")),
+        acquisition=_integer(
+            value("FrameContentSequence", "FrameAcquisitionNumber") or fields.get("AcquisitionNumber")
+        ),
     )
 
 
@@ -220,8 +275,5 @@ def plain(text: Any) -> str:
 def _description(fields: Dataset) -> str:
     """Return a series' description without what it repeats of who the patient is."""
     text = str(fields.get("SeriesDescription") or "")
-    said = " ".join(str(fields.get(name) or "") for name in _WHO)
-    words = {word for word in re.split(r"[\W_]+", said) if len(word) >= _SHORTEST}
-    for word in sorted(words, key=len, reverse=True):
-        text = re.sub(re.escape(word), "...", text, flags=re.IGNORECASE)
-    return plain(text)
+    said = [str(fields.get(name) or "") for name in _WHO]
+    return plain(without_who(text, said, str(fields.get("PatientBirthDate") or "")))

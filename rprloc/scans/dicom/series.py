@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from rprloc.errors import InputError
-from rprloc.scans.dicom.headers import Header, Slice, plain
+from rprloc.scans.dicom.headers import Header, Slice, called, plain
 from rprloc.scans.dicom.stack import usual_gap_mm
 
 _ONE_VOLUME = 0.8
@@ -121,8 +121,9 @@ def _series_of(headers: Iterable[Header]) -> list[Series]:
 def _is_called(series: Series, wanted: str) -> bool:
     """Tell whether a series has a UID, number or description."""
     first = series.first
-    names = [first.series_uid, first.description.casefold(), "" if first.number is None else str(first.number)]
-    return plain(wanted).casefold() in names or wanted.strip() == first.series_uid
+    names = [first.description.casefold(), "" if first.number is None else str(first.number)]
+    named = plain(wanted).casefold() in names or wanted.strip() == first.series_uid
+    return named or (bool(first.description) and called(wanted) == first.called)
 
 
 def _sentence(

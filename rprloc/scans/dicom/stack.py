@@ -23,6 +23,10 @@ _FEW = 3
 """... unless it goes on for so many gaps."""
 _MOST_FINER = 4
 """A stack of uneven gaps gets at most so many times as many slices."""
+_FOLLOWING = 2
+"""Changes from each acquisition to the next where they follow one another, at most: they may overlap a little."""
+_SHOWN = 4
+"""Numbers of acquisitions in a sentence."""
 _NO_TILT = 0.5
 """Degrees up to which a gantry is upright."""
 
@@ -43,17 +47,22 @@ class Stack:
     findings: tuple[str, ...] = ()
 
 
-def stacked(slices: Sequence[Slice], name: str, *, tilt_degrees: float = 0.0) -> Stack:
-    """Return slices of one orientation, size and spacing as a stack; `tilt_degrees` is what headers say of the gantry.
+def stacked(slices: Sequence[Slice], name: str, *, tilt_degrees: float = 0.0, packages: bool = False) -> Stack:
+    """Return slices of one orientation, size and spacing as a stack; `tilt_degrees` is what headers say of the gantry,
+    `packages` whether every second slice may be another acquisition's, as of MR.
 
     Even gaps and a common direction of all steps, which may be sheared against the slices by a tilted gantry, give the
-    frame as it is. Raises InputError for fewer than two places, for a missing slice, and for slices off the line.
+    frame as it is. Raises InputError for fewer than two places, for a missing slice, for slices off the line, and for
+    acquisitions whose slices lie between each other's.
     """
     normal = np.cross(*slices[0].orientation)
     ordered = sorted(slices, key=lambda one: (float(one.position_mm @ normal), one.instance_uid, one.frame))
     places = _places(ordered, normal)
     if len(places) < 2:
         raise InputError(f"{name}: found slices at one place, expected a stack of them.")
+    mixed = _between_each_other(places)
+    if mixed and not packages:
+        raise InputError(f"{name}: found {mixed}, expected one volume.")
     positions = np.array([place[0].position_mm for place in places])
     along = (positions - positions[0]) @ normal
     _check_gaps(along, positions, normal, name)
@@ -63,14 +72,14 @@ def stacked(slices: Sequence[Slice], name: str, *, tilt_degrees: float = 0.0) ->
     even = positions[0] + np.outer(np.arange(len(places)), total / (len(places) - 1))
     step_mm = along[-1] / (len(places) - 1)
     is_even = bool(np.abs((positions - even) @ normal).max() <= SAME_VOXELS * step_mm)
-    findings: tuple[str, ...] = ()
+    findings: tuple[str, ...] = (f"it is of {mixed}: taken as one volume",) if mixed else ()
     count = len(places)
     if not is_even:
         gaps = np.diff(along)
         count = 1 + min(round(along[-1] / gaps.min()), _MOST_FINER * (len(places) - 1))
         step_mm = along[-1] / (count - 1)
         said = f"its slices lie {gaps.min():.4g} to {gaps.max():.4g} mm apart"
-        findings = (f"{said}: resampled to one every {step_mm:.4g} mm",)
+        findings += (f"{said}: resampled to one every {step_mm:.4g} mm",)
     row, column = first.orientation
     axes = np.column_stack([row * first.spacing_mm[0], column * first.spacing_mm[1], total / (count - 1)])
     frame = checked(Frame(axes, positions[0]), (*first.size, count), name)
@@ -98,6 +107,17 @@ def _places(ordered: Sequence[Slice], normal: FloatArray) -> list[tuple[Slice, .
         else:
             found.append([one])
     return [tuple(place) for place in found]
+
+
+def _between_each_other(places: Sequence[Sequence[Slice]]) -> str:
+    """Return which acquisitions have slices between each other's, in words; nothing where they follow one another."""
+    numbers = [number for place in places if (number := place[0].acquisition) is not None]
+    found = sorted(set(numbers))
+    changes = sum(one != other for one, other in pairwise(numbers))
+    if changes <= _FOLLOWING * max(0, len(found) - 1):
+        return ""
+    shown = ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
+    return f"{len(found)} acquisitions ({shown}) whose slices lie between each other's"
 
 
 def _check_gaps(along: FloatArray, positions: FloatArray, normal: FloatArray, name: str) -> None:

@@ -92,3 +92,13 @@ def test_a_damaged_archive_and_a_huge_file_are_refused(tmp_path: Path, monkeypat
 def test_what_may_be_dicom_by_its_beginning() -> None:
     assert may_be_dicom(DICOM) and may_be_dicom(b"\x08\x00\x05\x00")
     assert not any(may_be_dicom(start) for start in (b"", bytes(200), b"\x08\x00\xff\xff", b"DICM"))
+
+
+def test_what_a_mac_puts_beside_files_is_passed_over(tmp_path: Path) -> None:
+    names = ("a/1.dcm", "a/._1.dcm", "__MACOSX/a/._1.dcm", "__MACOSX/2.dcm")
+    for name in names:
+        (tmp_path / "f" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "f" / name).write_bytes(DICOM)
+    for path in (tmp_path / "f", zipped(tmp_path / "f.zip", **dict.fromkeys(names, DICOM))):
+        with opened_files(path) as found:
+            assert list(found.names) == ["a/1.dcm"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rprloc.scans.dicom.headers import LIST, Header, plain, read_header
+from rprloc.scans.dicom.headers import LIST, Header, called, plain, read_header
 from tests.scans.dicom import made
 from tests.scans.images import patient
 
@@ -50,8 +50,9 @@ def test_every_frame_of_a_file_is_a_slice() -> None:
     [
         ({"ImagePositionPatient": None}, "image without a place"),
         ({"ImageOrientationPatient": ["0", "0", "0", "0", "0", "0"]}, "image without a place"),
-        ({"PixelSpacing": ["0", "1"]}, "image without a place"),
-        ({"NumberOfFrames": "3"}, "image without a place"),
+        ({"PixelSpacing": ["0", "1"]}, "image without the size of its pixels"),
+        ({"PixelSpacing": None}, "image without the size of its pixels"),
+        ({"NumberOfFrames": "3"}, "image whose frames are not as many as it says"),
         ({"SamplesPerPixel": 3}, "image in colours"),
         ({"ImageType": ["DERIVED", "SECONDARY", "LOCALIZER"]}, "localizer"),
         ({"SOPClassUID": "1.2.3.4"}, "object of an unknown class"),
@@ -88,6 +89,18 @@ def test_a_list_of_a_disks_files_is_called_so() -> None:
     assert found is not None and found.kind == LIST and not found.slices
 
 
+def test_a_file_of_zeros_or_of_endless_elements_is_damaged_and_not_read_to_its_end() -> None:
+    element = b"\x09\x00\x10\x00LO\x00\x00"
+    whole = io.BytesIO()
+    made.slice_of(patient()[0], 2).save_as(whole, enforce_file_format=True)
+    meta = whole.getvalue()[132 : 144 + int.from_bytes(whole.getvalue()[140:144], "little")]
+    for content in (bytes(80_000_000), meta + bytes(80_000_000), element * 200_000, meta + element * 200_000):
+        stream = io.BytesIO(bytes(128) + b"DICM" + content)
+        found = read_header("x", stream)
+        assert found is not None and not found.whole
+        assert stream.tell() < 2_000_000
+
+
 def test_bytes_after_a_mark_are_a_damaged_file() -> None:
     for content in (b"", b"\xff" * 400, b"\x02\x00\x10\x00UI\x50\x00"):
         found = read_header("x", io.BytesIO(bytes(128) + b"DICM" + content))
@@ -112,3 +125,13 @@ def test_a_description_says_not_who_the_patient_is() -> None:
     found = header_of(SeriesDescription="zweistein, a. MRN7654321 Abdomen ACC998877")
     assert found.description == "..., a. ... Abdomen ..."
     assert not any(secret in repr(found) for secret in made.SECRETS.values())
+
+
+def test_of_which_acquisition_a_slice_is() -> None:
+    assert [header_of(AcquisitionNumber=number).slices[0].acquisition for number in ("4", None)] == [4, None]
+
+
+def test_a_description_is_known_again_whatever_is_struck_out_of_it() -> None:
+    found = header_of(SeriesDescription="Thorax 1.0 B31f", InstitutionName="Thorax Clinic")
+    assert found.description == "... 1.0 B31f" and "Thorax" not in repr(found)
+    assert found.called == called(" thorax  1.0 b31F") != called("1.0 B31f")

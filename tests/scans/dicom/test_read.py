@@ -256,6 +256,35 @@ def test_different_slices_at_one_place_are_refused(tmp_path: Path) -> None:
     assert "found 2 different slices at the same place (times, echoes or energies), exp" in refusal(tmp_path / "s")
 
 
+def half_a_gap_up(image: sitk.Image) -> sitk.Image:
+    x, y, z = image.GetOrigin()
+    return image_of(sitk.GetArrayFromImage(image), image.GetSpacing(), (x, y, z + image.GetSpacing()[2] / 2))
+
+
+def test_two_acquisitions_between_each_others_slices_are_refused(tmp_path: Path) -> None:
+    made.write_series(tmp_path / "s" / "a", PATIENT)
+    other = half_a_gap_up(PATIENT)
+    for number in range(14):
+        fields = {"AcquisitionNumber": "2", "SOPInstanceUID": f"1.2.3.{number}"}
+        made.save(made.slice_of(other, number, fields=fields), tmp_path / "s" / f"b{number}")
+    assert refusal(tmp_path / "s") == (
+        "found 2 acquisitions (1, 2) whose slices lie between each other's, expected one volume."
+    )
+
+
+def test_slices_that_alternate_are_said_where_no_header_tells(tmp_path: Path) -> None:
+    smooth = np.broadcast_to(np.linspace(-900, 900, 12)[:, None, None], (12, 9, 8)).astype(np.int16)
+    image = image_of(smooth, (2.0, 2.0, 2.0))
+    made.write_series(tmp_path / "s" / "a", image, fields={"AcquisitionNumber": None})
+    assert opened(tmp_path / "s").findings == ()
+    for number in range(12):
+        fields = {"AcquisitionNumber": None, "SOPInstanceUID": f"1.2.3.{number}"}
+        made.save(made.slice_of(half_a_gap_up(image + 300), number, fields=fields), tmp_path / "s" / f"b{number}")
+    assert opened(tmp_path / "s").findings == (
+        "every second of its slices looks as of another scan: neighbours are less alike than those beyond",
+    )
+
+
 def test_two_frames_of_reference_are_refused(tmp_path: Path) -> None:
     made.write_series(tmp_path / "s", PATIENT)
     made.save(made.slice_of(PATIENT, 4, fields={"FrameOfReferenceUID": "1.2.3"}), tmp_path / "s" / "IM0004")

@@ -76,3 +76,34 @@ def test_copies_lie_at_one_place() -> None:
     assert usual_gap_mm(slices) == pytest.approx(1.0, abs=0.01)
     with pytest.raises(InputError, match="found slices at one place"):
         stacked(slices[:1], "s")
+
+
+@pytest.mark.parametrize(
+    ("acquisitions", "mixed"),
+    [
+        ([None] * 8, False),
+        ([1] * 8, False),
+        ([1, 1, 1, 1, 2, 2, 2, 2], False),
+        ([1, 1, 1, 2, 1, 2, 2, 2], True),
+        ([1, 2] * 4, True),
+        ([1, 2, 3, 4, 5, 6, 7, 8], False),
+        ([1, None] * 4, False),
+        ([None, 2, 1, 2, 1, 2, None, 1], True),
+    ],
+)
+@pytest.mark.parametrize("gap", [0.5, 0.7])
+def test_acquisitions_between_each_other_are_refused_or_said(
+    acquisitions: list[int | None], mixed: bool, gap: float
+) -> None:
+    heights = [number // 2 + (gap if number % 2 else 0.0) for number in range(8)]
+    slices = [replace(slice_at(str(z), z), acquisition=one) for z, one in zip(heights, acquisitions, strict=True)]
+    if not mixed:
+        assert gap != 0.5 or stacked(slices, "s").findings == ()
+        return
+    with pytest.raises(
+        InputError, match=r"^s: found 2 acquisitions \(1, 2\) whose slices lie between each other's, exp"
+    ):
+        stacked(slices, "s")
+    if gap == 0.5:
+        (said,) = stacked(slices, "s", packages=True).findings
+        assert said.endswith("whose slices lie between each other's: taken as one volume")
