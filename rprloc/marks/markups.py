@@ -22,6 +22,8 @@ _VERSION = re.compile(r"-v(\d+)\.\d+")
 _MAJOR = 1
 _UNITS_MM = {"mm": 1.0, "um": 0.001}
 _POINTS, _ROI = "Fiducial", "ROI"
+_ROUNDED = 1e-2
+"""How far products of a ROI's axes may be from those at right angles."""
 _CORNERS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
 
 
@@ -142,6 +144,6 @@ def _corners(markup: _Markup, factor: float, name: str) -> FloatArray:
             "every axis."
         )
     axes = np.eye(3) if markup.orientation is None else np.reshape(markup.orientation, (3, 3))
-    if abs(abs(float(np.linalg.det(axes))) - 1) > 1e-2:
+    if np.abs(axes.T @ axes - np.eye(3)).max() > _ROUNDED:
         raise InputError(f"{name}: found a ROI whose orientation is no rotation, expected three axes at right angles.")
     return factor * lps(np.array(markup.center) + (_CORNERS * size) @ axes.T, markup.space)

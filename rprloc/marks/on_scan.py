@@ -15,6 +15,7 @@ from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native, Structure
 from rprloc.scans.scan import Surfaces
 
+_RAS = np.array([-1.0, -1.0, 1.0])
 _SURFACE_POINTS = 600
 """Of the ellipsoid that stands for what a box holds."""
 
@@ -63,14 +64,18 @@ def _point(mark: Mark, native: Native, where: str, image_name: str) -> tuple[Str
     """Return the structure of a point; raises InputError where it lies outside its scan."""
     (point,) = mark.landmarks_mm
     if (away := _outside_mm(point, native)) > 0:
-        mirrored = point * [-1, -1, 1]
-        hint = "; with x and y reversed it lies inside: is it RAS?" if _outside_mm(mirrored, native) == 0 else "."
+        hint = _is_it_ras(inside=_outside_mm(point * _RAS, native) == 0)
         raise InputError(
             f"{where} at ({', '.join(f'{mm:.1f}' for mm in point)}) mm (LPS) lies {away:.1f} mm outside {image_name}, "
             f"expected a point in it{hint}"
         )
     nothing = (0.0, 0.0, 0.0)
     return Structure(value=0, box_mm=mark.box_mm, extreme_mm=mark.landmarks_mm, half_voxel_mm=nothing, voxels=0), []
+
+
+def _is_it_ras(*, inside: bool) -> str:
+    """Return the end of a sentence about a mark outside its scan, which with x and y reversed would lie inside."""
+    return "; with x and y reversed it lies inside: is it RAS?" if inside else "."
 
 
 def _outside_mm(point_mm: FloatArray, native: Native) -> float:
@@ -88,7 +93,9 @@ def _box(mark: Mark, native: Native, where: str, image_name: str) -> tuple[Struc
     inside = np.clip(box, *field)
     if not (inside[1] > inside[0]).all():
         words = " to ".join(f"({', '.join(f'{mm:.1f}' for mm in corner)})" for corner in box)
-        raise InputError(f"{where} from {words} mm (LPS) lies outside {image_name}, expected a box in it.")
+        low, high = np.sort(box * _RAS, axis=0)
+        hint = _is_it_ras(inside=bool((np.clip(high, *field) > np.clip(low, *field)).all()))
+        raise InputError(f"{where} from {words} mm (LPS) lies outside {image_name}, expected a box in it{hint}")
     over = np.abs(box - inside).max()
     ends = np.abs(inside - field) < half
     walls = tuple(wall for number, wall in enumerate(WALLS) if ends[number % 2, number // 2])

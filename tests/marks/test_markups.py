@@ -76,6 +76,14 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"@schema": SCHEMA, "markups": [fiducials({})]}, "found no point that is placed, expected a ROI or a point list."),
     ({"@schema": SCHEMA, "markups": [fiducials({"a": (0, 0, 0)}, "IJK")]}, "found coordinates in 'mm' and 'IJK'"),
     ({"@schema": SCHEMA, "markups": [roi((0, 0, 0), (1, 1, 1), orientation=[0.0] * 9)]}, "found a ROI whose"),
+    (
+        {"@schema": SCHEMA, "markups": [roi((0, 0, 0), (1, 1, 1), orientation=[2.0, 0, 0, 0, 0.5, 0, 0, 0, 1])]},
+        "found a ROI whose",
+    ),
+    (
+        {"@schema": SCHEMA, "markups": [roi((0, 0, 0), (1, 1, 1), orientation=[1.0, 0.3, 0, 0, 1, 0, 0, 0, 1])]},
+        "found a ROI whose",
+    ),
     ({"@schema": SCHEMA, "markups": [fiducials({"a": ("x", 0, 0)})]}, "expected markups as 3D Slicer saves"),
     ({"@schema": SCHEMA, "markups": 3}, "expected markups as 3D Slicer saves"),
 ]  # fmt: skip

@@ -77,6 +77,11 @@ def test_a_box_that_sticks_out_ends_at_the_border_with_open_walls() -> None:
             "organ from (480.0, 525.0, 310.0) to (495.0, 540.0, 320.0) mm (LPS) lies outside s.nii, expected a box in "
             "it.",
         ),
+        (
+            box([(5, -40, -190), (20, -25, -180)]),
+            "organ from (5.0, -40.0, -190.0) to (20.0, -25.0, -180.0) mm (LPS) lies outside s.nii, expected a box in "
+            "it; with x and y reversed it lies inside: is it RAS?",
+        ),
     ],
 )
 def test_what_lies_outside_is_refused(mark: Mark, expected: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 from rprloc.errors import InputError
 from rprloc.marks.seg import read_seg
@@ -86,3 +88,31 @@ def test_a_damaged_file_names_nobody(tmp_path: Path) -> None:
         read(path)
     (sentence,) = error.value.errors
     assert sentence.startswith("seg.dcm: found ") and "Nobody" not in sentence and "N0B0DY" not in sentence
+
+
+SHEARED = replace(NATIVE, direction=(1, 0, 0, 0, 1, 0.1763, 0, 0, 1))
+"""Of a gantry tilted by 10 degrees."""
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+def test_of_a_tilted_gantry_it_lies_on_its_scans_slices(tmp_path: Path, kind: str) -> None:
+    apart = {"a": MASKS["My organ"] & ~MASKS["other"], "b": MASKS["other"]}
+    path = seg_dicom(tmp_path / "seg.dcm", apart, SHEARED, kind=kind)
+    label = read(path, SHEARED)
+    assert label.image is not None
+    found = sitk.GetArrayFromImage(label.image)
+    for value, (name, mask) in enumerate(apart.items(), start=1):
+        np.testing.assert_array_equal(found == value, mask, err_msg=name)
+    part = replace(SHEARED, size=(SIZE[0] - 9, SIZE[1], SIZE[2] - 4), origin_mm=tuple(SHEARED.frame.world([2, 0, 3])))
+    shown = read(path, part).structures["b"]
+    assert shown.voxels == MASKS["other"][3:-1, :, 2:-7].sum()
+    with pytest.raises(InputError, match=r"^seg\.dcm: found slices that are no even stack, nor its scan's, expected a"):
+        read(path, NATIVE)
+
+
+def test_pixels_that_end_early_are_said(tmp_path: Path) -> None:
+    content = pydicom.dcmread(seg_dicom(tmp_path / "seg.dcm", MASKS))
+    content.PixelData = content.PixelData[:-40]
+    content.save_as(tmp_path / "cut.dcm")
+    with pytest.raises(InputError, match=r"^cut\.dcm: found a file that ends before its pixels do, expected a whole"):
+        read(tmp_path / "cut.dcm")

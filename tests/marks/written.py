@@ -115,7 +115,14 @@ def ct_series(native: Native = NATIVE, *, frame: str = FRAME) -> list[pydicom.Da
     return found
 
 
-def seg_dicom(path: Path, masks: Mapping[str, NDArray[Any]], native: Native = NATIVE, *, frame: str = FRAME) -> Path:
+def seg_dicom(
+    path: Path,
+    masks: Mapping[str, NDArray[Any]],
+    native: Native = NATIVE,
+    *,
+    frame: str = FRAME,
+    kind: str = "BINARY",
+) -> Path:
     """Write a DICOM SEG of masks (z, y, x) by highdicom; empty slices are left out."""
     descriptions = [
         hd.seg.SegmentDescription(
@@ -126,9 +133,9 @@ def seg_dicom(path: Path, masks: Mapping[str, NDArray[Any]], native: Native = NA
         )
         for number, name in enumerate(masks, start=1)
     ]  # fmt: skip
-    pixels = np.stack(list(masks.values()), axis=-1).astype(np.uint8)
+    pixels = np.stack(list(masks.values()), axis=-1).astype(float if kind == "FRACTIONAL" else np.uint8)
     seg = hd.seg.Segmentation(
-        source_images=ct_series(native, frame=frame), pixel_array=pixels, segmentation_type="BINARY",
+        source_images=ct_series(native, frame=frame), pixel_array=pixels, segmentation_type=kind,
         segment_descriptions=descriptions, series_instance_uid=generate_uid(), series_number=2,
         sop_instance_uid=generate_uid(), instance_number=1, manufacturer="m", manufacturer_model_name="m",
         software_versions="1", device_serial_number="1", omit_empty_frames=True,
