@@ -9,33 +9,15 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rprloc.scans.body import Mask
 from rprloc.scans.modality import TISSUE_HU
+from rprloc.scans.padding import PADDING_HU, Mended, looks_stored, without_blocks, without_bright, without_nan
 from rprloc.scans.record import NO_HOUNSFIELD
 from rprloc.scans.volume import AIR_HU, SOFT_TISSUE_HU, image_like
 
-_PADDING_HU = 3000
-"""A constant block from here up at the border of the field is padding: metal does not lie there."""
-
-_BORDER_PART = 0.01
-"""Part of the border's voxels that padding covers at least."""
-
-_BLOCK_PART = 0.05
-"""Part of the border that one value covers where it is a background that a program has written."""
-_BLOCK_GAP = 0.25
-"""Of the range of an MR's other values: how far above or below them a background lies."""
-_BLOCK_DARK = 0.1
-"""Of that range: what is darker is an MR's own background."""
-
-_STORED_AIR_PART, _STORED_TISSUE_PART = 0.02, 0.3
-"""Of values stored with air at 0, at least the part is air, and of the others at least the part is soft tissue; a part
-of a body without air has neither.
-"""
-_STORED_AIR_TOP, _STORED_TISSUE = 300, (850, 1200)
-"""What is air there, below, and what is soft tissue, between."""
-
 _TWICE = 1024
 """What is subtracted twice where a file's intercept was applied to values that were HU already."""
+_TWICE_AIR = 0.02
+"""Least part of the values that is air there, and of what would be tissue."""
 _TWICE_BELOW, _TWICE_BODY, _TWICE_TISSUE, _TWICE_PARTS = -1700, -700, 200, (0.1, 0.4)
 """Below the first air is then. In HU's range of tissue, to either side of 0, lies hardly anything, at most these parts
 of what does when it is added again, and of what is above the second: bone. Padding of -2000 or -3024 lies as low,
@@ -66,122 +48,39 @@ _BODY_HU, _BINS = (-500, 1500), 80
 _COMMONEST_HU = (-200, 200)
 """Where it lies: fat is above, muscle and organs with contrast below."""
 
-_SPECKS = 1e-4
-"""Part of all NaN that may lie in tissue and is air as well: the darkest voxels of pockets of air."""
 
-
-def mended(image: sitk.Image, modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
+def mended(image: sitk.Image, modality: str) -> Mended:
     """Return a scan whose values are what its modality says, and a sentence for each thing found, "what: done".
 
     A scan in which nothing is found is returned as it is.
     """
     values = sitk.GetArrayViewFromImage(image)
-    image, findings = _without_nan(image, values, modality)
-    image, found = _without_block(image, sitk.GetArrayViewFromImage(image), modality)
+    image, findings = without_nan(image, values, modality)
+    if np.isnan(sitk.GetArrayViewFromImage(image).min()):
+        return image, findings
+    image, found = without_blocks(image, sitk.GetArrayViewFromImage(image), modality)
     findings += found
     if modality != "ct":
         image, found = _uninverted(image, sitk.GetArrayViewFromImage(image))
         return image, findings + found
     values = sitk.GetArrayViewFromImage(image)
-    if _TWICE_BELOW <= values.min() < TISSUE_HU and values.max() < _PADDING_HU:
+    if _TWICE_BELOW <= values.min() < TISSUE_HU and values.max() < PADDING_HU:
         return image, findings
-    for step in (_added, _without_padding, _shifted):
+    for step in (_added, without_bright, _shifted):
         image, found = step(image, sitk.GetArrayViewFromImage(image))
         findings += found
     return image, findings
 
 
-def _without_nan(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Replace NaN that reaches the border, or that touches a CT's air, by air; any other is left, to be refused."""
-    if not np.issubdtype(values.dtype, np.floating) or not np.isnan(values.min()):
-        return image, ()
-    unknown = np.isnan(values)
-    if unknown.all():
-        return image, ()
-    parts, outside = _parts(unknown)
-    count = len(outside) - 1
-    if modality == "ct":
-        around = np.where(unknown, 0, ndimage.grey_dilation(parts, footprint=ndimage.generate_binary_structure(3, 1)))
-        outside |= np.append(0, ndimage.minimum(np.nan_to_num(values), around, np.arange(1, count + 1))) < TISSUE_HU
-    if np.count_nonzero(unknown) - np.count_nonzero(outside[parts]) < _SPECKS * np.count_nonzero(unknown):
-        outside[1:] = True
-    number = int(np.count_nonzero(outside[parts]))
-    if not number:
-        return image, ()
-    air = np.nanmin(values)
-    air = AIR_HU if modality == "ct" and air >= TISSUE_HU else air
-    filled = np.where(outside[parts], values.dtype.type(air), values)
-    return image_like(image, filled), (f"{number:,} voxels are NaN: read as air",)
-
-
-def _without_block(image: sitk.Image, values: NDArray[Any], modality: str) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Replace a block of one value at the field's border by the darkest, where the scan's own background is another."""
-    border = _border(values)
-    found, counts = np.unique(border, return_counts=True)
-    block, part = float(found[counts.argmax()]), counts.max() / border.size
-    if part < _BLOCK_PART or (modality == "ct" and not TISSUE_HU <= block < _PADDING_HU):
-        return image, ()
-    own = values[values != block]
-    if not own.size or not np.isfinite(own.min()):
-        return image, ()
-    low, high = (float(value) for value in (own.min(), own.max()))
-    below, above = block < 0 <= low, block > high
-    if modality == "ct":
-        beyond, inside = False, low < block
-    else:
-        beyond = (below or above) and max(low - block, block - high) > _BLOCK_GAP * (high - low)
-        inside = low + _BLOCK_DARK * (high - low) < block < high
-    if not (beyond or inside):
-        return image, ()
-    there = values == block
-    # Far from all others it is nothing else inside either.
-    if not beyond:
-        parts, outside = _parts(there)
-        there = outside[parts]
-    filled = np.where(there, values.dtype.type(low), values)
-    return image_like(image, filled), (
-        f"the border of the field is filled with {block:.6g}, of one value: read as air",
-    )
-
-
-def _parts(mask: Mask) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the connected parts of a mask (z, y, x), numbered from 1, and by number which reach the border."""
-    parts, count = ndimage.label(mask)
-    outside = np.zeros(count + 1, dtype=np.bool_)
-    for axis in range(3):
-        outside[np.unique(np.take(parts, (0, -1), axis))] = True
-    outside[0] = False
-    return parts, outside
-
-
-def _border(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values (n,) at the border of a field (z, y, x), those of its edges more than once."""
-    return np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
-
-
-def _without_padding(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Replace a block of the highest value at the field's border by air, where no tissue is that bright."""
-    high = values.max()
-    if not high >= _PADDING_HU or (_border(values) == high).mean() < _BORDER_PART:
-        return image, ()
-    rest = np.where(values == high, values.min(), values)
-    # Padding in a scan stored with air at 0 becomes that scan's air.
-    air = AIR_HU if rest.min() < TISSUE_HU else rest.min()
-    rest[values == high] = air
-    return image_like(image, rest), (
-        f"the border of the field is filled with {high:.6g}, which no tissue has: read as air",
-    )
-
-
-def _added(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
+def _added(image: sitk.Image, values: NDArray[Any]) -> Mended:
     """Add to values what was subtracted from HU once more."""
-    if np.mean(values < _TWICE_BELOW) < _STORED_AIR_PART:
+    if np.mean(values < _TWICE_BELOW) < _TWICE_AIR:
         return image, ()
     now, then = (
         np.mean((values > middle - _TWICE_TISSUE) & (values < middle + _TWICE_TISSUE)) for middle in (0, -_TWICE)
     )
     most = (_TWICE_PARTS[0] * then, _TWICE_PARTS[1] * np.mean(values > _TWICE_BODY))
-    if then < _STORED_AIR_PART or now > min(most):
+    if then < _TWICE_AIR or now > min(most):
         return image, ()
     added = values.astype(np.int32) + _TWICE if np.issubdtype(values.dtype, np.integer) else values + _TWICE
     return image_like(image, added), (
@@ -189,7 +88,7 @@ def _added(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[s
     )
 
 
-def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
+def _shifted(image: sitk.Image, values: NDArray[Any]) -> Mended:
     """Subtract what was added to HU to store air as 0; say of other values without air what they look like."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(low) or low < TISSUE_HU:
@@ -199,7 +98,7 @@ def _shifted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple
         kind = "scaled to 0..1" if high <= 1 else "of eight bits"
         spread, guess = _spread(values, low, high)
         return image_like(image, spread), (f"{found}, as of an image {kind}, {NO_HOUNSFIELD}: {guess}",)
-    if low < -50 or high <= 255 or not _looks_stored(values):
+    if low < -50 or high <= 255 or not looks_stored(values):
         return image, (f"{found}: used as it is, {NO_HOUNSFIELD}",)
     offset = _offset(values)
     shifted = values.astype(np.int32) - offset if np.issubdtype(values.dtype, np.integer) else values - offset
@@ -222,7 +121,7 @@ def _spread(values: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.f
     )
 
 
-def _uninverted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tuple[str, ...]]:
+def _uninverted(image: sitk.Image, values: NDArray[Any]) -> Mended:
     """Turn the values of an MR round whose corners are brighter than most of it."""
     ends = [(slice(None, step), slice(-step, None)) for step in (max(1, n // _CORNERS) for n in values.shape)]
     corners = [float(np.median(values[z, y, x])) for z in ends[0] for y in ends[1] for x in ends[2]]
@@ -233,14 +132,6 @@ def _uninverted(image: sitk.Image, values: NDArray[Any]) -> tuple[sitk.Image, tu
     return image_like(image, turned), (
         "the corners are as bright as the brightest, as of an inverted image: its values are turned round",
     )
-
-
-def _looks_stored(values: NDArray[Any]) -> bool:
-    """Tell whether values look like HU to which something was added so that air is 0."""
-    air = float(np.mean(values < _STORED_AIR_TOP))
-    low, high = _STORED_TISSUE
-    tissue = float(np.mean((values >= low) & (values < high)))
-    return air >= _STORED_AIR_PART and tissue >= _STORED_TISSUE_PART * (1 - air)
 
 
 def _offset(values: NDArray[Any]) -> int:

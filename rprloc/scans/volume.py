@@ -121,7 +121,8 @@ def value_range(image: sitk.Image, name: str) -> tuple[Any, Any]:
     values = sitk.GetArrayViewFromImage(image)
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(f"{name}: found voxels that are not finite numbers, expected numbers everywhere.")
+        expected = "numbers everywhere (NaN around the patient is read as air, inside nothing is known)"
+        raise InputError(f"{name}: found voxels that are not finite numbers, expected {expected}.")
     return low, high
 
 
