@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rprloc.catalogue.rows import load
 from rprloc.cohort.tasks import Folders, Search
 from rprloc.errors import InputError
 from rprloc.methods.answer import (
+    NO_SUPPORT,
     Finder,
     Found,
     Key,
@@ -138,6 +139,9 @@ class Localizer:
         self._by_name = {scan_folder(scan.cohort, scan.subject): scan for scan in supports}
         self._by_subject = {scan.subject: scan for scan in supports}
         self._drawn = supports[0].subject if supports else None
+        self._unknown = {scan.subject for scan in supports if not scan.record.oriented}
+        if self._unknown:
+            self._unknown.add(NO_SUPPORT)
 
     def predictions(self, folder: Path | None, *, first: bool) -> list[Prediction]:
         """Return the predictions for the query in a folder; none where there is no folder or it was set aside. `first`
@@ -152,7 +156,7 @@ class Localizer:
         judged = self._bridges.answered(self._finder, query, judged, clock)
         if self._artist is not None and self._keep is not None:
             self._keep(query, self._artist.outlines(query, judged, clock))
-        rows = _rows(query, judged, clock, drawn=self._drawn)
+        rows = _rows(query, judged, clock, drawn=self._drawn, unknown=self._unknown)
         rows = [with_open_walls(row, query, _open_in(self._by_subject.get(row.support), row)) for row in rows]
         missing = _absent(self._work, self._used, query)
         rows += [prediction_of(query, key, reason, drawn=self._drawn) for key, reason in missing.items()]
@@ -179,8 +183,12 @@ def predictions_of(finder: Finder, query: Scan, clock: Clock, *, drawn: str | No
     return _rows(query, Judged(finder.locate(query, clock)), clock, drawn=drawn)
 
 
-def _rows(query: Scan, judged: Judged, clock: Clock, *, drawn: str | None) -> list[Prediction]:
-    """Return the rows of a query's answers, each with how likely it is lost and its share of the time."""
+def _rows(
+    query: Scan, judged: Judged, clock: Clock, *, drawn: str | None, unknown: Collection[str] = ()
+) -> list[Prediction]:
+    """Return the rows of a query's answers, each with how likely it is lost and its share of the time; of the supports
+    of `unknown` orientation none is sure.
+    """
     sure = query.record.oriented and (judged.turned is None or judged.turned.sided)
     said = None if judged.turned is None else str(judged.turned)
     lost = judged.lost
@@ -188,7 +196,8 @@ def _rows(query: Scan, judged: Judged, clock: Clock, *, drawn: str | None) -> li
     for key, answer in judged.answers.items():
         row = msgspec.structs.replace(prediction_of(query, key, answer, drawn=drawn), turned=said)
         found = isinstance(answer, Found)
-        rows[key] = judged_prediction(row, lost.get(key), at=LOST_AT, sure=sure) if found else row
+        known = sure and key.support not in unknown
+        rows[key] = judged_prediction(row, lost.get(key), at=LOST_AT, sure=known) if found else row
     return _shared(rows, clock)
 
 

@@ -32,7 +32,7 @@ def gaps(label: LabelVoxels, values: Mapping[str, int]) -> tuple[str, ...]:
     if not found:
         return ()
     more = f" and {len(found) - _NAMED} others" if len(found) > _NAMED else ""
-    return (f"drawn with gaps between slices: {', '.join(found[:_NAMED])}{more}; outlines will have them too",)
+    return (f"drawn with gaps between slices ({', '.join(found[:_NAMED])}{more}), which outlines will have too",)
 
 
 def _regular(drawn: NDArray[np.bool_]) -> bool:

@@ -234,8 +234,7 @@ def _write_label(folder: Path, label: Label, body: _Body) -> tuple[str, ...]:
     """
     write_scan_surfaces(folder, label.surfaces)
     write_scan_outlines(folder, label.outlines)
-    # Of an unknown orientation more than this is said.
-    said = exchanged(label.structures) if body.oriented else ()
+    said = exchanged(label.structures)
     if label.image is not None:
         values = resample_label(label.image, body.grid).astype(np.uint16)
         write_scan_volume(folder, values, body.grid, "label")

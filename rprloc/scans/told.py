@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from rprloc.scans.nifti import listed
 from rprloc.scans.record import ScanRecord
+
+_FILE = re.compile(r"[^:,]+\.[A-Za-z][A-Za-z0-9]{0,8}")
+"""The name of a file."""
 
 SCAN_COLUMNS = (
     "cohort", "subject", "file", "status", "findings", "done", "voxels", "spacing_mm", "field_mm", "body_box_mm",
@@ -25,12 +29,18 @@ def told(scan: ScanRecord) -> dict[str, str]:
     """
     if scan.reason is not None:
         return {"status": "FAIL", "findings": scan.reason.rstrip("."), "done": "set aside"}
-    parts = [finding.rpartition(": ") for finding in scan.findings]
+    parts = [_parted(finding) for finding in scan.findings]
     return {
         "status": scan.status,
-        "findings": "; ".join(what or rest for what, _, rest in parts),
-        "done": "; ".join(rest for what, _, rest in parts if what),
+        "findings": "; ".join(what for what, _ in parts),
+        "done": "; ".join(done for _, done in parts if done),
     } | _measured(scan)
+
+
+def _parted(finding: str) -> tuple[str, str]:
+    """Return what was found and what was done, which may be nothing: a finding may begin with the name of its file."""
+    what, _, done = finding.rpartition(": ")
+    return (finding, "") if not what or _FILE.fullmatch(what) else (what, done)
 
 
 def _measured(scan: ScanRecord) -> dict[str, str]:

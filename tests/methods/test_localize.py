@@ -19,9 +19,10 @@ from rprloc.catalogue import Family, Method, method_named, register, unregister
 from rprloc.cohort.tasks import Folders
 from rprloc.errors import InputError
 from rprloc.methods import bridges
-from rprloc.methods.answer import Found, Key, Prediction, prediction_of
+from rprloc.methods.answer import UNSURE, Found, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import _name, _shared
+from rprloc.scans.record import ScanRecord
 from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
 from tests.methods.fakes import ORGAN, scan
 
@@ -86,6 +87,14 @@ def test_mistake_1_a_model_for_other_scans_is_refused(folders: Folders, tmp_path
     wrong = replace(folders, models=write_networks(tmp_path, ["coarse"], cohort=other))
     with pytest.raises(InputError, match=r"coarse\.safetensors: was trained with spacing"):
         located(wrong, search_of(method_named("regression").family, "d"))
+
+
+@pytest.mark.usefixtures("folders")
+def test_of_a_support_of_unknown_orientation_no_answer_is_sure(tmp_path: Path) -> None:
+    own = write_cohort(tmp_path)
+    replace(ScanRecord.read(own.scans["c.a"]), oriented=False).write(tmp_path)
+    rows = {row.support: row for row in rows_of(own, "d", "a b", structures=("organ",)) if not row.failed}
+    assert rows["a"].confidence == UNSURE < (rows["b"].confidence or 0)
 
 
 def test_another_seed_draws_other_starts(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,4 +40,4 @@ def test_what_is_drawn_on_some_slices_is_told(every: int, axis: int) -> None:
     kept[tuple(index)] = values[tuple(index)]
     kept[values == 2] = 2
     found = said(kept)
-    assert found.startswith("drawn with gaps between slices: organ on ") and "gland" not in found
+    assert found.startswith("drawn with gaps between slices (organ on ") and "gland" not in found

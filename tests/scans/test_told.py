@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rprloc.scans.record import Native
 from rprloc.scans.told import SCAN_COLUMNS, csv_line, page_lines, told
 from tests.scans.written import record_of, set_aside_record
@@ -22,6 +24,20 @@ def test_findings_and_what_was_done() -> None:
     found = told(record_of(native=NATIVE, findings=("a tilt: resampled", "odd values"), oriented=False))
     assert (found["status"], found["oriented"]) == ("WARN", "no")
     assert (found["findings"], found["done"]) == ("a tilt; odd values", "resampled")
+
+
+@pytest.mark.parametrize(
+    ("finding", "what", "done"),
+    [
+        ("a label.nii.gz: its values (1, 2) are none of the structures'", None, ""),
+        ("l.seg.nrrd: another grid: resampled", "l.seg.nrrd: another grid", "resampled"),
+        ("its forms lie 3.5 mm apart: the sform is taken", "its forms lie 3.5 mm apart", "the sform is taken"),
+        ("rs.dcm: liver: 3 open contours: passed over", "rs.dcm: liver: 3 open contours", "passed over"),
+    ],
+)
+def test_the_name_of_a_file_is_not_what_was_found(finding: str, what: str | None, done: str) -> None:
+    found = told(record_of(native=NATIVE, findings=(finding,)))
+    assert (found["findings"], found["done"]) == (what or finding, done)
 
 
 def test_a_scan_that_was_set_aside() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from rprloc.cohort.tasks import Measure
 from rprloc.errors import InputError
 from rprloc.files import write_json_lines
-from rprloc.methods.answer import Prediction
+from rprloc.methods.answer import NO_SUPPORT, Prediction
 from rprloc.results.frame import DIGITS, Main, main_of, read_predictions, shown_predictions, write_frame
 from rprloc.results.measure.by_support import by_support
 from rprloc.results.measure.calibration import with_intervals
@@ -40,6 +40,9 @@ from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
 from rprloc.scans.crops import odd_fields, small_crops
 from rprloc.scans.record import ScanRecord, records_of
+
+_ALIKE = 2
+"""Queries that have to lie alike for their supports to be doubted."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def compared(
     records = dict(scans)
     found = (
         small_crops(records), odd_fields(records), _copied_queries(measure, records), _doubted_queries(predictions),
-        _again(predictions),
+        _again(predictions), _doubted_supports(measure, predictions),
     )  # fmt: skip
     said = [one for findings in found for one in findings.items() if one[1] not in records[one[0]].findings]
     for name, finding in said:
@@ -120,6 +123,16 @@ def _copied_queries(measure: Measure, records: Scans) -> dict[str, str]:
 def _doubted_queries(predictions: Iterable[Prediction]) -> dict[str, str]:
     """Return what is to be said of queries whose headers are doubted."""
     return {one.subject: said for one in predictions if (said := one.doubt_of_header) is not None}
+
+
+def _doubted_supports(measure: Measure, predictions: Sequence[Prediction]) -> dict[str, str]:
+    """Return what is to be said of the supports where all queries lie otherwise than they say, and all alike."""
+    queries = {member.subject for member in measure.members if member.query}
+    ways = {one.subject: one.turned for one in predictions if one.subject in queries}
+    if len(ways) < _ALIKE or len(set(ways.values())) > 1 or None in ways.values():
+        return {}
+    said = f"all {len(ways)} scans that were searched from it lie otherwise than they say, all alike, as where it is this one that does"
+    return {one: said for one in sorted({row.support for row in predictions if row.n_supports == 1} - {NO_SUPPORT})}
 
 
 def _again(predictions: Iterable[Prediction]) -> dict[str, str]:

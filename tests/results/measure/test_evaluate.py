@@ -166,6 +166,17 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
     assert table.loc["q1", "findings"] == "head and feet are exchanged, by its looks"
 
 
+def test_where_all_queries_lie_otherwise_alike_their_support_is_doubted() -> None:
+    made = cohorts.cohort(queries=3, supports=1, tables=False)
+    ways = ["feet up: answered so"] * 3
+    for ways, doubted in ((ways, True), ([*ways[:2], None], False), ([*ways[:2], "mirrored: answered so"], False)):
+        turned = dict(zip(("q0", "q1", "q2"), ways, strict=True))
+        rows = [replace(one, turned=turned.get(one.subject)) for one in made.predictions]
+        said = compared(made.measure, made.scans, rows)[0]["s0"].findings
+        sentence = "all 3 scans that were searched from it lie otherwise than they say, all alike, as where it is this "
+        assert any(one.startswith(sentence) for one in said) is doubted
+
+
 def test_weights_that_the_program_chose_are_told_and_a_query_that_was_searched_again_has_a_finding(
     tmp_path: Path,
 ) -> None:
