@@ -162,8 +162,7 @@ class Locator:
             records = [one.result() for one in waiting]
         if not any(one.structures for one in records):
             given = [one.label or one.marks for one in job.supports]
-            said = [f"{name}: found no structure, expected one to look for." for name in given]
-            raise InputError(one.reason or nothing for one, nothing in zip(records, said, strict=True))
+            raise InputError(_nothing_in(str(file), one) for one, file in zip(records, given, strict=True))
         return {one.subject: one for one in records}
 
     def _preprocessed(self, task: Preprocess) -> ScanRecord:
@@ -297,6 +296,15 @@ class Locator:
 def _several(files: Files | Sequence[Files]) -> list[Path]:
     """Return one file or several as paths."""
     return [Path(files)] if isinstance(files, str | os.PathLike) else [Path(one) for one in files]
+
+
+def _nothing_in(file: str, record: ScanRecord) -> str:
+    """Return why a support has no structure: what was said of its annotation when that was read."""
+    if record.reason is not None:
+        return record.reason
+    # What is said of the annotation begins with its file's name.
+    said = [one.partition(": ")[2] for one in record.findings if one.partition(": ")[0] in file]
+    return f"{file}: found no structure, expected one to look for{': ' if said else ''}{'; '.join(said)}."
 
 
 def _supports(scans: Sequence[Path], labels: Sequence[Path], marks: Sequence[Path]) -> tuple[Support, ...]:

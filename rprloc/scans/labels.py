@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,10 @@ MOST_LABEL = np.iinfo(np.uint16).max
 """Largest value of a structure in a label."""
 _MOST_VALUES = 1_000
 """Of a label: atlases of the whole brain have up to a few hundred, a scan has more."""
+_MANY_VALUES, _ALIKE = 50, 0.5
+"""From so many on a label's neighbouring voxels have the same value in at least this part of the cases: of 139 parcels
+of a brain in 0.89, of a scan in eight bits in 0.16 at most.
+"""
 _NAMED = 8
 """Values of a label that a sentence lists at most."""
 _FAR_VALUES = 2
@@ -172,21 +177,35 @@ def _read_on(native: Native, path: Path, image_name: str, known: Collection[str]
     """Return a label on its scan's voxels and what is to be said; raises InputError as `read_label` says."""
     opened = open_volume(path)
     label, said = _whole_numbers(opened.image, path.name)
-    placed, more = placed_on(native, label, image_name=image_name, name=path.name)
+    placed, more = placed_on(native, label, image_name=image_name, name=path.name, whole=True)
     # The scan's own file says the same of a frame that they share.
     frame = [one for one in opened.findings if one not in known]
     return placed, tuple(f"{path.name}: {one}" for one in (*frame, *said, *more))
 
 
 def _values_found(values: NDArray[Any], name: str) -> tuple[str, ...]:
-    """Return what is to be said of a label's values; raises InputError for so many that it is no label."""
+    """Return what is to be said of a label's values; raises InputError for so many that it is no label, also for
+    hundreds that lie beside each other as those of a scan do.
+    """
     found = _distinct(values)
-    if len(found) > _MOST_VALUES:
+    if len(found) > _MOST_VALUES or (len(found) > _MANY_VALUES and _as_of_a_scan(values)):
         raise InputError(
             f"{name}: found {len(found):,} values from {found[0]} to {found[-1]}, expected one a structure, "
-            "as a label has."
+            "as a label has: is it a scan?"
         )
     return () if found[-1] else (f"{name}: no voxel has a value but 0: nothing is drawn",)
+
+
+def _as_of_a_scan(values: NDArray[Any]) -> bool:
+    """Tell whether neighbouring voxels (z, y, x) that are not 0 mostly have different values."""
+    same = pairs = 0
+    for axis in range(3):
+        along = np.moveaxis(values, axis, 0)
+        for one, other in pairwise(along):
+            both = (one > 0) & (other > 0)
+            pairs += int(np.count_nonzero(both))
+            same += int(np.count_nonzero(both & (one == other)))
+    return pairs > int(np.count_nonzero(values)) and same < _ALIKE * pairs
 
 
 def _none_of(values: NDArray[Any], structures: Mapping[str, int] | None, found: Collection[str]) -> tuple[str, ...]:

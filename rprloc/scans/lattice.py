@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -14,16 +16,24 @@ from rprloc.scans.record import Native
 
 _SIZES = 2.0
 """Voxels of a label that are less than so many times as long as its scan's, or as short, may be resampled."""
+_FACES = 6
+_FLAT = 0.5
+"""Part of a structure's largest cross-section that lies at the end of its label where that cuts it."""
+_NAMED = 8
+"""Values that a sentence lists."""
 _SHARED = 0.5
 """Least part of the smaller field of view that label and scan have in common to be of one place."""
 
 
-def placed_on(native: Native, label: sitk.Image, *, image_name: str, name: str) -> tuple[sitk.Image, tuple[str, ...]]:
+def placed_on(
+    native: Native, label: sitk.Image, *, image_name: str, name: str, whole: bool = False
+) -> tuple[sitk.Image, tuple[str, ...]]:
     """Return a label of whole numbers on its scan's voxels, 0 where it says nothing, and what is to be said of it.
 
     The whole maps from voxels to places are compared: the same lattice that is stored in another order, flipped, or in
     part is taken voxel by voxel; another grid over the same place, with voxels of less than twice the size, is
-    resampled by nearest neighbour. Raises InputError for any other, naming the difference.
+    resampled by nearest neighbour. `whole` says what its own edge cuts within the scan; formats that keep no more than
+    what is drawn end so. Raises InputError for any other, naming the difference.
     """
     scan, frame = native.frame, Frame.of(label)
     # A label's voxel (i, j, k) is the scan's matrix @ (i, j, k) + shift.
@@ -38,7 +48,7 @@ def placed_on(native: Native, label: sitk.Image, *, image_name: str, name: str) 
     first = (turned + offset).min(axis=0).astype(int)
     moved = on_lattice and first.any() and np.array_equal(np.abs(order) @ label.GetSize(), native.size)
     if on_lattice and not moved:
-        return _in_order(native, label, order, first, name)
+        return _in_order(native, label, order, first, name, whole=whole)
     _check_place(native, label, image_name=image_name, name=name, moved=moved)
     said = (
         f"another grid, {_words(label.GetSize(), frame)}, than that of {image_name}, {_words(native.size, scan)}: "
@@ -53,7 +63,7 @@ def _words(size: tuple[int, ...], frame: Frame) -> str:
 
 
 def _in_order(
-    native: Native, label: sitk.Image, order: FloatArray, first: NDArray[np.int64], name: str
+    native: Native, label: sitk.Image, order: FloatArray, first: NDArray[np.int64], name: str, *, whole: bool
 ) -> tuple[sitk.Image, tuple[str, ...]]:
     """Return a label of the scan's lattice, which begins at the scan's voxel `first`, in the scan's order and size."""
     if np.array_equal(order, np.eye(3)) and not first.any() and label.GetSize() == tuple(native.size):
@@ -69,8 +79,33 @@ def _in_order(
     lost = int(np.count_nonzero(turned)) - int(np.count_nonzero(part))
     if lost and not part.any():
         raise InputError(f"{name}: all that is drawn lies outside the scan, expected a label of the same place.")
-    said = (f"{lost:,} drawn voxels lie outside the scan: cut off",) if lost else ()
-    return native.image(np.ascontiguousarray(into.transpose(2, 1, 0))), said
+    said = [f"{lost:,} drawn voxels lie outside the scan: cut off"] if lost else []
+    if whole and (cut := _cut_flat(turned, first, native)):
+        values_ = ", ".join(map(str, cut[:_NAMED])) + (", ..." if len(cut) > _NAMED else "")
+        said.append(
+            f"what is drawn as {values_} ends flat at the edge of the label's own field, which lies in the scan"
+        )
+    return native.image(np.ascontiguousarray(into.transpose(2, 1, 0))), tuple(said)
+
+
+def _cut_flat(label: NDArray[Any], first: NDArray[np.int64], native: Native) -> list[int]:
+    """Return the values of a label (i, j, k), which begins at a scan's voxel `first`, that the label's own edge cuts
+    within the scan: much of their largest cross-section lies there. One that was cropped to what is drawn cuts nothing.
+    """
+    found: set[int] = set()
+    touched = 0
+    most = int(label.max()) + 1
+    for axis in range(3):
+        planes = np.moveaxis(label, axis, 0)
+        inner = (first[axis] > 0, first[axis] + len(planes) < native.size[axis])
+        ends = [planes[end] for end, inside in zip((0, -1), inner, strict=True) if inside and planes[end].any()]
+        touched += len(ends)
+        if ends:
+            largest = np.max([np.bincount(plane.ravel(), minlength=most) for plane in planes], axis=0)
+        for end in ends:
+            there = np.bincount(end.ravel(), minlength=most)
+            found |= set((np.flatnonzero(there[1:] > _FLAT * largest[1:]) + 1).tolist())
+    return sorted(found) if touched < _FACES else []
 
 
 def _check_place(native: Native, label: sitk.Image, *, image_name: str, name: str, moved: bool) -> None:

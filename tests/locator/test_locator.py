@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import SimpleITK as sitk
 
 import rprloc
 from rprloc import Locator
@@ -122,6 +123,12 @@ def test_only_a_support_with_a_structure_is_one(folder: Path, tmp_path: Path) ->
     settings.write_text("structures: {liver: 9}\nspacing: [8, 8, 8]\n")
     with pytest.raises(InputError, match="found no structure, expected one to look for"):
         Locator(image, label=label, **(QUICK | {"settings": str(settings)}))
+    empty = tmp_path / "empty.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(label)) * 0, str(empty))
+    with pytest.raises(
+        InputError, match=r"empty\.nii\.gz: found no structure, expected .*: no voxel has a value but 0"
+    ):
+        Locator(image, label=empty, **QUICK)
     with pytest.raises(InputError, match="found '1 labels and 0 marks beside 2 supports', expected one for"):
         Locator([image, image], label=label, **QUICK)
     with pytest.raises(InputError, match=r"parameter 'method': found 'matchd', expected .*did you mean 'matched'"):

@@ -23,6 +23,7 @@ from rprloc.methods.answer import UNSURE, Found, Key, Prediction, prediction_of
 from rprloc.methods.clock import Clock
 from rprloc.methods.localize import _name, _shared
 from rprloc.scans.record import ScanRecord
+from rprloc.scans.target import scan_folder
 from tests.methods.cohort import COHORT, answers, located, search_of, write_cohort, write_networks
 from tests.methods.fakes import ORGAN, scan
 
@@ -92,7 +93,7 @@ def test_mistake_1_a_model_for_other_scans_is_refused(folders: Folders, tmp_path
 @pytest.mark.usefixtures("folders")
 def test_of_a_support_of_unknown_orientation_no_answer_is_sure(tmp_path: Path) -> None:
     own = write_cohort(tmp_path)
-    replace(ScanRecord.read(own.scans["c.a"]), oriented=False).write(tmp_path)
+    replace(ScanRecord.read(own.scans[scan_folder("c", "a")]), oriented=False).write(tmp_path)
     rows = {row.support: row for row in rows_of(own, "d", "a b", structures=("organ",)) if not row.failed}
     assert rows["a"].confidence == UNSURE < (rows["b"].confidence or 0)
 

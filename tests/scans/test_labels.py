@@ -176,3 +176,32 @@ def test_a_label_of_other_values_than_the_structures_is_told(tmp_path: Path) -> 
 def test_a_label_of_structures_that_the_settings_leave_out_is_not_told(tmp_path: Path) -> None:
     label = read(write((patient()[1] > 0) * 3, tmp_path / "label.nii.gz"))
     assert (label.structures, label.findings) == ({}, ())
+
+
+@pytest.mark.parametrize("levels", [100, 255])
+def test_a_scan_of_a_few_hundred_values_is_no_label(tmp_path: Path, levels: int) -> None:
+    shape = sitk.GetArrayFromImage(patient()[0]).shape
+    z, y, x = np.indices(shape)
+    smooth = levels * (0.5 + 0.3 * np.sin(z + y / 3) * np.cos(x / 4)) + np.random.default_rng(0).normal(0, 4, shape)
+    image = native_image(np.clip(smooth, 0, levels).astype(np.uint8))
+    with pytest.raises(
+        InputError, match=r"found \d+ values from \d+ to \d+, expected one a structure, .*: is it a scan\?"
+    ):
+        read(write(image, tmp_path / "label.nii.gz"))
+
+
+def test_an_atlas_of_a_hundred_small_structures_and_as_many_points_is_a_label(tmp_path: Path) -> None:
+    z, y, x = np.indices(sitk.GetArrayFromImage(patient()[0]).shape)
+    blocks = (z // 3) * 36 + (y // 3) * 6 + x // 4 + 1
+    label = read(write(native_image(blocks.astype(np.uint16)), tmp_path / "a.nii.gz"), None)
+    assert len(label.structures) > 100
+    points = np.zeros(z.shape, dtype=np.uint16)
+    points[::2, ::3, ::3] = (np.arange(points[::2, ::3, ::3].size) + 1).reshape(points[::2, ::3, ::3].shape)
+    assert len(read(write(native_image(points), tmp_path / "b.nii.gz"), None).structures) > 100
+
+
+def native_image(values: np.ndarray) -> sitk.Image:
+    """Return values on the voxels of `patient`."""
+    image = sitk.GetImageFromArray(values)
+    image.CopyInformation(patient()[1])
+    return image

@@ -49,6 +49,30 @@ def test_a_part_in_any_order_is_filled_with_zeros(way: Any) -> None:
     assert said == ()
 
 
+def ball() -> np.ndarray:
+    """Return two values: a ball and, behind it, what hardly touches any end of the ball's box."""
+    z, y, x = np.indices((20, 20, 20)) - 9.5
+    values = (z**2 + y**2 + x**2 < 36).astype(np.uint8)
+    values[2:4, 9:11, 9:11] = 5
+    return values
+
+
+@pytest.mark.parametrize("way", ORIENTATIONS[::7])
+def test_what_the_labels_own_edge_cuts_within_the_scan_is_said(way: Any) -> None:
+    image = image_of(ball(), SPACING, ORIGIN)
+    native = Native.of(image)
+
+    def said(part: sitk.Image, **how: bool) -> tuple[str, ...]:
+        return placed_on(native, oriented(part, *way), image_name="s", name="l", **how)[1]
+
+    sentence = "what is drawn as 1 ends flat at the edge of the label's own field, which lies in the scan"
+    assert said(image[:, :, :12], whole=True) == said(image[:, 8:, :], whole=True) == (sentence,)
+    assert said(image[:, :, :12]) == said(image, whole=True) == ()
+    # With room around it, ending where the ball does, and cropped to all that is drawn.
+    assert said(image[2:18, 2:18, 1:18], whole=True) == said(image[:, :, :16], whole=True) == ()
+    assert said(image[4:16, 4:16, 4:16] * 1, whole=True) == ()
+
+
 def test_what_is_drawn_outside_the_scan_is_cut_and_said() -> None:
     larger = sitk.ConstantPad(label(), (2, 0, 0), (0, 0, 3), 7)
     values, said = placed(larger)

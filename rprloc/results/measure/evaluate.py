@@ -131,8 +131,9 @@ def _doubted_supports(measure: Measure, predictions: Sequence[Prediction]) -> di
     ways = {one.subject: one.turned for one in predictions if one.subject in queries}
     if len(ways) < _ALIKE or len(set(ways.values())) > 1 or None in ways.values():
         return {}
-    said = f"all {len(ways)} scans that were searched from it lie otherwise than they say, all alike, as where it is this one that does"
-    return {one: said for one in sorted({row.support for row in predictions if row.n_supports == 1} - {NO_SUPPORT})}
+    supports = sorted({row.support for row in predictions if row.n_supports == 1} - {NO_SUPPORT})
+    said = f"all {len(ways)} scans that were searched from it lie otherwise than they say, all alike"
+    return dict.fromkeys(supports, f"{said}, as where it is this one that does")
 
 
 def _again(predictions: Iterable[Prediction]) -> dict[str, str]:

@@ -168,8 +168,8 @@ def test_a_query_that_lies_otherwise_is_told_among_the_findings_of_its_scan(tmp_
 
 def test_where_all_queries_lie_otherwise_alike_their_support_is_doubted() -> None:
     made = cohorts.cohort(queries=3, supports=1, tables=False)
-    ways = ["feet up: answered so"] * 3
-    for ways, doubted in ((ways, True), ([*ways[:2], None], False), ([*ways[:2], "mirrored: answered so"], False)):
+    up = "feet up: answered so"
+    for ways, doubted in (([up, up, up], True), ([up, up, None], False), ([up, up, "mirrored: answered so"], False)):
         turned = dict(zip(("q0", "q1", "q2"), ways, strict=True))
         rows = [replace(one, turned=turned.get(one.subject)) for one in made.predictions]
         said = compared(made.measure, made.scans, rows)[0]["s0"].findings
