@@ -68,7 +68,7 @@ class _Read:
     """What is odd about it and what was done, "what: done"."""
     oriented: bool
     values_sha256: str
-    """Of its voxels as they were read."""
+    """Of its voxels, what is wrong with their values mended."""
     files: tuple[Path, ...]
 
 
@@ -174,8 +174,8 @@ def _read(source: Source, target: Target) -> _Read:
     """Read a scan without its padding; raises InputError for one that cannot be used."""
     path, modality = source.image, MODALITIES[target.modality]
     opened = open_scan(path, series=source.series, modality=target.modality)
-    hashed = values_sha256(opened.image)
     image, said = mended(opened.image, target.modality)
+    hashed = values_sha256(image)
     lowest = _check_values(image, path.name)
     _check_extent(image, target, path.name)
     findings = (*opened.findings, *said, *slice_findings(image))

@@ -38,6 +38,15 @@ def test_the_same_scan_has_one_hash_in_whatever_order_its_voxels_are_stored() ->
     assert {values_sha256(oriented(image, *order)) for order in ORIENTATIONS} == {values_sha256(image)}
 
 
+def test_a_copy_whose_values_are_stored_otherwise_is_one(tmp_path: Path) -> None:
+    image = patient(spacing=(9.0, 9.0, 9.0))[0]
+    write(image, tmp_path / "a.nii.gz")
+    write(image + 1024, tmp_path / "b.nii.gz")
+    found = {name: preprocess(tmp_path, Source("c", name, tmp_path / f"{name}.nii.gz"), TARGET) for name in "ab"}
+    assert any("1024 subtracted" in one for one in found["b"].findings)
+    assert list(copies(found, ["a"])) == ["b"]
+
+
 def test_a_series_and_the_nifti_that_a_converter_makes_of_it_are_copies(tmp_path: Path) -> None:
     """Converters store the rows of a slice from the back to the front, and the values with slope and intercept."""
     image = patient()[0]
