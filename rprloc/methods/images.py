@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from rprloc.geometry import FloatArray, Grid, box_of_points
@@ -51,6 +53,13 @@ class MaskedImage:
         body = image_of(rim.astype(np.uint8), scan.grid)
         inside = sitk.Resample(body, grey, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
         return cls(sitk.Mask(grey, inside), body)
+
+
+def beyond_window(values: NDArray[Any], window: Window) -> str:
+    """Return the end of a sentence of values that are one grey, if they lie beyond a window."""
+    low, high = window[0][0], window[-1][0]
+    beyond = "below" if values.max() <= low else "above" if values.min() >= high else ""
+    return f": all values are {beyond} the cohort's window, {low:g} to {high:g}" if beyond else ""
 
 
 def coarser(image: sitk.Image, spacing_mm: float) -> sitk.Image:

@@ -11,7 +11,7 @@ import torch
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
 from rprloc.methods.body_map import BodyMap
-from rprloc.methods.images import RegistrationError, Window, region_around, too_short
+from rprloc.methods.images import RegistrationError, Window, beyond_window, region_around, too_short
 from rprloc.methods.laid import Places, Searched, Template, TranslationCosts, descended
 from rprloc.methods.looks import Looks, points_in_body
 from rprloc.networks.checkpoint import Model
@@ -175,7 +175,9 @@ class LaidStart:
     def query(self, looks: Looks) -> _Query:
         """Compute what all translations are tried by."""
         if looks.grey.min() == looks.grey.max():
-            raise RegistrationError("the query shows one grey value only")
+            raise RegistrationError(
+                "the query shows one grey value only" + beyond_window(looks.scan.values, self._window)
+            )
         return _Query(Looks.of(looks.scan, self._window, _COARSE_MM), looks)
 
     def affines(self, supports: Sequence[_Laid], query: _Query) -> list[Affine | RegistrationError]:

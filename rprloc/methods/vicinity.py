@@ -13,7 +13,7 @@ from scipy import ndimage
 from rprloc.errors import InputError
 from rprloc.geometry import FloatArray, Grid
 from rprloc.methods.coupled import Features
-from rprloc.methods.images import RegistrationError, Window
+from rprloc.methods.images import RegistrationError, Window, beyond_window
 from rprloc.networks.patches import apply_window
 from rprloc.scans.scan import Scan
 
@@ -69,7 +69,10 @@ class Reader:
         z, y, x = (slice(int(start), int(end)) for start, end in zip(first, stop, strict=True))
         levels = apply_window(torch.from_numpy(volume.values[z, y, x].copy()).to(self.device), self.window)
         if levels.min() == levels.max():
-            raise RegistrationError(f"the scan {scan.subject} shows one grey value only where the structures should be")
+            raise RegistrationError(
+                f"the scan {scan.subject} shows one grey value only where the structures should be"
+                + beyond_window(volume.values[z, y, x], self.window)
+            )
         d, h, w = levels.shape
         origin = volume.grid.world(first)
         return Vicinity.of(levels, Grid((w, h, d), volume.grid.spacing_mm, (*origin.tolist(),)))

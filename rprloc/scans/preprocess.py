@@ -209,7 +209,9 @@ def _find_body(source: Source, target: Target, *, whole: bool) -> tuple[_Read | 
     mask = body_mask(tissue)
     del tissue
     if not mask.any():
-        raise InputError(f"{source.image.name}: found nothing but air, expected a body.")
+        extent = np.multiply(native.size, native.spacing_mm)
+        field = f" in a field of {listed(extent)} mm" if (extent < _xyz(target.spacing)).any() else ""
+        raise InputError(f"{source.image.name}: found nothing but air{field}, expected a body.")
     findings += body_findings(float(mask.mean()), float(mask.sum() * np.prod(target.spacing) / 1e6))
     if target.modality == "ct" and not any(NO_HOUNSFIELD in one for one in findings):
         findings += tissue_findings(values[mask])

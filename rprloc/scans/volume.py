@@ -22,6 +22,10 @@ from rprloc.geometry import Grid
 from rprloc.scans import detached, kinds
 from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
 from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, read_voxels
+from rprloc.scans.nrrd import place_of
+
+# What ITK thinks of a header goes to the console, and is said in our words where it matters.
+sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 AIR_HU = -1024
 """Value outside the field of view; scanners' padding below it (-2000, -3024) is clipped to it."""
@@ -39,11 +43,6 @@ _LONGEST_HEADER, _LONGEST_FIELD = 1 << 20, 500
 
 _GEOMETRY = (b"spacings", b"space directions", b"space origin", b"elementspacing", b"offset", b"transformmatrix")
 """Fields of an NRRD file's and a MetaImage's header that must be numbers: ITK takes NaN for 1 or 0."""
-
-_SPACES = (
-    b"right-anterior-superior", b"ras", b"left-anterior-superior", b"las", b"left-posterior-superior", b"lps",
-)  # fmt: skip
-"""NRRD's names of the spaces in which a patient's directions are known."""
 
 
 @dataclass(frozen=True)
@@ -208,18 +207,20 @@ def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
 
 def _other(path: Path, *, layers: bool = False) -> tuple[sitk.Image, Frame]:
     """Return an image of another format than NIfTI, with several values a voxel if `layers`, and where it lies."""
-    reader, oriented = _checked_reader(path, layers=layers)
-    frame = checked(Frame.of(reader), reader.GetSize(), path.name)
+    reader, about = _checked_reader(path, layers=layers)
+    own = Frame.of(reader)
+    frame = checked(Frame(about.unit_mm * own.axes_mm, about.unit_mm * own.origin_mm), reader.GetSize(), path.name)
     image = reader.Execute()
-    if np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
+    if about.unit_mm != 1 or np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
         frame.lay(image)
-    if not oriented:
+    frame = replace(frame, findings=(*frame.findings, *about.findings))
+    if not about.oriented:
         frame = replace(frame, findings=(*frame.findings, UNKNOWN), oriented=False)
     return image, frame
 
 
-def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFileReader, bool]:
-    """Return a reader that has read a file's header, and whether that says how the patient lies; `layers` lets a voxel
+def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFileReader, _About]:
+    """Return a reader that has read a file's header, and what that says beside what ITK tells; `layers` lets a voxel
     have several values.
 
     Raises InputError for a header that cannot be used.
@@ -233,7 +234,7 @@ def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFile
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID(), count)).itemsize * count
     holder = path.with_name(detached.partner_of(path)) if detached.is_detached(path.name) else path
     check_promise(holder, math.prod(reader.GetSize()) * voxel, packed=about.packed)
-    return reader, about.oriented
+    return reader, about
 
 
 def _read_information(reader: sitk.ImageFileReader, path: Path) -> None:
@@ -261,6 +262,9 @@ class _About:
     """Whether the voxels may take less room in it than in memory."""
     oriented: bool = True
     """Whether it says how the patient lies; of NIfTI its forms do."""
+    unit_mm: float = 1.0
+    """Of an NRRD file's places."""
+    findings: tuple[str, ...] = ()
 
 
 def _about(path: Path) -> _About:
@@ -281,7 +285,7 @@ def _about(path: Path) -> _About:
         end = end or (b"\n" if detached.is_detached(path.name) else b"")
         fields, start = _fields(head, b":"), b"nrrd"
         apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
-        oriented = b"space directions" in fields and fields.get(b"space") in _SPACES
+        oriented = False
     else:
         head, end, rest = text.partition(b"elementdatafile")
         fields, start = _fields(head, b"="), b""
@@ -306,7 +310,10 @@ def _about(path: Path) -> _About:
         if re.search(words, value):
             found = f"{key.decode()} {value.decode('ascii', 'replace')!r}"
             raise InputError(f"{path.name}: found {found}, expected finite numbers.")
-    return _About(packed=not raw, oriented=oriented)
+    if kind != "NrrdImageIO":
+        return _About(packed=not raw, oriented=oriented)
+    place = place_of(fields, path.name)
+    return _About(packed=not raw, oriented=place.oriented, unit_mm=place.unit_mm, findings=place.findings)
 
 
 def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:

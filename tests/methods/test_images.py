@@ -14,6 +14,7 @@ from rprloc.geometry import Grid
 from rprloc.methods.images import (
     MaskedImage,
     RegistrationError,
+    beyond_window,
     carried,
     coarser,
     cropped,
@@ -92,3 +93,16 @@ def test_a_package_may_print_and_warn_and_change_what_is_warned_of(capsys: pytes
         warnings.warn("loud", stacklevel=1)
         warnings.filterwarnings("ignore")
     assert capsys.readouterr() == ("", "") and warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1500, 9000], ": all values are above the cohort's window, -1000 to 1500"),
+        ([-3000, -1000], ": all values are below the cohort's window, -1000 to 1500"),
+        ([-1000, 1500], ""),
+        ([40, 40], ""),
+    ],
+)
+def test_one_grey_value_has_a_cause_where_all_lie_beyond_the_window(values: list[int], expected: str) -> None:
+    assert beyond_window(np.array(values), ((-1000, 0.0), (0, 0.5), (1500, 1.0))) == expected
