@@ -186,6 +186,7 @@ def test_a_scan_of_one_value_gives_failed_rows(which: str) -> None:
     pair[which] = replace(pair[which], values=np.full_like(pair[which].values, -1000))
     (row,) = located(pair["query"], [pair["support"]])
     said = f"the scan {pair[which].subject} shows one grey value only where the structures should be"
+    said += ": all values are below the cohort's window, -500 to 1500"
     assert (row.failed, row.reason) == (True, said)
 
 
