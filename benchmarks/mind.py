@@ -1,4 +1,4 @@
-"""How long MIND-SSC features take, beside the package of the method's authors: `python -m benchmarks.mind`."""
+"""MIND-SSC features of the voxels around a head's structures at 3 mm, beside those of the method's authors' package."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.measurement import Measurement
 from rprloc.methods.images import quietly
 from rprloc.methods.mind import mind_ssc
 from rprloc.networks.device import set_up_cpu
 
 SHAPE, REPEATS = (60, 100, 120), 7
-"""The voxels around a head's structures at 3 mm."""
 
 
-def main() -> None:
-    """Print both times, on one thread, and their ratio; they take turns."""
+def measure() -> list[Measurement]:
+    """Return our seconds on one thread, and how many times as long convexAdam takes; they take turns, medians."""
     set_up_cpu(1)
     with quietly():
         from convexAdam.convex_adam_utils import MINDSSC
     levels = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1))
-    ways: dict[str, Callable[[], Tensor]] = {
-        "rprloc": lambda: mind_ssc(levels),
-        "convexAdam": lambda: MINDSSC(levels[None, None], 1, 2, device="cpu"),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    ways: tuple[Callable[[], Tensor], ...] = (
+        lambda: mind_ssc(levels),
+        lambda: MINDSSC(levels[None, None], 1, 2, device="cpu"),
+    )
+    seconds: list[list[float]] = [[] for _ in ways]
     for _ in range(REPEATS):
-        for name, way in ways.items():
+        for taken, way in zip(seconds, ways, strict=True):
             began = time.perf_counter()
             way()
-            seconds[name].append(time.perf_counter() - began)
-    ours, theirs = (float(np.median(some)) for some in seconds.values())
-    print(f"{SHAPE} voxels: {ours:.3f} s, convexAdam {theirs:.3f} s, {theirs / ours:.1f} times as long")
-
-
-if __name__ == "__main__":
-    main()
+            taken.append(time.perf_counter() - began)
+    ours, theirs = (float(np.median(taken)) for taken in seconds)
+    return [
+        Measurement("mind: seconds for 60 x 100 x 120 voxels, one thread", ours, "s", 3),
+        Measurement("mind: convexAdam's seconds / ours", theirs / ours, "", 1),
+    ]

@@ -1,7 +1,7 @@
 """MIND-SSC: how unlike each other the places around a voxel are, whatever its grey value.
 
 Of Heinrich et al., MICCAI 2013, as the package convexAdam of the same authors computes it but for the outermost voxels,
-in a tenth of its time (`python -m benchmarks.mind`).
+in a tenth of its time (`python -m benchmarks mind`).
 """
 
 from __future__ import annotations

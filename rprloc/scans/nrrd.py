@@ -18,7 +18,7 @@ _ORIGIN = "its header has no space origin: its first voxel is put at 0"
 
 
 @dataclass(frozen=True)
-class Place:
+class Geometry:
     """How the voxels of a file lie."""
 
     oriented: bool
@@ -28,7 +28,7 @@ class Place:
     findings: tuple[str, ...]
 
 
-def place_of(fields: Mapping[bytes, bytes], name: str) -> Place:
+def geometry_of(fields: Mapping[bytes, bytes], name: str) -> Geometry:
     """Return what the fields of a header, in small letters, say; raises InputError for a space without directions and
     for another unit than of lengths.
     """
@@ -37,7 +37,7 @@ def place_of(fields: Mapping[bytes, bytes], name: str) -> Place:
         raise InputError(f"{name}: found a space and spacings, expected space directions, or spacings alone.")
     oriented = directions and fields.get(b"space") in _SPACES
     said = (_ORIGIN,) if oriented and b"space origin" not in fields else ()
-    return Place(oriented, _unit_mm(fields, name), said)
+    return Geometry(oriented, _unit_mm(fields, name), said)
 
 
 def _unit_mm(fields: Mapping[bytes, bytes], name: str) -> float:

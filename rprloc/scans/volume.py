@@ -22,7 +22,7 @@ from rprloc.geometry import Grid
 from rprloc.scans import detached, kinds
 from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
 from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, read_voxels
-from rprloc.scans.nrrd import place_of
+from rprloc.scans.nrrd import geometry_of
 
 # What ITK thinks of a header goes to the console, and is said in our words where it matters.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -312,8 +312,8 @@ def _about(path: Path) -> _About:
             raise InputError(f"{path.name}: found {found}, expected finite numbers.")
     if kind != "NrrdImageIO":
         return _About(packed=not raw, oriented=oriented)
-    place = place_of(fields, path.name)
-    return _About(packed=not raw, oriented=place.oriented, unit_mm=place.unit_mm, findings=place.findings)
+    geometry = geometry_of(fields, path.name)
+    return _About(packed=not raw, oriented=geometry.oriented, unit_mm=geometry.unit_mm, findings=geometry.findings)
 
 
 def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:

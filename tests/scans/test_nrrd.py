@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rprloc.errors import InputError
-from rprloc.scans.nrrd import Place, place_of
+from rprloc.scans.nrrd import Geometry, geometry_of
 from rprloc.scans.volume import Opened, open_volume
 
 VALUES = np.arange(4 * 5 * 6, dtype="<i2").reshape(4, 5, 6)
@@ -58,7 +58,7 @@ def test_without_an_origin_it_is_said_where_the_scan_is_put(tmp_path: Path) -> N
 
 def test_what_fields_say() -> None:
     fields = {b"space": b"ras", b"space directions": b"x", b"space origin": b"y"}
-    assert place_of(fields, "a") == Place(oriented=True, unit_mm=1.0, findings=())
-    assert not place_of(fields | {b"space": b"scanner-xyz"}, "a").oriented
-    assert place_of({b"spacings": b"1 1 1", b"units": b'"cm" "cm" "cm"'}, "a").unit_mm == 10
-    assert place_of({b"spacings": b"1 1 1", b"space units": b'"" "" ""'}, "a") == Place(False, 1.0, ())
+    assert geometry_of(fields, "a") == Geometry(oriented=True, unit_mm=1.0, findings=())
+    assert not geometry_of(fields | {b"space": b"scanner-xyz"}, "a").oriented
+    assert geometry_of({b"spacings": b"1 1 1", b"units": b'"cm" "cm" "cm"'}, "a").unit_mm == 10
+    assert geometry_of({b"spacings": b"1 1 1", b"space units": b'"" "" ""'}, "a") == Geometry(False, 1.0, ())
