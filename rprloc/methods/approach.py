@@ -64,4 +64,4 @@ def _first_of_each(owners: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def mind(looks: Looks, device: torch.device) -> Features:
     """Return a scan's features for matching: its looks but for the grey values."""
-    return Features(looks.mind.to(device), looks.features.grid)
+    return Features(looks.mind.to(device), looks.features.grid).fewer()

@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
-from rprloc.methods.mind import mind_ssc
+from rprloc.methods.mind import fewer, mind_ssc
 
 _ROUNDS = 10
 _AT_ONCE = 1 << 20
@@ -101,6 +101,10 @@ class Features:
     def of(cls, levels: Tensor, grid: Grid) -> Features:
         """Compute the features of windowed grey values (z, y, x)."""
         return cls(mind_ssc(levels), grid)
+
+    def fewer(self) -> Features:
+        """Return what matching compares of them."""
+        return Features(fewer(self.values), self.grid)
 
     def at(self, points_mm: Tensor) -> Tensor:
         """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm, and after them one more channel that

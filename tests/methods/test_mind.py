@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rprloc.methods.images import quietly
-from rprloc.methods.mind import CHANNELS, mind_ssc
+from rprloc.methods.mind import CHANNELS, FEWER, _directions, fewer, mind_ssc
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -54,3 +54,26 @@ def test_beyond_an_edge_the_values_there_go_on(axis: int) -> None:
 def test_whole_numbers_are_grey_values_too() -> None:
     levels = (100 * noise(5, 6, 7)).round()
     torch.testing.assert_close(mind_ssc(levels.to(torch.int16)), mind_ssc(levels))
+
+
+def test_fewer_numbers_have_the_features_own_differences_but_for_three_directions() -> None:
+    smooth = torch.nn.functional.avg_pool3d(noise(13, 14, 15)[None, None], 5, stride=1)[0, 0]
+    features = mind_ssc(smooth)
+    found = fewer(features)
+    assert found.shape == (FEWER, 9, 10, 11)
+    directions = _directions()
+    torch.testing.assert_close(directions @ directions.T, torch.eye(FEWER), atol=1e-5, rtol=0)
+    # Whatever one number says of each place, and of each diagonal, is kept whole.
+    apart = features - features.mean(dim=(1, 2, 3), keepdim=True)
+    kept = torch.tensordot(directions.T, torch.tensordot(directions, apart, dims=1), dims=1)
+    assert float(kept.square().sum() / apart.square().sum()) > 0.9
+    assert float((fewer(kept) - fewer(apart)).abs().max()) < 1e-5
+
+
+def test_what_is_dropped_has_no_mean_over_the_pairs_of_any_place() -> None:
+    dropped = torch.eye(CHANNELS) - _directions().T @ _directions()
+    assert int(torch.linalg.matrix_rank(dropped, tol=1e-4)) == CHANNELS - FEWER
+    # Each place belongs to four pairs; all twelve together, and opposite pairs together, lose nothing.
+    assert float(dropped.sum(dim=1).abs().max()) < 1e-5
+    opposite = dropped.view(CHANNELS, CHANNELS // 2, 2).sum(dim=2)
+    assert float(opposite.abs().max()) < 1e-5
