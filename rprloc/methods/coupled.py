@@ -202,7 +202,7 @@ class Surroundings:
         for cube in self._cubes(self._features.at, self._places_mm, self._level.wide):
             templates, weights = cube[:-1], cubes * cube[-1]
             squares = (templates.square() * weights).sum(dim=0, keepdim=True)
-            yield torch.cat([-2 * templates * weights, squares, weights[None]])
+            yield torch.cat([-2 * templates * weights, weights[None], squares])
 
     @staticmethod
     def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:
@@ -241,17 +241,25 @@ class Surroundings:
         count, reach = self._level.side, self._level.wide + self._level.reach
 
         def found(places_mm: Tensor) -> Tensor:
-            values = query.at(places_mm @ matrix.T + shift)
-            return torch.cat([values, values[:-1].square().sum(dim=0, keepdim=True)])
+            *values, shown = query.at(places_mm @ matrix.T + shift).split([len(query.values), 1])
+            return torch.cat([*values, values[0].square().sum(dim=0, keepdim=True), shown])
+
+        def each(products: Tensor) -> Tensor:
+            sums = torch.fft.irfftn(products, s=self._fft)
+            return sums[:count, :count, :count].reshape(-1)
 
         parts = []
         pairs = zip(self._cubes(found, places_mm, reach), self._kernels(), strict=True)
         for number, (around, kernel) in enumerate(pairs):
-            seen = torch.fft.rfftn(around, s=self._fft)
             compared = self._transformed(number, kernel)
-            both = torch.stack([(seen * compared).sum(dim=0), seen[-2] * compared[-1]])
-            sums = torch.fft.irfftn(both, s=self._fft)[:, :count, :count, :count].reshape(2, -1)
-            parts.append(_mean(*sums))
+            if bool(around[-1].all()):
+                # What is shown whole is the same at all displacements.
+                seen = torch.fft.rfftn(around[:-1], s=self._fft)
+                sums = each((seen * compared[:-1]).sum(dim=0)) + kernel[-1].sum()
+                parts.append(_mean(sums, kernel[-2].sum().expand_as(sums)))
+            else:
+                seen = torch.fft.rfftn(around, s=self._fft)
+                parts.append(_mean(each((seen * compared).sum(dim=0)), each(seen[-1] * compared[-2])))
         return torch.stack(parts)
 
     def _cubes(self, found: Callable[[Tensor], Tensor], places_mm: Tensor, reach: int) -> Iterator[Tensor]:

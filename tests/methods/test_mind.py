@@ -66,7 +66,7 @@ def test_fewer_numbers_have_the_features_own_differences_but_for_three_direction
     # Whatever one number says of each place, and of each diagonal, is kept whole.
     apart = features - features.mean(dim=(1, 2, 3), keepdim=True)
     kept = torch.tensordot(directions.T, torch.tensordot(directions, apart, dims=1), dims=1)
-    assert float(kept.square().sum() / apart.square().sum()) > 0.9
+    assert float(kept.square().sum() / apart.square().sum()) > 0.8
     assert float((fewer(kept) - fewer(apart)).abs().max()) < 1e-5
 
 
