@@ -27,6 +27,9 @@ EXIT_TERMINATED = 143
 
 PATH = click.Path(path_type=Path)
 
+_NAMED = 5
+"""Scans of which the same is said that are named."""
+
 
 class Options(TypedDict):
     """How to find, what to write and what to say."""
@@ -178,9 +181,15 @@ def _written(
     assert out is not None
     results.write(out)
     teller.note(f"{out / 'boxes.csv'} has the answers, {out / 'scans.csv'} what was odd.")
+    said: dict[str, list[str]] = {}
     for query in queries if kinds else ():
         if query.record.usable:
             for sentence in write_exports(out / "exports", kinds, query, margin_mm=options["margin"]):
-                teller.note(f"  WARN: {sentence}")
+                # The same of many scans is said once.
+                subject, _, rest = sentence.partition(": ")
+                said.setdefault(rest, []).append(subject)
+    for rest, subjects in said.items():
+        more = f" and {len(subjects) - _NAMED} more" if len(subjects) > _NAMED else ""
+        teller.note(f"  WARN: {', '.join(subjects[:_NAMED])}{more}: {rest}")
     if there := [kind for kind in kinds if (out / "exports" / kind).is_dir()]:
         teller.note(f"{out / 'exports'} has files for other programs: {', '.join(there)}.")

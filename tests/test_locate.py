@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,16 @@ def test_answers_are_exported_for_other_programs(folder: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="found 'slcer', expected"):
         run(*words_of(folder, query, "--out", tmp_path, "--exports", "slcer"))
     assert run(*words_of(folder, query, "--exports", "csv")).exit_code == 2
+
+
+def test_what_is_said_of_several_exports_is_said_once(folder: Path, tmp_path: Path) -> None:
+    first = folder / "images" / QUERIES[0]
+    other = tmp_path / "other.nii.gz"
+    shutil.copy(first, other)
+    how = ("--out", tmp_path / "out", "--exports", "rtstruct", "--structures", "heart")
+    done = run(*words_of(folder, first, other, *how))
+    (said,) = [line for line in done.stderr.splitlines() if "WARN: " in line]
+    assert said.startswith("  WARN: test_01, other: its scan is no DICOM, so there is no rtstruct")
 
 
 def test_what_cannot_be_asked_ends_before_anything_is_read(folder: Path) -> None:
