@@ -46,8 +46,7 @@ def structure_names(texts: Sequence[str], file: str) -> tuple[list[str], tuple[s
 
 def _said(about: str, changed: Sequence[str]) -> tuple[str, ...]:
     """Return the sentence, if any, of names that were changed."""
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return (f"{about}: {', '.join(changed[:_SHOWN])}{more}",) if changed else ()
+    return (f"{about}: {_listed(changed)}",) if changed else ()
 
 
 def printable(text: str) -> str:

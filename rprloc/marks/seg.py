@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import highdicom
 import numpy as np
@@ -16,6 +15,7 @@ from rprloc.errors import InputError
 from rprloc.marks.dicom import check_frame, faults_of
 from rprloc.marks.drawn import Drawn, drawn_on
 from rprloc.marks.names import printable, structure_names
+from rprloc.scans.dicom.headers import in_groups
 from rprloc.scans.frame import Frame
 from rprloc.scans.labels import Label
 from rprloc.scans.record import Native
@@ -97,10 +97,11 @@ def _on_slices(seg: highdicom.seg.Segmentation, number: int, native: Native, nam
     shared = seg.SharedFunctionalGroupsSequence[0]
     full = float(seg.get("MaximumFractionalValue", 1))
     for frame, about in enumerate(seg.PerFrameFunctionalGroupsSequence, start=1):
-        place = _value(about, shared, "PlanePositionSequence", "ImagePositionPatient")
-        directions = _value(about, shared, "PlaneOrientationSequence", "ImageOrientationPatient")
-        spacing = _value(about, shared, "PixelMeasuresSequence", "PixelSpacing")
-        segment = _value(about, shared, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
+        groups = (about, shared)
+        place = in_groups(groups, "PlanePositionSequence", "ImagePositionPatient")
+        directions = in_groups(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
+        spacing = in_groups(groups, "PixelMeasuresSequence", "PixelSpacing")
+        segment = in_groups(groups, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
         steps = np.array(directions, dtype=np.float64).reshape(2, 3) * np.array(spacing, dtype=np.float64)[::-1, None]
         corners = np.array(place, dtype=np.float64) + np.stack([np.zeros(3), (extent[:2] - 1) @ steps])
         first, last = native.frame.voxel(corners)
@@ -118,11 +119,3 @@ def _on_slices(seg: highdicom.seg.Segmentation, number: int, native: Native, nam
             x, y = (slice(start, stop) for start, stop in zip((low - at)[:2], (high - at)[:2], strict=True))
             mask[low[2], j, i] |= shown[y, x].astype(np.uint8)
     return native.image(mask)
-
-
-def _value(about: pydicom.Dataset, shared: pydicom.Dataset, group: str, name: str) -> Any:
-    """Return a value of a frame, its own or what it shares with all; None where it has none."""
-    for own in (about, shared):
-        if own.get(group):
-            return own[group].value[0].get(name)
-    return None

@@ -28,6 +28,10 @@ class Geometry:
     findings: tuple[str, ...]
 
 
+STANDARD = Geometry(oriented=True, unit_mm=1.0, findings=())
+"""Of a file that says all, in mm."""
+
+
 def geometry_of(fields: Mapping[bytes, bytes], name: str) -> Geometry:
     """Return what the fields of a header, in small letters, say; raises InputError for a space without directions and
     for another unit than of lengths.

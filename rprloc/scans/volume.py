@@ -22,7 +22,7 @@ from rprloc.geometry import Grid
 from rprloc.scans import detached, kinds
 from rprloc.scans.frame import UNKNOWN, Frame, checked, nifti_frame
 from rprloc.scans.nifti import NiftiHeader, check_promise, listed, read_header, read_voxels
-from rprloc.scans.nrrd import geometry_of
+from rprloc.scans.nrrd import STANDARD, Geometry, geometry_of
 
 # What ITK thinks of a header goes to the console, and is said in our words where it matters.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -207,20 +207,25 @@ def _spatial(sizes: tuple[int, ...], name: str) -> tuple[int, ...]:
 
 def _other(path: Path, *, layers: bool = False) -> tuple[sitk.Image, Frame]:
     """Return an image of another format than NIfTI, with several values a voxel if `layers`, and where it lies."""
-    reader, about = _checked_reader(path, layers=layers)
+    reader, geometry = _checked_reader(path, layers=layers)
     own = Frame.of(reader)
-    frame = checked(Frame(about.unit_mm * own.axes_mm, about.unit_mm * own.origin_mm), reader.GetSize(), path.name)
+    frame = checked(
+        Frame(geometry.unit_mm * own.axes_mm, geometry.unit_mm * own.origin_mm), reader.GetSize(), path.name
+    )
     image = reader.Execute()
-    if about.unit_mm != 1 or np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3:
+    if (
+        geometry.unit_mm != 1
+        or np.abs(np.linalg.norm(np.reshape(image.GetDirection(), (3, 3)), axis=0) - 1).max() > 1e-3
+    ):
         frame.lay(image)
-    frame = replace(frame, findings=(*frame.findings, *about.findings))
-    if not about.oriented:
+    frame = replace(frame, findings=(*frame.findings, *geometry.findings))
+    if not geometry.oriented:
         frame = replace(frame, findings=(*frame.findings, UNKNOWN), oriented=False)
     return image, frame
 
 
-def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFileReader, _About]:
-    """Return a reader that has read a file's header, and what that says beside what ITK tells; `layers` lets a voxel
+def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFileReader, Geometry]:
+    """Return a reader that has read a file's header, and what that says of where voxels lie; `layers` lets a voxel
     have several values.
 
     Raises InputError for a header that cannot be used.
@@ -234,7 +239,7 @@ def _checked_reader(path: Path, *, layers: bool = False) -> tuple[sitk.ImageFile
     voxel = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID(), count)).itemsize * count
     holder = path.with_name(detached.partner_of(path)) if detached.is_detached(path.name) else path
     check_promise(holder, math.prod(reader.GetSize()) * voxel, packed=about.packed)
-    return reader, about
+    return reader, about.geometry
 
 
 def _read_information(reader: sitk.ImageFileReader, path: Path) -> None:
@@ -260,11 +265,8 @@ class _About:
 
     packed: bool
     """Whether the voxels may take less room in it than in memory."""
-    oriented: bool = True
-    """Whether it says how the patient lies; of NIfTI its forms do."""
-    unit_mm: float = 1.0
-    """Of an NRRD file's places."""
-    findings: tuple[str, ...] = ()
+    geometry: Geometry = STANDARD
+    """Of NIfTI its forms say more."""
 
 
 def _about(path: Path) -> _About:
@@ -285,13 +287,11 @@ def _about(path: Path) -> _About:
         end = end or (b"\n" if detached.is_detached(path.name) else b"")
         fields, start = _fields(head, b":"), b"nrrd"
         apart, raw = b"data file" in fields or b"datafile" in fields, fields.get(b"encoding") == b"raw"
-        oriented = False
     else:
         head, end, rest = text.partition(b"elementdatafile")
         fields, start = _fields(head, b"="), b""
         apart = rest.split(b"\n")[0].strip(b" =\t") != b"local"
         raw = fields.get(b"binarydata", b"true") == b"true" and fields.get(b"compresseddata", b"false") == b"false"
-        oriented = any(name in fields for name in (b"transformmatrix", b"orientation", b"rotation"))
     if (
         not end
         or not head.startswith(start)
@@ -310,10 +310,10 @@ def _about(path: Path) -> _About:
         if re.search(words, value):
             found = f"{key.decode()} {value.decode('ascii', 'replace')!r}"
             raise InputError(f"{path.name}: found {found}, expected finite numbers.")
-    if kind != "NrrdImageIO":
-        return _About(packed=not raw, oriented=oriented)
-    geometry = geometry_of(fields, path.name)
-    return _About(packed=not raw, oriented=geometry.oriented, unit_mm=geometry.unit_mm, findings=geometry.findings)
+    if kind == "NrrdImageIO":
+        return _About(packed=not raw, geometry=geometry_of(fields, path.name))
+    oriented = any(name in fields for name in (b"transformmatrix", b"orientation", b"rotation"))
+    return _About(packed=not raw, geometry=replace(STANDARD, oriented=oriented))
 
 
 def _fields(text: bytes, mark: bytes) -> dict[bytes, bytes]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from rprloc.scans.dicom.read import open_dicom
 from rprloc.scans.slices import slice_findings
+from rprloc.scans.volume import open_volume
+from tests.scans.dicom.made import save, slice_of, write_series
+from tests.scans.images import image_of, write
 
 
 def cone() -> np.ndarray:
@@ -51,3 +57,17 @@ def test_empty_slices_and_few_ones_say_nothing() -> None:
     assert not said(np.array([2, 30, 4, 20]))
     assert not said(np.r_[2:12, [12] * 20, 13:30])
     assert not said(np.r_[[0] * 20, 2:36])
+
+
+def test_two_scans_whose_slices_alternate_are_told_whatever_the_format(tmp_path: Path) -> None:
+    smooth = np.broadcast_to(np.linspace(-900, 900, 12)[:, None, None], (12, 9, 8)).astype(np.int16)
+    image = image_of(smooth, (2.0, 2.0, 2.0))
+    between = image_of(smooth + 300, (2.0, 2.0, 2.0), (0.0, 0.0, 1.0))
+    write_series(tmp_path / "s" / "a", image, fields={"AcquisitionNumber": None})
+    assert slice_findings(open_dicom(tmp_path / "s").image) == ()
+    for number in range(12):
+        fields = {"AcquisitionNumber": None, "SOPInstanceUID": f"1.2.3.{number}"}
+        save(slice_of(between, number, fields=fields), tmp_path / "s" / f"b{number}")
+    found = open_dicom(tmp_path / "s").image
+    told = ("every second of its slices looks as of another scan: neighbours are less alike than those beyond",)
+    assert slice_findings(found) == slice_findings(open_volume(write(found, tmp_path / "s.nii.gz")).image) == told

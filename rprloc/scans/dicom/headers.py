@@ -136,11 +136,14 @@ def _first_element(stream: BinaryIO) -> bytes:
     for the commands of a message, of which a large file has millions.
     """
     start = stream.read(_META)
-    length = int.from_bytes(start[140:144], "little") if start[132:140] == b"\x02\x00\x00\x00UL\x04\x00" else 0
-    stream.seek(_META + length if length else 0)
-    found = stream.read(_META)
+    # Files of old begin without a mark.
+    at = 132 if start[128:132] == b"DICM" else 0
+    if start[at : at + 8] == b"\x02\x00\x00\x00UL\x04\x00":
+        at = _META + int.from_bytes(start[140:144], "little")
+    stream.seek(at)
+    found = stream.read(8)
     stream.seek(0)
-    return found[:8] if length else start[132:140] or start
+    return found
 
 
 def called(description: str) -> str:
@@ -202,8 +205,7 @@ def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -
     """
 
     def value(group: str, name: str) -> Any:
-        inner = [one for each in groups for one in each.get(group) or []]
-        return next((one[name].value for one in (*inner, fields) if name in one), None)
+        return in_groups(groups, group, name, fields)
 
     position = _numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3)
     directions = _numbers(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
@@ -234,6 +236,14 @@ def _slice(file: str, number: int, fields: Dataset, groups: Sequence[Dataset]) -
             value("FrameContentSequence", "FrameAcquisitionNumber") or fields.get("AcquisitionNumber")
         ),
     )
+
+
+def in_groups(groups: Sequence[Dataset], group: str, name: str, *behind: Dataset) -> Any:
+    """Return a value that the first of some functional groups has, or else what stands behind them; None where none
+    has it.
+    """
+    inner = [one for each in groups for one in each.get(group) or []]
+    return next((one[name].value for one in (*inner, *behind) if name in one), None)
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:

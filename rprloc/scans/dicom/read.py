@@ -25,10 +25,6 @@ _HU = ("", "HU", "US", "HU_MOD")
 """What headers call Hounsfield units, or say where they say nothing."""
 
 _INT16 = np.iinfo(np.int16)
-_EVERY, _FEWEST, _ALTERNATING = 4, 8, 1.15
-"""Pixels of slices are compared every so many, of a volume of at least so many slices; how many times as much as the
-second next differs the next one where two scans alternate.
-"""
 MOST_VOXELS = 1 << 32
 """Of a series: a patient of two metres in voxels of half a millimetre has fewer."""
 
@@ -53,7 +49,7 @@ def open_dicom(path: Path, *, series: str | None = None, modality: str | None = 
         raise InputError(f"{path.name}: expected readable files, found: {error.strerror}.") from None
     image = sitk.GetImageFromArray(values)
     stack.frame.lay(image)
-    return Opened(image, (*_said(found, copies), *stack.findings, *_alternating(values)), files=tuple(paths))
+    return Opened(image, (*_said(found, copies), *stack.findings), files=tuple(paths))
 
 
 def read_stack(path: Path, *, series: str | None = None, modality: str | None = None) -> tuple[Series, Stack]:
@@ -154,15 +150,6 @@ def _evened(values: NDArray[Any], stack: Stack) -> NDArray[np.float32]:
     for number, (above, part) in enumerate(zip(upper, share, strict=True)):
         found[number] = (1 - part) * values[above - 1] + part * values[above]
     return found
-
-
-def _alternating(values: NDArray[Any]) -> tuple[str, ...]:
-    """Return what is to be said of a volume (z, y, x) whose neighbouring slices are less alike than every second."""
-    some = values[:, ::_EVERY, ::_EVERY].astype(np.float32)
-    next_, second = (float(np.abs(some[step:] - some[:-step]).mean()) if len(some) > step else 0.0 for step in (1, 2))
-    if len(some) < _FEWEST or next_ <= _ALTERNATING * second:
-        return ()
-    return ("every second of its slices looks as of another scan: neighbours are less alike than those beyond",)
 
 
 def _said(found: ChosenSeries, copies: int) -> tuple[str, ...]:

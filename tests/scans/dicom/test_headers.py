@@ -135,3 +135,12 @@ def test_a_description_is_known_again_whatever_is_struck_out_of_it() -> None:
     found = header_of(SeriesDescription="Thorax 1.0 B31f", InstitutionName="Thorax Clinic")
     assert found.description == "... 1.0 B31f" and "Thorax" not in repr(found)
     assert found.called == called(" thorax  1.0 b31F") != called("1.0 B31f")
+
+
+def test_a_file_of_old_may_have_zeros_where_others_have_their_mark() -> None:
+    with (made.FOREIGN / "ExplVR_LitEndNoMeta.dcm").open("rb") as stream:
+        content = stream.read()
+    assert content[128:132] != b"DICM"
+    start = b"\x08\x00\x05\x00CS" + (160).to_bytes(2, "little") + b"ISO_IR 100".ljust(160, b"\0")
+    found = read_header("x", io.BytesIO(start + content))
+    assert found is not None and found.kind != "file that is damaged"

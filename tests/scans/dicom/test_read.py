@@ -272,19 +272,6 @@ def test_two_acquisitions_between_each_others_slices_are_refused(tmp_path: Path)
     )
 
 
-def test_slices_that_alternate_are_said_where_no_header_tells(tmp_path: Path) -> None:
-    smooth = np.broadcast_to(np.linspace(-900, 900, 12)[:, None, None], (12, 9, 8)).astype(np.int16)
-    image = image_of(smooth, (2.0, 2.0, 2.0))
-    made.write_series(tmp_path / "s" / "a", image, fields={"AcquisitionNumber": None})
-    assert opened(tmp_path / "s").findings == ()
-    for number in range(12):
-        fields = {"AcquisitionNumber": None, "SOPInstanceUID": f"1.2.3.{number}"}
-        made.save(made.slice_of(half_a_gap_up(image + 300), number, fields=fields), tmp_path / "s" / f"b{number}")
-    assert opened(tmp_path / "s").findings == (
-        "every second of its slices looks as of another scan: neighbours are less alike than those beyond",
-    )
-
-
 def test_two_frames_of_reference_are_refused(tmp_path: Path) -> None:
     made.write_series(tmp_path / "s", PATIENT)
     made.save(made.slice_of(PATIENT, 4, fields={"FrameOfReferenceUID": "1.2.3"}), tmp_path / "s" / "IM0004")
