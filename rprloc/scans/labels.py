@@ -17,7 +17,7 @@ from rprloc.scans.body import Mask
 from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.gaps import gaps
 from rprloc.scans.landmarks import structure_landmarks
-from rprloc.scans.lattice import placed_on
+from rprloc.scans.lattice import placed_on, some_of
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native, Structure
 from rprloc.scans.rims import rims
@@ -34,8 +34,6 @@ _MANY_VALUES, _ALIKE = 50, 0.5
 """From so many on a label's neighbouring voxels have the same value in at least this part of the cases: of 139 parcels
 of a brain in 0.89, of a scan in eight bits in 0.16 at most.
 """
-_NAMED = 8
-"""Values of a label that a sentence lists at most."""
 _FAR_VALUES = 2
 """Times the largest value of the structures: what is larger is no other structure's, but scaled to be shown."""
 _MOST_IN_MASK = 4
@@ -215,9 +213,7 @@ def _none_of(values: NDArray[Any], structures: Mapping[str, int] | None, found: 
     if not drawn or structures is None or drawn[0] <= _FAR_VALUES * max(structures.values()):
         return ()
     wanted = ", ".join(f"{name} {value}" for name, value in structures.items())
-    more = ", ..." if len(drawn) > _NAMED else ""
-    listed = ", ".join(map(str, drawn[:_NAMED])) + more
-    return (f"its values ({listed}) are none of the structures' ({wanted}), as the settings number them",)
+    return (f"its values ({some_of(drawn)}) are none of the structures' ({wanted}), as the settings number them",)
 
 
 def _mask_values(values: NDArray[Any], name: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ def placed_on(
     return _resampled(native, label), (said,)
 
 
+def some_of(values: Sequence[int]) -> str:
+    """Return the first values of a label in a sentence."""
+    return ", ".join(map(str, values[:_NAMED])) + (", ..." if len(values) > _NAMED else "")
+
+
 def _words(size: tuple[int, ...], frame: Frame) -> str:
     """Return a grid in words."""
     return f"{listed(size)} voxels of {listed(frame.spacing_mm)} mm"
@@ -81,9 +87,8 @@ def _in_order(
         raise InputError(f"{name}: all that is drawn lies outside the scan, expected a label of the same place.")
     said = [f"{lost:,} drawn voxels lie outside the scan: cut off"] if lost else []
     if whole and (cut := _cut_flat(turned, first, native)):
-        values_ = ", ".join(map(str, cut[:_NAMED])) + (", ..." if len(cut) > _NAMED else "")
         said.append(
-            f"what is drawn as {values_} ends flat at the edge of the label's own field, which lies in the scan"
+            f"what is drawn as {some_of(cut)} ends flat at the edge of the label's own field, which lies in the scan"
         )
     return native.image(np.ascontiguousarray(into.transpose(2, 1, 0))), tuple(said)
 
