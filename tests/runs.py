@@ -85,9 +85,12 @@ class Run:
         """The records of the scans."""
         if not self.results.exists():
             return []
-        tasks = [task for task in self.trace() if task["name"].startswith("PREPROCESS") and task["status"] != "FAILED"]
+        done = [task for task in self.trace() if task["status"] != "FAILED"]
+        # What is widened is of the last one.
+        tasks = [task for kind in ("PREPROCESS", "WIDEN") for task in done if task["name"].startswith(kind)]
         paths = [path for task in tasks for path in (self.folder / "work").glob(f"{task['hash']}*/*@*/*.json")]
-        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(set(paths))]
+        last = {path.parent.name: path for path in paths}
+        return [json.loads(path.read_text(encoding="utf-8")) for path in last.values()]
 
     def metrics(self, method: str = "regression") -> pd.DataFrame:
         """The rows of a method in metrics.csv without the times, by key."""

@@ -1,8 +1,8 @@
 // What every scan becomes, and what networks learn from them.
 
-include { PREPROCESS ; PREPROCESS_TOGETHER } from '../modules/preprocess'
+include { PREPROCESS ; PREPROCESS as WIDEN ; PREPROCESS_TOGETHER } from '../modules/preprocess'
 include { TRAIN ; TRAIN as TEACH } from '../modules/train'
-include { scanFiles ; staged ; statesFolder ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
+include { gathered ; ownClass ; recordOf ; scanFiles ; staged ; statesFolder ; tellFindings ; toJson ; weightsFolder } from '../modules/support'
 
 workflow LEARN {
     take:
@@ -32,9 +32,27 @@ workflow LEARN {
         def (told, image, label) = scanFiles(one)
         [one.id, toJson(told), image, label]
     })
-    scans = PREPROCESS.out.scan.mix(PREPROCESS_TOGETHER.out.scans.flatMap { _id, folders ->
+    cropped = PREPROCESS.out.scan.mix(PREPROCESS_TOGETHER.out.scans.flatMap { _id, folders ->
         [folders].flatten().collect { folder -> [folder.name, folder] }
     })
+    // Queries whose crop is much smaller than those of the supports are read once more, whole.
+    supports = plan.flatMap { all -> all.evaluate }.map { one ->
+        [id: one.id, supports: one.members.findAll { member -> member.support }.collect { member -> "${one.id}@${member.subject}".toString() }]
+    }
+    usual = supports.map { one -> [one.id, one.supports] }
+        .join(gathered(supports, 'supports', cropped), remainder: true)
+        .map { cohort, names, folders -> [cohort, names, ownClass('Crops').usual((folders ?: []).collect { folder -> recordOf(folder) })] }
+    beside = cropped.map { id, folder -> [id.tokenize('@')[0], id, folder] }.combine(usual, by: 0).branch { _cohort, id, folder, names, crops ->
+        small: !(id in names) && ownClass('Crops').small(recordOf(folder), crops)
+        kept: true
+    }
+    WIDEN(beside.small.map { _cohort, id, _folder, _names, crops -> [id, crops] }
+        .join(plan.flatMap { all -> all.preprocess }.map { one -> [one.id, one] })
+        .map { id, crops, one ->
+            def (told, image, label) = scanFiles(one)
+            [id, toJson(told + [usual_mm: crops]), image, label]
+        })
+    scans = WIDEN.out.scan.mix(beside.kept.map { _cohort, id, folder, _names, _crops -> [id, folder] })
     scans.subscribe { _id, folder -> tellFindings(folder) }
 
     // [id of a network, its file]

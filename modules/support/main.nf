@@ -315,14 +315,18 @@ def commit() {
     ownClass('Checkout').commit(projectDir.toString())
 }
 
+/** The record of a scan whose folder is given. */
+def recordOf(folder) {
+    readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
+}
+
 /** The hashes of a scan's files and of its label's, as PREPROCESS found them in a folder. */
 def hashesOf(folder) {
-    def record = readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
+    def record = recordOf(folder)
     [image: record.source_sha256, label: record.label_sha256]
 }
 
 /** Warn of what was found odd in a scan whose folder is given. */
 def tellFindings(folder) {
-    def record = readJson(folder.resolve("${folder.name.tokenize('@')[1]}.json"))
-    ownClass('Findings').of(record).each { line -> log.warn(line) }
+    ownClass('Findings').of(recordOf(folder)).each { line -> log.warn(line) }
 }

@@ -49,6 +49,7 @@ def preprocess_staged(folder: Path, staged: Staged) -> ScanRecord:
         image=scan,
         label=annotation if files else None,
         series=task.series,
+        usual_mm=task.usual_mm,
     )
     return preprocess(folder, source, task.target)
 

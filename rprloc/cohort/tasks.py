@@ -85,6 +85,8 @@ class Preprocess(Task, frozen=True, kw_only=True):
     """The file that the image needs beside its own, as in the sheet."""
     content: str = ""
     """The hash of an image's files by names, sizes and times where it is a folder: Nextflow adds it for its cache."""
+    usual_mm: Triple | None = None
+    """What the supports' crops hold (x, y, z), of a scan whose own is much smaller: Nextflow adds it."""
 
 
 class Together(Task, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from rprloc.errors import InputError, nearest
 from rprloc.locator.job import Job, Support, read_settings, source_of, unknown_structures, with_structures
 from rprloc.locator.names import Named, apart, named
 from rprloc.scans import kinds
+from rprloc.scans.crops import is_small_crop, usual_crop_mm
 from rprloc.scans.preprocess import preprocess
 from rprloc.scans.record import ScanRecord
 from rprloc.scans.scan import Scan
@@ -169,6 +170,13 @@ class Locator:
         """Bring a scan to model space."""
         return preprocess(self._folder, source_of(task), task.target)
 
+    def _query(self, task: Preprocess) -> ScanRecord:
+        """Bring a scan to model space, with its whole field where its crop is much smaller than the supports'."""
+        record, usual_mm = self._preprocessed(task), usual_crop_mm(self._records.values())
+        if not is_small_crop(record, usual_mm):
+            return record
+        return preprocess(self._folder, replace(source_of(task), usual_mm=usual_mm), task.target)
+
     def _in_field(self, job: Job, weights: Weights, asked: How) -> tuple[Job, Weights]:
         """Return what is asked with the weights where the supports lie in their field, else without."""
         from rprloc.methods.field import chosen_by
@@ -248,7 +256,7 @@ class Locator:
             for number, query in enumerate(queries):
                 began = time.perf_counter()
                 for task in tasks[number + len(waiting) : number + jobs]:
-                    waiting.append(pool.submit(self._preprocessed, task))
+                    waiting.append(pool.submit(self._query, task))
                 yield self._searched(query, waiting.popleft(), began)
                 shutil.rmtree(self._home(self._job, query.subject), ignore_errors=True)
         finally:

@@ -1,36 +1,42 @@
-"""Scans of which the field, or what the crop to the body keeps of it, is unlike that of the others of their cohort."""
+"""Scans of which the field, or what the crop to the body keeps of it, is unlike that of others of their cohort."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from rprloc.geometry import FloatArray
+from rprloc.geometry import FloatArray, Grid
 from rprloc.scans.nifti import listed
 from rprloc.scans.record import ScanRecord
+from rprloc.scans.target import Triple
 
-_FEWEST = 5
-"""Scans of a cohort that say what is usual."""
-_MUCH_LESS = 0.5
-"""Times what the middle one keeps."""
+_MUCH_SMALLER = 0.5
+"""Times what the supports' crops hold along an axis: of the shared heads, abdomens and brains each holds at least 0.76
+times what any other one does, or its field.
+"""
 _OTHER_SIZE = 0.3
 """Times the others' field, or they its: no choice of a field makes so much, but another unit or a lost spacing does."""
 
 
-def small_crops(records: Mapping[str, ScanRecord]) -> dict[str, str]:
-    """Return what is to be said of each scan of a cohort whose crop keeps less than half of what is usual of the field,
-    by subject; `records` are the cohort's.
+def usual_crop_mm(supports: Iterable[ScanRecord]) -> Triple | None:
+    """Return what the supports' crops usually hold along x, y, z; None where none of them can be used."""
+    crops = [_crop_mm(one.model) for one in supports if one.model is not None]
+    if not crops:
+        return None
+    x, y, z = np.median(crops, axis=0).tolist()
+    return x, y, z
+
+
+def is_small_crop(record: ScanRecord, usual_mm: Triple | None) -> bool:
+    """Tell whether a scan's crop holds much less along an axis than is usual, though its field does not.
+
+    (lib/Crops.groovy asks the same: only Nextflow has the files of a scan at hand when its supports are known.)
     """
-    kept = {subject: _kept(one) for subject, one in records.items() if one.usable and one.native and one.model}
-    if len(kept) < _FEWEST:
-        return {}
-    usual = float(np.median(list(kept.values())))
-    return {
-        subject: f"the crop to the body keeps {share:.0%} of the field, and of the cohort's scans usually {usual:.0%}"
-        for subject, share in kept.items()
-        if share < _MUCH_LESS * usual
-    }
+    if usual_mm is None or record.model is None or record.native is None:
+        return False
+    field_mm = np.abs(record.native.axes) @ np.multiply(record.native.size, record.native.spacing_mm)
+    return bool((_crop_mm(record.model) < _MUCH_SMALLER * np.minimum(field_mm, usual_mm)).any())
 
 
 def odd_fields(records: Mapping[str, ScanRecord]) -> dict[str, str]:
@@ -58,8 +64,6 @@ def _sides_mm(record: ScanRecord) -> FloatArray:
     return np.sort(np.multiply(record.native.size, record.native.spacing_mm))[::-1]
 
 
-def _kept(record: ScanRecord) -> float:
-    """Return the part of a scan's field that its grid in model space holds."""
-    assert record.native is not None and record.model is not None
-    low, high = record.model.box_mm
-    return float(np.prod(high - low) / np.prod(np.multiply(record.native.size, record.native.spacing_mm)))
+def _crop_mm(grid: Grid) -> FloatArray:
+    """Return the extents (3,) along x, y, z."""
+    return np.multiply(grid.size, grid.spacing_mm)

@@ -55,6 +55,8 @@ class Source:
     """One file, a mask for each structure by its name, or what reads an annotation of another form."""
     series: str | None = None
     """Which one of DICOM, by its description, number or UID."""
+    usual_mm: Triple | None = None
+    """What the supports' crops hold (x, y, z), of a scan whose own is much smaller: its whole field is kept."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
     """
     folder = parent / scan_folder(source.cohort, source.subject)
     try:
-        record = _preprocessed(folder, source, target)
+        record = _with_whole_field(folder, source, target) if source.usual_mm else _preprocessed(folder, source, target)
     except InputError as error:
         remove_scan_files(folder)
         record = ScanRecord(cohort=source.cohort, subject=source.subject, file=source.image.name, reason=str(error))
@@ -109,6 +111,15 @@ def inspected(source: Source, target: Target) -> ScanRecord:
     """Return the record that `preprocess` would write, and leave nothing behind."""
     with tempfile.TemporaryDirectory() as folder:
         return preprocess(Path(folder), source, target)
+
+
+def _with_whole_field(folder: Path, source: Source, target: Target) -> ScanRecord:
+    """Write the whole field of a scan whose crop is small; return its record, which says so."""
+    record = _preprocessed(folder, source, target, whole=True)
+    assert source.usual_mm is not None
+    usual = f"those of the supports, which hold {listed(source.usual_mm)} mm (x, y, z)"
+    said = f"the crop to the body keeps much less than {usual}: the whole field is kept"
+    return replace(record, findings=(*record.findings, said))
 
 
 def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:

@@ -40,6 +40,17 @@ def write_masks(label: Path, pattern: Path, *structures: str) -> None:
         sitk.WriteImage(image == value, str(pattern).replace("{structure}", name))
 
 
+def write_thin(image: Path, thin: Path) -> None:
+    """Write a scan of which air takes all but a quarter."""
+    scan = sitk.ReadImage(str(image))
+    values = sitk.GetArrayFromImage(scan)
+    values[..., values.shape[2] // 2 :] = -1000
+    values[..., : values.shape[2] // 4] = -1000
+    found = sitk.GetImageFromArray(values)
+    found.CopyInformation(scan)
+    sitk.WriteImage(found, str(thin))
+
+
 def write_sheet(folder: Path, phantom: Path) -> None:
     """The full run's supports and queries and some faulty ones; cohort `free` has no split and one label.
 
@@ -52,6 +63,7 @@ def write_sheet(folder: Path, phantom: Path) -> None:
     (folder / "cut short.nii.gz").write_bytes(content[: len(content) // 2])
     write_masks(labels / "validation_01.nii.gz", folder / MASKS, "heart", "kidney_left", "kidney_right")
     write_masks(labels / "validation_01.nii.gz", folder / "of two" / "{structure}.mha", "heart")
+    write_thin(images / "train_01.nii.gz", folder / "thin.nii.gz")
     rows = [["subject", "image", "label", "split", "cohort"]]
     rows.append(["validation_01", f"{images}/validation_01.nii.gz", MASKS, "validation", "phantom"])
     rows.append(
@@ -67,6 +79,7 @@ def write_sheet(folder: Path, phantom: Path) -> None:
         ["one", f"{images}/train_01.nii.gz", "", "", "free"],
         ["two", f"{images}/validation_01.nii.gz", "of two", "", "free"],
         ["three", f"{images}/test_01.nii.gz", "", "", "free"],
+        ["thin", "thin.nii.gz", "", "", "free"],
     ]
     with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
@@ -149,8 +162,17 @@ def test_scans_that_cannot_be_used_are_set_aside_with_the_reason(run: Run) -> No
 def test_scans_of_a_shared_task_that_died_have_one_each(run: Run) -> None:
     assert run.tasks()["PREPROCESS_TOGETHER"] == 3
     assert {name for name in run.names() if name.startswith("PREPROCESS (")} == {
-        "PREPROCESS (phantom@unreadable)", "PREPROCESS (phantom@lost)",
+        "PREPROCESS (phantom@unreadable)", "PREPROCESS (phantom@lost)", "PREPROCESS (free@thin)",
     }  # fmt: skip
+
+
+def test_a_crop_much_smaller_than_those_of_the_supports_is_made_again_of_the_whole_field(run: Run) -> None:
+    assert [name for name in run.names() if name.startswith("WIDEN")] == ["WIDEN (free@thin)"]
+    scans = pd.read_csv(run.results / "scans.csv", dtype=str).set_index(["cohort", "subject"])
+    assert scans.findings["free", "thin"] == "the crop to the body keeps much less than those of the supports, " + (
+        "which hold 228 x 168 x 240 mm (x, y, z)"
+    )
+    assert scans.done["free", "thin"] == "the whole field is kept"
 
 
 def test_a_dead_task_leaves_failed_rows(run: Run) -> None:
@@ -166,7 +188,7 @@ def test_nothing_in_a_file_name_reaches_the_shell(run: Run) -> None:
 
 def test_a_cohort_without_splits_answers_every_scan_but_its_support(run: Run) -> None:
     rows = rows_of(run, "free")
-    assert set(rows) == {(query, name, "two") for query in ("one", "three") for name in ("heart", "spleen")}
+    assert set(rows) == {(query, name, "two") for query in ("one", "three", "thin") for name in ("heart", "spleen")}
     assert {row.setting for row in rows.values()} == {"extreme.k4.c1f1"}
     assert answered(rows["one", "heart", "two"])
 

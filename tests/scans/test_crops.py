@@ -1,37 +1,39 @@
-"""A crop that keeps much less than those of the other scans is said."""
+"""Crops that are much smaller than those of supports, and fields of another size."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from rprloc.geometry import Grid
-from rprloc.scans.crops import odd_fields, small_crops
+from rprloc.scans.crops import is_small_crop, odd_fields, usual_crop_mm
 from rprloc.scans.record import Native, ScanRecord
 
 
-def record(subject: str, size: int, *, reason: str | None = None) -> ScanRecord:
-    """Return a scan of 100 mm along each axis of which so many mm along z are kept."""
-    native = Native(size=(50, 50, 50), spacing_mm=(2.0,) * 3, direction=(1, 0, 0, 0, 1, 0, 0, 0, 1), origin_mm=(0,) * 3)
-    model = Grid((20, 20, size // 5), (5.0,) * 3, (0.0,) * 3)
+def record(subject: str, *kept_mm: float, reason: str | None = None) -> ScanRecord:
+    """Return a scan of 100 mm along each axis of which so many mm are kept."""
+    native = Native(size=(50, 50, 50), spacing_mm=(2.0,) * 3, direction=(0, 1, 0, 1, 0, 0, 0, 0, 1), origin_mm=(0,) * 3)
+    x, y, z = (round(mm / 5) for mm in kept_mm)
+    model = None if reason else Grid((x, y, z), (5.0, 5.0, 5.0), (0.0, 0.0, 0.0))
     return ScanRecord(cohort="c", subject=subject, file=subject, native=native, model=model, reason=reason)
 
 
-def test_a_scan_that_keeps_less_than_half_of_what_is_usual_is_named() -> None:
-    cohort = {name: record(name, 80) for name in "abcd"} | {"e": record("e", 35), "f": record("f", 45)}
-    assert small_crops(cohort) == {
-        "e": "the crop to the body keeps 35% of the field, and of the cohort's scans usually 80%"
-    }
+def test_a_crop_that_holds_less_than_half_of_what_those_of_supports_do_is_small() -> None:
+    usual = usual_crop_mm([record("a", 80, 80, 60), record("b", 80, 90, 50), record("c", 70, 80, 90)])
+    assert usual == (80.0, 80.0, 60.0)
+    assert is_small_crop(record("d", 80, 35, 60), usual) and is_small_crop(record("d", 80, 80, 25), usual)
+    assert not is_small_crop(record("d", 45, 45, 35), usual)
 
 
-def test_few_scans_and_those_set_aside_say_nothing_of_what_is_usual() -> None:
-    cohort = {name: record(name, 80) for name in "abc"} | {"e": record("e", 10)}
-    assert small_crops(cohort) == {}
-    assert small_crops(cohort | {"d": record("d", 80, reason="cut")}) == {}
+def test_a_small_field_is_no_small_crop_and_supports_set_aside_say_nothing() -> None:
+    large = usual_crop_mm([record("a", 400, 400, 900)])
+    assert not is_small_crop(record("d", 80, 80, 60), large) and is_small_crop(record("d", 80, 40, 60), large)
+    assert usual_crop_mm([record("a", 80, 80, 80, reason="cut")]) is None
+    assert not is_small_crop(record("d", 10, 10, 10), None)
 
 
 def of_field(*size: int) -> ScanRecord:
     """Return a scan of so many voxels of 2 mm."""
-    one = record("a", 80)
+    one = record("a", 80, 80, 80)
     assert one.native is not None
     return replace(one, native=replace(one.native, size=size))
 

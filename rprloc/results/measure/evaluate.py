@@ -38,7 +38,7 @@ from rprloc.results.measure.supports import tidy_supports
 from rprloc.results.measure.voxels import on_voxels
 from rprloc.results.words import calibrated_methods
 from rprloc.scans.copies import copies
-from rprloc.scans.crops import odd_fields, small_crops
+from rprloc.scans.crops import odd_fields
 from rprloc.scans.record import ScanRecord, records_of
 
 _ALIKE = 2
@@ -104,7 +104,7 @@ def compared(
     """
     records = dict(scans)
     found = (
-        small_crops(records), odd_fields(records), _copied_queries(measure, records), _doubted_queries(predictions),
+        odd_fields(records), _copied_queries(measure, records), _doubted_queries(predictions),
         _again(predictions), _doubted_supports(measure, predictions),
     )  # fmt: skip
     said = [one for findings in found for one in findings.items() if one[1] not in records[one[0]].findings]
