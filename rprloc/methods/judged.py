@@ -22,6 +22,8 @@ _TELLS, _TELLS_ALONE, _SEVERAL = 2.0, 4.0, 3
 """Left and right are told where the odds of being lost are so many times as large one way as the other, in the
 geometric mean of all answers: by several supports, and by fewer. Heads have up to 3 times by one, which tells nothing.
 """
+_LAID = 3
+"""Supports that are laid on a query in other ways than its header says."""
 _SURE = 0.01
 """No probability counts as less, and none as more than the rest."""
 
@@ -99,13 +101,12 @@ class Court:
         return self._judge.signs(query, answers)
 
     def _turns(self, query: Scan) -> tuple[Turned, ...]:
-        """Return how a query may lie by the first support that is another scan and has a structure."""
-        support = next((scan for scan in others(self._supports, query) if scan.structures), None)
-        if support is None:
-            return ()
-        if support.subject not in self._turnable:
-            self._turnable[support.subject] = Turnable.of(support, self._window)
-        return turns_of(query, self._turnable[support.subject], seed=self._seed)
+        """Return how a query may lie by the first supports that are other scans and have a structure."""
+        able = [support for support in others(self._supports, query) if support.structures][:_LAID]
+        for support in able:
+            if support.subject not in self._turnable:
+                self._turnable[support.subject] = Turnable.of(support, self._window)
+        return turns_of(query, [self._turnable[one.subject] for one in able], seed=self._seed) if able else ()
 
 
 def _doubts(judged: Judged) -> dict[Key, float]:

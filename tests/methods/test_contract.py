@@ -4,7 +4,7 @@ setting, whatever else is asked with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -59,7 +59,7 @@ def _turned_once() -> Iterator[None]:
     every family. (tests/methods/test_orientation.py and test_judged.py have them by themselves.)
     """
     taken: dict[tuple[str, str], Turnable] = {}
-    found: dict[tuple[str, str, int], tuple[Turned, ...]] = {}
+    found: dict[tuple[object, ...], tuple[Turned, ...]] = {}
     take = Turnable.of
 
     def once(scan: Scan, window: Window) -> Turnable:
@@ -68,10 +68,10 @@ def _turned_once() -> Iterator[None]:
             taken[key] = take(scan, window)
         return taken[key]
 
-    def found_once(query: Scan, support: Turnable, *, seed: int) -> tuple[Turned, ...]:
-        key = (query.subject, support.scan.subject, seed)
+    def found_once(query: Scan, supports: Sequence[Turnable], *, seed: int) -> tuple[Turned, ...]:
+        key = (query.subject, *(support.scan.subject for support in supports), seed)
         if key not in found:
-            found[key] = turns_of(query, support, seed=seed)
+            found[key] = turns_of(query, supports, seed=seed)
         return found[key]
 
     with pytest.MonkeyPatch.context() as patched:

@@ -125,14 +125,13 @@ def test_left_and_right_that_look_alike_are_told_by_the_answers(wrong: Turn) -> 
 
 
 def test_left_and_right_that_are_exchanged_alone_are_told_by_the_answers() -> None:
-    # Of an even patient and its mirror image one looks likelier by a little, and is asked.
     pair = [EVEN_QUERY, turned(EVEN_QUERY, UNTURNED.mirrored)]
     taken = []
     for query, right in (pair, pair[::-1]):
         assert query is not None and right is not None
         judged = Court([EVEN], WINDOW, seed=1).answered(KnowsSides(right, 40), query, Clock())
         taken.append(None if judged.turned is None else (judged.turned.turn, judged.turned.sided))
-    assert sorted(taken, key=str) == [((UNTURNED.mirrored), True), None]
+    assert taken == [(UNTURNED.mirrored, True)] * 2
 
 
 @pytest.mark.parametrize(("wrong", "taken"), [(UNTURNED.mirrored, None), (FEET_UP, FEET_UP), (UNTURNED, None)])
