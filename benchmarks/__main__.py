@@ -10,7 +10,8 @@ import benchmarks
 
 OTHERS = (
     "__main__", "ablation", "anatomy", "bundled", "cluster", "confidence", "dicom_readers", "field", "labels", "large",
-    "lost", "lost_told", "marks", "measurement", "outlines", "search", "stretched", "structures", "support_choice",
+    "lost", "lost_told", "marks", "measurement", "outlines", "search", "sides", "stretched", "structures",
+    "support_choice",
 )  # fmt: skip
 """Modules that measure nothing for `make bench`."""
 NAMES = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in OTHERS)

@@ -50,7 +50,7 @@ from rprloc.scans.target import Target, scan_folder
 from rprloc.scans.turned import turned
 from rprloc.seeds import generator_of
 
-_SUPPORTS = 3
+SUPPORTS = 3
 _PLAIN, _CHANGED, _FOREIGN = 20, 2, 3
 """Scans of a cohort that are searched as they are, in all changed ways, and by each other cohort's supports."""
 
@@ -134,7 +134,7 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     cohort, subject = task
     set_up_cpu(1)
     query = cohort.scan(subject)
-    others = [name for name in cohort.own if name != subject][:_SUPPORTS]
+    others = [name for name in cohort.own if name != subject][:SUPPORTS]
     supports = [scan for name in others if (scan := cohort.scan(name)) is not None]
     if query is None or not supports:
         return []
@@ -143,7 +143,7 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     method.prepare(supports)
     court = Court(supports, window, seed=1)
     rows: list[dict[str, Any]] = []
-    changed = subject in cohort.own[_SUPPORTS : _SUPPORTS + _CHANGED]
+    changed = subject in cohort.own[SUPPORTS : SUPPORTS + _CHANGED]
     for kind, scan, truth in _changes(query, changed=changed, foreign=subject in cohort.foreign):
         bare = Scan(replace(scan.record, structures={}), scan.values, scan.body, scan.folder, scan.finer)
         about = {"cohort": cohort.name, "subject": subject, "kind": kind}
@@ -238,12 +238,19 @@ def _changes(query: Scan, *, changed: bool, foreign: bool) -> Iterator[tuple[str
     }  # fmt: skip
     for kind, (start, end) in parts.items():
         if end - start > 40:
-            # What is cut lies where it did; what is not shown at all is found wrongly wherever it is.
-            yield kind, _cut(query, start, end), {n: b for n, b in truth.items() if b[1, 2] > start and b[0, 2] < end}
+            yield kind, _cut(query, start, end), _shown(truth, start, end)
     for kind, change in _value_changes(query).items():
         volume = query.matching()
         finer = Volume(change(volume.values), volume.grid)
         yield kind, Scan(query.record, change(query.values), query.body, finer=finer), truth
+
+
+def _shown(truth: Boxes, start: float, end: float) -> Boxes:
+    """Return what a scan between two heights shows of boxes; what it does not show is found wrongly wherever it is."""
+    seen = {name: box.copy() for name, box in truth.items() if box[1, 2] > start and box[0, 2] < end}
+    for box in seen.values():
+        box[:, 2] = np.clip(box[:, 2], start, end)
+    return seen
 
 
 def _value_changes(query: Scan) -> dict[str, Callable[[NDArray[np.int16]], NDArray[np.int16]]]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from rprloc.cohort.chosen import Weights
 from rprloc.locator.results import Located, Results
 from rprloc.methods.answer import Prediction
+from rprloc.scans.belongs import said_of_sides
 from rprloc.scans.record import ScanRecord
 
 WIDE = 200
@@ -50,6 +51,8 @@ class Teller:
     def begun(self, weights: Weights, supports: Mapping[str, ScanRecord]) -> None:
         """Say what is searched with, and what is odd about the supports."""
         self._say("", f"weights: {weights.name} ({weights.why})")
+        if sides := said_of_sides({name for record in supports.values() for name in record.structures}):
+            self._say("", sides)
         for subject, record in supports.items():
             self._findings(subject, record)
         self._bar.update(self._task, description="scans")

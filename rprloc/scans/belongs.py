@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,20 @@ from rprloc.scans.record import Structure
 
 _TWINS = {"left": "right", "l": "r", "lh": "rh"}
 """Parts of names of structures on the left, and of their twins on the right."""
+_SIDES = (
+    "Left and right are as each scan's header says. One that exchanges them alone is noticed where the sides look "
+    "different, as in most abdomens; in heads and brains it is not."
+)
 _APART = 0.5
 """Twins whose middles are nearer along x than this part of their width may lie one behind the other."""
 _IN_AIR_PART = 0.5
 """Of a structure's voxels that lie outside the body where the label is not of the scan."""
+
+
+def said_of_sides(structures: Collection[str]) -> str:
+    """Return what is to be known where structures are named left and right; an empty text where none are."""
+    folded = {name.lower() for name in structures}
+    return _SIDES if any(_twin(name) in folded for name in structures) else ""
 
 
 def exchanged(structures: Mapping[str, Structure]) -> tuple[str, ...]:

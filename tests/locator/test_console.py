@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rprloc.cohort.chosen import Weights
 from rprloc.cohort.settings import Settings
 from rprloc.locator.console import Teller, plain, print_json, print_table
 from rprloc.locator.results import Located
+from rprloc.scans.belongs import said_of_sides
+from rprloc.scans.record import Structure
 from tests.locator.test_results import ANSWERS, RECORD, RESULTS
 
 WEIGHTS = Weights("none", "as asked", Settings())
@@ -42,6 +45,16 @@ def test_a_line_a_scan_and_one_for_what_is_odd(capsys: pytest.CaptureFixture[str
         "[2/2] bad: FAIL",
         "  bad: [red]?[2Jb.nii: found nothing, expected an image.",
         "That is all.",
+    ]
+
+
+def test_that_headers_tell_sides_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    kidney = Structure(value=1, box_mm=np.eye(2, 3), extreme_mm=np.zeros((6, 3)), half_voxel_mm=(1, 1, 1), voxels=8)
+    paired = replace(RECORD, structures={"kidney_left": kidney, "kidney_right": kidney})
+    with Teller(1, quiet=False) as teller:
+        teller.begun(WEIGHTS, {"s": paired, "t": paired})
+    assert [line for line in capsys.readouterr().err.splitlines() if "header" in line] == [
+        said_of_sides({"kidney_left", "kidney_right"})
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from rprloc.scans.belongs import exchanged, in_air
+from rprloc.scans.belongs import exchanged, in_air, said_of_sides
 from rprloc.scans.record import Structure
 from tests.scans.images import image_of, patient, preprocessed
 
@@ -28,6 +28,11 @@ def test_sides_that_are_exchanged_are_told(left: str, right: str) -> None:
     (said,) = exchanged({left: structure(-40), right: structure(30)})
     assert said.startswith(f"{left} lies to the patient's right of {right}")
     assert not exchanged({left: structure(30), right: structure(-40)})
+
+
+def test_it_is_said_that_headers_tell_sides_where_structures_are_named_by_them() -> None:
+    assert "as each scan's header says" in said_of_sides({"liver", "Kidney_L", "kidney_R"})
+    assert said_of_sides({"liver", "kidney_left", "vertebra_l1"}) == said_of_sides(set()) == ""
 
 
 def test_what_has_no_twin_or_lies_in_the_middle_is_not_told() -> None:

@@ -34,6 +34,7 @@ from rprloc.results.report.method_pictures import MethodPictures, method_picture
 from rprloc.results.report.risk import draw_risks
 from rprloc.results.report.words import glance, headline
 from rprloc.results.shown import CohortTable
+from rprloc.scans.belongs import said_of_sides
 
 EMBEDDED = 200
 """A page that holds its pictures itself holds those of so many queries."""
@@ -141,6 +142,11 @@ class Page:
     """Whether it holds its pictures itself."""
     embedded: Mapping[str, str]
     """The pictures that it holds, data URIs, by their addresses."""
+
+    @property
+    def sides(self) -> str:
+        """What is to be known of left and right."""
+        return said_of_sides({line.structure for one in self.cohorts for line in one.answers})
 
 
 def html(page: Page) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rprloc.results.report.page import (
@@ -22,7 +23,7 @@ from rprloc.results.report.page import (
     viewer_files,
 )
 from tests.results.report.html import Html
-from tests.results.report.made import Made, made
+from tests.results.report.made import STRUCTURES, Made, made
 
 pytestmark = pytest.mark.usefixtures("blank")
 
@@ -88,6 +89,17 @@ def test_a_run_where_every_query_was_set_aside(tmp_path: Path) -> None:
     page = page_of(tmp_path, cohort)
     assert "There is no query to draw." in page.text and "scan set aside: nothing but air" in page.text
     assert {one["doubt"][0] for one in page.data["answers"]} == {"FAIL"}
+
+
+def test_that_headers_tell_sides_is_said_where_structures_are_named_by_them(tmp_path: Path) -> None:
+    cohort = made()
+    said = "Left and right are as each scan's header says."
+    assert said not in page_of(tmp_path, cohort).text
+    renamed = {name: f"kidney_{side}" for name, side in zip(STRUCTURES, ("left", "right"), strict=True)}
+    cohort.predictions = [
+        msgspec.structs.replace(one, structure=renamed.get(one.structure, one.structure)) for one in cohort.predictions
+    ]
+    assert said in page_of(tmp_path, cohort).text
 
 
 def test_the_script_and_no_other_is_let_run(tmp_path: Path) -> None:
