@@ -20,6 +20,7 @@ from rprloc.files import read_json_lines
 from rprloc.locator import locator as module
 from rprloc.locator.locator import DEFAULTS, How
 from tests.locator.phantoms import QUERIES, SUPPORTS, run_pipeline, write_cohort
+from tests.scans.images import write_thin
 
 OURS = Method(name="mean_place", family=Family(name="mean_place", make="tests.methods.mean_place:make"))
 QUICK: How = {"settings": "phantom", "method": "mean_place", "weights": "none"}
@@ -79,6 +80,16 @@ def test_the_answers_are_the_pipelines_to_the_last_digit(
     answers = json.loads(json.dumps([one.to_json() for one in located[0].answers]))
     assert [{key: value for key, value in one.items() if key != "seconds"} for one in answers] == lines["test_01"]
     assert located[0]["heart"].box_mm == answers[0]["box_mm"]
+
+
+def test_a_crop_much_smaller_than_those_of_the_supports_is_made_again_of_the_whole_field(
+    plain: Locator, folder: Path, tmp_path: Path
+) -> None:
+    write_thin(folder / "images" / QUERIES[0], tmp_path / "thin.nii.gz")
+    record = plain.locate(tmp_path / "thin.nii.gz").record
+    assert record.native is not None and record.model is not None
+    assert "much less than those of the supports" in record.findings[-1]
+    assert record.model.size[0] * record.model.spacing_mm[0] >= record.native.size[0] * record.native.spacing_mm[0]
 
 
 def test_a_scan_that_cannot_be_used_is_a_sentence_and_the_others_go_on(

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from rprloc.files import read_json_lines
 from rprloc.importers.phantom import STRUCTURES
 from tests.runs import KEY, PROFILE, Run, run_well
+from tests.scans.images import write_thin
 
 MASKS = "masks $(touch pwned)/`touch pwned`'{structure}\"&|.nii.gz"
 EVIL = "a, b;$(touch pwned)`touch pwned`'\"&|.nii.gz"
@@ -38,17 +39,6 @@ def write_masks(label: Path, pattern: Path, *structures: str) -> None:
     for name in structures:
         value = list(STRUCTURES).index(name) + 1
         sitk.WriteImage(image == value, str(pattern).replace("{structure}", name))
-
-
-def write_thin(image: Path, thin: Path) -> None:
-    """Write a scan of which air takes all but a quarter."""
-    scan = sitk.ReadImage(str(image))
-    values = sitk.GetArrayFromImage(scan)
-    values[..., values.shape[2] // 2 :] = -1000
-    values[..., : values.shape[2] // 4] = -1000
-    found = sitk.GetImageFromArray(values)
-    found.CopyInformation(scan)
-    sitk.WriteImage(found, str(thin))
 
 
 def write_sheet(folder: Path, phantom: Path) -> None:
