@@ -10,6 +10,7 @@ import pytest
 from rprloc.methods.answer import OUTSIDE, Answers, Found, Key
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court, Judged, _tells
+from rprloc.methods.lost import _WEIGHTS
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import UNTURNED, Turn, turned
 from tests.methods.patients import ORGANS, SHIFT_MM, WINDOW, patient
@@ -143,12 +144,12 @@ def test_left_and_right_that_answers_cannot_tell_are_left_and_said(wrong: Turn, 
 
 
 @pytest.mark.parametrize(
-    ("supports", "times", "told"), [(1, 3.0, False), (1, 5.0, True), (3, 3.0, True), (3, 1.5, False)]
+    ("supports", "times", "told"), [(1, 2.5, False), (1, 4.0, True), (3, 2.5, True), (3, 1.2, False)]
 )
 def test_one_support_has_to_tell_sides_more_clearly_than_three(supports: int, times: float, told: bool) -> None:
     def found(odds: float) -> Judged:
         # Of the signs of an answer only its likeness differs.
-        likeness = -np.log(odds) / 3.35
+        likeness = np.log(odds) / _WEIGHTS[0]
         keys = [Key("m", "extreme", f"s{number}", name) for number in range(supports) for name in ORGANS]
         answer = Found(points_mm=SUPPORT.structures["organ"].extreme_mm, half_voxel_mm=HALF)
         return Judged(dict.fromkeys(keys, answer), dict.fromkeys(keys, np.array([likeness + 0.5, 0.1, 1.0, np.nan])))
