@@ -60,7 +60,8 @@ def test_what_is_found_is_written_and_told(folder: Path, tmp_path: Path) -> None
     said = done.stderr.splitlines()
     assert said[0].endswith("is a support, and is not searched from itself.")
     assert said[1] == "weights: none (affine needs no network)"
-    assert said[2].startswith("[1/1] test_01: PASS, 3 of 3 found, ")
+    assert said[2].startswith("Left and right are as each scan's header says.")
+    assert said[3].startswith("[1/1] test_01: PASS, 3 of 3 found, ")
     assert len(json.loads(done.stdout)["boxes"]) == 3
 
 

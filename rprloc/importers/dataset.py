@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from rprloc.cohort.sheet import SPLITS
 from rprloc.errors import InputError
 from rprloc.files import whole_file, write_text
-from rprloc.scans.belongs import exchanged
 from rprloc.scans.boxes import LabelVoxels
 from rprloc.scans.landmarks import structure_landmarks
 from rprloc.scans.record import Native
+from rprloc.scans.sides import exchanged
 from rprloc.scans.volume import read_volume
 from rprloc.seeds import generator_of
 

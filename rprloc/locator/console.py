@@ -15,8 +15,8 @@ from rich.text import Text
 from rprloc.cohort.chosen import Weights
 from rprloc.locator.results import Located, Results
 from rprloc.methods.answer import Prediction
-from rprloc.scans.belongs import said_of_sides
 from rprloc.scans.record import ScanRecord
+from rprloc.scans.sides import said_of_sides
 
 WIDE = 200
 """Columns of a table that is written to a file or a pipe."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rprloc.errors import InputError
 from rprloc.files import sha256
 from rprloc.geometry import FloatArray, Grid
-from rprloc.scans.belongs import exchanged, in_air
+from rprloc.scans.belongs import in_air
 from rprloc.scans.body import Mask, body_mask
 from rprloc.scans.boxes import Box, box_of
 from rprloc.scans.copies import values_sha256
@@ -34,6 +34,7 @@ from rprloc.scans.resampling import (
     resample_label,
 )
 from rprloc.scans.scan import remove_scan_files, write_scan_outlines, write_scan_surfaces, write_scan_volume
+from rprloc.scans.sides import exchanged
 from rprloc.scans.slices import slice_findings
 from rprloc.scans.target import OWN, MatchingSpacing, Target, Triple, scan_folder
 from rprloc.scans.volume import value_range

@@ -13,8 +13,8 @@ from rprloc.cohort.chosen import Weights
 from rprloc.cohort.settings import Settings
 from rprloc.locator.console import Teller, plain, print_json, print_table
 from rprloc.locator.results import Located
-from rprloc.scans.belongs import said_of_sides
 from rprloc.scans.record import Structure
+from rprloc.scans.sides import said_of_sides
 from tests.locator.test_results import ANSWERS, RECORD, RESULTS
 
 WEIGHTS = Weights("none", "as asked", Settings())

@@ -34,7 +34,7 @@ from rprloc.results.report.method_pictures import MethodPictures, method_picture
 from rprloc.results.report.risk import draw_risks
 from rprloc.results.report.words import glance, headline
 from rprloc.results.shown import CohortTable
-from rprloc.scans.belongs import said_of_sides
+from rprloc.scans.sides import said_of_sides
 
 EMBEDDED = 200
 """A page that holds its pictures itself holds those of so many queries."""
