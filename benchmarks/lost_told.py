@@ -33,7 +33,7 @@ TURNS = {
     "x and z": Turn((2, 1, 0), (1, 1, 1)), "quarter round x": Turn((0, 2, 1), (1, -1, 1)),
 }  # fmt: skip
 """The ways in which scans are turned."""
-_RIDGE = 0.02
+_RIDGE = 0.01
 _FAR_MM = 30.0
 """Lost answers that are farther off are counted apart: one that is 19 mm off is good, and looks as one of 21 mm."""
 

@@ -18,10 +18,10 @@ from rprloc.methods.orientation import Turnable, Turned, turns_of
 from rprloc.scans.scan import Scan
 from rprloc.scans.turned import Turn, turned
 
-_TELLS, _TELLS_ALONE, _SEVERAL = 1.5, 3.0, 3
+_TELLS, _TELLS_ALONE, _SEVERAL = 1.5, 4.0, 3
 """Left and right are told where the odds of being lost are so many times as large one way as the other, in the
-geometric mean of all answers: by several supports, and by fewer. Abdomens have 1.9 to 3.2 by three and 0.9 to
-4.9 by one, heads 0.8 to 1.1 and 0.7 to 1.2.
+geometric mean of all answers: by several supports, and by fewer. Abdomens have 2.2 to 4.0 by three and 0.9 to
+6.8 by one, heads 0.8 to 1.1 and 0.7 to 1.3.
 """
 _LAID = 3
 """Supports that are laid on a query in other ways than its header says."""
