@@ -8,13 +8,14 @@ class Crops {
         crops ? (0..2).collect { axis -> median(crops.collect { one -> one[axis] }) } : null
     }
 
-    /** Return whether a scan's crop is much smaller along an axis than usual, though its field is not. */
+    /** Return whether a scan's crop is much smaller along an axis than usual, though its field is not along any. */
     static boolean small(Map record, List<Double> usual) {
         if (!usual || !record.model || !record.native) {
             return false
         }
         def (crop, field) = [crop(record), field(record.native)]
-        (0..2).any { axis -> crop[axis] < MUCH_SMALLER * Math.min(field[axis], usual[axis]) }
+        (0..2).every { axis -> field[axis] >= MUCH_SMALLER * usual[axis] } &&
+            (0..2).any { axis -> crop[axis] < MUCH_SMALLER * Math.min(field[axis], usual[axis]) }
     }
 
     private static List<Double> crop(Map record) {

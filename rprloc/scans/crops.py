@@ -29,14 +29,17 @@ def usual_crop_mm(supports: Iterable[ScanRecord]) -> Triple | None:
 
 
 def is_small_crop(record: ScanRecord, usual_mm: Triple | None) -> bool:
-    """Tell whether a scan's crop holds much less along an axis than is usual, though its field does not.
+    """Tell whether a scan's crop holds much less along an axis than is usual, though its field does not. A field that
+    is much smaller shows another part: a neck is no small trunk.
 
     (lib/Crops.groovy asks the same: only Nextflow has the files of a scan at hand when its supports are known.)
     """
     if usual_mm is None or record.model is None or record.native is None:
         return False
     field_mm = np.abs(record.native.axes) @ np.multiply(record.native.size, record.native.spacing_mm)
-    return bool((_crop_mm(record.model) < _MUCH_SMALLER * np.minimum(field_mm, usual_mm)).any())
+    much_less = _MUCH_SMALLER * np.array(usual_mm)
+    alike = (field_mm >= much_less).all()
+    return bool(alike and (_crop_mm(record.model) < np.minimum(_MUCH_SMALLER * field_mm, much_less)).any())
 
 
 def odd_fields(records: Mapping[str, ScanRecord]) -> dict[str, str]:

@@ -25,8 +25,9 @@ def test_a_crop_that_holds_less_than_half_of_what_those_of_supports_do_is_small(
 
 
 def test_a_small_field_is_no_small_crop_and_supports_set_aside_say_nothing() -> None:
-    large = usual_crop_mm([record("a", 400, 400, 900)])
-    assert not is_small_crop(record("d", 80, 80, 60), large) and is_small_crop(record("d", 80, 40, 60), large)
+    larger, long = usual_crop_mm([record("a", 150, 150, 150)]), usual_crop_mm([record("a", 150, 150, 900)])
+    assert not is_small_crop(record("d", 80, 80, 60), larger) and is_small_crop(record("d", 80, 40, 60), larger)
+    assert not is_small_crop(record("d", 80, 40, 60), long), "another part of the body"
     assert usual_crop_mm([record("a", 80, 80, 80, reason="cut")]) is None
     assert not is_small_crop(record("d", 10, 10, 10), None)
 
