@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rprloc.geometry import Affine, FloatArray
+from rprloc.methods.coupled import Features
 from rprloc.methods.images import Window
 from rprloc.methods.laid import Places, Searched, Template, descended
 from rprloc.methods.looks import Looks, points_in_body, region_of
@@ -30,6 +31,9 @@ _ASKED = 1.03
 """Whether left and right are exchanged alone is asked where that costs at most so many times as much: in mirrored
 abdomens 0.85 to 1.02 times by three supports, in abdomens as they are 0.97 and, but for one of eleven, 1.04 to 1.19.
 """
+
+Shifts = dict[Turn, tuple[float, FloatArray]]
+"""By turn its cost, and the translation (3,) in mm."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Turnable:
     window: Window
     parts: Mapping[Turn, Template]
     """By turn, what is correlated."""
+    fine: Features
+    """What the best are moved by."""
 
     @classmethod
     def of(cls, scan: Scan, window: Window) -> Turnable:
@@ -61,7 +67,8 @@ class Turnable:
         looks = Looks.of(scan, window, _COARSE_MM)
         upright = Template.of(looks, region_of(scan, list(scan.structures)))
         spacing = looks.features.grid.spacing_mm
-        return cls(scan, window, {turn: _lying(upright, turn.inverse, spacing) for turn in TURNS})
+        parts = {turn: _lying(upright, turn.inverse, spacing) for turn in TURNS}
+        return cls(scan, window, parts, Looks.of(scan, window, _FINE_MM).features)
 
 
 def turns_of(query: Scan, supports: Sequence[Turnable], *, seed: int) -> tuple[Turned, ...]:
@@ -75,7 +82,8 @@ def turns_of(query: Scan, supports: Sequence[Turnable], *, seed: int) -> tuple[T
     shifts = _placed(query, supports[0], TURNS)
     best = sorted(shifts, key=lambda turn: shifts[turn][0])[:_TRIED]
     tried = list(dict.fromkeys([UNTURNED, *best, *(turn.mirrored for turn in (UNTURNED, *best))]))
-    costs = _mean_costs(query, supports, tried, seed=seed)
+    placed = [shifts, *(_placed(query, support, tried) for support in supports[1:])]
+    costs = _mean_costs(query, list(zip(supports, placed, strict=True)), tried, seed=seed)
     if UNTURNED not in costs:
         return ()
     turn = min(costs, key=lambda one: costs[one])
@@ -95,23 +103,25 @@ def _changes(turn: Turn) -> tuple[int, bool]:
     return sum(one != (axis, 1) for axis, one in enumerate(zip(turn.axes, turn.signs, strict=True))), turn.mirrors
 
 
-def _mean_costs(query: Scan, supports: Sequence[Turnable], tried: Sequence[Turn], *, seed: int) -> dict[Turn, float]:
+def _mean_costs(
+    query: Scan, placed: Sequence[tuple[Turnable, Shifts]], tried: Sequence[Turn], *, seed: int
+) -> dict[Turn, float]:
     """Return the cost of each turn, the mean over the supports; those that one cannot be laid in are left out."""
-    found = []
-    for support in supports:
-        shifts = _placed(query, support, tried)
-        found.append(_costs(query, support, {turn: shift for turn, (_, shift) in shifts.items()}, seed=seed))
+    found = [
+        _costs(query, support, {turn: shifts[turn][1] for turn in tried if turn in shifts}, seed=seed)
+        for support, shifts in placed
+    ]
     return {turn: float(np.mean([one[turn] for one in found])) for turn in tried if all(turn in one for one in found)}
 
 
 @torch.no_grad()
-def _placed(query: Scan, support: Turnable, turns: Sequence[Turn]) -> dict[Turn, tuple[float, FloatArray]]:
+def _placed(query: Scan, support: Turnable, turns: Sequence[Turn]) -> Shifts:
     """Return by turn the least cost over all translations, and the translation (3,) in mm from the support turned as
     the query would show it.
     """
     longest = max(max(support.parts[turn].kernel.shape[1:]) for turn in turns)
     searched = Searched(Looks.of(query, support.window, _COARSE_MM), longest)
-    found = {}
+    found: Shifts = {}
     for turn in turns:
         part = support.parts[turn]
         means = searched.costs(part).means
@@ -135,7 +145,7 @@ def _costs(query: Scan, support: Turnable, shifts: Mapping[Turn, FloatArray], *,
     scan = support.scan
     generator = generator_of(seed, query.subject, scan.subject, "turn")
     points = points_in_body(scan, region_of(scan, list(scan.structures)), _PLACES, generator)
-    values = Places.of(Looks.of(scan, support.window, _FINE_MM).features, points).values
+    values = Places.of(support.fine, points).values
     found = {}
     for turn, shift in shifts.items():
         to_query = turn.inverse
