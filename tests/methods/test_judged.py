@@ -144,7 +144,7 @@ def test_left_and_right_that_answers_cannot_tell_are_left_and_said(wrong: Turn, 
 
 
 @pytest.mark.parametrize(
-    ("supports", "times", "told"), [(1, 2.5, False), (1, 5.0, True), (3, 2.5, True), (3, 1.2, False)]
+    ("supports", "times", "told"), [(1, 3.0, False), (1, 5.0, True), (3, 3.0, True), (3, 1.4, False)]
 )
 def test_one_support_has_to_tell_sides_more_clearly_than_three(supports: int, times: float, told: bool) -> None:
     def found(odds: float) -> Judged:
