@@ -38,6 +38,7 @@ from rprloc.cohort.settings import Settings, load_settings
 from rprloc.geometry import FloatArray, Grid, box_of_points
 from rprloc.methods.answer import Answers, Finder, Found
 from rprloc.methods.clock import Clock
+from rprloc.methods.images import Window
 from rprloc.methods.judged import Court, Judged
 from rprloc.methods.lost import SIGNS, apart_mm
 from rprloc.methods.matched import Matched
@@ -139,13 +140,13 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
     if query is None or not supports:
         return []
     window = cohort.settings.window
-    method = _Remembering(Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu")))
+    method = _Remembering(matched(window))
     method.prepare(supports)
     court = Court(supports, window, seed=1)
     rows: list[dict[str, Any]] = []
     changed = subject in cohort.own[SUPPORTS : SUPPORTS + _CHANGED]
     for kind, scan, truth in _changes(query, changed=changed, foreign=subject in cohort.foreign):
-        bare = Scan(replace(scan.record, structures={}), scan.values, scan.body, scan.folder, scan.finer)
+        bare = without_label(scan)
         about = {"cohort": cohort.name, "subject": subject, "kind": kind}
         judged = court.answered(method, bare, Clock())
         known = (
@@ -166,6 +167,16 @@ def _searched(task: tuple[Cohort, str]) -> list[dict[str, Any]]:
             first = replace(first, signs=court.signs(bare, first.answers))
             rows += _rows(about | {"before": True}, first, truth, known, repaired=False)
     return rows
+
+
+def matched(window: Window) -> Matched:
+    """Return `matched` without a network."""
+    return Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
+
+
+def without_label(scan: Scan) -> Scan:
+    """Return a scan of which no structure is known."""
+    return replace(scan, record=replace(scan.record, structures={}))
 
 
 class _Remembering:

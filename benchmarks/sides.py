@@ -11,20 +11,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
-import torch
 
-from benchmarks.lost import SUPPORTS, Cohort, prepared
+from benchmarks.lost import SUPPORTS, Cohort, matched, prepared, without_label
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court
-from rprloc.methods.matched import Matched
-from rprloc.methods.start import LaidStart
 from rprloc.networks.device import set_up_cpu
-from rprloc.scans.scan import Scan
 from rprloc.scans.turned import UNTURNED, turned
 
 
@@ -51,9 +46,9 @@ def _asked(task: tuple[Cohort, str]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     if query is None:
         return rows
-    bare = Scan(replace(query.record, structures={}), query.values, query.body, query.folder, query.finer)
+    bare = without_label(query)
     for supports in (others, others[:1]):
-        method = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
+        method = matched(window)
         method.prepare(supports)
         court = Court(supports, window, seed=1)
         for mirrored in (False, True):

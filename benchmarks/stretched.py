@@ -17,17 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-import torch
 
 from benchmarks.bundled import target_of
-from benchmarks.lost import annotated
+from benchmarks.lost import annotated, matched
 from rprloc.cohort.settings import Settings
 from rprloc.geometry import box_of_points
 from rprloc.methods.clock import Clock
 from rprloc.methods.judged import Court
 from rprloc.methods.lost import OFF_MM
-from rprloc.methods.matched import Matched
-from rprloc.methods.start import LaidStart
 from rprloc.methods.stretched import stretched
 from rprloc.networks.device import set_up_cpu
 from rprloc.results.measure.metrics import wall_distance
@@ -70,7 +67,7 @@ def _looked_at(task: Task) -> list[dict[str, object]]:
         first = _preprocessed(folder, "support", support, settings)
         if first is None:
             return rows
-        method = Matched(LaidStart(window, seed=1), window=window, device=torch.device("cpu"))
+        method = matched(window)
         method.prepare([first])
         court = Court([first], window, seed=1)
         for number, (kind, times) in enumerate(KINDS.items()):
