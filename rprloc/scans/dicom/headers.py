@@ -109,7 +109,8 @@ def read_header(file: str, stream: BinaryIO) -> Header | None:
             return _header(file, _fields(stream))
     except OSError:
         raise
-    except Exception:  # of whatever kind: a header may be damaged in any way
+    except Exception:  # a damaged header makes pydicom raise ValueError, KeyError, EOFError, NotImplementedError, ...
+        # which have no base in common: none of them may end the reading of the other files.
         return Header(file=file, kind="file that is damaged", whole=False)
 
 
