@@ -4,13 +4,13 @@ class Crops {
 
     /** Return the usual extents of the crops of some scans' records, in mm along x, y, z; null where none can be used. */
     static List<Double> usual(List<Map> records) {
-        def crops = records.findAll { one -> one.model }.collect { one -> crop(one) }
+        def crops = records.findAll { one -> one.body_box_mm }.collect { one -> crop(one) }
         crops ? (0..2).collect { axis -> median(crops.collect { one -> one[axis] }) } : null
     }
 
     /** Return whether a scan's crop is much smaller along an axis than usual, though its field is not along any. */
     static boolean small(Map record, List<Double> usual) {
-        if (!usual || !record.model || !record.native) {
+        if (!usual || !record.body_box_mm || !record.native) {
             return false
         }
         def (crop, field) = [crop(record), field(record.native)]
@@ -19,7 +19,7 @@ class Crops {
     }
 
     private static List<Double> crop(Map record) {
-        (0..2).collect { axis -> record.model.size[axis] * record.model.spacing_mm[axis] as double }
+        (0..2).collect { axis -> record.body_box_mm[1][axis] - record.body_box_mm[0][axis] as double }
     }
 
     private static List<Double> field(Map grid) {

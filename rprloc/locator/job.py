@@ -144,7 +144,8 @@ def source_of(task: Preprocess) -> Source:
         label = dict(zip(task.masks, rest, strict=True))
     image = Path(task.image)
     annotation = Annotated(image=image, label=label, colours=colours, marks=tuple(marks))
-    return Source(task.cohort, task.subject, image, annotation if files else None, series=task.series)
+    marked = annotation if files else None
+    return Source(task.cohort, task.subject, image, marked, series=task.series, usual_mm=task.usual_mm)
 
 
 def read_settings(name: str | None) -> tuple[str, Settings]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+import msgspec
+
 from rprloc.catalogue import DEFAULT, method_named, methods
 from rprloc.cohort.chosen import Weights, given_weights, shipped_weights, without
 from rprloc.cohort.faults import listed, parameter_fault
@@ -175,7 +177,7 @@ class Locator:
         record, usual_mm = self._preprocessed(task), usual_crop_mm(self._records.values())
         if not is_small_crop(record, usual_mm):
             return record
-        return preprocess(self._folder, replace(source_of(task), usual_mm=usual_mm), task.target)
+        return self._preprocessed(msgspec.structs.replace(task, usual_mm=usual_mm))
 
     def _in_field(self, job: Job, weights: Weights, asked: How) -> tuple[Job, Weights]:
         """Return what is asked with the weights where the supports lie in their field, else without."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from rprloc.geometry import FloatArray, Grid
+from rprloc.geometry import FloatArray
 from rprloc.scans.nifti import listed
 from rprloc.scans.record import ScanRecord
 from rprloc.scans.target import Triple
@@ -21,7 +21,7 @@ _OTHER_SIZE = 0.3
 
 def usual_crop_mm(supports: Iterable[ScanRecord]) -> Triple | None:
     """Return what the supports' crops usually hold along x, y, z; None where none of them can be used."""
-    crops = [_crop_mm(one.model) for one in supports if one.model is not None]
+    crops = [np.ptp(one.model.box_mm, axis=0) for one in supports if one.model is not None]
     if not crops:
         return None
     x, y, z = np.median(crops, axis=0).tolist()
@@ -34,12 +34,11 @@ def is_small_crop(record: ScanRecord, usual_mm: Triple | None) -> bool:
 
     (lib/Crops.groovy asks the same: only Nextflow has the files of a scan at hand when its supports are known.)
     """
-    if usual_mm is None or record.model is None or record.native is None:
+    if usual_mm is None or record.model is None or record.field_mm is None:
         return False
-    field_mm = np.abs(record.native.axes) @ np.multiply(record.native.size, record.native.spacing_mm)
-    much_less = _MUCH_SMALLER * np.array(usual_mm)
-    alike = (field_mm >= much_less).all()
-    return bool(alike and (_crop_mm(record.model) < np.minimum(_MUCH_SMALLER * field_mm, much_less)).any())
+    field_mm, crop_mm = (np.ptp(box, axis=0) for box in (record.field_mm, record.model.box_mm))
+    alike = (field_mm >= _MUCH_SMALLER * np.array(usual_mm)).all()
+    return bool(alike and (crop_mm < _MUCH_SMALLER * np.minimum(field_mm, usual_mm)).any())
 
 
 def odd_fields(records: Mapping[str, ScanRecord]) -> dict[str, str]:
@@ -65,8 +64,3 @@ def _sides_mm(record: ScanRecord) -> FloatArray:
     """Return the extents (3,) of a scan's field, the longest first."""
     assert record.native is not None
     return np.sort(np.multiply(record.native.size, record.native.spacing_mm))[::-1]
-
-
-def _crop_mm(grid: Grid) -> FloatArray:
-    """Return the extents (3,) along x, y, z."""
-    return np.multiply(grid.size, grid.spacing_mm)

@@ -100,7 +100,7 @@ def preprocess(parent: Path, source: Source, target: Target) -> ScanRecord:
     """
     folder = parent / scan_folder(source.cohort, source.subject)
     try:
-        record = _with_whole_field(folder, source, target) if source.usual_mm else _preprocessed(folder, source, target)
+        record = _preprocessed(folder, source, target)
     except InputError as error:
         remove_scan_files(folder)
         record = ScanRecord(cohort=source.cohort, subject=source.subject, file=source.image.name, reason=str(error))
@@ -114,16 +114,21 @@ def inspected(source: Source, target: Target) -> ScanRecord:
         return preprocess(Path(folder), source, target)
 
 
-def _with_whole_field(folder: Path, source: Source, target: Target) -> ScanRecord:
-    """Write the whole field of a scan whose crop is small; return its record, which says so."""
-    record = _preprocessed(folder, source, target, whole=True)
-    assert source.usual_mm is not None
+def _preprocessed(folder: Path, source: Source, target: Target) -> ScanRecord:
+    """Write the volumes of a scan that can be used and return its record; raises InputError for one that cannot."""
+    if source.usual_mm is None:
+        return _written(folder, source, target)
     usual = f"those of the supports, which hold {listed(source.usual_mm)} mm (x, y, z)"
-    said = f"the crop to the body keeps much less than {usual}: the whole field is kept"
-    return replace(record, findings=(*record.findings, said))
+    return _whole_field(folder, source, target, f"the crop to the body keeps much less than {usual}")
 
 
-def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:
+def _whole_field(folder: Path, source: Source, target: Target, why: str) -> ScanRecord:
+    """Write the volumes of a scan with its whole field and return its record, which says why."""
+    record = _written(folder, source, target, whole=True)
+    return replace(record, findings=(*record.findings, f"{why}: the whole field is kept"))
+
+
+def _written(folder: Path, source: Source, target: Target, *, whole: bool = False) -> ScanRecord:
     """Write the volumes of a scan that can be used and return its record; raises InputError for one that cannot.
 
     `whole` keeps the whole field; so does a label of which the body's box would cut something away.
@@ -142,9 +147,7 @@ def _preprocessed(folder: Path, source: Source, target: Target, *, whole: bool =
         del label
         cut = _cut_away(structures, body.grid)
         if cut and not whole:
-            record = _preprocessed(folder, source, target, whole=True)
-            said = f"the box of the body cuts {', '.join(cut)} away: the whole field is kept"
-            return replace(record, findings=(*record.findings, said))
+            return _whole_field(folder, source, target, f"the box of the body cuts {', '.join(cut)} away")
     write_scan_volume(folder, body.values, body.grid)
     write_scan_volume(folder, body.mask.astype(np.uint8), body.grid, "body")
     return ScanRecord(
