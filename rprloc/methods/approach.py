@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import AGAIN, COARSE, Features, Rooms, Surroundings
+from rprloc.methods.coupled import Features, Rooms, Surroundings
+from rprloc.methods.levels import AGAIN, BENDING, COARSE
 from rprloc.methods.looks import Looks, affine_of
+from rprloc.scans.shapes import Shape
 
 SPACING_MM = 6.0
 """Of the features."""
@@ -21,22 +25,30 @@ class Approach:
     """A support's landmarks, matched coarsely with any query."""
 
     def __init__(
-        self, looks: Looks, points_mm: FloatArray, owners: NDArray[np.int64], device: torch.device, rooms: Rooms
+        self,
+        looks: Looks,
+        points_mm: FloatArray,
+        owners: NDArray[np.int64],
+        shapes: Sequence[Shape | None],
+        device: torch.device,
+        rooms: Rooms,
     ) -> None:
-        """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), what computes,
-        and room for what may be kept.
+        """Take a support's looks, its landmarks (n, 3) in mm, the number of each one's structure (n,), the structures
+        (None: without a mask), what computes, and room for what may be kept.
         """
         some = _first_of_each(owners)
-        self._points_mm, self._owners = points_mm[some], owners[some]
+        self._all_mm, self._points_mm, self._owners = points_mm, points_mm[some], owners[some]
         features = mind(looks, device)
         self._first, self._again = (
-            Surroundings(features, self._points_mm, self._owners, level, rooms) for level in (COARSE, AGAIN)
+            Surroundings(features, self._points_mm, self._owners, level, rooms, shapes) for level in (COARSE, AGAIN)
         )
+        self._bending = Surroundings(features, points_mm, owners, BENDING, rooms, shapes)
 
     def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:
-        """Return a better affine transform and how the landmarks move beyond it: each structure's as one piece.
+        """Return a better affine transform and how the landmarks move beyond it.
 
-        The moves are found twice, as the first ones bring more of what surrounds each structure to where it belongs.
+        Each structure's move as one piece, twice, as the first moves bring more of what surrounds it to where it
+        belongs; then each landmark's by itself.
         """
         points = self._points_mm
         moved = points + self._first.moves(query, start).displacements_mm
@@ -45,7 +57,9 @@ class Approach:
         back = np.linalg.solve(all_.matrix, (moved - all_.shift).T).T
         bend = self._settled(back - points)
         again = self._again.moves(query, better, bend.on(self._again.grid))
-        return better, self._settled(bend.at(points) + again.displacements_mm)
+        settled = self._settled(bend.at(points) + again.displacements_mm)
+        bending = self._bending.moves(query, better, settled.on(self._bending.grid))
+        return better, Bend(self._all_mm, settled.at(self._all_mm) + bending.displacements_mm)
 
     def _settled(self, moves_mm: FloatArray) -> Bend:
         """Return moves (n, 3) of which each structure's are those of one affine transform, drawn to a translation."""

@@ -5,8 +5,8 @@ Each landmark's surroundings are compared with the query's at every displacement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,77 +16,20 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
 from rprloc.geometry import Affine, FloatArray, Grid, box_of_points
+from rprloc.methods.levels import Level
 from rprloc.methods.mind import fewer, mind_ssc
+from rprloc.scans.shapes import Shape
 
 _ROUNDS = 10
 _AT_ONCE = 1 << 20
 """Voxels whose features are looked up together."""
 _COMPLEX = torch.complex64.itemsize
+_BESIDE = 2
+"""Steps from a structure within which places belong to it as much as those inside: its walls are seen from there."""
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
 """The same at the start, for any displacement to be compared: 12 mm outside the query, less than a start may be off."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """One resolution of the matching."""
-
-    step_mm: float
-    """Between compared voxels and between displacements."""
-    narrow: int
-    wide: int
-    """Steps from a landmark to the edges of the two cubes around it that are compared, each counting half."""
-    reach: int
-    """Steps of the largest displacement along each axis."""
-    far: float
-    """Cost of a displacement, per mm squared."""
-    together: float
-    """Cost of moving otherwise than the landmarks around, per mm squared."""
-    neighbourhood_mm: float
-    """Standard deviation of the landmarks' weights on each other."""
-    of_size: float
-    """It is at least this part of the size of their structure."""
-    between: float
-    """How much less a landmark of another structure weighs: organs slide."""
-
-    @property
-    def side(self) -> int:
-        """Displacements along each axis."""
-        return 2 * self.reach + 1
-
-
-COARSE = Level(
-    step_mm=6.0, narrow=4, wide=8, reach=10, far=0.3e-5, together=3e-3, neighbourhood_mm=50.0, of_size=0.5, between=0.03
-)
-"""From an affine start on."""
-AGAIN = replace(COARSE, reach=5)
-FINE = Level(
-    step_mm=3.0, narrow=4, wide=8, reach=6, far=0.9e-5, together=3e-3, neighbourhood_mm=25.0, of_size=0.5, between=0.3
-)
-FINER_AROUND_MM = 6.0
-"""How far points that were matched finely carry what lies around them (`Bend`), for the finer matching."""
-NEAR = Level(
-    step_mm=3.0, narrow=2, wide=4, reach=3, far=0.0, together=1.2e-2, neighbourhood_mm=12.0, of_size=0.0, between=1.0
-)
-"""Of many points of surfaces, from where few have moved."""
-
-
-def finer(spacing_mm: float) -> Level | None:
-    """Return the level that follows FINE in scans of a spacing, at steps of one voxel; None where FINE sees all of it.
-
-    Its numbers were chosen on brain MR of 1 mm, the one cohort that has more than FINE sees (docs/results/anatomy.md).
-    """
-    if spacing_mm >= FINE.step_mm:
-        return None
-    return replace(
-        FINE, step_mm=spacing_mm, narrow=3, wide=6, reach=3, together=6e-3, neighbourhood_mm=8.0, of_size=0.3
-    )
-
-
-def near(spacing_mm: float) -> Level:
-    """Return the level of many points of surfaces in scans of a spacing, at steps of one voxel but at most NEAR's."""
-    return replace(NEAR, step_mm=min(NEAR.step_mm, spacing_mm))
 
 
 @dataclass(frozen=True)
@@ -159,10 +102,16 @@ class Surroundings:
     """What the landmarks of one support are surrounded by, ready to be compared with any query."""
 
     def __init__(
-        self, features: Features, points_mm: FloatArray, owners: NDArray[np.int64], level: Level, rooms: Rooms
+        self,
+        features: Features,
+        points_mm: FloatArray,
+        owners: NDArray[np.int64],
+        level: Level,
+        rooms: Rooms,
+        shapes: Sequence[Shape | None] = (),
     ) -> None:
         """Take a support's features, its landmarks (n, 3) in mm, the number of each one's structure (n,), the
-        resolution, and room for what may be kept.
+        resolution, room for what may be kept, and, for a level that tells what lies elsewhere, the structures.
         """
         self._level = level
         low, high = self.region_mm(box_of_points(points_mm), level)
@@ -177,6 +126,7 @@ class Surroundings:
         z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
         self._places_mm = torch.stack([x, y, z], dim=-1).float()
         self._weights = _coupling(points_mm, owners, level)
+        self._counted = self._beside([shapes[owner] for owner in owners] if shapes else [])
         self._window = 2 * (level.wide + level.reach) + 1
         fast = next_fast_len(self._window, real=True)
         self._fft = (fast,) * 3
@@ -199,10 +149,25 @@ class Surroundings:
             return
         assert self._features is not None
         cubes = _weights(self._level, self._features.values.device)
-        for cube in self._cubes(self._features.at, self._places_mm, self._level.wide):
-            templates, weights = cube[:-1], cubes * cube[-1]
+        for number, cube in enumerate(self._cubes(self._features.at, self._places_mm, self._level.wide)):
+            counted = cubes * self._counted[number] if number in self._counted else cubes
+            templates, weights = cube[:-1], counted / counted.sum() * cube[-1]
             squares = (templates.square() * weights).sum(dim=0, keepdim=True)
             yield torch.cat([-2 * templates * weights, weights[None], squares])
+
+    def _beside(self, shapes: Sequence[Shape | None]) -> dict[int, Tensor]:
+        """Return how much each place of its cubes (d, d, d) counts for the landmarks whose structures, one for each,
+        have a mask: what surrounds an organ that has moved has not moved with it.
+        """
+        near_mm, elsewhere = _BESIDE * self._level.step_mm, self._level.elsewhere
+        found = {}
+        for number, shape in enumerate(shapes):
+            if shape is not None:
+                places = _cube(self._places_mm.movedim(-1, 0), self._voxels[number], self._level.wide).movedim(0, -1)
+                beside = shape.at(places.reshape(-1, 3).double().cpu().numpy()) > -near_mm
+                counted = np.where(beside, 1.0, elsewhere).reshape(places.shape[:3])
+                found[number] = torch.from_numpy(counted).to(self._places_mm)
+        return found
 
     @staticmethod
     def region_mm(box_mm: FloatArray, level: Level) -> FloatArray:

@@ -18,8 +18,9 @@ from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
 from rprloc.methods.clock import Clock
-from rprloc.methods.coupled import FINE, FINER_AROUND_MM, Features, Rooms, Surroundings, finer
+from rprloc.methods.coupled import Features, Rooms, Surroundings
 from rprloc.methods.images import RegistrationError, Window
+from rprloc.methods.levels import FINE, FINER_AROUND_MM, finer
 from rprloc.methods.localize import Work
 from rprloc.methods.looks import Looks
 from rprloc.methods.profiles import Profiles, profiles_of
@@ -62,7 +63,7 @@ class _Drawn:
     spread: Mapping[str, Spread]
     """Of what is drawn many more."""
     surfaces_mm: Mapping[str, FloatArray]
-    """By structure (m, 3)."""
+    """By structure (m, 3), in the order of their numbers."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class Matched:
         """Read one support."""
         names = present(scan, self._structures)
         half = {name: scan.structures[name].half_voxel_mm for name in names}
-        surfaces = scan.surfaces_mm()
+        drawn = scan.surfaces_mm()
+        surfaces = {name: drawn[name] for name in names}
         spread = {name: Spread.over(surfaces[name], MOST) for name in names if scan.structures[name].is_drawn}
         matched = [
             spread[name].points_mm[:FEW] if name in spread else told_points(scan.structures[name], surfaces[name])
@@ -198,7 +200,8 @@ class Matched:
         start = self._start.support(looks, points)
         region = Surroundings.region_mm(box_of_points(points), FINE)
         shown = self._reader.shown(scan, region, _coarser(own_mm, _FINE_MM), outside=_beyond(scan))
-        approach = Approach(looks, points, owners, self._device, self._rooms)
+        shapes = [scan.shape(name) for name in drawn.surfaces_mm]
+        approach = Approach(looks, points, owners, shapes, self._device, self._rooms)
         near = self._near(drawn, own_mm, shown)
         fine = Surroundings(shown.features, points, owners, FINE, self._rooms)
         return _Ready(drawn, start, approach, fine, {own_mm: near})

@@ -14,7 +14,8 @@ from scipy.spatial.distance import cdist
 from rprloc.geometry import WALLS, FloatArray, Grid
 from rprloc.methods.bend import interpolated
 from rprloc.methods.carry import Matching, moves_between
-from rprloc.methods.coupled import Features, Rooms, Surroundings, near
+from rprloc.methods.coupled import Features, Rooms, Surroundings
+from rprloc.methods.levels import near
 
 _APART, MOST = 2.5, 100
 """No place of a surface is farther from a matched point, in steps, unless there were more of them."""

@@ -14,7 +14,11 @@ from torch import Tensor
 
 from rprloc.geometry import Affine, Grid
 from rprloc.methods import coupled
-from rprloc.methods.coupled import COARSE, FINE, Features, Level, Room, Rooms, Surroundings, _apart_mm, _coupling, finer
+from rprloc.methods.coupled import Features, Room, Rooms, Surroundings, _apart_mm, _coupling
+from rprloc.methods.levels import COARSE, FINE, Level
+from rprloc.scans.outlines import Outline
+from rprloc.scans.record import Native
+from rprloc.scans.shapes import Shape
 from tests.methods.heads import LANDMARKS, hounsfield
 
 GRID = Grid((54, 52, 50), (2.5, 2.5, 2.5), (-66.0, -64.0, -61.0))
@@ -243,9 +247,27 @@ def test_the_coarse_level_reaches_further() -> None:
     np.testing.assert_allclose(moves.displacements_mm, np.broadcast_to(shift, POINTS.shape), atol=3.0)
 
 
-def test_a_finer_level_is_for_finer_scans_alone() -> None:
-    assert finer(FINE.step_mm) is None and finer(5.0) is None
-    level = finer(1.5)
-    assert level is not None and level.step_mm == 1.5
-    # What it compares lies within what was read for the fine level.
-    assert level.step_mm * (level.wide + level.reach) < FINE.step_mm * (FINE.wide + FINE.reach)
+def test_what_lies_elsewhere_counts_less_and_without_a_mask_as_much() -> None:
+    native = Native(
+        size=GRID.size, spacing_mm=GRID.spacing_mm, direction=tuple(np.eye(3).ravel()), origin_mm=GRID.origin_mm
+    )
+    ball = np.linalg.norm(GRID.world(np.stack(np.indices(GRID.size[::-1]), axis=-1)), axis=-1) < 12
+    outline = Outline.of(ball)
+    assert outline is not None
+    points, level = np.array([[12.0, 0, 0], [-12.0, 0, 0]]), replace(FINE, elsewhere=0.0, together=0.0)
+    support, room = textured(), Rooms()
+    owners = np.array([0, 1])
+    own = Surroundings(support, points, owners, level, room, [Shape.of(outline, native), None])
+    # The ball and what is beside it moves alone.
+    moved = textured((6.0, 0.0, 3.0))
+    centre = torch.from_numpy(GRID.world(np.stack(np.indices(GRID.size[::-1]), axis=-1)) - np.array([6.0, 0, 3.0]))
+    near = centre.norm(dim=-1) < 12 + 2 * FINE.step_mm + 6
+    query = Features(torch.where(near, moved.values, support.values), GRID)
+    moves = own.moves(query, HERE)
+    np.testing.assert_allclose(moves.displacements_mm[0], [6.0, 0.0, 3.0], atol=0.5)
+    plain = Surroundings(support, points, owners, level, Rooms()).moves(query, HERE)
+    np.testing.assert_array_equal(moves.displacements_mm[1], plain.displacements_mm[1])
+    assert moves.costs[0] < 0.5 * plain.costs[0]
+    for kernel in own._kernels():
+        # Weights that sum to 1 where all is shown: the least part that a query must show means the same.
+        assert float(kernel[-2].sum()) == pytest.approx(1, abs=1e-4)
