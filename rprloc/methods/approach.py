@@ -19,6 +19,8 @@ SPACING_MM = 6.0
 """Of the features."""
 _POINTS = 8
 """Landmarks of a structure that are matched coarsely."""
+_LARGE_MM = 2 * BENDING.neighbourhood_mm
+"""Mean side of a structure that bends by itself; smaller ones hold together as one piece."""
 
 
 class Approach:
@@ -42,13 +44,19 @@ class Approach:
         self._first, self._again = (
             Surroundings(features, self._points_mm, self._owners, level, rooms, shapes) for level in (COARSE, AGAIN)
         )
-        self._bending = Surroundings(features, points_mm, owners, BENDING, rooms, shapes)
+        self._large = np.isin(
+            owners, [owner for owner in np.unique(owners) if _size_mm(points_mm[owners == owner]) > _LARGE_MM]
+        )
+        large_mm, large_owners = points_mm[self._large], owners[self._large]
+        self._bending = (
+            Surroundings(features, large_mm, large_owners, BENDING, rooms, shapes) if len(large_mm) else None
+        )
 
     def bent(self, query: Features, start: Affine) -> tuple[Affine, Bend]:
         """Return a better affine transform and how the landmarks move beyond it.
 
         Each structure's move as one piece, twice, as the first moves bring more of what surrounds it to where it
-        belongs; then each landmark's by itself.
+        belongs; then each landmark of a large one by itself.
         """
         points = self._points_mm
         moved = points + self._first.moves(query, start).displacements_mm
@@ -58,8 +66,10 @@ class Approach:
         bend = self._settled(back - points)
         again = self._again.moves(query, better, bend.on(self._again.grid))
         settled = self._settled(bend.at(points) + again.displacements_mm)
-        bending = self._bending.moves(query, better, settled.on(self._bending.grid))
-        return better, Bend(self._all_mm, settled.at(self._all_mm) + bending.displacements_mm)
+        moves = settled.at(self._all_mm)
+        if self._bending is not None:
+            moves[self._large] += self._bending.moves(query, better, settled.on(self._bending.grid)).displacements_mm
+        return better, Bend(self._all_mm, moves)
 
     def _settled(self, moves_mm: FloatArray) -> Bend:
         """Return moves (n, 3) of which each structure's are those of one affine transform, drawn to a translation."""
@@ -69,6 +79,11 @@ class Approach:
             own = self._owners == owner
             settled[own] = affine_of(points[own], points[own] + moves_mm[own]).carried(points[own]) - points[own]
         return Bend(points, settled)
+
+
+def _size_mm(points_mm: FloatArray) -> float:
+    """Return the mean side (root of the mean square) of the box around points (n, 3)."""
+    return float(np.sqrt(np.square(np.ptp(points_mm, axis=0)).mean()))
 
 
 def _first_of_each(owners: NDArray[np.int64]) -> NDArray[np.int64]:
