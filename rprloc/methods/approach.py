@@ -44,9 +44,8 @@ class Approach:
         self._first, self._again = (
             Surroundings(features, self._points_mm, self._owners, level, rooms, shapes) for level in (COARSE, AGAIN)
         )
-        self._large = np.isin(
-            owners, [owner for owner in np.unique(owners) if _size_mm(points_mm[owners == owner]) > _LARGE_MM]
-        )
+        sizes = {owner: _size_mm(points_mm[owners == owner]) for owner in np.unique(owners)}
+        self._large = np.array([sizes[owner] > _LARGE_MM for owner in owners])
         large_mm, large_owners = points_mm[self._large], owners[self._large]
         self._bending = (
             Surroundings(features, large_mm, large_owners, BENDING, rooms, shapes) if len(large_mm) else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.approach import SPACING_MM, Approach, mind
 from rprloc.methods.coupled import Rooms
+from rprloc.methods.levels import BENDING
 from rprloc.methods.looks import Looks
 from rprloc.scans.outlines import Outline
 from rprloc.scans.record import Native, Structure
@@ -26,9 +29,9 @@ def looks(name: str, move: object = None) -> Looks:
     return Looks.of(head(name, move, structures=ORGANS), WINDOW, SPACING_MM)  # type: ignore[arg-type]
 
 
-def shape(inside: Callable[[FloatArray], FloatArray]) -> Shape:
+def shape(inside: Callable[[FloatArray], NDArray[np.bool_]]) -> Shape:
     """Return a structure, drawn where `inside` says."""
-    places = GRID.world(np.stack(np.indices(GRID.size[::-1]), axis=-1))
+    places = GRID.world(np.moveaxis(np.indices(GRID.size[::-1]), 0, -1))
     outline = Outline.of(inside(places))
     assert outline is not None
     return Shape.of(
@@ -114,16 +117,32 @@ def test_an_organ_that_lies_elsewhere_among_what_has_not_moved_is_followed() -> 
     assert np.linalg.norm(found_ball(query, [None]).mean(axis=0) - CENTRE - far) > 8
 
 
-def test_a_long_organ_is_followed_where_it_is_bent() -> None:
-    def bent(points: FloatArray) -> FloatArray:
-        """The ends lie 16 mm to the left of the middle."""
-        return points - np.stack([16 * (points[..., 2] / 70) ** 2, 0 * points[..., 0], 0 * points[..., 0]], axis=-1)
+ROD = np.array([[x, y, z] for z in (-70.0, -35.0, 0.0, 35.0, 70.0) for x, y in ((10, 0), (-10, 0), (0, 12))])
 
-    rod = np.array([[x, y, z] for z in (-70.0, -35.0, 0.0, 35.0, 70.0) for x, y in ((10, 0), (-10, 0), (0, 12))])
-    shapes = [shape(lambda places: (np.hypot(places[..., 0], places[..., 1]) < 12) & (np.abs(places[..., 2]) < 70))]
-    approach = Approach(SUPPORT, rod, np.zeros(len(rod), dtype=np.int64), shapes, CPU, Rooms())
-    affine, bend = approach.bent(mind(looks("q", bent), CPU), Affine(np.eye(3), np.zeros(3)))
-    true = rod + (rod - bent(rod))
-    off = np.linalg.norm(affine.carried(rod + bend.at(rod)) - true, axis=1)
+
+def rod_approach() -> Approach:
+    rod = shape(lambda places: (np.hypot(places[..., 0], places[..., 1]) < 12) & (np.abs(places[..., 2]) < 70))
+    return Approach(SUPPORT, ROD, np.zeros(len(ROD), dtype=np.int64), [rod], CPU, Rooms())
+
+
+def bent(points: FloatArray) -> FloatArray:
+    """The ends lie 16 mm to the left of the middle."""
+    return points - np.stack([16 * (points[..., 2] / 70) ** 2, 0 * points[..., 0], 0 * points[..., 0]], axis=-1)
+
+
+def test_a_long_organ_is_followed_where_it_is_bent() -> None:
+    affine, bend = rod_approach().bent(mind(looks("q", bent), CPU), Affine(np.eye(3), np.zeros(3)))
+    true = ROD + (ROD - bent(ROD))
+    off = np.linalg.norm(affine.carried(ROD + bend.at(ROD)) - true, axis=1)
     # As one piece, which is drawn to a translation, its ends are 20 mm off.
     assert off.max() < 10 and off.mean() < 5
+
+
+def test_a_small_organ_is_not_bent(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Affine(np.eye(3), np.zeros(3))
+    ball, rod = looks("q", placed(np.array([0.0, 6.0, 12.0]))), mind(looks("q", bent), CPU)
+    before = found_ball(ball, [BALL]), rod_approach().bent(rod, here)[1].moves_mm
+    monkeypatch.setattr("rprloc.methods.approach.BENDING", replace(BENDING, reach=1))
+    after = found_ball(ball, [BALL]), rod_approach().bent(rod, here)[1].moves_mm
+    np.testing.assert_array_equal(before[0], after[0])
+    assert np.abs(before[1] - after[1]).max() > 5
