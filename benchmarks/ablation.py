@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,12 +25,13 @@ from benchmarks.matched import matched_from
 from benchmarks.registration import labelled_scans, rows_of
 from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Affine, FloatArray
-from rprloc.methods import coupled, matched, surfaces
+from rprloc.methods import approach, coupled, matched, surfaces
 from rprloc.methods.answer import Prediction
 from rprloc.methods.approach import Approach
 from rprloc.methods.bend import Bend
 from rprloc.methods.carry import Matching
-from rprloc.methods.coupled import Level, _coupling
+from rprloc.methods.coupled import _coupling
+from rprloc.methods.levels import AGAIN, BENDING, COARSE, Level
 from rprloc.methods.matched import Matched, _Bent, _Found
 from rprloc.methods.refined import Nearby
 from rprloc.methods.start import LaidStart, MapStart, Start
@@ -93,6 +94,10 @@ def _no_profiles(*_asked: Any) -> dict[str, Any]:
     return {}
 
 
+_ALIKE = tuple(
+    (approach, name, replace(level, elsewhere=1.0))
+    for name, level in (("COARSE", COARSE), ("AGAIN", AGAIN), ("BENDING", BENDING))
+)
 _NO_TIPS = ((surfaces, "_TIPS", 0.0), (surfaces, "_FINER_TIPS", 0.0))
 _NO_PROFILES = (matched, "profiles_of", _no_profiles)
 _FEW = (*_NO_TIPS, (Nearby, "of", _none))
@@ -109,6 +114,8 @@ VARIANTS = (
     Variant("+ tips beyond the walls", (_NO_PROFILES,)),
     Variant("+ what surfaces look like: matched"),
     Variant("without pieces", ((Approach, "bent", _unbent),)),
+    Variant("large structures do not bend before the fine matching", ((approach, "_LARGE_MM", np.inf),)),
+    Variant("what lies beside a structure counts as much", _ALIKE),
     Variant("organs bound as if they were one", ((coupled, "_coupling", _bound),)),
     Variant("started by laying the support over", laid=True),
 )

@@ -27,7 +27,8 @@ from rprloc.cohort.weights import shipped_folder
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods import coupled
 from rprloc.methods.answer import Prediction
-from rprloc.methods.coupled import FINE, Features, Moves, Surroundings
+from rprloc.methods.coupled import Features, Moves, Surroundings
+from rprloc.methods.levels import FINE
 from rprloc.methods.matched import Matched
 from rprloc.methods.start import MapStart
 from rprloc.networks.checkpoint import read_model
