@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rprloc.geometry import Affine, FloatArray
 from rprloc.methods.bend import Bend
-from rprloc.methods.coupled import Features, Rooms, Surroundings
+from rprloc.methods.coupled import Features, Rooms, Surroundings, mean_side_mm
 from rprloc.methods.levels import AGAIN, BENDING, COARSE
 from rprloc.methods.looks import Looks, affine_of
 from rprloc.scans.shapes import Shape
@@ -44,7 +44,7 @@ class Approach:
         self._first, self._again = (
             Surroundings(features, self._points_mm, self._owners, level, rooms, shapes) for level in (COARSE, AGAIN)
         )
-        sizes = {owner: _size_mm(points_mm[owners == owner]) for owner in np.unique(owners)}
+        sizes = {owner: mean_side_mm(points_mm[owners == owner]) for owner in np.unique(owners)}
         self._large = np.array([sizes[owner] > _LARGE_MM for owner in owners])
         large_mm, large_owners = points_mm[self._large], owners[self._large]
         self._bending = (
@@ -78,11 +78,6 @@ class Approach:
             own = self._owners == owner
             settled[own] = affine_of(points[own], points[own] + moves_mm[own]).carried(points[own]) - points[own]
         return Bend(points, settled)
-
-
-def _size_mm(points_mm: FloatArray) -> float:
-    """Return the mean side (root of the mean square) of the box around points (n, 3)."""
-    return float(np.sqrt(np.square(np.ptp(points_mm, axis=0)).mean()))
 
 
 def _first_of_each(owners: NDArray[np.int64]) -> NDArray[np.int64]:

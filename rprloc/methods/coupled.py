@@ -150,23 +150,23 @@ class Surroundings:
         assert self._features is not None
         cubes = _weights(self._level, self._features.values.device)
         for number, cube in enumerate(self._cubes(self._features.at, self._places_mm, self._level.wide)):
-            counted = cubes * self._counted[number] if number in self._counted else cubes
-            templates, weights = cube[:-1], counted / counted.sum() * cube[-1]
+            templates, weights = cube[:-1], self._counted.get(number, cubes) * cube[-1]
             squares = (templates.square() * weights).sum(dim=0, keepdim=True)
             yield torch.cat([-2 * templates * weights, weights[None], squares])
 
     def _beside(self, shapes: Sequence[Shape | None]) -> dict[int, Tensor]:
-        """Return how much each place of its cubes (d, d, d) counts for the landmarks whose structures, one for each,
-        have a mask: what surrounds an organ that has moved has not moved with it.
+        """Return the weights (d, d, d) of its cubes, which sum to 1, for each landmark whose structure, one for each,
+        has a mask: what surrounds an organ that has moved has not moved with it.
         """
         near_mm, elsewhere = _BESIDE * self._level.step_mm, self._level.elsewhere
+        cubes = _weights(self._level, self._places_mm.device)
         found = {}
         for number, shape in enumerate(shapes):
             if shape is not None:
                 places = _cube(self._places_mm.movedim(-1, 0), self._voxels[number], self._level.wide).movedim(0, -1)
                 beside = shape.at(places.reshape(-1, 3).double().cpu().numpy()) > -near_mm
-                counted = np.where(beside, 1.0, elsewhere).reshape(places.shape[:3])
-                found[number] = torch.from_numpy(counted).to(self._places_mm)
+                counted = cubes * torch.from_numpy(np.where(beside, 1.0, elsewhere)).to(cubes).view(cubes.shape)
+                found[number] = counted / counted.sum()
         return found
 
     @staticmethod
@@ -278,13 +278,17 @@ def _weights(level: Level, device: torch.device) -> Tensor:
     return weights
 
 
+def mean_side_mm(points_mm: FloatArray) -> float:
+    """Return the mean side (root of the mean square) of the box around points (n, 3)."""
+    return float(np.linalg.norm(np.ptp(points_mm, axis=0)) / np.sqrt(3))
+
+
 def _coupling(points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> FloatArray:
     """Return the weights (n, n), each row of which sums to 1, that landmarks (n, 3) have in what one of them does."""
     widths = np.empty(len(points_mm))
     for owner in np.unique(owners):
         own = owners == owner
-        size_mm = np.linalg.norm(np.ptp(points_mm[own], axis=0)) / np.sqrt(3)
-        widths[own] = max(level.neighbourhood_mm, level.of_size * size_mm)
+        widths[own] = max(level.neighbourhood_mm, level.of_size * mean_side_mm(points_mm[own]))
     weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * widths[:, np.newaxis] ** 2))
     weights[owners[:, np.newaxis] != owners] *= level.between
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
