@@ -74,11 +74,11 @@ def _unbent(self: Approach, _query: Any, start: Affine) -> tuple[Affine, Bend]:
     return start, Bend(self._points_mm, np.zeros_like(self._points_mm))
 
 
-def _alone(costs: Tensor, _moves_mm: Tensor, _coupling: FloatArray, _together: float) -> Tensor:
+def _alone(costs: Tensor, _moves_mm: Tensor, _coupling: Tensor, _together: float) -> Tensor:
     return costs
 
 
-def _bound(points_mm: FloatArray, _owners: Any, level: Level) -> FloatArray:
+def _bound(points_mm: FloatArray, _owners: Any, level: Level) -> Tensor:
     return _coupling(points_mm, np.zeros(len(points_mm), dtype=np.int64), level)
 
 

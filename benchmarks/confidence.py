@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
@@ -108,7 +109,9 @@ def _recorded() -> Iterator[list[tuple[Moves, FloatArray]]]:
         flat.append(-(np.sum(around, axis=0) - 6 * costs[(rows, *at)]))
         return vertex(total, best)
 
-    def kept(self: Surroundings, query: Features, affine: Affine, before_mm: FloatArray | None = None) -> Moves:
+    def kept(
+        self: Surroundings, query: Features, affine: Affine, before_mm: NDArray[np.float32] | None = None
+    ) -> Moves:
         found = moves(self, query, affine, before_mm)
         own = flat.pop()
         if self._level is FINE:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from torch import nn
 
@@ -44,13 +45,13 @@ class Bend:
         weights = np.exp(-(cdist(points_mm, self.points_mm) ** 2) / (2 * self.around_mm**2))
         return np.asarray(weights @ self.moves_mm / (weights.sum(axis=1, keepdims=True) + _STILL))
 
-    def on(self, grid: Grid) -> FloatArray:
+    def on(self, grid: Grid) -> NDArray[np.float32]:
         """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels."""
         steps = [max(1, int(_LATTICE * self.around_mm // mm)) for mm in grid.spacing_mm[::-1]]
         return interpolated(self.at, grid, steps)
 
 
-def interpolated(at: Callable[[FloatArray], FloatArray], grid: Grid, steps: Sequence[int]) -> FloatArray:
+def interpolated(at: Callable[[FloatArray], FloatArray], grid: Grid, steps: Sequence[int]) -> NDArray[np.float32]:
     """Return the moves (z, y, x, 3), (x, y, z), of a grid's voxels, linearly between those so many steps (z, y, x)
     apart, of which `at` says how points (m, 3) move.
     """
@@ -62,4 +63,4 @@ def interpolated(at: Callable[[FloatArray], FloatArray], grid: Grid, steps: Sequ
     size = [(count - 1) * step + 1 for count, step in zip(counts, steps, strict=True)]
     fine = nn.functional.interpolate(values, size=size, mode="trilinear", align_corners=True)[0]
     z, y, x = grid.size[::-1]
-    return fine[:, :z, :y, :x].permute(1, 2, 3, 0).double().numpy()
+    return fine[:, :z, :y, :x].permute(1, 2, 3, 0).numpy()

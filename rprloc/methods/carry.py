@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,12 +24,13 @@ from rprloc.scans.record import Native
 from rprloc.scans.shapes import Shape
 from rprloc.scans.turned import Turn
 
+_Float = TypeVar("_Float", np.float32, np.float64)
 _SMOOTHING = 1000.0
 """Of the moves between matched points; ten times more or less changes little."""
 _SAME_MM = 0.1
 """Points that are nearer to each other are one."""
 _LATTICE_MM = 3.0
-"""Between the places of the support at which a registration is looked up."""
+"""Between the places at which is looked up where they come from."""
 _BEYOND_MM = 15.0
 """Around the structure in the support."""
 _ROUNDS = 12
@@ -154,19 +156,28 @@ class QueryRegion:
         stop = np.clip(np.ceil(voxel.max(axis=0)) + 1, 0, native.size).astype(int)
         return cls(native, tuple(first.tolist()), tuple(stop.tolist())) if (stop > first).all() else None
 
-    def _axes(self) -> list[NDArray[np.float64]]:
-        """Return where the places lie along i, j, k: the first and the last voxel among them."""
+    def _axes(self, apart_mm: float = _STEP_MM) -> list[NDArray[np.float64]]:
+        """Return where places so far apart lie along i, j, k: the first and the last voxel among them."""
         axes = []
         for first, stop, spacing in zip(self.first, self.stop, self.native.spacing_mm, strict=True):
-            count = max(2, int(np.ceil((stop - 1 - first) * min(1.0, spacing / _STEP_MM))) + 1)
+            count = max(2, int(np.ceil((stop - 1 - first) * min(1.0, spacing / apart_mm))) + 1)
             axes.append(np.linspace(first, stop - 1, count) if stop - first > 1 else np.array([float(first)]))
         return axes
 
+    def _sources(self, carry: Carry) -> FloatArray:
+        """Return the places (k, j, i, 3) of the support that came to the places, linearly between some of them."""
+        axes = self._axes(_LATTICE_MM)
+        lattice = np.stack(np.meshgrid(*axes[::-1], indexing="ij")[::-1], axis=-1)
+        found = carry.sources(self.native.frame.world(lattice.reshape(-1, 3))).reshape(lattice.shape)
+        for axis, (known, wanted) in enumerate(zip(axes[::-1], self._axes()[::-1], strict=True)):
+            if len(known) != len(wanted):
+                found = _between(found, known, wanted, axis)
+        return found
+
     def distances(self, shape: Shape, carry: Carry, beyond: Beyond | None = None) -> NDArray[np.float32]:
         """Return a carried shape's distances (k, j, i) at the places, with how far its surface lies beyond."""
-        axes = self._axes()
-        places = np.stack(np.meshgrid(*axes[::-1], indexing="ij")[::-1], axis=-1)
-        sources = carry.sources(self.native.frame.world(places.reshape(-1, 3)))
+        places = self._sources(carry)
+        sources = places.reshape(-1, 3)
         found = shape.at(sources)
         if beyond is not None:
             found = beyond.added(found, sources)
@@ -181,11 +192,9 @@ class QueryRegion:
         return Outline.of(distances > 0, self.first)
 
 
-def _between(
-    values: NDArray[np.float32], places: FloatArray, wanted: NDArray[np.int64], axis: int
-) -> NDArray[np.float32]:
+def _between(values: NDArray[_Float], places: FloatArray, wanted: NDArray[Any], axis: int) -> NDArray[_Float]:
     """Return values at places of an axis at wanted ones between them, linearly."""
     at = np.clip(np.searchsorted(places, wanted, side="right") - 1, 0, len(places) - 2)
-    share = ((wanted - places[at]) / (places[at + 1] - places[at])).astype(np.float32)
-    share = share.reshape([-1 if own == axis else 1 for own in range(3)])
+    share = ((wanted - places[at]) / (places[at + 1] - places[at])).astype(values.dtype)
+    share = share.reshape([-1 if own == axis else 1 for own in range(values.ndim)])
     return np.asarray(np.take(values, at, axis) * (1 - share) + np.take(values, at + 1, axis) * share)

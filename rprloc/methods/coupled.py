@@ -5,6 +5,7 @@ Each landmark's surroundings are compared with the query's at every displacement
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _AT_ONCE = 1 << 20
 _COMPLEX = torch.complex64.itemsize
 _BESIDE = 2
 """Steps from a structure within which places belong to it as much as those inside: its walls are seen from there."""
+_Part = tuple[slice, slice, slice]
+"""(z, y, x), of a region's voxels."""
 _SEEN = 0.3
 """Least part of what surrounds a landmark that a query must show at a displacement for it to be compared."""
 _SEEN_AT_START = 0.15
@@ -44,6 +47,11 @@ class Features:
     def of(cls, levels: Tensor, grid: Grid) -> Features:
         """Compute the features of windowed grey values (z, y, x)."""
         return cls(mind_ssc(levels), grid)
+
+    @classmethod
+    def fewer_of(cls, levels: Tensor, grid: Grid) -> Features:
+        """Compute what matching compares of the features of windowed grey values (z, y, x)."""
+        return cls(mind_ssc(levels, fewer), grid)
 
     def fewer(self) -> Features:
         """Return what matching compares of them."""
@@ -121,11 +129,8 @@ class Surroundings:
         self.grid = Grid((*size.tolist(),), (step,) * 3, (*low.tolist(),))
         """The voxels around all landmarks that are compared."""
         self._voxels: NDArray[np.int64] = self.grid.nearest_voxel(points_mm)
-        device = features.values.device
-        axes = [torch.arange(n, device=device) * step + start for n, start in zip(size, low, strict=True)]
-        z, y, x = torch.meshgrid(*axes[::-1], indexing="ij")
-        self._places_mm = torch.stack([x, y, z], dim=-1).float()
-        self._weights = _coupling(points_mm, owners, level)
+        self._device = features.values.device
+        self._weights = _coupling(points_mm, owners, level).to(self._device)
         self._counted = self._beside([shapes[owner] for owner in owners] if shapes else [])
         self._window = 2 * (level.wide + level.reach) + 1
         fast = next_fast_len(self._window, real=True)
@@ -136,7 +141,7 @@ class Surroundings:
         self._known: Tensor | None = None
         if rooms.kernels.takes(len(points_mm) * channels * side**3 * features.values.element_size()):
             # One after the other: all at once would take several times the memory.
-            all_ = torch.empty(len(points_mm), channels, *(side,) * 3, device=device)
+            all_ = torch.empty(len(points_mm), channels, *(side,) * 3, device=self._device)
             for known, kernel in zip(all_, self._kernels(), strict=True):
                 known.copy_(kernel)
             self._known, self._features = all_, None
@@ -149,7 +154,7 @@ class Surroundings:
             return
         assert self._features is not None
         cubes = _weights(self._level, self._features.values.device)
-        for number, cube in enumerate(self._cubes(self._features.at, self._places_mm, self._level.wide)):
+        for number, cube in enumerate(self._cubes(self._features.at, None, self._level.wide)):
             templates, weights = cube[:-1], self._counted.get(number, cubes) * cube[-1]
             squares = (templates.square() * weights).sum(dim=0, keepdim=True)
             yield torch.cat([-2 * templates * weights, weights[None], squares])
@@ -159,11 +164,11 @@ class Surroundings:
         has a mask: what surrounds an organ that has moved has not moved with it.
         """
         near_mm, elsewhere = _BESIDE * self._level.step_mm, self._level.elsewhere
-        cubes = _weights(self._level, self._places_mm.device)
+        cubes = _weights(self._level, self._device)
         found = {}
         for number, shape in enumerate(shapes):
             if shape is not None:
-                places = _cube(self._places_mm.movedim(-1, 0), self._voxels[number], self._level.wide).movedim(0, -1)
+                places = self._places_mm(_around(self._voxels[number], self._level.wide))
                 beside = shape.at(places.reshape(-1, 3).double().cpu().numpy()) > -near_mm
                 counted = cubes * torch.from_numpy(np.where(beside, 1.0, elsewhere)).to(cubes).view(cubes.shape)
                 found[number] = counted / counted.sum()
@@ -175,16 +180,14 @@ class Surroundings:
         reach = (level.wide + level.reach + 1) * level.step_mm
         return box_mm + np.array([[-reach], [reach]])
 
-    def moves(self, query: Features, start: Affine, before_mm: FloatArray | None = None) -> Moves:
+    def moves(self, query: Features, start: Affine, before_mm: NDArray[np.float32] | None = None) -> Moves:
         """Return how the landmarks move beyond the start to where the query is like their surroundings.
 
         Before the start the compared voxels may have moved already, by `before_mm` (z, y, x, 3) in mm.
         """
         level = self._level
-        places = self._places_mm
-        if before_mm is not None:
-            places = places + torch.from_numpy(before_mm).to(places)
-        costs = self._costs(query, start, places)
+        before = None if before_mm is None else torch.from_numpy(before_mm).to(self._device)
+        costs = self._costs(query, start, before)
         steps = torch.arange(-level.reach, level.reach + 1, device=costs.device) * level.step_mm
         z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
         moves_mm = torch.stack([x, y, z], dim=-1).view(-1, 3)
@@ -195,14 +198,15 @@ class Surroundings:
         least = costs.gather(1, best[:, None])[:, 0].double().cpu().numpy()
         return Moves(moved, least, _apart_mm(moved, self._weights))
 
-    def _costs(self, query: Features, start: Affine, places_mm: Tensor) -> Tensor:
-        """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings.
+    def _costs(self, query: Features, start: Affine, before_mm: Tensor | None) -> Tensor:
+        """Return the mean squared difference (n, displacements in the order z, y, x) of all landmarks' surroundings,
+        whose voxels have moved already (z, y, x, 3).
 
         With S, Q the features, w the weights and m what the query shows (1 or 0) it is the sum of w m (S - Q)^2, so of
         (w S^2) m - 2 (w S) (m Q) + w (m Q^2), over that of w m: correlations, by FFT. Displacements that show too
         little have the worst cost of the landmark, and one whose start shows too little has none, 0.
         """
-        matrix, shift = (torch.tensor(v, device=self._places_mm.device).float() for v in (start.matrix, start.shift))
+        matrix, shift = (torch.tensor(v, device=self._device).float() for v in (start.matrix, start.shift))
         count, reach = self._level.side, self._level.wide + self._level.reach
 
         def found(places_mm: Tensor) -> Tensor:
@@ -213,32 +217,44 @@ class Surroundings:
             sums = torch.fft.irfftn(products, s=self._fft)
             return sums[:count, :count, :count].reshape(-1)
 
-        parts = []
-        pairs = zip(self._cubes(found, places_mm, reach), self._kernels(), strict=True)
+        costs = torch.empty(len(self._voxels), count**3, device=self._device)
+        pairs = zip(self._cubes(found, before_mm, reach), self._kernels(), strict=True)
         for number, (around, kernel) in enumerate(pairs):
             compared = self._transformed(number, kernel)
             if bool(around[-1].all()):
                 # What is shown whole is the same at all displacements.
                 seen = torch.fft.rfftn(around[:-1], s=self._fft)
                 sums = each((seen * compared[:-1]).sum(dim=0)) + kernel[-1].sum()
-                parts.append(_mean(sums, kernel[-2].sum().expand_as(sums)))
+                costs[number] = _mean(sums, kernel[-2].sum().expand_as(sums))
             else:
                 seen = torch.fft.rfftn(around, s=self._fft)
-                parts.append(_mean(each((seen * compared).sum(dim=0)), each(seen[-1] * compared[-2])))
-        return torch.stack(parts)
+                costs[number] = _mean(each((seen * compared).sum(dim=0)), each(seen[-1] * compared[-2]))
+        return costs
 
-    def _cubes(self, found: Callable[[Tensor], Tensor], places_mm: Tensor, reach: int) -> Iterator[Tensor]:
-        """Yield what is found (channels, d, d, d) around each landmark, where the region's voxels are at places (z, y,
-        x, 3): that of all of it once, unless so much is more than landmarks need or than there should be room for.
+    def _cubes(self, found: Callable[[Tensor], Tensor], before_mm: Tensor | None, reach: int) -> Iterator[Tensor]:
+        """Yield what is found (channels, d, d, d) around each landmark, where the region's voxels have moved already
+        (z, y, x, 3): that of all of it once, unless so much is more than landmarks need or than there should be room
+        for.
         """
-        voxels = places_mm.shape[:3].numel()
+
+        def at(part: _Part) -> Tensor:
+            places = self._places_mm(part)
+            return found(places if before_mm is None else places + before_mm[part])
+
+        voxels = math.prod(self.grid.size)
         if voxels <= min(_AT_ONCE, len(self._voxels) * (2 * reach + 1) ** 3):
-            everywhere = found(places_mm)
-            yield from (_cube(everywhere, voxel, reach) for voxel in self._voxels)
-            return
-        places = places_mm.movedim(-1, 0)
-        for voxel in self._voxels:
-            yield found(_cube(places, voxel, reach).movedim(0, -1))
+            x, y, z = (slice(0, n) for n in self.grid.size)
+            everywhere = at((z, y, x))
+            yield from (everywhere[(slice(None), *_around(voxel, reach))] for voxel in self._voxels)
+        else:
+            yield from (at(_around(voxel, reach)) for voxel in self._voxels)
+
+    def _places_mm(self, part: _Part) -> Tensor:
+        """Return where the voxels of a part of the region are (d, h, w, 3) in mm."""
+        axes = zip(part, self.grid.origin_mm[::-1], self.grid.spacing_mm[::-1], strict=True)
+        along = [torch.arange(one.start, one.stop, device=self._device) * step + low for one, low, step in axes]
+        z, y, x = torch.meshgrid(*along, indexing="ij")
+        return torch.stack([x, y, z], dim=-1)
 
     def _transformed(self, number: int, kernel: Tensor) -> Tensor:
         """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is
@@ -252,10 +268,10 @@ class Surroundings:
         return known
 
 
-def _cube(values: Tensor, voxel: NDArray[np.int64], reach: int) -> Tensor:
-    """Return the cube (channels, d, d, d) of values (channels, z, y, x) around a voxel."""
+def _around(voxel: NDArray[np.int64], reach: int) -> _Part:
+    """Return the cube around a voxel."""
     z, y, x = (slice(int(n) - reach, int(n) + reach + 1) for n in voxel)
-    return values[:, z, y, x]
+    return z, y, x
 
 
 def _mean(sums: Tensor, weights: Tensor) -> Tensor:
@@ -283,40 +299,44 @@ def mean_side_mm(points_mm: FloatArray) -> float:
     return float(np.linalg.norm(np.ptp(points_mm, axis=0)) / np.sqrt(3))
 
 
-def _coupling(points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> FloatArray:
+def _coupling(points_mm: FloatArray, owners: NDArray[np.int64], level: Level) -> Tensor:
     """Return the weights (n, n), each row of which sums to 1, that landmarks (n, 3) have in what one of them does."""
     widths = np.empty(len(points_mm))
     for owner in np.unique(owners):
         own = owners == owner
         widths[own] = max(level.neighbourhood_mm, level.of_size * mean_side_mm(points_mm[own]))
-    weights = np.exp(-(cdist(points_mm, points_mm) ** 2) / (2 * widths[:, np.newaxis] ** 2))
+    weights = cdist(points_mm, points_mm, "sqeuclidean")
+    # In place: thousands of landmarks have tens of MB of them.
+    weights /= -2 * widths[:, np.newaxis] ** 2
+    np.exp(weights, out=weights)
     weights[owners[:, np.newaxis] != owners] *= level.between
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return torch.from_numpy(weights).float()
 
 
-def _agreed(costs: Tensor, moves_mm: Tensor, coupling: FloatArray, together: float) -> Tensor:
-    """Return the costs (n, displacements) with that of moving otherwise than what weights (n, n) say of the others,
-    `together` per mm squared.
+def _agreed(costs: Tensor, moves_mm: Tensor, coupling: Tensor, together: float) -> Tensor:
+    """Return the costs (n, displacements), which are written over, with that of moving otherwise than what weights
+    (n, n) say of the others, `together` per mm squared, but for what is the same at all displacements of a landmark.
 
     Starting from each landmark's own best, all move at once to what is best with the weighted mean around them, as in
     the coupled convex optimisation of Heinrich et al. (WBIR 2014).
     """
-    far = moves_mm.square().sum(dim=1)
-    weights = torch.from_numpy(coupling).to(costs)
-    total = costs
+    best = costs.argmin(dim=1)
+    costs += together * moves_mm.square().sum(dim=1)
+    total = torch.empty_like(costs)
     for _ in range(_ROUNDS):
-        mean = weights @ moves_mm[total.argmin(dim=1)]
-        apart = far - 2 * mean @ moves_mm.T + mean.square().sum(dim=1, keepdim=True)
-        total = costs + together * apart
+        mean = coupling @ moves_mm[best]
+        torch.addmm(costs, mean, moves_mm.T, alpha=-2 * together, out=total)
+        best = total.argmin(dim=1)
     return total
 
 
-def _apart_mm(moves_mm: FloatArray, coupling: FloatArray) -> FloatArray:
+def _apart_mm(moves_mm: FloatArray, coupling: Tensor) -> FloatArray:
     """Return how far the moves (n, 3) of points are from the mean of the others' by their weights (n, n)."""
-    weights = coupling.copy()
+    weights = coupling.cpu().numpy().copy()
     np.fill_diagonal(weights, 0)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm, axis=1))
+    return np.asarray(np.linalg.norm(moves_mm - weights @ moves_mm.astype(np.float32), axis=1))
 
 
 def _vertex(total: Tensor, best: Tensor) -> Tensor:

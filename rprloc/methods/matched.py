@@ -26,7 +26,7 @@ from rprloc.methods.looks import Looks
 from rprloc.methods.profiles import Profiles, profiles_of
 from rprloc.methods.refined import FEW, MOST, Nearby, Refined, Refinement, Spread
 from rprloc.methods.start import LaidStart, MapStart, Start
-from rprloc.methods.surfaces import Surface, carrying, landmarks_of, told_points
+from rprloc.methods.surfaces import Surface, landmarks_of, told_points
 from rprloc.methods.vicinity import Reader, Vicinity
 from rprloc.scans.scan import Scan
 
@@ -181,7 +181,7 @@ class Matched:
         points = np.concatenate([np.zeros((0, 3)), *matched])
         ends = np.cumsum([0, *map(len, matched)])
         carried = {
-            name: Surface(surfaces[name], carrying(surfaces[name], points), slice(first, stop))
+            name: Surface(surfaces[name], points, slice(first, stop))
             for name, first, stop in zip(names, ends, ends[1:], strict=False)
         }
         if not names:
@@ -299,7 +299,7 @@ class Matched:
                 return dict.fromkeys(keys.values(), str(error))
         near = known[spacing_mm]
         first = _found_finer(near, found.matching, shown.features)
-        refinement = None if near.many is None else Refinement(near.many, shown.features, first)
+        refinement = None if near.many is None else Refinement.of(near.many, shown.features, first)
         answers: Answers = {}
         for name, surface in support.surfaces.items():
             carry, carried = _carried(name, surface, first, refinement)

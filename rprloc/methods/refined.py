@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from rprloc.geometry import WALLS, FloatArray, Grid
+from rprloc.geometry import WALLS, Affine, FloatArray, Grid
 from rprloc.methods.bend import interpolated
 from rprloc.methods.carry import Matching, moves_between
 from rprloc.methods.coupled import Features, Rooms, Surroundings
@@ -58,25 +59,24 @@ class Nearby:
 
 @dataclass(frozen=True)
 class Refinement:
-    """A support's many points in a query, found when they are first asked for."""
+    """A support's many points in a query."""
 
     nearby: Nearby
-    features: Features
-    """The query's."""
-    first: Matching
-    """How the few points of all structures have moved."""
+    start: Affine
+    moves_mm: FloatArray
+    """(n, 3), of the many points, in the support's space before the affine start."""
 
-    @cached_property
-    def moves_mm(self) -> FloatArray:
-        """How the many points move (n, 3) in the support's space before the affine start."""
-        points, surroundings = self.nearby.points_mm, self.nearby.surroundings
-        known, moves = self.first.points_mm, self.first.moves_mm
+    @classmethod
+    def of(cls, nearby: Nearby, query: Features, first: Matching) -> Refinement:
+        """Find the points in a query's features, from where the few points of all structures have moved."""
+        points, surroundings = nearby.points_mm, nearby.surroundings
+        known, moves = first.points_mm, first.moves_mm
         for _ in range(_ROUNDS):
             before = _spread(known, moves, surroundings.grid)
-            own = surroundings.moves(self.features, self.first.start, before).displacements_mm
+            own = surroundings.moves(query, first.start, before).displacements_mm
             moves = own + _at(before, surroundings.grid, points + own)
             known = points
-        return moves
+        return cls(nearby, first.start, moves)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Refined:
     def matching(self) -> Matching:
         """What the structure's own points say."""
         all_, own = self.refinement, self.refinement.nearby.own[self.structure]
-        return Matching(all_.first.start, all_.nearby.points_mm[own], all_.moves_mm[own])
+        return Matching(all_.start, all_.nearby.points_mm[own], all_.moves_mm[own])
 
     def sources(self, points_mm: FloatArray) -> FloatArray:
         """Return the places (n, 3) of the support that came to points (n, 3) of the query."""
@@ -126,13 +126,13 @@ class Spread:
         return cls(surface_mm[chosen], np.array(far))
 
 
-def _spread(points_mm: FloatArray, moves_mm: FloatArray, grid: Grid) -> FloatArray:
+def _spread(points_mm: FloatArray, moves_mm: FloatArray, grid: Grid) -> NDArray[np.float32]:
     """Return the moves (z, y, x, 3) of a grid's voxels, those of points between them."""
     every = max(_EVERY, round(_EVERY_MM / grid.spacing_mm[0]))
     return interpolated(lambda places_mm: moves_between(points_mm, moves_mm, places_mm), grid, (every,) * 3)
 
 
-def _at(moves_mm: FloatArray, grid: Grid, points_mm: FloatArray) -> FloatArray:
+def _at(moves_mm: NDArray[np.float32], grid: Grid, points_mm: FloatArray) -> FloatArray:
     """Return the moves (n, 3) of points (n, 3) by those (z, y, x, 3) of a grid's voxels."""
     index = grid.voxel(points_mm).T
     axes = [ndimage.map_coordinates(moves_mm[..., axis], index, order=1, mode="nearest") for axis in range(3)]

@@ -5,6 +5,7 @@ landmarks of a carried one are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -28,14 +29,21 @@ _LEAST_WEIGHT = 1e-6
 
 @dataclass(frozen=True)
 class Surface:
-    """A structure's surface and what carries it."""
+    """A structure's surface and which points carry it."""
 
     points_mm: FloatArray
     """(n, 3), the six extreme points first."""
-    weights: csr_array
-    """(n, matched points), each row sums to 1: how much of their moves each point makes."""
+    matched_mm: FloatArray
+    """(m, 3), of all structures."""
     own: slice
     """Which of the matched points are this structure's."""
+
+    @cached_property
+    def weights(self) -> csr_array:
+        """How much of the matched points' moves each point makes (n, m); each row sums to 1. Structures that many more
+        points carry need none.
+        """
+        return carrying(self.points_mm, self.matched_mm)
 
 
 def told_points(structure: Structure, surface_mm: FloatArray) -> FloatArray:

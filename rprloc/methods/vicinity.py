@@ -37,7 +37,7 @@ class Vicinity:
     @classmethod
     def of(cls, levels: torch.Tensor, grid: Grid) -> Vicinity:
         """Compute the features of windowed grey values (z, y, x)."""
-        return cls(Features.of(levels, grid).fewer(), levels.float().cpu().numpy())
+        return cls(Features.fewer_of(levels, grid), levels.float().cpu().numpy())
 
     def grey(self, points_mm: FloatArray) -> FloatArray:
         """Return the grey values (...) at points (..., 3) in mm, linearly between voxels; NaN beyond the outermost."""

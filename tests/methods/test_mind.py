@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rprloc.methods import mind
 from rprloc.methods.images import quietly
 from rprloc.methods.mind import CHANNELS, FEWER, _directions, fewer, mind_ssc
 
@@ -77,3 +78,12 @@ def test_what_is_dropped_has_no_mean_over_the_pairs_of_any_place() -> None:
     assert float(dropped.sum(dim=1).abs().max()) < 1e-5
     opposite = dropped.view(CHANNELS, CHANNELS // 2, 2).sum(dim=2)
     assert float(opposite.abs().max()) < 1e-5
+
+
+def test_a_scan_that_is_taken_by_slabs_has_the_same_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = noise(23, 9, 10)
+    whole = mind_ssc(levels)
+    monkeypatch.setattr(mind, "_AT_ONCE", 5 * 90)
+    monkeypatch.setattr(mind, "_THINNEST", 1)
+    torch.testing.assert_close(mind_ssc(levels), whole)
+    torch.testing.assert_close(mind_ssc(levels, fewer), fewer(whole))

@@ -1,16 +1,61 @@
-"""Outlines against the true one, on cubes whose measures are known."""
+"""Outlines against the true one: MONAI's measures, and cubes whose measures are known."""
+
+import warnings
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
 
-from rprloc.methods.overlap import overlaps
+from rprloc.methods.images import quietly
+from rprloc.methods.overlap import TOLERANCE_MM, overlaps
 from rprloc.scans.outlines import Outline
+
+SHAPE = (11, 12, 13)
 
 
 def cube(low: tuple[int, int, int], size: tuple[int, int, int] = (10, 10, 10)) -> Outline:
-    found = Outline.of(np.ones(size[::-1], dtype=bool), low)
+    return outline(np.ones(size[::-1], dtype=bool), low)
+
+
+def outline(inside: NDArray[np.bool_], low: tuple[int, int, int] = (0, 0, 0)) -> Outline:
+    found = Outline.of(inside, low)
     assert found is not None
     return found
+
+
+def blob(generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Return an odd shape, which may have holes, parts and a wall at the scan's end."""
+    values = ndimage.gaussian_filter(generator.normal(size=SHAPE), generator.uniform(0.8, 2))
+    return np.asarray(values >= np.quantile(values, generator.uniform(0.5, 0.95)))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_measures_are_those_of_monai(seed: int) -> None:
+    with quietly():
+        from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+        from monai.metrics.meandice import compute_dice
+        from monai.metrics.surface_dice import compute_surface_dice
+    generator = np.random.default_rng(seed)
+    found, true, spacing = blob(generator), blob(generator), generator.uniform(0.5, 4, 3).tolist()
+    (own,) = overlaps([outline(found)], outline(true), spacing)
+    # Beyond the scan's end is another voxel, as there is for us.
+    one, other = (torch.from_numpy(np.pad(mask, 1))[None, None] for mask in (found, true))
+    about = {"include_background": True, "spacing": spacing[::-1]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MONAI calls what it has deprecated
+        theirs = (
+            compute_dice(one, other),
+            compute_hausdorff_distance(one, other, percentile=95, **about),
+            compute_surface_dice(one, other, [TOLERANCE_MM], use_subvoxels=True, **about),
+        )
+    dice, far_mm, near = map(float, theirs)
+    assert (own.dice, own.surface_dice_2mm) == pytest.approx((dice, near), abs=1e-5)
+    # Ours are between corners of voxels, each counting as much as its part of the surface; theirs between centres.
+    assert abs(own.surface_95_mm - far_mm) < np.linalg.norm(spacing)
 
 
 def test_the_same_outline_is_perfect_and_a_moved_one_is_not() -> None:
