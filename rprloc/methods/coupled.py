@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from rprloc.methods.mind import fewer, mind_ssc
 from rprloc.scans.shapes import Shape
 
 _ROUNDS = 10
-_AT_ONCE = 1 << 20
-"""Voxels whose features are looked up together."""
+_AT_ONCE, _TOGETHER = 1 << 20, 1 << 15
+"""Most voxels of a region of which all features are looked up, and about how many are together in one of landmarks."""
 _COMPLEX = torch.complex64.itemsize
 _BESIDE = 2
 """Steps from a structure within which places belong to it as much as those inside: its walls are seen from there."""
@@ -57,17 +58,39 @@ class Features:
         """Return what matching compares of them."""
         return Features(fewer(self.values), self.grid)
 
+    @cached_property
+    def _rows(self) -> Tensor:
+        """The features (voxels, channels); a view of them where they lie so in memory."""
+        return self.values.movedim(0, -1).reshape(-1, len(self.values))
+
     def at(self, points_mm: Tensor) -> Tensor:
-        """Return the features (channels, d, h, w) at points (d, h, w, 3) in mm, and after them one more channel that
-        is 1 where the volume shows the point; beyond its edge all are 0.
+        """Return the features (channels, ...) at points (..., 3) in mm, linearly between voxels, and after them one
+        more channel that is 1 where the volume shows the point; beyond its edge all are 0.
+
+        Each point's is the weighted sum of eight rows, which takes half as long as `grid_sample`, channel by channel.
         """
-        device = self.values.device
-        origin, spacing = (torch.tensor(v, device=device) for v in (self.grid.origin_mm, self.grid.spacing_mm))
-        size = torch.tensor(self.grid.size, device=device)
-        grid = (((points_mm - origin) / spacing + 0.5) / size * 2 - 1).to(self.values)
-        seen = (grid.abs() <= 1).all(dim=-1)
-        found = nn.functional.grid_sample(self.values[None], grid[None], align_corners=False, padding_mode="border")[0]
-        return torch.cat([found * seen, seen[None]])
+        seen: Tensor | None = None
+        index, ends = torch.zeros((), dtype=torch.int32, device=points_mm.device), []
+        offsets = torch.zeros(1, dtype=torch.int32, device=points_mm.device)
+        axes = zip(self.grid.size, self.grid.origin_mm, self.grid.spacing_mm, strict=True)
+        for axis, (size, origin, spacing) in reversed(list(enumerate(axes))):
+            voxel = (points_mm[..., axis].reshape(-1) - origin) / spacing
+            shown = (voxel >= -0.5) & (voxel <= size - 0.5)
+            seen = shown if seen is None else seen & shown
+            voxel = voxel.clamp(0, size - 1)
+            low = voxel.detach().floor().clamp_(max=max(size - 2, 0))
+            index = index * size + low.int()
+            offsets = (offsets[:, None] * size + torch.tensor([0, min(1, size - 1)]).to(offsets)).view(-1)
+            share = voxel - low
+            ends.append((1 - share, share))
+        assert seen is not None
+        z, y, x = ends
+        over = [(one * seen) * other for one in z for other in y]
+        weights = torch.stack([one * other for one in over for other in x], dim=1).to(self.values)
+        found = nn.functional.embedding_bag(
+            index[:, None] + offsets, self._rows, per_sample_weights=weights, mode="sum"
+        )
+        return torch.cat([found.T, seen[None].to(found)]).view(-1, *points_mm.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -168,8 +191,8 @@ class Surroundings:
         found = {}
         for number, shape in enumerate(shapes):
             if shape is not None:
-                places = self._places_mm(_around(self._voxels[number], self._level.wide))
-                beside = shape.at(places.reshape(-1, 3).double().cpu().numpy()) > -near_mm
+                places = self._places_mm(_around(self._voxels[number], self._level.wide)).flatten(1).T
+                beside = shape.at(places.double().cpu().numpy()) > -near_mm
                 counted = cubes * torch.from_numpy(np.where(beside, 1.0, elsewhere)).to(cubes).view(cubes.shape)
                 found[number] = counted / counted.sum()
         return found
@@ -210,7 +233,8 @@ class Surroundings:
         count, reach = self._level.side, self._level.wide + self._level.reach
 
         def found(places_mm: Tensor) -> Tensor:
-            *values, shown = query.at(places_mm @ matrix.T + shift).split([len(query.values), 1])
+            moved = torch.tensordot(matrix, places_mm.movedim(-1, 0), dims=1).movedim(0, -1) + shift
+            *values, shown = query.at(moved).split([len(query.values), 1])
             return torch.cat([*values, values[0].square().sum(dim=0, keepdim=True), shown])
 
         def each(products: Tensor) -> Tensor:
@@ -232,29 +256,33 @@ class Surroundings:
         return costs
 
     def _cubes(self, found: Callable[[Tensor], Tensor], before_mm: Tensor | None, reach: int) -> Iterator[Tensor]:
-        """Yield what is found (channels, d, d, d) around each landmark, where the region's voxels have moved already
-        (z, y, x, 3): that of all of it once, unless so much is more than landmarks need or than there should be room
-        for.
+        """Yield what is found (channels, d, d, d) around each landmark, of places (n, d, d, d, 3) in mm, where the
+        region's voxels have moved already (z, y, x, 3): that of all of it once, unless so much is more than landmarks
+        need or than there should be room for.
         """
 
-        def at(part: _Part) -> Tensor:
-            places = self._places_mm(part)
-            return found(places if before_mm is None else places + before_mm[part])
+        def at(parts: Sequence[_Part]) -> Tensor:
+            places = torch.stack([self._places_mm(part) for part in parts], dim=1)
+            if before_mm is not None:
+                places += torch.stack([before_mm[part].movedim(-1, 0) for part in parts], dim=1)
+            return found(places.movedim(0, -1)).movedim(1, 0)
 
         voxels = math.prod(self.grid.size)
         if voxels <= min(_AT_ONCE, len(self._voxels) * (2 * reach + 1) ** 3):
             x, y, z = (slice(0, n) for n in self.grid.size)
-            everywhere = at((z, y, x))
+            (everywhere,) = at([(z, y, x)])
             yield from (everywhere[(slice(None), *_around(voxel, reach))] for voxel in self._voxels)
-        else:
-            yield from (at(_around(voxel, reach)) for voxel in self._voxels)
+            return
+        some = max(1, _TOGETHER // (2 * reach + 1) ** 3)
+        for first in range(0, len(self._voxels), some):
+            yield from at([_around(voxel, reach) for voxel in self._voxels[first : first + some]])
 
     def _places_mm(self, part: _Part) -> Tensor:
-        """Return where the voxels of a part of the region are (d, h, w, 3) in mm."""
+        """Return where the voxels of a part of the region are (3, d, h, w) in mm."""
         axes = zip(part, self.grid.origin_mm[::-1], self.grid.spacing_mm[::-1], strict=True)
         along = [torch.arange(one.start, one.stop, device=self._device) * step + low for one, low, step in axes]
         z, y, x = torch.meshgrid(*along, indexing="ij")
-        return torch.stack([x, y, z], dim=-1)
+        return torch.stack([x, y, z])
 
     def _transformed(self, number: int, kernel: Tensor) -> Tensor:
         """Return the conjugate of the transform of what surrounds a landmark, many times as large: kept where there is

@@ -44,7 +44,8 @@ def mind_ssc(levels: Tensor, kept: Callable[[Tensor], Tensor] = lambda features:
         usual = slab.mean(dim=0).clamp_(_LEAST * mean, _MOST * mean)
         part = kept(slab.div_(usual).neg_().exp_())
         if found is None:
-            found = torch.empty(len(part), *levels.shape, device=levels.device)
+            # The channels of a voxel side by side, as they are looked up.
+            found = torch.empty(*levels.shape, len(part), device=levels.device).movedim(-1, 0)
         found[:, first : first + thick] = part
     assert found is not None
     return found
