@@ -110,7 +110,8 @@ def _notes(columns: Columns) -> tuple[str, ...]:
     """Return what a reader has to know."""
     notes = [
         "Each entry: Dice in %; the 95th percentile of the distance between the surfaces in mm; normalised surface "
-        "Dice, the part of both surfaces that lies within 2 mm of the other, in %; by the package of its authors, on the scan's own voxels. "
+        "Dice, the part of both surfaces that lies within 2 mm of the other, in %; by its authors' package, on "
+        "the scan's own voxels. "
         "±: half the 95 % t interval of the mean Dice over the n query scans. A failed answer counts as Dice 0 and has "
         "no distance.",
         "The outline is the support's mask, carried by what the method found. One support: the mean over the supports, "
