@@ -113,8 +113,8 @@ def _measured(found: Mapping[Key, Outline], native: Native, true: Mapping[str, O
     for key, outline in found.items():
         voxels = int(outline.inside.sum())
         facts[key] = OutlineFacts(voxels=voxels, volume_ml=round(voxels * voxel_ml, 6))
-    for structure in {key.structure for key in found} & true.keys():
-        keys, truth = [key for key in found if key.structure == structure], true[structure]
+    for structure, truth in true.items():
+        keys = [key for key in found if key.structure == structure]
         for key, own in zip(keys, overlaps([found[key] for key in keys], truth, native.spacing_mm), strict=True):
             facts[key] = msgspec.structs.replace(facts[key], **own._asdict())
     return {key: Outlined(outline, facts[key]) for key, outline in found.items()}
